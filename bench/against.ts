@@ -9,10 +9,10 @@ import { git, layOut, named } from '../tools/release/builds.ts'
 import { digits, type Estimate, estimate, mean, type Row } from './rows.ts'
 import type { Options } from './run.ts'
 
-/** Each is A B B A: what drifts with time favours neither. */
+/** Blocks of runs. Each block is A B B A, so that a drift of the machine favours neither side. */
 const blocks = { full: 3, quick: 1 }
 const root = join(import.meta.dirname, '..')
-/** The measuring programs and what they import beside the product. */
+/** The measuring programs and their imports from outside the product. */
 const programs = ['bench', 'test', 'tools/service.ts', 'tools/free-port.ts', 'tools/parts.ts', 'tools/parts']
 
 export type Difference = {
@@ -20,15 +20,14 @@ export type Difference = {
   unit: string
   before: number
   now: number
-  /** Of now from before. */
   difference: Estimate
-  /** Zero is outside the 95 % interval. */
+  /** Whether zero is outside the 95 % interval. */
   changed: boolean
 }
 
 /**
- * Runs benchmarks alternately on a commit and on this checkout with its uncommitted changes. Each is copied into a temporary
- * folder. This checkout's benchmarks measure both; they fail on a commit whose product lacks a function that they call.
+ * Runs benchmarks alternately on a commit and on this checkout with its uncommitted changes, both copied into a
+ * temporary folder. This checkout's benchmarks measure both, and fail if the commit lacks a function that they call.
  * @throws UsageError when there is no such commit.
  */
 export async function against(
@@ -38,7 +37,7 @@ export async function against(
 ): Promise<Difference[]> {
   const before = named('against', ref)
   if (!('commit' in before)) throw new UsageError(`--against "${ref}" must be a git ref of this repository`)
-  // A commit of what is changed and not yet committed; empty when nothing is.
+  // A commit of the uncommitted changes; empty when there are none.
   const now = git(root, 'stash', 'create')?.trim() || git(root, 'rev-parse', 'HEAD')?.trim() || ''
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'against-'))
@@ -75,7 +74,7 @@ export async function against(
 
 export type Pair = { before: readonly Row[]; now: readonly Row[] }
 
-/** What changed, from pairs of runs that followed each other. A row that one side lacks is left out. */
+/** The differences, from pairs of consecutive runs. A row that one side lacks is left out. */
 export function differences(pairs: readonly Pair[]): Difference[] {
   const rows = pairs[0]?.now ?? []
   return rows.flatMap(({ name, unit }) => {
@@ -89,7 +88,7 @@ export function differences(pairs: readonly Pair[]): Difference[] {
   })
 }
 
-/** The rows of one run in a checkout. */
+/** Runs the benchmarks in a checkout and returns their rows. */
 async function measure(checkout: string, args: readonly string[]): Promise<Row[]> {
   const results = join(checkout, 'results.json')
   rmSync(results, { force: true })
@@ -105,7 +104,7 @@ async function measure(checkout: string, args: readonly string[]): Promise<Row[]
   return JSON.parse(readFileSync(results, 'utf8')).rows
 }
 
-/** As a Markdown table, with a sentence about chance. */
+/** The differences as a Markdown table, with a sentence about chance. */
 export function differenceTable(all: readonly Difference[]): string {
   const lines = all.map(({ name, unit, before, now, difference: { value, low, high }, changed }) =>
     [

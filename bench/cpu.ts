@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { childrenOf } from '../test/processes.ts'
 
-/** /proc counts in hundredths of a second on every Linux. */
+/** /proc counts CPU time in hundredths of a second on every Linux. */
 const ticksPerSecond = 100
 
-/** Seconds of CPU that a process and all its descendants have used, ended ones included. */
+/** CPU seconds of a process and all its descendants, including ended ones. */
 export function cpuSeconds(pid: number): number {
   const below = childrenOf(pid).reduce((sum, child) => sum + cpuSeconds(child.pid), 0)
   return below + own(pid)
@@ -12,7 +12,7 @@ export function cpuSeconds(pid: number): number {
 
 function own(pid: number): number {
   try {
-    // Behind the name in parentheses: user, system, and both of ended children.
+    // The fields after the name in parentheses: user, system, and both of ended children.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')

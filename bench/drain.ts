@@ -13,10 +13,9 @@ const small = { rounds: 3, photos: 30, mixed: 60 }
 const sampleMs = 250
 
 /**
- * A filled queue, drained by the converter, beside raw sharp on the same files with as many in flight as the converter has
- * slots. What runs beside the converter while it drains (web, logs, slo, launcher and this program) is measured in CPU
- * seconds. `drain` takes that share of all cores off the time: it compares what the converter made of the rest.
- * `drain.whole` takes off nothing.
+ * The converter drains a filled queue, compared with raw sharp on the same files with as many in flight as the
+ * converter has slots. The share of all cores that other processes (web, logs, slo, launcher, this program) use
+ * meanwhile is measured: `drain` subtracts it from the time, `drain.whole` does not.
  */
 export async function drain(bench: Bench): Promise<Row[]> {
   const { quick, photos, folder, progress, onEnd } = bench
@@ -60,7 +59,6 @@ export async function drain(bench: Bench): Promise<Row[]> {
       `round ${round} of ${sizes.rounds}: ${digits(sizes.photos / ours.seconds)} photos/s, ` +
         `${digits(ours.beside * 100)} % of the cores beside it; raw sharp ${digits(sizes.photos / sharp.seconds)}`,
     )
-    // The first round compiles.
     if (round === 0) continue
     const { beside } = ours
     rounds.push({ whole, rate: whole / (1 - beside), cpu: ours.cpuSeconds / sharp.cpuSeconds, beside })
@@ -82,7 +80,7 @@ export async function drain(bench: Bench): Promise<Row[]> {
   ]
 }
 
-/** Samples of the service's memory while it works. Not during the rounds above, because a sample takes CPU. */
+/** Samples the service's memory during some work. Not during the rounds above, because a sample takes CPU. */
 async function memoryWhile({ pid }: Tintype, work: () => Promise<void>): Promise<number[]> {
   const samples: number[] = []
   const timer = setInterval(() => samples.push(pssMiB(pid)), sampleMs)

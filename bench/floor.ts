@@ -12,7 +12,7 @@ const full = { rounds: 8, uploads: 60, single: 100 }
 const small = { rounds: 2, uploads: 10, single: 5 }
 const inFlight = 4
 
-/** Tintype, the floor (bench/floor/server.ts) and raw sharp on the same photos, in turns: what durability costs, and what we add. */
+/** Tintype, the floor (bench/floor/server.ts) and raw sharp, in turns on the same photos: what durability costs. */
 export async function floor(bench: Bench): Promise<Row[]> {
   const { quick, photos, folder, progress, onEnd } = bench
   const sizes = quick ? small : full
@@ -38,7 +38,6 @@ export async function floor(bench: Bench): Promise<Row[]> {
       rate: files.length / taken.seconds,
     }
     progress(`round ${round}: ${show(ours)}; the floor ${show(bare)}; raw sharp ${show(sharp)}`)
-    // The first round compiles.
     if (round > 0) rounds.push({ ours, bare, sharp })
   }
   const more: number[] = []
@@ -85,7 +84,7 @@ type Round = { ours: Loaded; bare: Loaded; sharp: Speed }
 
 const show = ({ cpuMs, rate }: Speed): string => `${digits(cpuMs)} ms of CPU a photo, ${digits(rate)}/s`
 
-/** The floor's server. Without `children` it receives and converts nothing. */
+/** Starts the floor's server. Without `children` it only receives photos. */
 export async function startFloor(
   folder: string,
   children?: number,
@@ -96,7 +95,7 @@ export async function startFloor(
   return { child, address: `http://127.0.0.1:${port}` }
 }
 
-/** Four photos in flight, each until `send` resolves: what that takes of the server, by default until the thumbnail is durable. */
+/** Measures the server with four photos in flight, each until `send` resolves (default: thumbnail durable). */
 export async function load(
   { address, pid }: Service,
   images: readonly Picture[],

@@ -21,8 +21,8 @@ const small = { rounds: 2, samples: 5, sizes: [1e3, 1e4, 1e5], days: [1, 7] }
 const root = join(import.meta.dirname, '..')
 
 /**
- * The cost of each call by the size of the data that it works on, as a slope on logarithmic scales: 0 is the same cost at any
- * size, 1 is a cost in proportion. All sizes are measured in turns, and each round gives one slope.
+ * The cost of each call against the size of its data, as a slope on logarithmic scales: 0 is the same cost at any size,
+ * 1 a cost in proportion. The sizes are measured in turns, and each round gives one slope.
  */
 export async function growth(bench: Bench): Promise<Row[]> {
   bench.onEnd(() => bench.progress('removing the stored photos, which takes as long as storing them'))
@@ -46,14 +46,14 @@ export async function growth(bench: Bench): Promise<Row[]> {
 
 type Subject = { x: number; cost: () => Promise<number> | number }
 
-/** Each round measures every size once, in the second of two rounds from the largest to the smallest. */
+/** Measures every size once in each round, in the second of two rounds from the largest to the smallest. */
 async function curve(
   { quick, progress }: Bench,
   about: Pick<Curve, 'name' | 'of' | 'unit'>,
   subjects: readonly Subject[],
 ): Promise<Curve> {
   const rounds: number[][] = []
-  // The first round compiles.
+  // The first round is a warm-up.
   for (let round = 0; round <= (quick ? small : full).rounds; round++) {
     const costs = new Map<number, number>()
     for (const { x, cost } of round % 2 === 0 ? subjects : subjects.toReversed()) costs.set(x, await cost())
@@ -74,7 +74,7 @@ async function typicalMs(samples: number, act: () => Promise<unknown>): Promise<
   return median(taken)
 }
 
-/** One web for each size, on photos that are long done; half of them belong to the session that asks. */
+/** One web process for each size, with photos that were converted long ago, half of them in the requesting session. */
 async function webCurves(bench: Bench): Promise<Curve[]> {
   const { sizes, samples } = bench.quick ? small : full
   const { cookie, owner } = await startWeb(bench, 'session')
@@ -88,7 +88,7 @@ async function webCurves(bench: Bench): Promise<Curve[]> {
     bench.progress(`${x} photos are stored`)
     webs.push({ x, id, web: await startWeb(bench, `stock-${x}`) })
   }
-  // The sweep of the start walks over all photos.
+  // The sweep at the start walks over all photos.
   for (const { web } of webs) await untilIdle(web.pid)
   settleDisk()
   const each = (act: (address: string, id: string) => Promise<Response>, status: number): Subject[] =>
@@ -159,7 +159,7 @@ async function claimCurve(bench: Bench): Promise<Curve> {
   )
 }
 
-/** A day's entries, published anew each time; the cost of one of them. */
+/** Publishes a day's entries anew each time; the cost is that of one entry. */
 async function publishCurve(bench: Bench): Promise<Curve> {
   const day = '2026-11-20'
   const child = join(import.meta.dirname, 'logs/child.ts')
@@ -180,7 +180,7 @@ async function publishCurve(bench: Bench): Promise<Curve> {
 
 const text = { encoding: 'utf8' } as const
 
-/** A report of one day, in a separate process. The recorder keeps 35 days, so that is the largest size. */
+/** A report of one day, in a separate process. The largest size is 35 days, because the recorder keeps no more. */
 async function reportCurve(bench: Bench): Promise<Curve> {
   const subjects = (bench.quick ? small : full).days.map(days => {
     const folder = join(bench.folder, `recorded-${days}`)

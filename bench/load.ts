@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import type { Picture } from './photos.ts'
 
-/** Calls with the indices below `count`, so many at once. `eachMs` in the order of their ends. */
+/** Calls `act` for the indices below `count`, `lanes` at a time. `eachMs` is in the order in which calls ended. */
 export async function atOnce(
   lanes: number,
   count: number,
@@ -21,7 +21,7 @@ export async function atOnce(
   return { seconds: (performance.now() - start) / 1000, eachMs }
 }
 
-/** Uploads a photo and waits until its thumbnail is durable. It sends no cookie, so each upload opens a new session. */
+/** Uploads a photo and waits until its thumbnail is durable. Without a cookie each upload begins a new session. */
 export async function upload(address: string, { bytes, record }: Picture): Promise<void> {
   const answer = await fetch(`${address}/photos`, {
     method: 'POST',
@@ -32,10 +32,10 @@ export async function upload(address: string, { bytes, record }: Picture): Promi
   if (answer.status !== 201) throw new Error(`POST ${address}/photos answered ${answer.status}: ${body}`)
 }
 
-/** What was written before must not be flushed to disk in the middle of what is measured. */
+/** Flushes earlier writes to disk, so that this does not happen during a measurement. */
 export const settleDisk = () => spawnSync('sync')
 
-/** A in the first of two rounds before B, in the second after it: a drift of the machine's speed favours neither. */
+/** Runs A before B in the first of two rounds and after it in the second: a drift of the machine favours neither. */
 export async function alternating<A, B>(
   round: number,
   a: () => Promise<A>,

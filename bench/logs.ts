@@ -15,7 +15,7 @@ const streams = 8
 const day = '2026-11-20'
 const token = 'bench'
 
-/** Of the logs: ingest with an fsync before each ack, publish, look-up, what a log call costs, and what kills lose. */
+/** Logs: ingest with an fsync before each ack, publish, look-up, the cost of a log call, and the loss by kills. */
 export async function logs({ quick, folder, progress }: Bench): Promise<Row[]> {
   const sizes = quick ? small : full
   progress(`ingest of ${streams} streams`)

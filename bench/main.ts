@@ -5,7 +5,7 @@ import { checkWritable } from '../tools/writable.ts'
 import { machine, type Row, table } from './rows.ts'
 import { type Benchmark, type Options, run } from './run.ts'
 
-/** Each is the function of its name in the file of its name. */
+/** Each benchmark is the function of its name in the file of its name. */
 const benchmarks: Record<string, { what: string; boundMinutes: number }> = {
   floor: {
     what: 'CPU, memory and latency of the whole service ÷ the least that could do it',
@@ -100,5 +100,5 @@ async function main(args: string[]): Promise<number> {
 }
 
 const args = process.argv.slice(2)
-// What a benchmark that was stopped has begun must not keep the process alive.
+// Ends the process even if a stopped benchmark has left work behind.
 process.exit(await runCommand(args, usage, () => main(args)))

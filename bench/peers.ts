@@ -11,13 +11,13 @@ import { type Bench, startService } from './run.ts'
 
 const full = { rounds: 8, photos: 60, different: 12 }
 const small = { rounds: 2, photos: 8, different: 2 }
-/** 10 megapixels. */
+/** A photo of 10 megapixels. */
 const [width, height] = [3_872, 2_592]
 const side = 320
 
 /**
- * Tintype beside other thumbnail services, in turns: photos of 10 megapixels, four in flight. The others read a local file
- * and send its thumbnail; they store nothing, have no queue and promise nothing.
+ * Tintype and other thumbnail services take turns: photos of 10 megapixels, four in flight. The others read a local
+ * file and send its thumbnail; they do not store it, queue it or promise anything.
  */
 export async function peers(bench: Bench): Promise<Row[]> {
   const { quick, folder, progress, onEnd } = bench
@@ -51,7 +51,6 @@ export async function peers(bench: Bench): Promise<Row[]> {
     for (const { name, run } of round % 2 === 0 ? services : services.toReversed()) {
       const loaded = await run()
       progress(`round ${round}: ${name} ${digits(loaded.rate)}/s, ${digits(loaded.cpuMs)} ms of CPU a photo`)
-      // The first round compiles.
       if (round > 0) results.get(name)?.push(loaded)
     }
     const { cpuSeconds } = await raw.convert(files.map(({ file }) => file))
@@ -78,7 +77,7 @@ export async function peers(bench: Bench): Promise<Row[]> {
   ]
 }
 
-/** @throws unless the answer is a picture of the asked size. */
+/** @throws unless the answer is a picture of the requested size. */
 async function thumbnailOf({ name }: Peer, url: string): Promise<void> {
   const answer = await fetch(url)
   const bytes = Buffer.from(await answer.arrayBuffer())

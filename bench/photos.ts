@@ -21,14 +21,14 @@ export type Picture = {
   record: Pick<PhotoRecord, 'format' | 'width' | 'height'>
 }
 
-/** Typical uploads: nearly all are a phone's 12 megapixels. */
+/** Typical uploads, mostly a phone's 12 megapixels. */
 const made = [
   ...Array.from({ length: 10 }, (_, seed) => () => photo(4000, 3000, seed)),
   () => photo(1600, 1200, 99),
   () => quadrantImage({ width: 1600, height: 1200, format: 'png' }),
 ]
 
-/** Photos of a folder, as far as the service takes them, or made ones, kept in `folder`. */
+/** The photos of a folder that the service accepts, or generated ones that are kept in `folder`. */
 export async function pictures(folder: string, from: string | undefined, quick: boolean): Promise<Picture[]> {
   const files = from ? (await readdir(from)).map(name => join(from, name)) : await make(folder, quick)
   const known = await Promise.all(files.map(readPicture))
@@ -47,7 +47,7 @@ async function make(folder: string, quick: boolean): Promise<string[]> {
   return files
 }
 
-/** Undefined for what the service does not take. */
+/** Reads a photo; undefined when the service does not accept it. */
 export async function readPicture(file: string): Promise<Picture | undefined> {
   const bytes = await readFile(file)
   try {
@@ -59,7 +59,7 @@ export async function readPicture(file: string): Promise<Picture | undefined> {
   }
 }
 
-/** Writes photos into a storage as web would have accepted them; `enqueue` puts all of them into the queue at once. */
+/** Writes photos into a storage as web would do. `enqueue` puts all of them into the queue at once. */
 export async function backlog(at: string, photos: readonly Picture[], count: number) {
   const storage = await openStorage(at)
   const owner: Owner = ownerOf('bench')
@@ -76,7 +76,7 @@ export async function backlog(at: string, photos: readonly Picture[], count: num
   }
 }
 
-/** Far enough for any backlog. */
+/** Longer than any backlog takes. */
 const promiseMs = 3_600_000
 
 export function recordOf(owner: Owner, { bytes, record }: Pick<Picture, 'bytes' | 'record'>): PhotoRecord {
@@ -103,7 +103,7 @@ export const resultOf = (thumbnailBytes: number): Buffer =>
     stages: { wait: 0.01, convert: 0.03, store: 0.01 },
   })
 
-/** Stores a photo of this owner with its thumbnail, as the converter leaves it. */
+/** Stores a photo and its thumbnail for this owner, as the converter leaves them. */
 export async function readyPhoto(
   { dataDir, queue, owner }: { dataDir: string; queue: Queue; owner: Owner },
   picture: Pick<Picture, 'bytes' | 'record'>,
@@ -125,7 +125,7 @@ export async function readyPhoto(
 
 export const queueOf = (dataDir: string): Promise<Queue> => openQueue(queueUrl('', dataDir))
 
-/** Resolves when nothing waits and nothing is being converted: every thumbnail is durable. */
+/** Resolves when the queue has no waiting and no claimed photo: every thumbnail is durable. */
 export async function drained(queue: Queue): Promise<void> {
   for (;;) {
     const { depth, claimed } = await queue.stats()

@@ -11,7 +11,7 @@ const small = { rounds: 1, photos: 300, wakes: 20 }
 const lanes = 8
 const pauseMs = 15
 
-/** The queue's two engines: photos a second through enqueue, claim and complete, each durable, and how soon a worker wakes. */
+/** The queue's engines: photos a second through durable enqueue, claim and complete, and how soon a worker wakes. */
 export async function queue({ quick, folder, progress, onEnd }: Bench): Promise<Row[]> {
   const program = part('postgres')
   if (!program) throw new ExpectedError(`postgres is missing: ${remedy(['postgres'])}`)
@@ -44,7 +44,7 @@ export async function queue({ quick, folder, progress, onEnd }: Bench): Promise<
   ]
 }
 
-/** Photos a second from the first enqueue to the last complete. */
+/** Photos a second, from the first enqueue to the last complete. */
 async function rate(url: string, photos: number): Promise<number> {
   const producers = await openSide(url)
   const consumers = await openSide(url)
@@ -58,7 +58,7 @@ async function rate(url: string, photos: number): Promise<number> {
   return photos / seconds
 }
 
-/** For each photo the milliseconds from its acknowledgement in one process to its claim by an idle worker in another. */
+/** Milliseconds from each photo's acknowledgement in one process to its claim by an idle worker in another. */
 async function wake(url: string, photos: number): Promise<number[]> {
   const producer = await openSide(url)
   const consumer = await openSide(url)

@@ -1,6 +1,6 @@
 /**
- * The raw limit, in a separate process: sharp with the options that the service uses.
- * It receives files by IPC and answers with the time and CPU that they took.
+ * The raw limit: sharp in a separate process, with the service's options. It receives files by IPC and answers with the
+ * time and CPU that they took.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import sharp from 'sharp'
 export type Taken = { seconds: number; cpuSeconds: number; photoSeconds: number[] }
 
 export type Raw = {
-  /** Default: one photo in flight a core. */
+  /** `inFlight`: default one photo for each core. */
   convert(files: readonly string[], inFlight?: number): Promise<Taken>
   close(): void
 }

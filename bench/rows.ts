@@ -4,8 +4,8 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 export type Estimate = { value: number; low: number; high: number }
 
 /**
- * One measured number; without a goal it only explains the others. With an interval the goal is met or missed when the
- * whole interval says so, and unclear otherwise.
+ * One measured number; without a goal it only explains others. A goal is met or missed when the whole interval is on
+ * one side of it, and otherwise unclear.
  */
 export type Row = {
   name: string
@@ -31,7 +31,7 @@ export function row(name: string, measured: number | Estimate, unit: string, goa
   return { name, ...estimate, unit, goal, verdict }
 }
 
-/** The sample that a share of all lie at or below (nearest rank). */
+/** The smallest sample at or below which a share of all samples lies (nearest rank). */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
@@ -42,10 +42,10 @@ export const median = (samples: readonly number[]): number => quantile(samples, 
 export const mean = (samples: readonly number[]): number =>
   samples.reduce((sum, each) => sum + each, 0) / samples.length
 
-/** Student's t for 95 % by degrees of freedom, from 1. Above 15 the last is used, which widens an interval by up to 8 %. */
+/** Student's t for 95 %, by degrees of freedom from 1. The last is used above 15: an interval is up to 8 % wider. */
 const studentsT = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13]
 
-/** The mean of independent samples, such as the differences of paired runs, by Student's t. Needs two. */
+/** The mean of at least two independent samples, such as differences of paired runs, by Student's t. */
 export function estimate(samples: readonly number[]): Estimate {
   const [count, value] = [samples.length, mean(samples)]
   const variance = samples.reduce((sum, each) => sum + (each - value) ** 2, 0) / (count - 1)
@@ -54,7 +54,7 @@ export function estimate(samples: readonly number[]): Estimate {
   return { value, low: value - half, high: value + half }
 }
 
-/** The geometric mean of paired ratios: by their logarithms, so that twice and half are equally far from 1. */
+/** The geometric mean of paired ratios, so that twice and half are equally far from 1. */
 export function estimateRatio(ratios: readonly number[]): Estimate {
   const { value, low, high } = estimate(ratios.map(Math.log))
   return { value: Math.exp(value), low: Math.exp(low), high: Math.exp(high) }
@@ -75,7 +75,7 @@ export const digits = (value: number): string => String(Number(value.toPrecision
 const written = ({ value, low, high }: Row): string =>
   digits(value) + (low === undefined || high === undefined ? '' : ` (${digits(low)} to ${digits(high)})`)
 
-/** The rows as a Markdown table, ready for docs/performance.md. */
+/** The rows as a Markdown table for docs/performance.md. */
 export function table(rows: readonly Row[]): string {
   const lines = rows.map(
     each => `| ${each.name} | ${written(each)} | ${each.unit} | ${each.goal ?? ''} | ${each.verdict ?? ''} |`,

@@ -8,29 +8,27 @@ import { startTintype, type Tintype } from '../test/service.ts'
 import type { Row } from './rows.ts'
 
 export type Options = {
-  /** Small sizes: shows that the benchmark works, not what the service can. */
+  /** Small sizes, which show that the benchmark works but do not measure the service. */
   quick: boolean
-  /** A folder of photos to use instead of made ones. */
+  /** A folder of photos to use instead of generated ones. */
   photos?: string
-  /** Shows a line of progress. */
   progress: (line: string) => void
 }
 
-/** What a benchmark is given. */
 export type Bench = Options & {
-  /** Removed when the benchmark ends. */
+  /** A temporary folder, removed when the benchmark ends. */
   folder: string
-  /** Called when the benchmark ends, also by an error, by Ctrl-C and at its time bound: the last one first. */
+  /** `end` is called when the benchmark ends, also by an error, Ctrl-C or its time bound, in reverse order. */
   onEnd(end: () => unknown): void
 }
 
-/** Each benchmark is a file of this folder with a function of this kind; main.ts lists them. */
+/** A benchmark is a function of this type in a file of this folder; main.ts lists them. */
 export type Benchmark = (bench: Bench) => Promise<Row[]>
 
-/** @throws ExpectedError when it takes longer than its bound, or at Ctrl-C; what it started has ended then. */
+/** Runs a benchmark. @throws ExpectedError at its time bound or Ctrl-C, after everything that it started has ended. */
 export async function run(benchmark: Benchmark, options: Options, boundMinutes: number): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
-  // Not the promise of node:fs: that looks at all folders at once, a million of them in 8 GB.
+  // Not node:fs/promises, whose rm handles all folders at once and took 8 GB for a million.
   const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
   const stopped = Promise.withResolvers<never>()
   const stop = (why: string) => stopped.reject(new ExpectedError(why))
@@ -47,23 +45,23 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
   } finally {
     clearTimeout(timer)
     for (const end of ends.toReversed()) await end()
-    // A service that was just starting has not registered its end yet.
+    // A service that was still starting has not registered its end.
     for (const { pid } of childrenOf(process.pid)) process.kill(pid)
-    // Not before: npm passes a Ctrl-C on, so that it comes twice.
+    // Removed last, because npm forwards a Ctrl-C, so that it comes twice.
     process.off('SIGINT', signalled).off('SIGTERM', signalled)
   }
 }
 
-/** Nothing is in its way: no promise is over, no visitor sends too much. */
-export const patient = { PROMISE_SECONDS: '3600', UPLOADS_PER_MINUTE: '1000000' }
+/** Settings without limits: no promise ends, and no visitor sends too much. */
+export const unlimited = { PROMISE_SECONDS: '3600', UPLOADS_PER_MINUTE: '1000000' }
 
-/** The whole service until the benchmark ends, its data in a folder of that name. */
+/** Starts the whole service until the benchmark ends, with its data in a folder of that name. */
 export async function startService(
   { folder, onEnd }: Bench,
   name: string,
   environment: Record<string, string> = {},
 ): Promise<Tintype> {
-  const tintype = await startTintype(join(folder, name), { ...patient, ...environment })
+  const tintype = await startTintype(join(folder, name), { ...unlimited, ...environment })
   onEnd(() => tintype.stop())
   return tintype
 }

@@ -17,7 +17,7 @@ const small = { rounds: 1, uploads: 10, samples: 5, waits: 20 }
 const uploaders = 4
 const converters = 4
 
-/** PostgreSQL and S3 beside the embedded queue and folder, on this machine; and what more converters bring. */
+/** PostgreSQL and S3 compared with the embedded queue and folder on this machine, and the gain of more converters. */
 export async function scaled(bench: Bench): Promise<Row[]> {
   const { quick, folder, progress, onEnd } = bench
   const [postgres, seaweedfs] = [part('postgres'), part('seaweedfs')]
@@ -49,7 +49,7 @@ export async function scaled(bench: Bench): Promise<Row[]> {
 
 type Form = 'embedded' | 'engines'
 
-/** Both forms in turns: photos a second with several uploaders, and one upload's time to its thumbnail. */
+/** Both forms take turns: photos a second with several uploaders, and the time of one upload to its thumbnail. */
 async function beside(
   bench: Bench,
   engines: Record<string, string>,
@@ -80,7 +80,7 @@ async function beside(
   ]
 }
 
-/** Photos a second of a backlog, by so many converters of one slot whose conversions only wait. */
+/** Photos a second of a backlog, with `count` converters of one slot whose conversions only wait. */
 async function waiting(
   dataDir: string,
   count: number,
@@ -100,7 +100,7 @@ async function waiting(
           INSTANCE: String(n),
           CONVERTER_SLOTS: '1',
           CONVERTER_ADMIN_PORT: '0',
-          // No log server runs: the entries stay in the journal.
+          // No log server runs, so the entries stay in the journal.
           LOGS_URL: 'http://127.0.0.1:9',
           NODE_OPTIONS: `--import ${preload}`,
         }),

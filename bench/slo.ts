@@ -9,13 +9,12 @@ import { part } from '../tools/parts.ts'
 import { median, type Row, row } from './rows.ts'
 import type { Bench } from './run.ts'
 
-/** Where the made history ends. */
 export const end = Date.UTC(2026, 10, 22)
 const full = { days: 30, rounds: 5 }
 const small = { days: 2, rounds: 1 }
 const minuteMs = 60_000
 
-/** What the SLO module costs over a month of one-minute data: whole processes, from both sources. */
+/** The cost of the SLO module over a month of one-minute data: whole processes, with both sources. */
 export async function slo(bench: Bench): Promise<Row[]> {
   const { quick, folder, progress } = bench
   const { days, rounds } = quick ? small : full
@@ -65,7 +64,7 @@ async function fromPrometheus(
 
 type Run = { seconds: number; rssMb: number }
 
-/** Prints a process's highest resident memory when it ends. maxRSS would begin at the peak of the process that started it. */
+/** Prints a process's peak resident memory at its end. maxRSS would start at the parent's peak. */
 const printPeak = `data:text/javascript,import { readFileSync } from 'node:fs';
 process.on('exit', () => console.error(/VmHWM:.*/.exec(readFileSync('/proc/self/status', 'utf8'))[0]))`
 
@@ -82,7 +81,7 @@ function runNode(args: string[], environment: Record<string, string>): Run {
   return { seconds, rssMb: Number(kilobytes) / 1024 }
 }
 
-/** As `npm run slo` runs it. */
+/** Runs a verb like `npm run slo`. */
 export const sloVerb = (args: string[], folder: string): Run =>
   runNode(['--max-semi-space-size=2', 'slo/main.ts', ...args], { DATA_DIR: folder })
 
@@ -91,7 +90,7 @@ function measure(rounds: number, run: () => Run): Run {
   return { seconds: median(runs.map(each => each.seconds)), rssMb: Math.max(...runs.map(each => each.rssMb)) }
 }
 
-/** The least that could fetch the same minutes: the counters by query_range, and nothing done with them. */
+/** The minimum to fetch the same minutes: the counters by query_range, without processing. */
 function bareClient(url: string, days: number): Run {
   const script = `
     const get = async (query, start, end) => JSON.parse(await (await fetch('${url}/api/v1/query_range?' +
@@ -104,7 +103,7 @@ function bareClient(url: string, days: number): Run {
   return runNode(['--input-type=module', '--eval', script], {})
 }
 
-/** A history with two hours of trouble: four probes and ten photos a minute. */
+/** A history with two hours of failures: four probes and ten photos a minute. */
 export function month(days: number): SimulatedSeries[] {
   const counter = (
     metric: string,
@@ -130,7 +129,7 @@ export function month(days: number): SimulatedSeries[] {
   ]
 }
 
-/** The same samples into the embedded recorder, scrape by scrape. */
+/** Writes the same samples into the embedded recorder, scrape by scrape. */
 export function record(folder: string, series: SimulatedSeries[]): void {
   const store = createStore(
     recorderFile(folder),
@@ -149,7 +148,7 @@ export function record(folder: string, series: SimulatedSeries[]): void {
   store.close()
 }
 
-/** All tiers of all objectives at one minute, in the worst of cases: nothing cached. */
+/** Evaluates all tiers of all objectives at one minute in the worst case, without a cache. */
 function tickMs(days: number): number {
   const slots = Array.from({ length: days * 1440 }, (_, start) => ({
     start,

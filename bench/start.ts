@@ -7,12 +7,12 @@ import { digits, estimateRatio, median, type Row, row } from './rows.ts'
 import type { Bench } from './run.ts'
 
 const root = join(import.meta.dirname, '..')
-/** What a start leaves for the next one: compiled code and compressed pages. */
+/** Caches that a start leaves for the next one: compiled code and compressed pages. */
 const caches = ['node', 'pages'].map(name => join(root, 'node_modules/.cache', name))
 
 /**
- * `npm start` until `/readyz` of every service answers 200. Cold: the caches of this checkout are removed and the data
- * folder is new. Warm: the same start a second time. Beside each pair, the start of one Node process that does nothing.
+ * `npm start` until `/readyz` of every service answers 200. Cold: without the caches of this checkout and with a new
+ * data folder. Warm: the same start a second time. Each pair also measures the start of an empty Node process.
  */
 export async function start({ quick, folder, progress }: Bench): Promise<Row[]> {
   const pairs = quick ? 2 : 5
@@ -47,7 +47,7 @@ async function startNpm(dataDir: string): Promise<Running> {
   const admins = Object.entries<string>(read('endpoints.json')).filter(([name]) => name.endsWith('Admin'))
   while (!(await Promise.all(admins.map(([, url]) => isReady(url)))).every(Boolean)) {}
   const seconds = (performance.now() - begun) / 1000
-  // npm's own signal handling is left out: the launcher is asked to stop, and npm ends with it.
+  // The launcher is stopped without npm's signal handling, and npm ends with it.
   const { pid } = read('launcher.json')
   const stop = async () => {
     const ended = once(npm.child, 'exit')

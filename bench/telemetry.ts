@@ -8,12 +8,12 @@ import { type Bench, startService } from './run.ts'
 const full = { pairs: 60, uploads: 40 }
 const small = { pairs: 3, uploads: 8 }
 
-/** No traces, and of the log only errors. Metrics cannot be left out: without them there is no promise. */
+/** No traces, and only errors in the log. Metrics cannot be turned off: without them there is no promise. */
 const off = { OTEL_SDK_DISABLED: 'true', LOG_LEVEL: 'error' }
 
 /**
- * What traces and logs cost: two services side by side, uploads to one and the other, and each pair of runs gives one
- * ratio. The interval of their mean says how much of the result is noise.
+ * The cost of traces and logs: two services side by side get uploads in turns, and each pair of runs gives one ratio.
+ * The interval of their mean shows how much of the result is noise.
  */
 export async function telemetry(bench: Bench): Promise<Row[]> {
   const { pairs, uploads } = bench.quick ? small : full
@@ -31,7 +31,6 @@ export async function telemetry(bench: Bench): Promise<Row[]> {
     bench.progress(
       `pair ${pair} of ${pairs}: ${digits(withIt.cpuMs)} ms of CPU a photo, without ${digits(bare.cpuMs)}`,
     )
-    // The first pair compiles.
     if (pair === 0) continue
     ratios.push(withIt.cpuMs / bare.cpuMs)
     memory.push(pssMiB(on.pid) - pssMiB(without.pid))

@@ -16,8 +16,8 @@ const small = { rounds: 3, gets: 300, uploads: 20 }
 const connections = 8
 
 /**
- * Requests a second of web beside a bare node:http server that reads and writes the same files (bench/floor/server.ts), in
- * turns. Neither has a converter: the uploads wait in the queue.
+ * Requests a second of web and of a bare node:http server that reads and writes the same files (bench/floor/server.ts),
+ * in turns. Neither has a converter: uploads wait in the queue.
  */
 export async function web(bench: Bench): Promise<Row[]> {
   const { quick, folder, progress, onEnd } = bench
@@ -25,7 +25,7 @@ export async function web(bench: Bench): Promise<Row[]> {
   const ours = await startWeb(bench, 'data')
   const { child, address } = await startFloor(join(folder, 'floor'), 0)
   onEnd(() => child.kill())
-  // A camera's photo of 800 KB; its thumbnail is what both servers send.
+  // A photo of 800 KB. Both servers send its thumbnail.
   const bytes = await photo(2_140, 1_600, 1)
   const thumbnail = await sharp(bytes).resize(320).jpeg().toBuffer()
   const record = { format: 'jpeg', width: 2_140, height: 1_600 } as const
@@ -67,7 +67,6 @@ export async function web(bench: Bench): Promise<Row[]> {
         () => requestsPerSecond(ours.address, requests.ours, status, load),
         () => requestsPerSecond(address, requests.bare, status, load),
       )
-      // The first round compiles.
       if (round > 0) pairs.push({ ours: perSecond, bare })
     }
     const last = pairs.at(-1)

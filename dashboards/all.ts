@@ -11,13 +11,13 @@ import { objectivesDashboard } from './objectives.ts'
 import { resourcesDashboard, stagesDashboard } from './readings.ts'
 import { type DashboardSpec, kinds, lines, type PanelSpec, type Threshold } from './spec.ts'
 
-/** The page of `slo serve`, as a person's browser reaches it. */
+/** The address of slo's page in a person's browser. */
 const sloPage = { name: 'slo', title: 'SLO page', address: 'http://127.0.0.1:8084' }
 
 /**
- * The dashboards of a directory: objectives, stages and resources as far as there are any, and those that stand in its
- * folder dashboards/ as YAML, whose form is DashboardSpec.
- * @throws ExpectedError with file and panel when a YAML file lacks something
+ * The dashboards of a directory: those of its objectives, stages and resources, if any, and those of its folder
+ * dashboards/, which are YAML in the form of DashboardSpec.
+ * @throws ExpectedError with file and panel when a YAML file is incomplete
  */
 export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const { folder, objectives, service } = directory
@@ -30,7 +30,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   })
   const files = globSync('*.{yaml,yml}', { cwd: join(folder, 'dashboards') })
   const all = [
-    // Recorded series have the labels that their rules give them, not those of what the rules read.
+    // Recorded series have the labels of their rules and not those of the series that the rules read.
     { ...ofService('objectives', objectivesDashboard(objectives, service)), scope: unscoped },
     ...(service.stages.length > 0 ? [ofService('stages', stagesDashboard(service))] : []),
     ...(service.resources.length > 0 ? [ofService('resources', resourcesDashboard(service))] : []),
@@ -40,11 +40,11 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     }),
   ]
   const twice = all.find(({ uid }, i) => all.findIndex(each => each.uid === uid) !== i)
-  if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: name its file otherwise`)
+  if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: rename a file`)
   return all
 }
 
-/** Grafana takes 40 characters: of a longer one the beginning and a hash. */
+/** A uid of at most 40 characters, as Grafana needs: a longer name is cut and gets a hash. */
 const uidOf = (name: string): string =>
   name.length <= 40
     ? name
@@ -79,12 +79,12 @@ function readYaml(file: string): Written {
   }
 }
 
-/** A threshold that names an objective is at its target. */
+/** Replaces a threshold that names an objective by the objective's target. */
 function withTarget(file: string, threshold: Threshold, objectives: readonly Objective[]): Threshold {
   const { above }: { above: number | string } = threshold
   if (typeof above === 'number') return threshold
   const objective = objectives.find(({ id }) => id === above)
-  if (!objective) throw new ExpectedError(`${file}: a threshold is at objective ${above}, which is not there`)
+  if (!objective) throw new ExpectedError(`${file}: objective ${above} of a threshold does not exist`)
   return { ...threshold, above: toNumber(objective.target) }
 }
 

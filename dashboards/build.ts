@@ -10,7 +10,7 @@ import type { DashboardSpec, PanelSpec, Query, Threshold } from './spec.ts'
 
 const datasource = { type: 'prometheus', uid: '$datasource' }
 
-/** The colours of the pages: amber is late, red only a broken objective. */
+/** The pages' colours: amber is late; red means only a broken objective. */
 const colours = { good: '#6f8f72', late: '#d98e04', broken: '#c0392b', unknown: '#8a8580' } as const
 
 const builders = {
@@ -21,7 +21,7 @@ const builders = {
 }
 type AnyPanel = ReturnType<(typeof builders)[keyof typeof builders]>
 
-/** Labels that are variables of every dashboard. A Prometheus of one cluster has neither `cluster` nor `namespace`: All matches series without them. */
+/** Variables of every dashboard. A cluster's own Prometheus may lack `cluster` and `namespace`, which All matches. */
 const everywhere = [
   { name: 'cluster', label: 'Cluster', all: '.*' },
   { name: 'namespace', label: 'Namespace', all: '.*' },
@@ -32,7 +32,7 @@ const everywhere = [
 const fixed = ({ scope: { selectors } }: DashboardSpec) =>
   Object.entries(selectors).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
 
-/** Query of a panel as Grafana sends it, but for the variables. */
+/** A panel's query as Grafana sends it, except for the variables. */
 export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string =>
   expressionFor(
     expr,
@@ -41,8 +41,8 @@ export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string 
   )
 
 /**
- * A specification as Grafana's dashboard JSON.
- * @throws with the panel's title when an expression is no PromQL
+ * Builds Grafana's dashboard JSON from a specification.
+ * @throws with the panel's title when an expression is not PromQL
  */
 export function build(spec: DashboardSpec): dashboard.Dashboard {
   const [service = spec.title] = spec.title.split(' · ')
@@ -71,7 +71,7 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
   return builder.build()
 }
 
-/** What a variable offers is read from the metrics of the dashboard, as far as the variables before it choose. */
+/** The queries for the values of variables: from the dashboard's metrics, filtered by the preceding variables. */
 export function variableQueries(
   spec: DashboardSpec,
 ): { name: string; label: string; all: string; query: string }[] {
@@ -129,7 +129,7 @@ function buildPanel(dashboardSpec: DashboardSpec, spec: PanelSpec): AnyPanel {
     .span(spec.width)
     .height(spec.height)
     .noValue(spec.nothing ?? 'no data')
-  // YAML says null where a panel shall have none.
+  // YAML has null for a panel without a minimum.
   if (typeof spec.min === 'number') panel.min(spec.min)
   if (spec.max !== undefined) panel.max(spec.max)
   if (spec.decimals !== undefined) panel.decimals(spec.decimals)
@@ -142,7 +142,7 @@ function buildPanel(dashboardSpec: DashboardSpec, spec: PanelSpec): AnyPanel {
       .maxDataPoints(24 * 60)
   if (spec.links)
     panel.links(spec.links.map(({ title, url }) => new dashboard.DashboardLinkBuilder(title).url(url)))
-  // Over a range, the last value would still be shown hours after its series has ended.
+  // Instant queries: over a range the last value would still be shown hours after its series has ended.
   const instant = spec.kind !== 'timeseries' && spec.kind !== 'strip'
   for (const [index, query] of spec.queries.entries()) {
     try {
@@ -154,7 +154,7 @@ function buildPanel(dashboardSpec: DashboardSpec, spec: PanelSpec): AnyPanel {
   return dress(panel, spec)
 }
 
-/** A to Z, then A1 to Z1: as Grafana names queries. */
+/** A to Z, then A1 to Z1, as Grafana names queries. */
 const refId = (index: number): string =>
   String.fromCharCode('A'.charCodeAt(0) + (index % 26)) + (index < 26 ? '' : Math.floor(index / 26))
 

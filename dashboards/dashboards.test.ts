@@ -141,7 +141,7 @@ describe('another service', () => {
       'names an objective that is not there',
       'above: requests',
       'above: elsewhere',
-      /objective elsewhere, which is not there/,
+      /objective elsewhere of a threshold does not exist/,
     ],
   ])('is named by file and panel when a panel %s', async (_name, from, to, said) => {
     const folder = await temporaryFolder()

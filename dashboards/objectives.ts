@@ -9,7 +9,7 @@ import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts
 
 type Recorded = ReturnType<typeof recordedOf>
 
-/** What the rules record of an objective, its alerts, and what a line of it is called. */
+/** The recorded series of an objective, its alerts, and the legend of its lines. */
 function recordedOf(objective: Objective, scope: Scope) {
   const of = (metric: string) => series(metric, objective, scope)
   return {
@@ -24,14 +24,14 @@ function recordedOf(objective: Objective, scope: Scope) {
   }
 }
 
-/** Rules cannot look back over a calendar window: its budget is on slo's page only. */
+/** Whether the budget is recorded. Rules cannot look back over a calendar window: only slo's page shows its budget. */
 const hasBudget = ({ objective }: Recorded): boolean => objective.calendar === null
 
 const isSlices = ({ objective }: Recorded): boolean => objective.method === 'Timeslices'
 
-/** 1 online, 0 offline, 2 offline because nothing was measured in that minute. */
+/** 1 online, 0 offline, 2 offline without data in that minute. */
 const stateOf = ({ bad, total }: Recorded): string => `2 * (${bad} unless ${total} > 0) or 1 - ${bad}`
-/** Above the values of the state: the strip shows both. */
+/** Above the values of the state, because the strip shows both. */
 const firing = 3
 const states = {
   0: { text: 'offline', means: 'broken' },
@@ -50,7 +50,7 @@ const stat = (panel: Omit<PanelSpec, 'kind' | 'width' | 'height'>): PanelSpec =>
   ...panel,
 })
 
-/** Minutes, or events of those that came, which the objective allows to be bad. */
+/** The remaining budget: minutes, or events, that the objective allows to be bad. */
 function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
   const { unit, windowMinutes, target, method } = objective
   const allowed = windowMinutes * toNumber(complement(target))
@@ -99,13 +99,13 @@ function indicator(series: Recorded): PanelSpec {
   })
 }
 
-/** Nothing where nothing was bad. */
+/** Seconds until the budget is exhausted; no value without bad events. */
 const exhaustion = ({ budgetLeft, bad, legend }: Recorded): Query => ({
   expr: `3600 * clamp_min(${budgetLeft}, 0) / (${window(bad, 60)} > 0)`,
   legend,
 })
 
-/** The burn of both windows of a tier as a part of what fires it: 1 is the alert. */
+/** The burn of both windows of a tier as a share of the firing threshold: the alert fires at 1. */
 function nearness({ good, bad }: Recorded, tier: Tier): string {
   const part = (minutes: number) => {
     const { numerator, denominator } = tier.threshold
@@ -152,7 +152,7 @@ const events = ({ objective, good, bad }: Recorded): PanelSpec =>
     ],
   })
 
-/** Every objective: its state, what is left of its budget, and how near each of its alerts is. */
+/** The dashboard of all objectives: state, remaining budget, and how near each alert is. */
 export function objectivesDashboard(
   objectives: readonly Objective[],
   scope: Scope,
@@ -172,7 +172,7 @@ export function objectivesDashboard(
 const rowTitle = ({ id, displayName }: Objective): string =>
   id === displayName ? id : `${id}: ${displayName}`
 
-/** A row of 24 columns: state, budget, burn rates and, of events, how many came. */
+/** An objective's row of 24 columns: state, budget, burn rates and, for events, their number. */
 function alone(series: Recorded): PanelSpec[] {
   const stats = [indicator(series), ...(hasBudget(series) ? [budgetPanel(series)] : [])]
   const charts = [burns(series), ...(isSlices(series) ? [] : [events(series)])]

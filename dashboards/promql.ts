@@ -1,6 +1,6 @@
 import { promqlError, type Scope, scoped, selectorsOf, withMatchers } from '../slo/sources/promql.ts'
 
-/** Grafana's variables inside brackets are no durations: these stand in their place while PromQL is parsed. */
+/** Grafana's variables in brackets are not durations: these durations replace them while PromQL is parsed. */
 const standIns: Readonly<Record<string, string>> = { $__rate_interval: '987654321s', $ago: '987654322s' }
 const parsable = (expr: string): string =>
   expr.replaceAll(/\$(__rate_interval|ago)/g, name => standIns[name] ?? name)
@@ -10,8 +10,8 @@ const shown = (expr: string): string =>
 const fixedWindow = /\b(?:rate|irate|increase)\([^[()]*\[(?!\$__rate_interval\])[^\]]*\]/
 
 /**
- * The expression within a scope and with the dashboard's variables in every selector.
- * @throws when it is no PromQL, or a rate has a window that does not follow the dashboard's resolution
+ * Applies a scope to an expression, and adds the dashboard's variables to every selector.
+ * @throws when it is not PromQL, or a rate's window does not follow the dashboard's resolution
  */
 export function expressionFor(expr: string, scope: Scope, variables: readonly string[]): string {
   const wrong = promqlError(parsable(expr))
@@ -22,11 +22,10 @@ export function expressionFor(expr: string, scope: Scope, variables: readonly st
   return shown(scoped(withMatchers(parsable(expr), values, '=~'), scope))
 }
 
-/** Names of the metrics that an expression reads. */
 export const metricsOf = (expr: string): string[] =>
   selectorsOf(parsable(expr)).flatMap(selector => /^[\w:]+/.exec(selector) ?? [])
 
-/** Values for the variables of an expression, to ask Prometheus without Grafana; labels match everything. */
+/** Replaces the variables of an expression, to ask Prometheus without Grafana. Labels match everything. */
 export const fill = (expr: string, { interval = '5m', ago = '1h' } = {}): string =>
   expr
     .replaceAll('$__rate_interval', interval)

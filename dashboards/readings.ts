@@ -3,16 +3,16 @@ import type { Service } from '../slo/directory/service.ts'
 import { metricsOf } from './promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 
-/** Expressions of service.yaml are over `$w`, the window that diagnosis looks at, and `$b`, that of its baseline. */
+/** An expression of service.yaml for Grafana. In it `$w` is diagnosis's window, and `$b` the baseline's. */
 const shown = (expr: string): string =>
   expr.replaceAll('[$b]', '[$__rate_interval] offset $ago').replaceAll('$w', '$__rate_interval')
 
-/** The same expression at another time. A subquery, because an expression that has an offset takes no second one. */
+/** The expression at the earlier time `$ago`. A subquery, because an expression cannot have two offsets. */
 const before = (expr: string): string => `last_over_time((${expr})[30s:15s] offset $ago)`
 
 const ages = ['1h', '1d', '7d'] as const
 
-/** The stages of the work: which takes the time, which grew, in which it fails. */
+/** The dashboard of the stages: which one takes the time, which grew, which fails. */
 export function stagesDashboard({
   stages,
   traffic,
@@ -89,13 +89,13 @@ const looks: Record<ResourceReading['kind'], { noun: string; unit: string; what:
   taken: { noun: ' share', unit: 'percentunit', what: 'The part of the time of the process that this takes' },
 }
 
-/** `disk-latency` is `Disk latency`, `cpu` is `CPU`. */
+/** Makes `Disk latency` of `disk-latency`, and `CPU` of `cpu`. */
 const words = (cause: string): string =>
   cause.length <= 3
     ? cause.toUpperCase()
     : cause.charAt(0).toUpperCase() + cause.slice(1).replaceAll('-', ' ')
 
-/** Readings of one cause and kind are lines of one panel. */
+/** A panel with a line for each reading of a cause and kind. */
 function resourcePanel(stage: string, readings: readonly ResourceReading[]): PanelSpec {
   const [first] = readings as [ResourceReading]
   const { noun, unit, what } = looks[first.kind]
@@ -119,7 +119,7 @@ function resourcePanel(stage: string, readings: readonly ResourceReading[]): Pan
   })
 }
 
-/** Every reading of diagnosis, by the stage whose time it explains. */
+/** The dashboard of all readings of diagnosis, by the stage whose time they explain. */
 export function resourcesDashboard({
   resources,
 }: Service): Pick<DashboardSpec, 'description' | 'ago' | 'rows'> {

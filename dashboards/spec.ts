@@ -1,6 +1,6 @@
 import type { Scope } from '../slo/sources/promql.ts'
 
-/** A dashboard without Grafana's words; build.ts turns it into Grafana's JSON. */
+/** A dashboard without Grafana's terms. build.ts turns it into Grafana's JSON. */
 
 export type Query = {
   /** PromQL. build.ts adds the matchers of namespace, cluster, job and instance to every selector. */
@@ -22,7 +22,7 @@ export type PanelSpec = {
   /** One sentence. */
   description: string
   unit: string
-  /** Of 24 columns, and in rows of 30 px. */
+  /** `width` of 24 columns; `height` in rows of 30 px. */
   width: number
   height: number
   queries: readonly Query[]
@@ -30,17 +30,16 @@ export type PanelSpec = {
   max?: number
   /** The axis reaches at least this far, so that a threshold stays in sight. */
   softMax?: number
-  /** `share`: each line as its part of the sum. */
+  /** `share` shows each line as its share of the sum. */
   stacked?: 'sum' | 'share'
-  /** In the panel's unit, ascending; drawn as lines. Below them is broken where the last is good, else good. */
+  /** Lines, in the panel's unit, ascending. Below them a value is broken if the last one means good, else good. */
   thresholds?: readonly Threshold[]
-  /** Words for values. */
   values?: Readonly<Record<string, { text: string; means: Meaning }>>
   links?: readonly Link[]
   decimals?: number
   /** A panel with a time range of its own: the last 24 hours, one point a minute. */
   lastDay?: boolean
-  /** What is shown when there is no data; `no data` by default. */
+  /** Text when there is no data; default: `no data`. */
   nothing?: string
 }
 
@@ -50,22 +49,22 @@ export type DashboardSpec = {
   uid: string
   title: string
   description: string
-  /** What every query is limited to, beside the variables: `selectors` and `replicaLabels` of service.yaml. */
+  /** Limits every query, besides the variables: `selectors` and `replicaLabels` of service.yaml. */
   scope: Scope
-  /** Labels that are variables, beside those of every dashboard, by the metric that offers their values. */
+  /** Further labels that are variables, with the metric that has their values. */
   labels?: Readonly<Record<string, string>>
-  /** How long before now a panel compares with; offers `$ago`. */
+  /** Ages that a panel can compare with; makes `$ago` available. */
   ago?: readonly string[]
-  /** Addresses of pages that panels link to, each a variable that is set where Grafana is provisioned. */
+  /** Pages that panels link to. Each address is a variable that is set where Grafana is provisioned. */
   pages?: readonly Page[]
-  /** Time range at first sight; three hours by default. */
+  /** Initial time range in hours; default: three. */
   hours?: number
   rows: readonly { title: string; panels: readonly PanelSpec[] }[]
 }
 
 export type Page = { name: string; title: string; address: string }
 
-/** Half a row: a panel of lines over time. */
+/** A panel of lines over time, half a row wide. */
 export const lines = (
   panel: Omit<PanelSpec, 'kind' | 'width' | 'height'> & Partial<PanelSpec>,
 ): PanelSpec => ({ kind: 'timeseries', width: 12, height: 7, ...panel })

@@ -3,18 +3,17 @@ import { ExpectedError, explainError } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
-/** Arguments that a command does not take: its message is followed by a hint at --help. */
+/** Wrong arguments of a command. runCommand adds "--help lists what it takes" to the message. */
 export class UsageError extends ExpectedError {
   override name = 'UsageError'
 }
 
-/** The first argument is none of a command's verbs. */
 export const noVerb = (given: string | undefined, verbs: object): UsageError =>
   new UsageError(
-    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: it is one of ${Object.keys(verbs).join(', ')}`,
+    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: the verbs are ${Object.keys(verbs).join(', ')}`,
   )
 
-/** Reads a command's options and, where it takes some, its other arguments. @throws UsageError naming the wrong one. */
+/** Parses a command's options and, if it takes any, its positional arguments. @throws UsageError. */
 export function readArguments<O extends ParseArgsOptionsConfig>(
   args: string[],
   options: O,
@@ -30,8 +29,8 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
 }
 
 /**
- * Runs a command and resolves with its exit status: 0 after --help, which prints the usage, and after --version; 2 when
- * it throws. Only an unforeseen error is shown with its stack.
+ * Runs a command and resolves with its exit status: 0 after --help and --version, 2 when `run` throws. Only an error
+ * that is neither an ExpectedError nor the system's is shown with its stack.
  */
 export async function runCommand(
   args: readonly string[],

@@ -7,7 +7,7 @@ export type Variable<T> = {
   readonly format: string
   /** Undefined when the text does not have the format. */
   readonly parse: (text: string) => T | undefined
-  /** No error shows its value. */
+  /** Errors do not show its value. */
   readonly secret?: true
 }
 
@@ -27,11 +27,11 @@ const numeric =
 export const integer = numeric(/^\d+$/, 'a whole number')
 /** Fractions are allowed. */
 export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
-/** An age in days; 0 is for ever. */
+/** An age in days; 0 means no limit. */
 export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
 export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
 
-/** Text without spaces around it, which an editor or a secret's file adds and nobody sees. */
+/** Refuses surrounding white space, which an editor or a secret's file adds unseen. */
 export const text = (fallback: string, format: string) =>
   variable(fallback, format, given => (given.trim() === given ? given : undefined))
 
@@ -53,23 +53,23 @@ export const list = <T>(
 
 const httpUrl = 'an http(s) URL'
 
-/** An http or https address; null when there is none. */
+/** An http or https URL; null when unset. */
 export const address = variable<URL | null>(null, httpUrl, given => {
   const url = URL.parse(given)
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 })
 
-/** An address that paths are resolved against: it ends in a slash, or the last part of a proxy's prefix would be lost. */
+/** A URL that paths are resolved against. It ends in a slash; otherwise the last segment of its path would be lost. */
 export const base = variable<URL | null>(null, httpUrl, given => {
   const url = address.parse(given)
   if (url && !url.pathname.endsWith('/')) url.pathname += '/'
   return url
 })
 
-/** As it was given, for what takes an address as text; empty when there is none. */
+/** An http or https URL as text, for libraries that take a string; empty when unset. */
 export const addressText = variable('', httpUrl, given => (address.parse(given) ? given.trim() : undefined))
 
-/** A secret that is sent in a header. The newline at the end of a secret's file is left out: it would break each request. */
+/** A secret for a header. The newline at the end of a secret's file is removed: it is not allowed in a header. */
 export const token = {
   ...variable('', 'visible ASCII characters without spaces', given =>
     /^[!-~]+$/.test(given.trim()) ? given.trim() : undefined,
@@ -101,7 +101,7 @@ export const flag = variable(false, 'true or false', given =>
   given === 'true' || given === 'false' ? given === 'true' : undefined,
 )
 
-/** `meaning` explains it in errors and in the reference. */
+/** `meaning` explains the variable in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 
@@ -109,13 +109,13 @@ export class ConfigError extends ExpectedError {
   override name = 'ConfigError'
 }
 
-/** Names an optional dependency that is not installed, for an adapter's `import()`. */
+/** For `catch` of an adapter's `import()`: an error that says which optional package to install. */
 export const ifMissing = (variable: string, name: string) => (error: NodeJS.ErrnoException) => {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
   throw new ConfigError(`${variable} needs the package ${name}, which is not installed: npm install ${name}`)
 }
 
-/** Reported values are logged, so the user and password of a URL are removed, also from a malformed one. */
+/** Errors are logged, so the user and password of a URL are removed, also of a malformed one. */
 const withoutPassword = (given = ''): string =>
   given.replace(/\/\/.*@/, '//…@').replace(/(password=)[^&]*/gi, '$1…')
 

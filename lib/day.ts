@@ -6,5 +6,5 @@ export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_
 /** The UTC day of a time: `2026-11-22`. */
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
-/** Not of a day that no month has, such as `2026-02-31`. */
+/** Whether `text` is a calendar day like `2026-11-22`; false for `2026-02-31`. */
 export const isDay = (text: string): boolean => new Date(text).toJSON()?.slice(0, 10) === text

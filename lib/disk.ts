@@ -4,9 +4,9 @@ import { dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
 /**
- * The file system calls that durability depends on. A power-cut test replaces them. Those that may wait for the disk run
- * in a thread, which costs 50 µs a call. `openSync` is for folders and `closeSync` for files that were fsynced or only read:
- * these calls take 2 µs and wait for nothing.
+ * The file system calls that durability depends on. A power-cut test replaces them. Calls that may wait for the disk
+ * run in libuv's threads, which costs 50 µs a call. `openSync` is for folders, and `closeSync` for files that were
+ * fsynced or only read: these two take 2 µs and do not wait.
  */
 export const realDisk = {
   open: promisify(fs.open),

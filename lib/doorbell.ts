@@ -1,7 +1,7 @@
 export type Doorbell = {
   /** The number of rings so far. Read it before looking for work, so that no ring in between is missed. */
   rings(): number
-  /** Resolves at the next ring after `rings`, when the time is over, or when the signal aborts. */
+  /** Resolves when there was a ring after `since` (an earlier `rings()`), at the timeout, or when the signal aborts. */
   wait(since: number, timeoutMs: number, signal: AbortSignal): Promise<void>
   close(): void
 }

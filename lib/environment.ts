@@ -2,7 +2,7 @@
 const plain =
   /^(PATH|HOME|TMPDIR|LANG|LC_\w+|TZ|LD_\w+|MALLOC_\w+|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_\w+|NODE_OPTIONS|VIPS_\w+|(https?|no)_proxy)$/i
 
-/** The variables that any program needs. For children that decode uploads, and for third-party programs. */
+/** The variables without secrets, for children that decode uploads and for third-party programs. */
 export const plainEnvironment = (environment: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>

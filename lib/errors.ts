@@ -10,24 +10,24 @@ export function describeError(error: unknown): string {
   return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
 }
 
-/** The code of the system or the engine (`ENOSPC`, `ERR_SQLITE_ERROR`), from the error or its nearest cause that has one. */
+/** The code (`ENOSPC`, `ERR_SQLITE_ERROR`) of the error or of its nearest cause that has one. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as NodeJS.ErrnoException
   return typeof code === 'string' ? code : errorCode(error.cause)
 }
 
-/** For a person who starts something: an error that is expected or the system's by its message, every other with its stack. */
+/** For the terminal: the message of an ExpectedError or a system error; any other error with its stack. */
 export function explainError(error: unknown): string {
   const bySystem =
     error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR|ERR_QUEUE_CLOSED)$/.test(errorCode(error) ?? '')
   return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
 }
 
-/** Time in which the requests under way are answered with an error. */
+/** Time for the requests in progress to be answered with an error. */
 const lastAnswersMs = 1_000
 
-/** Ends the process, which could only refuse all work. The launcher restarts it. */
+/** Ends the process, which can no longer do its work, after `lastAnswersMs`. The launcher restarts it. */
 export const endProcess = (error: Error): void =>
   void setTimeout(() => {
     throw error

@@ -1,7 +1,7 @@
-/** Named places where a test can kill the process as kill -9 does: with FAULT_POINT=name:nth the nth time that it passes. */
+/** Places where a test can kill the process as by kill -9: FAULT_POINT=name:nth does it at the nth pass. */
 let armed: { name: string; left: number } | undefined
 
-/** Arms the fault point that the environment names; nothing when it is unset. */
+/** Arms the fault point that FAULT_POINT names. Does nothing when it is unset. */
 export function armFault(setting: string | undefined): void {
   const [, name, nth] = /^([a-z.-]+):(\d+)$/.exec(setting ?? '') ?? []
   if (name) armed = { name, left: Number(nth) }

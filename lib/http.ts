@@ -26,7 +26,7 @@ export class Problem extends Error {
   }
 }
 
-/** A problem that passes: `what`, and after how many seconds to try again. */
+/** A temporary problem: `what` failed, and the client may try again after `seconds`. */
 export const tryAgain = (status: number, type: string, what: string, seconds: number, limit?: LimitName) =>
   new Problem(status, type, `${what} Try again in ${seconds} s.`, {
     headers: { 'Retry-After': String(seconds) },
@@ -46,10 +46,10 @@ function problemBody({ type, status, message: detail, more: { members, limit } }
   })
 }
 
-/** Headers set for the intended response that must not go out with a problem. */
+/** Headers of the intended response that a problem must not carry. */
 const ofTheAnswer = ['Content-Disposition', 'Content-Encoding', 'ETag', 'Last-Modified']
 
-/** Sends a problem. Headers set for the intended response are removed, and caching is disabled. */
+/** Sends a problem instead of the intended response. Caches must not store it. */
 export function sendProblem(response: ServerResponse, problem: Problem): void {
   const body = problemBody(problem)
   for (const name of ofTheAnswer) response.removeHeader(name)
@@ -71,7 +71,7 @@ export function problemMessage(problem: Problem): string {
   )
 }
 
-/** The Express app of every service, with request ids and the duration histogram. Add routes, then call finishRoutes. */
+/** The Express app of every service, with request ids and duration histogram. Add routes, then call finishRoutes. */
 export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   const app = express()
   app.disable('x-powered-by')
@@ -81,8 +81,8 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
 }
 
 /**
- * Call last: unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected errors
- * are logged.
+ * Call it last. Unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected
+ * errors are logged.
  */
 export function finishRoutes(app: Express, { log }: { log: Log }): void {
   for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
@@ -121,7 +121,7 @@ const refuseOthers =
     request.route = undefined // measured with the unknown addresses, or each method would add series to each route
     const headers = { Allow: [...methods].join(', ') }
     if (method === 'OPTIONS') return void response.status(204).set(headers).end()
-    throw new Problem(405, 'method-not-allowed', `This address takes ${headers.Allow}.`, { headers })
+    throw new Problem(405, 'method-not-allowed', `This address allows ${headers.Allow}.`, { headers })
   }
 
 /** Whether the client disconnected before its whole request was read, so that no response can reach it. */
@@ -147,7 +147,7 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   return new Problem(500, 'internal', detail)
 }
 
-/** Requests without a span: each shipped batch and each file of a page would be a trace. */
+/** Paths whose requests get no span: otherwise each shipped batch and each file of a page would be a trace. */
 const untraced = /^\/(streams|assets)\b/
 
 /** Counts, times, traces and logs requests. No label value comes from the client: each new value would add a series. */
@@ -155,8 +155,8 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // Read now: after the client has disconnected the request has no socket, and reading this would throw. A request without
-    // the header is http, and Express would parse its address to say so.
+    // Read here, because `secure` throws once the client has disconnected. The header is looked at first: even without
+    // it `secure` parses the client's address.
     const scheme = 'x-forwarded-proto' in request.headers && request.secure ? 'https' : 'http'
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()
@@ -183,7 +183,7 @@ const measure =
       metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId())
       if (span) endRequest(span, method, route, response.statusCode)
     }
-    // An event of the response has no active span.
+    // In an event handler of the response no span is active.
     response.once('close', () => (span ? inSpan(span, end) : end()))
     if (span) inSpan(span, next)
     else next()

@@ -4,16 +4,16 @@ import type { VariableName } from './variables.ts'
 type Owner = 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
 
 /**
- * A bounded resource (`what`), who enforces the bound, and what happens when it is reached (`answer`). `value` is in `unit`, or
- * the variable that sets it.
+ * A bounded resource (`what`), who enforces the bound (`owner`), and what happens when it is reached (`answer`).
+ * `value` is in `unit`, or names the variable that sets it.
  */
 export type Limit = { what: string; value: number | VariableName; unit: string; owner: Owner; answer: string }
 
 type Table = typeof table
 export type LimitName = keyof Table
 /**
- * Every bounded resource; the table is limits.json. `tintype_limit_reached_total{limit}` counts each time that one is reached.
- * docs/reference.md shows the table. test/tidy.test.ts fails when no test names a limit. Limits of web hold for one web process.
+ * Every bounded resource, from limits.json; docs/reference.md shows the table. `tintype_limit_reached_total{limit}`
+ * counts each time that one is reached. Limits of web hold for one web process.
  */
 export const limits = table as {
   readonly [N in LimitName]: Limit & { value: Table[N]['value'] extends number ? number : VariableName }
@@ -21,7 +21,7 @@ export const limits = table as {
 export const limitNames = Object.keys(limits) as LimitName[]
 
 const reached = new Map<LimitName, number>()
-/** Counts of code that has no metrics object. Every registry of the process adds them to its own. */
+/** Counts from code without a metrics object. Every registry of the process adds them to its own. */
 export const limitsReached: ReadonlyMap<LimitName, number> = reached
 export const countLimit = (name: LimitName, by = 1): void =>
   void reached.set(name, (reached.get(name) ?? 0) + by)

@@ -1,9 +1,9 @@
 import { newline } from './telemetry/entry.ts'
 
 /**
- * The whole lines of `bytes` that hold a text, in order and without their newlines; of the empty text every line. Looks for
- * the text and not for lines: a day has millions, of which a few are wanted. Lines end at newlines only: node:readline would
- * end one at U+2028, too. The lines are views of `bytes`.
+ * Yields the complete lines of `bytes` that contain `text` (every line for an empty text), as views without newlines.
+ * It searches for the text instead of splitting, because a day has millions of lines and few match. node:readline would
+ * also end a line at U+2028.
  */
 export function* linesIn(bytes: Buffer, text: string): Generator<Buffer> {
   const whole = bytes.lastIndexOf(newline) + 1

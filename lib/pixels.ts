@@ -1,21 +1,21 @@
 import type { Format } from './photo/record.ts'
 
 /**
- * The longest side of a photo that is decoded. JPEG, GIF and AVIF cannot say more; of PNG and TIFF libvips holds
- * some hundred whole rows (a PNG of 900,000 × 200 took 1.1 GiB, a TIFF of 90,000,000 × 2 took 8.6 GiB).
+ * The longest side of a photo that is decoded, in pixels. JPEG, GIF and AVIF cannot have a longer one. For PNG and TIFF
+ * libvips holds some hundred whole rows (a PNG of 900,000 × 200 took 1.1 GiB, a TIFF of 90,000,000 × 2 took 8.6 GiB).
  */
 export const maxSide = 65_535
 
-/** For a sentence: 26.8 million is 26, and 480,000 is 0.48. */
+/** A rounded-down number for a sentence: 26.8 million gives 26, and 480,000 gives 0.48. */
 export const inMillions = (value: number, million = 1e6): number =>
   value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
 
 /**
- * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
- * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and
- * libheif-js 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7
- * (8 bits, 4:4:4) and 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats),
- * interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK). The rest streams: under 0.9.
+ * For formats and kinds that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so, with the
+ * process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and libheif-js
+ * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7 (8 bits, 4:4:4) and
+ * 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits,
+ * alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9.
  */
 const wholeDecodePixels: Partial<Record<Format, number>> = {
   avif: 32_000_000,
@@ -32,7 +32,7 @@ const costlyKinds: Partial<Record<Format, number>> = {
 
 /**
  * The most pixels that a photo of this format may have, never above `maxPixels`.
- * @param costly what is known of its kind: PNG and JPEG stored in passes, HEIC with alpha or more than 8 bits.
+ * @param costly whether its kind needs more memory: PNG and JPEG stored in passes, HEIC with alpha or more than 8 bits.
  */
 export const pixelLimit = (format: Format, maxPixels: number, costly = false): number =>
   Math.min(
@@ -41,8 +41,8 @@ export const pixelLimit = (format: Format, maxPixels: number, costly = false): n
   )
 
 /**
- * The sentence for a photo that is over the limits, else undefined.
- * @param kind its costly kind, such as `interlaced`; empty when it is none, or not yet known.
+ * The sentence for a photo that is over the limits; undefined when it is not.
+ * @param kind its costly kind, such as `interlaced`; empty when it has none or it is not yet known.
  */
 export function pixelRefusal(
   { width, height }: { width: number; height: number },

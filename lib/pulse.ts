@@ -4,7 +4,7 @@ export type Pulse = ReturnType<typeof startPulse>
 export function startPulse(name: string, withinSeconds: number) {
   let movedAt: number | null = performance.now()
   return {
-    /** The loop made progress and must do so again within its time. */
+    /** The loop made progress, and must do so again within `withinSeconds`. */
     beat(): void {
       movedAt = performance.now()
     },
@@ -12,7 +12,7 @@ export function startPulse(name: string, withinSeconds: number) {
     rest(): void {
       movedAt = null
     },
-    /** What is stalled and for how long, or null. */
+    /** Says that the loop is stalled, and for how long; else null. */
     stalled(): string | null {
       const seconds = movedAt === null ? 0 : (performance.now() - movedAt) / 1000
       return seconds > withinSeconds ? `${name} has not moved for ${Math.round(seconds)} s` : null
@@ -20,6 +20,6 @@ export function startPulse(name: string, withinSeconds: number) {
   }
 }
 
-/** The first of several that is stalled, or null. */
+/** The message of the first stalled pulse, or null. */
 export const firstStalled = (pulses: readonly Pick<Pulse, 'stalled'>[]): string | null =>
   pulses.map(pulse => pulse.stalled()).find(each => each !== null) ?? null

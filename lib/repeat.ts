@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Runs a step again and again until aborted, `pauseMs` after its end, also after an error, which `onError` gets. */
+/** Runs a step repeatedly until aborted, `pauseMs` after its end, also after an error, which is passed to `onError`. */
 export async function repeat(
   pauseMs: number,
   signal: AbortSignal,

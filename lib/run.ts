@@ -5,7 +5,7 @@ import { armFault } from './fault.ts'
 import { ignoreTerminal, outliveReaders, stopThenAtOnce } from './terminal.ts'
 
 export type Running = {
-  /** Its addresses by name (web, webAdmin, …), printed in the ready line. */
+  /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
   endpoints: Record<string, string>
   /** How long `stop` may take. */
   graceMs: number
@@ -13,7 +13,7 @@ export type Running = {
   stop(): Promise<void>
 }
 
-/** A stop that takes longer than its grace time and this margin ends with exit status 1. */
+/** A stop that exceeds its grace time by more than this ends with exit status 1. */
 const stopMarginMs = 5_000
 
 /**
@@ -26,11 +26,11 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   outliveReaders()
   if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
-  // During the start there is nothing to finish. PID 1 of a container ignores signals that have no handler.
+  // During the start there is nothing to finish. Without a handler PID 1 of a container would ignore the signals.
   let stop: () => unknown = () => process.exit(0)
   process.on('SIGTERM', () => stop())
   if (!launched) process.on('SIGINT', () => stop())
-  // The IPC channel closes also when the launcher is killed by kill -9, so that no service outlives it.
+  // The IPC channel also closes when the launcher is killed by kill -9, so that no service outlives it.
   process.on('disconnect', () => stop())
   try {
     const running = await start()
@@ -44,7 +44,7 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   }
 }
 
-/** Stops gracefully the first time that it is called, and at once when it is called later. */
+/** Stops gracefully at the first call, and at once at a later one. */
 const stopOnce = ({ graceMs, stop }: Running) =>
   stopThenAtOnce(
     async () => {

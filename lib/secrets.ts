@@ -14,7 +14,7 @@ export function secret(name: string, given: string, dataDir: string): string {
   // Reads before it writes, so that a later start works on a full disk.
   if (existsSync(file)) return read(file)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // Not named by the process's number: containers that share DATA_DIR may all have number 1.
+  // Not named by the pid: containers that share DATA_DIR may all have pid 1.
   const draft = `${file}.${randomUUID()}.tmp`
   writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
   try {
@@ -27,7 +27,7 @@ export function secret(name: string, given: string, dataDir: string): string {
   return read(file)
 }
 
-/** An empty secret would be one that everybody knows. */
+/** Refuses an empty secret, which everybody would know. */
 function read(file: string): string {
   const text = readFileSync(file, 'utf8').trim()
   if (!text) throw new ExpectedError(`${file} is empty: delete it, and the next start makes a new secret`)

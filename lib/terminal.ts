@@ -3,8 +3,8 @@ import { countLimit, limits } from './limits.ts'
 
 /**
  * Ignores a terminal's Ctrl-C and hang-up, which reach every process of its session: the launcher stops the services in
- * order. A session for each service is no alternative. Linux would schedule each as a group (autogroup), a child's nice
- * value would not count against web, and web waited up to 200 ms for a processor.
+ * order. A session for each service does not help: Linux schedules each as a group (autogroup), so that a converter's
+ * nice value does not count against web, which then waited up to 200 ms for a processor.
  */
 export const ignoreTerminal = (): void => ignore('SIGINT', 'SIGHUP')
 
@@ -12,10 +12,10 @@ function ignore(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})
 }
 
-/** npm passes on the Ctrl-C that its script had from the terminal, too: within this time both are one. */
+/** npm forwards a Ctrl-C that its script has also received from the terminal: signals within this time count as one. */
 export const sameSignalMs = 500
 
-/** What a signal to stop calls: `stop` the first time, and `stopAtOnce` when a further signal comes later. */
+/** The handler of a signal to stop: calls `stop` at the first signal, and `stopAtOnce` at a later one. */
 export function stopThenAtOnce<A extends unknown[]>(
   stop: (...given: A) => Promise<void>,
   stopAtOnce: () => void,
@@ -32,16 +32,16 @@ export function stopThenAtOnce<A extends unknown[]>(
 let runsOn = false
 
 /**
- * For a process that must outlive the readers of its output. When standard output or error is closed, full or stopped, or
- * the terminal is gone, output is lost and the process goes on.
+ * For a process that must outlive the readers of its output. When standard output or error is closed, full or stopped,
+ * or the terminal is gone, output is lost and the process continues.
  */
 export function outliveReaders(): void {
   runsOn = true
   ignore('SIGHUP')
   for (const stream of [process.stdout, process.stderr]) {
-    // Without a listener an error of a stream ends the process.
+    // Without a listener an error of the stream would end the process.
     stream.on('error', () => {})
-    // Node writes to terminals synchronously: one stopped by Ctrl-S would block the event loop.
+    // Node writes to terminals synchronously: a terminal stopped by Ctrl-S would block the event loop.
     const { _handle: handle } = stream as { _handle?: { setBlocking?(blocking: boolean): void } }
     handle?.setBlocking?.(false)
     const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
@@ -51,7 +51,7 @@ export function outliveReaders(): void {
       return false
     }
   }
-  // Node writes warnings directly to the descriptor, which blocks while its reader reads nothing.
+  // Node writes warnings directly to the descriptor, which blocks when the reader does not read.
   process.removeAllListeners('warning')
   process.on('warning', warning => void process.stderr.write(`${warning.stack}\n`))
 }
@@ -64,7 +64,7 @@ export function outliveEarlyReaders(): void {
     })
 }
 
-/** Forwards a child's standard error. With an inherited descriptor the child would block while its reader reads nothing. */
-export function handOnErrors({ stderr }: ChildProcess): void {
+/** Forwards a child's standard error. An inherited descriptor would block the child when its reader does not read. */
+export function forwardStderr({ stderr }: ChildProcess): void {
   stderr?.on('data', chunk => process.stderr.write(chunk))
 }

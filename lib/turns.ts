@@ -1,7 +1,6 @@
 /**
- * Bounds how many actions run at once; a further one waits, and acts in order. An action holds its turn until it has ended,
- * well or not. `onWait` is called before an action waits, with the number of those that wait already; what it throws, the
- * caller gets.
+ * Bounds how many actions run at once; further ones wait in order. `onWait` is called before an action waits, with the
+ * number of actions already waiting; an error that it throws is passed to the caller.
  */
 export function turns(
   atOnce: number,
@@ -12,7 +11,7 @@ export function turns(
   return async act => {
     if (running >= atOnce) {
       onWait?.(waiting.length)
-      // An action that ends passes its place to the next.
+      // An action that ends passes its turn to the next.
       await new Promise<void>(resolve => waiting.push(resolve))
     } else running++
     try {

@@ -9,12 +9,12 @@ import { version } from './version.ts'
 
 const host = (fallback: string) => is.pattern(fallback, /^[\w.:%-]+$/, 'an IP address or host name')
 
-/** The URL of an adapter; empty for the default one. */
+/** The URL of an adapter; empty means the default adapter. */
 const place = (format: string, addressOf: (url: string) => unknown) =>
   is.variable('', format, given => (addressOf(given) ? given : undefined))
 
 const table = {
-  // As part of a file's name it may have 255 characters together with service, epoch and a release's colour.
+  // INSTANCE is part of a file's name of at most 255 characters, with service, epoch and a release's colour.
   INSTANCE: is.pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
   VERSION: is.pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
   DATA_DIR: is.text('./data', 'a folder'),
@@ -85,7 +85,7 @@ const table = {
 export type VariableName = keyof typeof table
 type Table = { readonly [N in VariableName]: (typeof table)[N] & { readonly meaning: string } }
 
-/** The environment variables of these names; variables.json says what each means. */
+/** The environment variables of these names, with their meaning from variables.json. */
 export function pick<N extends VariableName>(...names: N[]): Pick<Table, N> {
   const entries = names.map(name => [name, { ...table[name], meaning: meanings[name] }])
   return Object.fromEntries(entries) as Pick<Table, N>

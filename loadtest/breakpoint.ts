@@ -15,16 +15,16 @@ import { type Used, watch } from './resources.ts'
 import type { Target } from './target.ts'
 
 export type BreakpointOptions = Omit<RunOptions, 'stages' | 'name' | 'html' | 'onArrivals' | 'url'> & {
-  /** Undefined: services of its own, each in a new folder. */
+  /** Undefined for services of its own, each in a new folder. */
   target: Target | undefined
-  /** Today's traffic when no running service reports it. */
+  /** Today's traffic in photos a second, if no running service reports it. */
   assumedRate: number
   scaling: boolean
   json: boolean
 }
 
 const stepSeconds = 25
-/** Compilers, pools and connections are warm afterwards. */
+/** A first load, after which compilers, pools and connections are warm. */
 const warmUp = { rate: 4, seconds: 15 }
 const firstRate = 4
 const slotsCompared = [1, 2]
@@ -58,10 +58,10 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
   return knee.low > 0 ? 0 : 1
 }
 
-/** A service with so many slots in a folder of its own, which is removed afterwards. */
+/** Measures a service with `slots` slots in a folder of its own, which is removed afterwards. */
 async function measureOwn(options: BreakpointOptions, slots: number): Promise<Measured> {
   process.stderr.write(`a service of its own with ${slots} slot${slots === 1 ? '' : 's'}\n`)
-  // Ctrl-C ends k6 and the service as well; what they throw ends this too, and the folder goes.
+  // Ctrl-C also ends k6 and the service. Their errors end this process, which then removes the folder.
   process.on('SIGINT', () => {})
   const dataDir = join(options.folder, `data-${slots}`)
   const service = await startService(dataDir, { CONVERTER_SLOTS: String(slots) })
@@ -80,7 +80,7 @@ async function search(options: BreakpointOptions, target: Target): Promise<Capac
   const measure = async (rate: number, seconds = stepSeconds): Promise<Step> => {
     let using: Promise<() => Promise<Used>> | undefined
     let used: Promise<Used> | undefined
-    /** When arrivals end: afterwards k6 only waits for what is under way. */
+    /** Called when arrivals end. After that k6 only waits for journeys in progress. */
     const end = () => {
       used ??= using?.then(stop => stop())
       return used
@@ -108,7 +108,7 @@ async function search(options: BreakpointOptions, target: Target): Promise<Capac
   return findCapacity(measure, firstRate)
 }
 
-/** Bytes on disk by photo: of storage as the file system counts them, of logs by their own sizing. */
+/** Bytes on disk for each photo: of storage from the file system, of logs from their own sizing. */
 async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Measured['left']> {
   const ofSteps = steps.reduce((sum, { result }) => sum + result.journeys - result.shed, 0)
   const photos = ofSteps + warmUp.rate * warmUp.seconds
@@ -117,7 +117,7 @@ async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Meas
     const script = join(root, 'services', 'logs', 'main.ts')
     return (await run(process.execPath, [script, ...args, '--json'], { env: { DATA_DIR: dataDir } })).stdout
   }
-  // The run may have gone over midnight; a day without entries is published as none.
+  // The run may have crossed midnight. A day without entries is not published.
   for (const day of new Set([dayOf(Date.now() - 3_600_000), dayOf(Date.now())]))
     await logs('publish', '--day', day).catch(() => '')
   const { days } = JSON.parse(await logs('sizing')) as { days: { diskBytes: number }[] }
@@ -125,10 +125,10 @@ async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Meas
   return { photos, storageBytes: (Number.parseInt(stdout, 10) * 1024) / photos, logBytes: logBytes / photos }
 }
 
-/** From the report of the service that runs in DATA_DIR (or PROMETHEUS_URL); null when there is none. */
+/** Photos a second from the report of the service in DATA_DIR (or PROMETHEUS_URL); null without a service. */
 async function photosASecondToday(): Promise<number | null> {
   try {
-    // A promise broken is exit status 1, and a report all the same.
+    // Exit status 1 means a broken objective, with a report.
     const { stdout } = await run(process.execPath, [join(root, 'slo', 'main.ts'), 'report', '--json']).catch(
       error => error,
     )

@@ -2,38 +2,37 @@ import type { LoadResult } from './k6.ts'
 import type { Used, Utilisation } from './resources.ts'
 
 /**
- * Both promises held and would go on holding; or they did not, or would not for long; or the generator could not make
- * the rate, which says nothing about the service.
+ * `yes`: both promises held and would continue to hold. `no`: they did not, or would not for long. `void`: the
+ * generator could not make the rate, which says nothing about the service.
  */
 export type Verdict = { holds: 'yes' | 'no' | 'void'; why: string }
 
-/** One constant rate, held and measured. */
 export type Step = Verdict & { rate: number; seconds: number; result: LoadResult; used: Used }
 
 export type Capacity = {
-  /** Photos a second: the highest rate that held, and the lowest that did not; null when the generator gave out first. */
+  /** In photos a second: the highest rate that held and the lowest that did not; null if the generator failed first. */
   knee: { low: number; high: number | null }
-  /** Half of what lies between them, as a share; null with no upper end. */
+  /** Half of the difference between both, as a share; null without an upper end. */
   uncertainty: number | null
-  /** Photos a second that steps over the capacity got done: a second estimate, from other data. Null without such a step. */
+  /** Photos a second completed by steps above the capacity: an estimate from other data; null without such a step. */
   throughput: number | null
-  /** Null when the service's resources cannot be read. */
+  /** Null if the service's resources cannot be read. */
   saturated: { resource: keyof Utilisation; utilisation: number } | null
   steps: Step[]
 }
 
 /**
- * A step at 5 % over the capacity leaves work for 5 % of its time, and one well below it what was just under way (some
- * 0.5 s of 25 s). More than this grew, and an hour of it would break promises.
+ * A step 5 % above the capacity leaves work for 5 % of its time; one well below leaves the photos in progress (some 0.5
+ * s of 25 s). With more than this share the backlog grew, and would break promises within an hour.
  */
 const grownShare = 0.08
-/** k6 rounds, and ends an arrival early. */
+/** Tolerance, because k6 rounds and ends one arrival early. */
 const missedShare = 0.03
 const missedArrivals = 3
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
-/** Why a run says nothing about the service, if so: no photo was tried, or the generator could not make its arrivals. */
+/** Why a run says nothing about the service, or undefined: no photo was tried, or the generator missed arrivals. */
 export function voidBecause({ asked, journeys, dropped }: LoadResult): string | undefined {
   const missed = asked - journeys
   if (journeys === 0) return 'no photo was tried'
@@ -42,7 +41,7 @@ export function voidBecause({ asked, journeys, dropped }: LoadResult): string | 
     return `the generator began ${journeys} of ${asked} journeys`
 }
 
-/** What a step says of its rate. `keptTarget`: share of the photos that must be ready within the promise. */
+/** Judges the rate of a step. `keptTarget`: share of the photos that must be ready within the promise. */
 export function judge(result: LoadResult, seconds: number, keptTarget: number): Verdict {
   const { shed, keptRatio, leftSeconds } = result
   const nothing = voidBecause(result)
@@ -55,14 +54,14 @@ export function judge(result: LoadResult, seconds: number, keptTarget: number): 
 }
 
 const growth = 2
-/** The knee's two ends lie no further apart than this share: ± 5 %. */
+/** The search ends when the knee's two ends are this close: ± 5 %. */
 const precision = 0.1
 const maxSteps = 24
 
 /**
- * Finds the highest arrival rate at which the promises hold: doubles the rate until they do not, then halves the
- * bracket. A rate that does not hold is tried again and counts when it fails twice, and the highest that held must do
- * so twice: other programs take power away and never add any, so a single failure may be theirs.
+ * Finds the highest arrival rate at which the promises hold: doubles the rate until they do not, then bisects. A rate
+ * fails only when it fails twice, and the highest rate that held must hold twice: other programs only take power away,
+ * so a single failure may be theirs.
  */
 export async function findCapacity(
   measure: (rate: number) => Promise<Step>,
@@ -102,7 +101,7 @@ function highestThatAlwaysHeld(steps: readonly Step[]): number {
   return Math.max(0, ...steps.filter(({ rate }) => rate < failed).map(({ rate }) => rate))
 }
 
-/** The median over the steps that left a backlog and finished it. */
+/** The median of the steps that left a backlog and finished it. */
 function throughput(steps: readonly Step[]): number | null {
   const done = steps
     .filter(({ holds, result }) => holds === 'no' && result.shed === 0 && result.keptRatio === 1)
@@ -111,10 +110,10 @@ function throughput(steps: readonly Step[]): number | null {
   return done[Math.floor((done.length - 1) / 2)] ?? null
 }
 
-/** Slots are busy because the machine is: they are named only when nothing physical is used up. */
+/** Slots are busy because the machine is, so they are named only when no physical resource is used to this share. */
 const usedUp = 0.85
 
-/** The resource with the least left at the highest rate that held. */
+/** The most used resource at the highest rate that held. */
 function mostUsed(steps: readonly Step[], low: number): Capacity['saturated'] {
   const at = steps.findLast(({ rate }) => rate === low) ?? (steps[0] as Step)
   const sorted = (Object.entries(at.used.utilisation) as [keyof Utilisation, number | null][])
@@ -124,6 +123,6 @@ function mostUsed(steps: readonly Step[], low: number): Capacity['saturated'] {
   return (physical && physical.utilisation >= usedUp ? physical : sorted[0]) ?? null
 }
 
-/** The last measurement of each rate, ascending: what the curves are drawn from. */
+/** The last measurement of each rate, in ascending order, for the curves. */
 export const byRate = (steps: readonly Step[]): Step[] =>
   [...new Map(steps.map(step => [step.rate, step])).values()].sort((a, b) => a.rate - b.rate)

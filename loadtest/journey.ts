@@ -1,6 +1,6 @@
 /**
- * A person's journey, for k6: upload a photo, look until the thumbnail is ready, fetch it. Settings come as JSON from
- * k6.ts (k6 reads no YAML): the address, the promise, the arrivals and the photos with their weights.
+ * A person's journey, for k6: uploads a photo, looks until the thumbnail is ready and fetches it. k6.ts passes settings
+ * as JSON, because k6 reads no YAML: the address, the promise, the arrivals and the photos with their weights.
  */
 import { check, sleep } from 'k6'
 import { SharedArray } from 'k6/data'
@@ -21,24 +21,24 @@ type Settings = {
 }
 
 const settings = JSON.parse(open(__ENV.SETTINGS ?? '')) as Settings
-/** Shared by all users: k6's own open() would give each a copy of every photo, 6 MB a user. */
+/** Shared by all users: with k6's open() each would have a copy of every photo, 6 MB a user. */
 const files: File[] = []
 ;(async () => {
   for (const { file } of settings.photos) files.push(await openShared(file))
 })()
-/** Each photo's index as often as its weight: a draw is a look-up. */
+/** Each photo's index repeated by its weight, so that a draw is a look-up. */
 const draws = new SharedArray('draws', () =>
   settings.photos.flatMap((photo, index) => Array(photo.weight).fill(index)),
 )
 
-/** Kept: the thumbnail within the promise. A photo shed or failed by us is not kept either, for the person. */
+/** Share of journeys whose thumbnail came within the promise. A photo that was shed or failed is not kept. */
 const kept = new Rate('promise_kept')
-/** Begun; one that the end of the run cut off is not kept, though k6 does not count it as an iteration. */
+/** Journeys begun. One that is interrupted by the end of the run is not kept, although k6 does not count it. */
 const journeys = new Counter('journeys')
 const shed = new Counter('photos_shed')
 const ready = new Trend('photo_ready_seconds')
 const stageSeconds = new Trend('stage_seconds')
-/** When a thumbnail was durable, in seconds since arrivals began. */
+/** When thumbnails were durable, in seconds since arrivals began. */
 const done = new Trend('done_seconds')
 
 export const options = {
@@ -54,14 +54,14 @@ export const options = {
   },
   thresholds: settings.thresholds,
   summaryTrendStats: ['med', 'p(95)', 'p(99)', 'max'],
-  /** Load goes to the address that was checked, and nowhere else. */
+  /** Load must only go to the address that was checked. */
   maxRedirects: 0,
 }
 
-/** Said when all users are made and arrivals begin: k6.ts waits for it. */
+/** Printed when all users exist and arrivals begin; k6.ts waits for it. */
 export const setup = (): void => console.log('arrivals begin')
 
-/** People look often at first, then less. */
+/** People look often at first, then less often. */
 const firstLookSeconds = 0.2
 const maxLookSeconds = 2
 
@@ -111,7 +111,7 @@ function waitUntilSettled(address: string, promiseByMs: number): Seen | undefine
   }
 }
 
-/** The same photos in the same order in each run: Knuth's multiplicative hash of the iteration. */
+/** Gives the same photos in the same order in each run: Knuth's multiplicative hash of the iteration. */
 const pseudoRandom = (n: number): number => ((n + 1) * 2654435761) % 4294967296
 
 export function handleSummary(data: unknown): Record<string, string> {

@@ -15,46 +15,45 @@ export type RunOptions = {
   stages: readonly Stage[]
   photos: readonly LoadPhoto[]
   objectives: Objectives
-  /** Where settings, summary and k6's own HTML report are written. */
+  /** The folder for settings, summary and k6's HTML report. */
   folder: string
   name: string
-  /** k6's page of charts, drawn while it runs: that takes some CPU. */
+  /** Whether k6 writes its page of charts, which takes some CPU during the run. */
   html: boolean
   remoteWrite?: string | undefined
-  /** All users are made and arrivals begin now. */
+  /** Called when all users exist and arrivals begin. */
   onArrivals?: (pid: number) => void
 }
 
 export type LoadResult = {
-  /** Arrivals that the profile asks for, and journeys that the generator began. */
+  /** Arrivals in the profile, and journeys that the generator began. */
   asked: number
   journeys: number
-  /** Journeys that the generator could not start: above zero the run says nothing about the service. */
+  /** Journeys that the generator could not start. Above zero the run says nothing about the service. */
   dropped: number
-  /** Of the journeys begun, those whose thumbnail came within the promise. */
+  /** Share of the begun journeys whose thumbnail came within the promise. */
   keptRatio: number
   shed: number
   readySeconds: { median: number; p95: number; p99: number; max: number }
-  /** From the end of arrivals until the last photo was done: how much work had piled up. */
+  /** Seconds from the end of arrivals to the last finished photo: the backlog. */
   leftSeconds: number
-  /** Names of the thresholds that were crossed. */
   crossed: string[]
 }
 
-/** Each of k6's users takes some 0.3 MB. Arrivals beyond are dropped, which voids the run instead of flattering the service. */
+/** Each k6 user takes some 0.3 MB. Further arrivals are dropped, which voids the run instead of improving it. */
 const maxUsers = 2_000
 
 const pointsOfChart = 120
-/** k6 takes whole numbers only: rates go to it as arrivals in so many seconds. */
+/** k6 accepts only whole numbers, so rates are given as arrivals in this many seconds. */
 const rateSeconds = 100
 
-/** One for each photo that may be under way: until the promise is over, but never more than arrivals. */
+/** One user for each photo that may be in progress until its promise is over, but no more than arrivals. */
 const usersFor = (stages: readonly Stage[], promiseSeconds: number): number => {
   const peak = Math.max(...stages.map(({ target }) => target))
   return Math.ceil(Math.min(maxUsers, peak * promiseSeconds, arrivalsOf(stages)) + 5)
 }
 
-/** Runs one profile and reads k6's own summary. Throws when k6 itself fails; crossed thresholds are a result. */
+/** Runs a profile and reads k6's summary. @throws when k6 itself fails. Crossed thresholds are a result. */
 export async function runK6(options: RunOptions): Promise<LoadResult> {
   const { folder, name, objectives, stages, remoteWrite } = options
   const summaryFile = join(folder, `${name}.summary.json`)
@@ -72,7 +71,7 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
     summaryFile,
     thresholds: {
       promise_kept: [`rate>=${objectives.keptTarget}`],
-      // A probe's view: a request that we fail is a moment offline.
+      // As a probe sees it: a failed request is a moment offline.
       'http_req_failed{stage:receive}': [`rate<=${1 - objectives.onlineTarget}`],
       dropped_iterations: ['count==0'],
     },
@@ -80,7 +79,7 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   writeFileSync(settingsFile, JSON.stringify(settings, null, 2))
   const outputs = remoteWrite ? ['-o', 'experimental-prometheus-rw'] : []
   const script = join(import.meta.dirname, 'journey.ts')
-  // Port 0: k6's own control server would otherwise keep a second run from starting.
+  // Port 0, because k6's control server would prevent a second run.
   const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {
@@ -91,7 +90,7 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
       ...(options.html && {
         K6_WEB_DASHBOARD: 'true',
         K6_WEB_DASHBOARD_PORT: '-1',
-        // It writes no report of a run that is over within a few periods (default: 10 s).
+        // With the default of 10 s it would write no report of a short run.
         K6_WEB_DASHBOARD_PERIOD: `${Math.ceil(secondsOf(stages) / pointsOfChart)}s`,
         K6_WEB_DASHBOARD_EXPORT: join(folder, `${name}.html`),
       }),
@@ -104,12 +103,12 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
     stderr = (stderr + chunk).slice(-10_000)
   })
   const [code] = await once(child, 'exit')
-  // 99: a threshold was crossed, which is a result.
+  // 99 means a crossed threshold, which is a result.
   if (code !== 0 && code !== 99) throw new ExpectedError(`k6 ended with ${code}:\n${stderr}`)
   return readSummary(summaryFile, stages, objectives.keptTarget)
 }
 
-/** k6's own settings, such as where it writes to, without those that would run something else than the profile. */
+/** k6's own variables, such as those for outputs, without those that would change the profile. */
 const settingsIn = (environment: NodeJS.ProcessEnv) =>
   Object.fromEntries(
     Object.entries(environment).filter(([name]) => name.startsWith('K6_') && !replacing.test(name)),
@@ -129,7 +128,7 @@ function readSummary(file: string, stages: readonly Stage[], keptTarget: number)
       .filter(([, { thresholds = {} }]) => Object.values(thresholds).some(({ ok }) => !ok))
       .map(([metric]) => metric),
   )
-  // k6 compares the journeys that ended; one that the end of the run cut off is not kept either.
+  // k6 counts only ended journeys, but one that the end of the run interrupted is not kept either.
   if (keptRatio < keptTarget) crossed.add('promise_kept')
   return {
     asked: Math.floor(arrivalsOf(stages)),

@@ -66,7 +66,7 @@ test('another machine’s address, an address that nobody answers, an unknown pr
   ]) {
     const { code, err } = await load(folder, ...args)
     expect(err).toMatch(
-      /--i-own-this|no profile "flood": it is one of smoke|must be a number|no service answers/,
+      /--i-own-this|no profile "flood": the profiles are smoke|must be a number|no service answers/,
     )
     expect(code).toBe(2)
   }

@@ -14,7 +14,7 @@ import { loadPhotos } from './photos.ts'
 import { profiles, within } from './profiles.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
-/** Not kept by git: what one machine measured. */
+/** Not in git, because the results are those of one machine. */
 const reports = join(import.meta.dirname, '..', '.tmp', 'load')
 
 const names = [...Object.keys(profiles), 'breakpoint']
@@ -50,14 +50,14 @@ async function main(args: string[]): Promise<number> {
   const [name, url, ...more] = positionals
   if (!name) throw new UsageError('a profile is missing')
   if (!names.includes(name))
-    throw new UsageError(`there is no profile "${name}": it is one of ${names.join(', ')}`)
+    throw new UsageError(`there is no profile "${name}": the profiles are ${names.join(', ')}`)
   const own = name === 'breakpoint' && url === undefined
   if (more.length > 0) throw new UsageError(`${name} does not take "${more[0]}"`)
   if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')
   if (values.scaling && !own) throw new UsageError('--scaling is for breakpoint without a URL')
   const remoteWrite = values['remote-write']
   if (remoteWrite !== undefined && !address.parse(remoteWrite))
-    throw new UsageError(`--remote-write "${remoteWrite}" is no http(s) address`)
+    throw new UsageError(`--remote-write "${remoteWrite}" is not an http(s) address`)
   const rate = Number(values.rate)
   if (!(rate > 0 && rate <= 1000)) throw new UsageError('--rate must be a number above 0, up to 1000')
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)

@@ -2,7 +2,7 @@ import { readDirectory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
 import type { Objectives } from './k6.ts'
 
-/** The two promises in the numbers that a load run is judged by, from slo/objectives. */
+/** The targets of the two promises, from slo/objectives, by which a load run is judged. */
 export function loadObjectives(promiseSeconds: number): Objectives {
   const targets = new Map(readDirectory().objectives.map(({ name, target }) => [name, toNumber(target)]))
   const of = (name: string): number => {

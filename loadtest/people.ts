@@ -1,6 +1,6 @@
 /**
- * People for k6: each has a browser of their own, uploads one photo after the other and looks until the thumbnail is there.
- * HAProxy says which version answered; a request or a promise that fails is counted for that version.
+ * People for k6: each has an own browser, uploads one photo after the other and looks until the thumbnail is there.
+ * HAProxy reports which version answered; failed requests and broken promises are counted for that version.
  */
 import { sleep } from 'k6'
 import http, { type RefinedResponse } from 'k6/http'
@@ -18,7 +18,7 @@ export const options = {
   scenarios: {
     people: { executor: 'per-vu-iterations', vus: Number(__ENV.PEOPLE), iterations: 1, maxDuration: '2h' },
   },
-  // A tagged count is in the summary only when a threshold names it.
+  // The summary contains a tagged count only if a threshold names it.
   thresholds: Object.fromEntries(
     ['failed', 'broken', 'kept'].flatMap(name =>
       versions.map(version => [`${name}{version:${version}}`, ['count>=0']]),
@@ -26,7 +26,7 @@ export const options = {
   ),
 }
 
-/** The backend that answered this person last. */
+/** The backend that last answered this person. */
 let last = ''
 
 function seen(response: RefinedResponse<'text'>, expected: number[]): boolean {
@@ -42,7 +42,7 @@ function seen(response: RefinedResponse<'text'>, expected: number[]): boolean {
   return false
 }
 
-/** Until the drill says that it is over: a person that is cut off in the middle would look like a failure. */
+/** Continues until the drill ends: a person that is interrupted would look like a failure. */
 export default function person(): void {
   while (http.get(`${__ENV.CONTROL}`).status === 200) upload()
 }

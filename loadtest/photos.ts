@@ -5,7 +5,7 @@ import sharp from 'sharp'
 
 export type LoadPhoto = { file: string; weight: number; contentType: string }
 
-/** What people upload: phones' 12 megapixels mostly, then messengers' copies, screenshots, and a few from cameras. */
+/** Typical uploads: mostly a phone's 12 megapixels, then messengers' copies, screenshots, and a few from cameras. */
 const mix = [
   { name: 'phone', width: 4000, height: 3000, format: 'jpeg', weight: 60 },
   { name: 'messenger', width: 1600, height: 1200, format: 'jpeg', weight: 25 },
@@ -13,7 +13,7 @@ const mix = [
   { name: 'camera', width: 6000, height: 4000, format: 'jpeg', weight: 5 },
 ] as const
 
-/** Makes the photos once into a folder; the same bytes at each call, so that runs can be compared. */
+/** Makes the photos once in a folder, with the same bytes each time, so that runs can be compared. */
 export async function loadPhotos(folder: string): Promise<LoadPhoto[]> {
   mkdirSync(folder, { recursive: true })
   return Promise.all(
@@ -25,7 +25,7 @@ export async function loadPhotos(folder: string): Promise<LoadPhoto[]> {
   )
 }
 
-/** Soft shapes with some grain: about as many bytes a pixel as a photograph (0.25 in JPEG). */
+/** Soft shapes with some grain: about as many bytes for each pixel as a photograph (0.25 in JPEG). */
 async function picture(width: number, height: number, format: 'jpeg' | 'png', seed: number): Promise<Buffer> {
   const side = 96
   const pixels = Buffer.alloc(side * side * 3)

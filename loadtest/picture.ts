@@ -17,7 +17,7 @@ text { font: 14px system-ui, sans-serif; fill: var(--ink); font-variant-numeric:
 .late { fill: var(--late); font-weight: 600 } .cross { font-size: 22px; stroke: var(--paper); stroke-width: 5px; paint-order: stroke } .grid { stroke: var(--grid) } .end { text-anchor: end } .mid { text-anchor: middle }
 .line { fill: none; stroke: var(--soft); stroke-width: 1.75; stroke-linejoin: round } .first { stroke: var(--late); stroke-width: 4 }`
 
-/** Dashes tell the lines apart without colour. */
+/** Dashes distinguish the lines without colour. */
 const dashes: Record<keyof Utilisation, string> = {
   cpu: '',
   slots: '9 4',
@@ -36,7 +36,7 @@ const layers: { name: string; users: (keyof CpuShares)[]; fill: string }[] = [
   { name: 'other programs', users: ['others'], fill: 'var(--others)' },
 ]
 
-/** The knee, each resource’s utilisation against the rate, and who used the CPU: an SVG that needs nothing else. */
+/** A self-contained SVG of the knee, each resource's utilisation against the rate, and the users of the CPU. */
 export function capacitySvg({ steps, knee, saturated }: Capacity): string {
   const ordered = byRate(steps)
   const highest = Math.max(...ordered.map(({ rate }) => rate))
@@ -79,7 +79,7 @@ const tickStep = (highest: number): number => [1, 2, 5, 10, 20, 50].find(step =>
 
 type Scale = (value: number) => number
 
-/** One line a resource, named at its right end; the marks on the first to give out tell which rates held. */
+/** One line for each resource, named at its right end. Marks on the most used one show which rates held. */
 function curves(
   ordered: Step[],
   first: keyof Utilisation | undefined,
@@ -138,7 +138,7 @@ function stack(ordered: Step[], x: Scale, y: Scale, labelX: number): string[] {
   ]
 }
 
-/** Moves labels apart downwards, so that none covers another. */
+/** Moves labels down so that none covers another. */
 export function spread<T extends { y: number }>(labels: T[]): T[] {
   const apart = 22
   let free = -Infinity

@@ -1,6 +1,6 @@
 /**
- * How load arrives. Open model: people do not wait for one another, so arrivals go on however slow the service is
- * (a closed model slows down with it and hides the queue).
+ * How load arrives. In an open model people do not wait for each other, so arrivals continue however slow the service
+ * is. (A closed model slows down with the service and hides the queue.)
  */
 export type Stage = {
   seconds: number /** Arrivals a second at its end, reached in a straight line. */
@@ -8,7 +8,6 @@ export type Stage = {
 }
 export type Profile = { meaning: string; stages: readonly Stage[] }
 
-/** A whole stage at one rate. */
 export const steady = (rate: number, seconds: number): Stage[] => [
   { seconds: 0, target: rate },
   { seconds, target: rate },
@@ -48,13 +47,13 @@ export const profiles: Record<string, (rate: number) => Profile> = {
 export const secondsOf = (stages: readonly Stage[]): number =>
   stages.reduce((sum, { seconds }) => sum + seconds, 0)
 
-/** The same shape in so many seconds altogether. */
+/** The same shape with this total duration in seconds. */
 export function within(stages: readonly Stage[], total: number): Stage[] {
   const factor = total / secondsOf(stages)
   return stages.map(({ seconds, target }) => ({ seconds: seconds * factor, target }))
 }
 
-/** How many arrivals the stages make, the first one beginning at its own rate when it is instant, else at none. */
+/** The number of arrivals. The first stage begins at its own rate if it has no duration, otherwise at zero. */
 export function arrivalsOf(stages: readonly Stage[]): number {
   let rate = 0
   let arrivals = 0

@@ -1,7 +1,7 @@
 import { byRate, type Capacity, type Step } from './capacity.ts'
 import { cpuUsers, type Utilisation } from './resources.ts'
 
-/** One search. `slots` and what it `left` behind, in bytes a photo, are known of a service of its own only. */
+/** One search. `slots` and what it `left` behind, in bytes for each photo, are known only for a service of its own. */
 export type Measured = {
   slots: number | null
   capacity: Capacity
@@ -10,12 +10,12 @@ export type Measured = {
 
 export type CapacityReport = {
   at: string
-  /** Null: services of its own. */
+  /** Null for services of its own. */
   url: string | null
   machine: { cores: number; model: string }
-  /** Mean of the last day, from slo's report; `assumed` when there was none. */
+  /** Mean of the last day from slo's report; `assumed` without a report. */
   traffic: { photosASecond: number; assumed: boolean }
-  /** The last one is what the report is about; those before it had less power. */
+  /** The report is about the last one. Earlier ones had fewer slots. */
   measured: Measured[]
 }
 
@@ -28,13 +28,13 @@ export const resourceNames: Record<keyof Utilisation, string> = {
   descriptors: 'file descriptors',
 }
 
-/** A day's traffic is not flat: the busiest hour has about twice the mean (a day of 24 h in which people sleep). */
+/** The busiest hour has about twice the day's mean, because people sleep. */
 const peakFactor = 2
-/** Above this the machine was not the service's own, and the figure is too low. */
+/** If other programs used more of the machine, the figure is too low. */
 const noisyShare = 0.1
 
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(share * 100)} %`)
-/** Three digits of kB, MB, GB or TB. */
+/** A size with three digits, in kB, MB, GB or TB. */
 function bytes(count: number): string {
   const power = Math.min(4, Math.max(1, Math.floor(Math.log10(count) / 3)))
   const value = (count / 1_000 ** power).toLocaleString('en', { maximumSignificantDigits: 3 })
@@ -42,7 +42,7 @@ function bytes(count: number): string {
 }
 const rate = (value: number) => `${Number(value.toPrecision(3))}/s`
 
-/** The capacity report as Markdown: the answer first, then what it rests on. */
+/** The capacity report as Markdown: first the answer, then its evidence. */
 export function capacityMarkdown(report: CapacityReport): string {
   const { capacity, left } = report.measured.at(-1) as Measured
   const lines = [

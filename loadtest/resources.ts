@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { cpuSeconds } from '../lib/telemetry/machine.ts'
 
-/** How much of each resource is used, 0 to 1 (1: nothing left), over one stretch of time; null is not known. */
+/** The used share of each resource during a span of time, 0 to 1; null when unknown. */
 export type Utilisation = {
   cpu: number | null
   slots: number | null
-  /** Of the busiest disk, the time it had work. */
+  /** The share of time in which the busiest disk had work. */
   disk: number | null
   /** 99th percentile of web's event-loop delay against the 100 ms from which people notice. */
   eventLoop: number | null
@@ -14,28 +14,28 @@ export type Utilisation = {
   descriptors: number | null
 }
 
-/** Shares of the whole machine's processor time; `others` is the rest. */
+/** Users of the machine's processor time; `others` is the rest. */
 export const cpuUsers = ['children', 'web', 'converter', 'logs', 'slo', 'generator', 'others'] as const
 export type CpuShares = Record<(typeof cpuUsers)[number], number>
 
 export type Used = {
   utilisation: Utilisation
   cpuBy: CpuShares
-  /** When it was last looked at. */
+  /** The queue at the last sample. */
   queue: { depth: number; oldestSeconds: number }
 }
 
-/** The administration addresses of a service on this machine; none when it is elsewhere. */
+/** The administration addresses of a service on this machine; empty if it is elsewhere. */
 export type Admin = Partial<Record<'webAdmin' | 'converterAdmin' | 'logsAdmin' | 'sloAdmin', string>>
 
 const sampleMs = 1_000
-/** A service at its limit answers late, and its counters are wanted all the same. */
+/** Long, because a service at its limit answers late and its counters are still needed. */
 const scrapeMs = 10_000
 const noticedSeconds = 0.1
-/** Kernel ticks a second in /proc; fixed on Linux whatever the machine's own clock. */
+/** Kernel ticks a second in /proc: always 100 on Linux. */
 const ticksPerSecond = 100
 
-/** Samples this machine and the service on it. The function that it returns ends the sampling and returns what was used. */
+/** Samples this machine and its service. Returns a function that ends the sampling and returns the usage. */
 export async function watch(admin: Admin, generatorPid: number): Promise<() => Promise<Used>> {
   const rows: Sample[] = []
   const look = () => sample(admin).then(row => rows.push(row), ignoreLate)
@@ -71,7 +71,7 @@ export async function watch(admin: Admin, generatorPid: number): Promise<() => P
   }
 }
 
-/** A scrape that a busy service misses is part of what is measured; the next one will tell. */
+/** A busy service may miss a scrape; the next one is used. */
 const ignoreLate = () => 0
 
 type Sample = Awaited<ReturnType<typeof sample>>
@@ -133,7 +133,7 @@ async function scrape(admin: string | undefined): Promise<(metric: string) => nu
   }
 }
 
-/** Milliseconds that the busiest whole disk had work (field 10 of /proc/diskstats). */
+/** Milliseconds of work of the busiest whole disk (field 10 of /proc/diskstats). */
 function diskBusyMs(): number | null {
   const lines = read('/proc/diskstats')?.trim().split('\n') ?? []
   const busy = lines

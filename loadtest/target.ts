@@ -7,12 +7,12 @@ import { ExpectedError } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
 import type { Admin } from './resources.ts'
 
-/** `admin` is known of the service that runs in DATA_DIR. */
+/** `admin` is known only for the service that runs in DATA_DIR. */
 export type Target = { url: string; admin?: Admin }
 
 /**
- * The address that load goes to: the one given, else the running service of DATA_DIR.
- * @throws ExpectedError when it is not on this machine and `iOwnThis` is false: load on a service of other people is an attack.
+ * The address for the load: the given one, or the running service of DATA_DIR.
+ * @throws ExpectedError when it is not on this machine, unless `iOwnThis`: load on other people's service is an attack.
  */
 export async function findTarget(
   given: string | undefined,
@@ -24,7 +24,7 @@ export async function findTarget(
   if (url === undefined)
     throw new ExpectedError(`no running service in ${dataDir}; start one with npm start or give its address`)
   const hostname = URL.parse(url)?.hostname
-  if (!hostname) throw new UsageError(`"${url}" is no address`)
+  if (!hostname) throw new UsageError(`"${url}" is not an address`)
   if (!iOwnThis && !(await isLoopback(hostname.replace(/^\[|\]$/g, ''))))
     throw new ExpectedError(
       `${url} is not this machine; if the service is yours to load, say so with --i-own-this`,
@@ -32,7 +32,7 @@ export async function findTarget(
   return url === here?.url ? here : { url }
 }
 
-/** @throws ExpectedError when nothing answers there: a run would take its time to say so, a soak an hour. */
+/** @throws ExpectedError when nothing answers: a run would notice this only at its end, a soak after an hour. */
 export async function checkAnswers({ url }: Target): Promise<void> {
   await askStatus(url, { signal: AbortSignal.timeout(answerMs) }).catch(cause => {
     throw new ExpectedError(`no service answers at ${url}`, { cause })

@@ -9,16 +9,15 @@ import { foundIn } from './objectives/found.ts'
 import { ObjectiveError, parseFiles, show } from './objectives/objectives.ts'
 import type { Objective } from './sources/index.ts'
 
-/** Tintype's own. A packed slo is without it. */
+/** Tintype's own directory. A packed slo is without it. */
 export const tintypeFolder = fileURLToPath(new URL('tintype/', import.meta.url))
 
-/** The default of `--config`. */
 export const defaultFolder = existsSync(tintypeFolder) ? tintypeFolder : 'slo'
 
-/** What a person types before a verb. */
+/** The command that a person types before a verb. */
 export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 
-/** What slo knows of the service that it watches. */
+/** What slo knows about the service that it watches. */
 export type Directory = {
   folder: string
   objectives: readonly Objective[]
@@ -26,7 +25,7 @@ export type Directory = {
 }
 
 /**
- * Reads a directory; the environment's PROMETHEUS_* and SCRAPE_SECONDS override service.yaml.
+ * Reads a directory. PROMETHEUS_* and SCRAPE_SECONDS of the environment override service.yaml.
  * @throws ObjectiveError with every error; ConfigError.
  */
 export function readDirectory(
@@ -41,7 +40,7 @@ export function readDirectory(
   return { folder, objectives: parsed.flatMap(({ objectives }) => objectives), service }
 }
 
-/** service.yaml alone; with findings it holds the defaults. @throws ConfigError */
+/** Reads service.yaml alone. With findings `service` has the defaults. @throws ConfigError */
 export function readServiceFile(
   folder: string,
   environment: Record<string, string | undefined>,
@@ -63,7 +62,7 @@ export function readServiceFile(
   }
 }
 
-/** The modules that service.yaml names and that are not there. */
+/** Findings for modules that service.yaml names and that do not exist. */
 const noModules = (folder: string, service: Service): Finding[] =>
   (['metrics', 'probe', 'examples', 'witnesses'] as const).flatMap(key => {
     const name = service[key]
@@ -72,7 +71,7 @@ const noModules = (folder: string, service: Service): Finding[] =>
       : [foundIn(show(join(folder, 'service.yaml')), 'no-module', { key, name })]
   })
 
-/** What a module that service.yaml names exports; undefined when it names none. */
+/** Loads a module that service.yaml names; undefined when it names none. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
   return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
 }

@@ -235,7 +235,7 @@ async function main(args: string[]): Promise<number> {
   const [address, ...more] = readArguments(args, {}, true).positionals
   if (!address || more.length > 0) throw new UsageError('it takes one address')
   if (!/^https?:$/.test(URL.parse(address)?.protocol ?? ''))
-    throw new UsageError(`"${address}" is no http(s) address`)
+    throw new UsageError(`"${address}" is not an http(s) address`)
   return journey(address, console.log).then(
     () => 0,
     () => 1,

@@ -19,11 +19,11 @@ type Report = {
 async function main(args: string[]): Promise<number> {
   const { registry } = readArguments(args, { registry: { type: 'string' } }).values
   if (registry !== undefined && address.parse(registry) === undefined)
-    throw new UsageError(`--registry "${registry}" is no http(s) address`)
+    throw new UsageError(`--registry "${registry}" is not an http(s) address`)
   const { vulnerabilities, message } = await audit(registry)
   if (!vulnerabilities)
     throw new ExpectedError(`not available here: ${message ?? 'npm audit gave no report'}`)
-  // A package that is listed only because of its dependency has a name there, no advisory.
+  // A package that is listed only because of a dependency has the dependency's name and no advisory.
   const advisories = Object.entries(vulnerabilities).flatMap(([name, { severity, via }]) =>
     via.flatMap(each =>
       typeof each === 'string' ? [] : [`${name} (${severity}): ${each.title} ${each.url}`],
@@ -33,7 +33,7 @@ async function main(args: string[]): Promise<number> {
   return advisories.length > 0 ? 1 : 0
 }
 
-/** npm exits with 1 for advisories and for errors: its report distinguishes them. */
+/** Runs npm audit. npm exits with 1 for advisories and for errors, which its report distinguishes. */
 const audit = (registry: string | undefined): Promise<Report> =>
   new Promise(resolve => {
     const args = ['audit', '--json', ...(registry ? [`--registry=${registry}`] : [])]

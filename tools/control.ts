@@ -3,12 +3,12 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { describeError } from '@tintype/lib/errors.ts'
 
-/** What a launcher does for another process's command. Each takes JSON and resolves with JSON. */
+/** Actions of the launcher for another process's command. Each takes JSON and resolves with JSON. */
 export type Actions = Record<string, (request: never) => Promise<unknown>>
 
 /**
- * The launcher's side: one JSON object a line, `{do, …}`, answered by `{answer}` or `{error}`. `left` is called when a
- * connection closes that had sent an action other than `status`, also when its process was killed.
+ * Opens the launcher's side: one JSON object `{do, …}` a line, answered by `{answer}` or `{error}`. `left` is called
+ * when a connection closes that has sent an action other than `status`, also when its process was killed.
  */
 export async function openControl(
   file: string,
@@ -18,7 +18,7 @@ export async function openControl(
 ) {
   let holder: Socket | undefined
   const server = createServer(socket => {
-    // Without a listener an error of the connection would end the launcher, and with it the service.
+    // Without a listener an error of the connection would end the launcher and the service.
     socket.on('error', () => {})
     socket.on('close', async () => {
       if (socket !== holder) return
@@ -56,7 +56,7 @@ export type Controlled = {
   close(): void
 }
 
-/** The command's side. @throws when nothing listens there. */
+/** Opens the command's side. @throws when no launcher listens there. */
 export async function control(file: string): Promise<Controlled> {
   const socket = connect(file)
   await once(socket, 'connect')

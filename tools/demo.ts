@@ -26,16 +26,16 @@ ${Object.entries(lessons)
 Example: npm run demo -- --fault "slow thumbnail store"
 Exit status: 0 the verdict named the fault and the service recovered, or Ctrl-C; 1 not; 2 bad arguments.`
 
-/** Seconds: of good traffic before the fault, and at most until the verdict and until the recovery. */
+/** Seconds of good traffic before the fault, and the longest waits for the verdict and for the recovery. */
 const normalPace = { before: 60, verdict: 300, recovery: 420, look: 5 }
 const promiseSeconds = 10
 const photosASecond = 1.5
-/** So many in a row are two minutes in which all is well. */
+/** This many photos in a row without a late one are two good minutes. */
 const photosInTime = 180
 
 type Tell = (line: string) => void
 
-/** Plays the lesson; resolves with whether its fault was named and is over. @throws AbortError when it is stopped. */
+/** Plays the lesson. Resolves with whether its fault was named and is over. @throws AbortError when it is stopped. */
 export async function demo(
   drill: Drill,
   tell: Tell,
@@ -70,7 +70,7 @@ export async function demo(
     await wait(pace.before)
     let seen = seenIn(await look(pages))
     const told = [seen.verdict]
-    /** Looks again and again, and says what changes, until something is so. */
+    /** Looks repeatedly and prints changes, until `isSo`. */
     const until = async (
       isSo: (seen: Seen, passed: number) => boolean,
       seconds: number,
@@ -96,8 +96,8 @@ export async function demo(
       children: () => childrenOf(tintype.process('converter')?.pid ?? -1).map(({ pid }) => pid),
     })
     let named = false
-    // A minute to look at the page. A fault that breaks few promises fires no alert: two evaluations, one each minute,
-    // have shown that.
+    // Leaves a minute to look at the page. A fault that breaks few promises fires no alert, which two evaluations (one
+    // each minute) have shown by then.
     await until(({ verdict, firing }, passed) => {
       named ||= drill.truth.includes(verdict)
       called ||= firing.length > 0
@@ -111,17 +111,17 @@ export async function demo(
     tell('fault     over')
     let healed = false
     let lastLate = seen
-    // No verdict is healthy while a budget burns, which lasts for hours after many late photos: then photos in time count.
+    // While a budget burns, for hours after many late photos, no verdict is healthy: then photos in time count.
     const recovered = await until(now => {
       if (now.broken > lastLate.broken) lastLate = now
       const inTime = now.good - lastLate.good
       healed ||= now.verdict === 'healthy' || (now.verdict === 'unknown' && inTime >= photosInTime)
-      // The slower tier goes on firing for as long as its windows reach back.
+      // The slower tier continues to fire for as long as its windows reach back.
       return healed && !now.firing.some(each => each.endsWith('page-fast'))
     }, pace.recovery)
     if (recovered && seen.firing.length > 0)
       tell(`alert     ${seen.firing.join(', ')} still fires: its windows reach back into the fault`)
-    // Other programs may keep the service slow for ever.
+    // Other programs may keep the service slow without end.
     const isOver = recovered || (otherWork() !== '' && !drill.truth.includes(seen.verdict))
     if (recovered && seen.verdict === 'unknown')
       tell(
@@ -137,19 +137,19 @@ export async function demo(
   }
 }
 
-/** Cookies belong to a host name: at 127.0.0.1 the demo's session would replace that of a service of `npm start`. */
+/** An address by host name, because cookies belong to it: at 127.0.0.1 the demo's session would replace npm start's. */
 const byName = (address: string) => address.replace('127.0.0.1', 'localhost')
 
 const because = (reason: string) => (reason ? `, because ${reason}` : '')
 
-/** Has the monitor look for what is slow, and gives all that its page shows. */
+/** Makes the monitor diagnose, and returns the state that its page shows. */
 async function look(pages: string): Promise<State> {
   const headers = { 'Content-Type': 'application/json' }
   await fetch(`${pages}/api/diagnosis`, { method: 'POST', headers, body: '{}' })
   return (await (await fetch(`${pages}/api/state`)).json()) as State
 }
 
-/** In the browser of the person at the terminal. */
+/** Opens an address in the browser of the person at the terminal. */
 function openPage(url: string): void {
   const { DISPLAY, WAYLAND_DISPLAY } = process.env
   const program = process.platform === 'darwin' ? 'open' : DISPLAY || WAYLAND_DISPLAY ? 'xdg-open' : undefined
@@ -165,7 +165,7 @@ async function main(args: string[]): Promise<number> {
   const drill = chooseLesson(readArguments(args, { fault: { type: 'string' } }).values.fault)
   outliveEarlyReaders()
   const stopping = new AbortController()
-  // A closed terminal too: the service itself would run on without one.
+  // SIGHUP: a closed terminal ends the demo, too, although the service itself would continue.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
   const start = Date.now()
   const tell = (line: string) => {

@@ -121,7 +121,7 @@ async function main(args: string[]): Promise<number> {
       page.on('pageerror', error => console.error(`${spec.uid}: ${error.message}`))
       const drawn = JSON.stringify({ dashboard, answers, from, to, mode }).replaceAll('<', '\\u003c')
       const html = `<!doctype html><meta charset="utf-8"><style>${style}${layout}</style><div id="root"></div><script>window.drawn=${drawn}</script>`
-      // Grafana's components use local storage, which a page without an address does not have.
+      // Grafana's components use local storage, which only a page with an address has.
       await page.route('http://drawn.invalid/', route =>
         route.fulfill({ contentType: 'text/html', body: html }),
       )

@@ -2,9 +2,9 @@ import type { Backend, Color } from './scaled/haproxy.ts'
 import type { Endpoints, Hooks, Service, Supervised } from './supervise.ts'
 import { supervise } from './supervise.ts'
 
-/** One process of the launcher. Of a web or converter there may be two, one of each version. */
+/** A process of the launcher. A web or converter may run twice, once for each version. */
 export type Member = {
-  /** Its name in the plan: `web`, `converter-3`. The name of a process that a release started has the colour behind it. */
+  /** Its name in the plan, such as `web` or `converter-3`. A release's process has the colour appended to its name. */
   role: string
   color: Color
   version: string
@@ -13,12 +13,12 @@ export type Member = {
   supervised: Supervised
 }
 
-/** The checkout that a process is started from, and its version. */
+/** The checkout from which a process is started, and its version. */
 export type Build = { root: string; version: string }
 
 export type Fleet = ReturnType<typeof openFleet>
 
-/** All processes of a launcher, by name. `changed` is called when one is ready or has ended. */
+/** All processes of a launcher, by name. `changed` is called when a process becomes ready or has ended. */
 export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: () => void) {
   const members = new Map<string, Member>()
   const ready = new Map<string, Endpoints>()
@@ -45,7 +45,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
   async function stop(name: string): Promise<void> {
     const member = members.get(name)
     if (!member) return
-    // Before it ends, or slo would log a failed scrape.
+    // Before the process ends; otherwise slo would log a failed scrape.
     ready.delete(name)
     changed()
     await member.supervised.stop()
@@ -58,16 +58,16 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
     start: (service: Service) => start(service, { role: service.name, color: 'blue', ...first }),
     stop,
 
-    /** Starts a second process of a role, of another build or colour, on free ports. */
+    /** Starts a second process of a role with another build or colour, on free ports. */
     twin(role: string, color: Color, build: Build): Promise<Endpoints> {
       const like = [...members.values()].find(each => each.role === role && each.color !== color)
       const of = like ?? members.get(role)
-      if (!of || !('script' in of.service)) throw new Error(`nothing called ${role} runs`)
+      if (!of || !('script' in of.service)) throw new Error(`no process ${role} is running`)
       const name = `${role}-${color}`
       const instance = `${(of.service.environment?.INSTANCE ?? '0').replace(/-(blue|green)$/, '')}-${color}`
       const environment = {
         ...of.service.environment,
-        // Behind HAProxy: not to be reached from outside.
+        // Behind HAProxy, so that it is not reachable from outside.
         HOST: '127.0.0.1',
         INSTANCE: instance,
         VERSION: build.version,
@@ -78,7 +78,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
       return start({ ...of.service, name, root: build.root, environment }, { role, color, ...build })
     },
 
-    /** Replaces the only process of a role by another build, on the same ports. The old build is started again if that fails. */
+    /** Replaces a role's only process by another build on the same ports. The old build returns if that fails. */
     async replace(role: string, build: Build): Promise<void> {
       const old = members.get(role)
       if (!old || !('script' in old.service)) return
@@ -100,7 +100,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
   }
 }
 
-/** How HAProxy reaches a web of the fleet. */
+/** A web process of the fleet, as a backend of HAProxy. */
 export const backendOf = (name: string, { web = '', webAdmin = '' }: Endpoints): Backend => ({
   name,
   web,

@@ -4,8 +4,8 @@ import { createServer } from 'node:net'
 const maxTries = 100
 
 /**
- * A port that is free now: for programs that cannot say which one they took, and for those that come back to theirs. It
- * lies below the ports that the system gives to connections and for port 0, which could take it meanwhile.
+ * A free port, for programs that cannot report their port or must return to it after a restart. It is below the ports
+ * that the system uses for connections and port 0, so that the system does not take it meanwhile.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 1; tries <= maxTries; tries++) {
@@ -20,5 +20,5 @@ export async function freePort(): Promise<number> {
     await once(server, 'close')
     return port
   }
-  throw new Error(`of ${maxTries} ports from 10000 to 29999 none was free`)
+  throw new Error(`none of ${maxTries} ports from 10000 to 29999 was free`)
 }

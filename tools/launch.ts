@@ -13,13 +13,13 @@ const plan: Plan = {
   rows: [
     () => [{ name: 'logs', script: 'services/logs/main.ts', args: ['serve'] }],
     () => [
-      // Web collects three times less often for 11 MiB more: 1 ms of CPU a photo.
+      // Web's garbage is collected three times less often for 11 MiB more, which saves 1 ms of CPU a photo.
       { name: 'web', script: 'services/web/main.ts', args: [], youngMiB: 8 },
       { name: 'converter', script: 'services/converter/main.ts', args: [] },
     ],
     () => [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
   ],
-  // First no request comes in, then the work is finished. The log server takes the entries of the others until they end.
+  // First requests end, then the work is finished. logs stops last, because it receives the others' entries.
   stopOrder: [['haproxy', 'web'], ['converter'], ['slo'], ['logs']],
 }
 

@@ -12,23 +12,23 @@ import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
 export type Plan = {
-  /** The services of one row start together. A row is called when the services of earlier rows are ready. */
+  /** The services of a row start together. A row is called when all services of earlier rows are ready. */
   rows: ((started: Started, config: Config, socketFolder: string) => Service[] | Promise<Service[]>)[]
-  /** By name. The services of one row stop together. */
+  /** Names in order of stopping. The services of a row stop together. */
   stopOrder: readonly string[][]
   /** The content of DATA_DIR/endpoints.json; default: the addresses of all services. */
   publish?: (started: Started) => { web?: string }
-  /** HAProxy, when the plan has one. A release puts one in front of a plan that has none. */
+  /** HAProxy, if the plan has one. A release adds it to a plan without. */
   front?: () => Fronting
 }
 
-/** The addresses of each process that is ready, by its name. */
+/** The addresses of each ready process, by its name. */
 export type Started = ReadonlyMap<string, Endpoints>
 
 export type Config = ReturnType<typeof readConfig<typeof variables>>
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
-/** Two services on one port, or a port that another program holds, would end in a loop of restarts. */
+/** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
 async function checkPorts(config: Config): Promise<string[]> {
   const taken = new Map<number, string>()
   const problems: string[] = []
@@ -64,7 +64,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const fleet: Fleet = openFleet(
     {
       log,
-      /** A port that was chosen as free is kept at a restart, because clients and other services know the address. */
+      /** A port that was chosen as free is kept at a restart, because clients and other services know it. */
       environment: ({ name, environment }: Service) => ({
         ...process.env,
         TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
@@ -76,7 +76,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
     { root: resolve(import.meta.dirname, '..'), version: config.VERSION },
     () => publish(),
   )
-  /** HAProxy’s address is the service's, and overrides those of the webs behind it. */
+  /** The service's addresses. HAProxy's overrides those of the web processes behind it. */
   const endpoints = (): Endpoints => Object.assign({}, ...fleet.ready.values(), fleet.ready.get('haproxy'))
 
   function publish(): { web?: string } {
@@ -91,19 +91,19 @@ async function run(config: Config, plan: Plan): Promise<void> {
     writeAtomically(resolve(config.DATA_DIR, 'targets.json'), targets)
   }
 
-  /** slo, which stops later, would log a failed scrape of each. It scrapes itself once more when it stops. */
+  /** Removes stopping processes from slo's targets: slo stops later and would log a failed scrape of each. */
   function withdraw(members: Member[]): void {
     for (const { service, role } of members) if (role !== 'slo') fleet.ready.delete(service.name)
     try {
       publishTargets()
     } catch {
-      // A full disk: the targets stay.
+      // On a full disk the targets stay.
     }
   }
 
   async function drain(exitCode: number): Promise<void> {
     stopping = true
-    // Another launcher's, when this one did not start because the other owns DATA_DIR.
+    // Not removed if another launcher owns DATA_DIR, so that this one did not start.
     if (controlled) rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
     published = false
@@ -129,7 +129,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
-      // A killed launcher leaves it. Only now, because logs, which is ready, holds the folder's lock.
+      // A killed launcher's file. Removed only now, because logs is ready and so holds the folder's lock.
       rmSync(endpointsFile, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
@@ -153,13 +153,13 @@ async function run(config: Config, plan: Plan): Promise<void> {
   console.log(`Tintype is ready: ${addresses.web}`)
 }
 
-/** Where a release finds the launcher. The sockets are in a temporary folder: of a socket's path 103 characters count. */
+/** The file by which a release finds the launcher. Its sockets' folder is short: a socket's path has 103 characters. */
 function controlOf(dataDir: string): { file: string; folder: string } {
   const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
   return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }
 }
 
-/** The scrape targets, in the format of Prometheus' file_sd. */
+/** The scrape targets in the format of Prometheus' file_sd. */
 const targetsOf = ({ ready, members }: Fleet, instance: string): object[] =>
   [...members.values()].flatMap(({ role, service }) => {
     const job = role.replace(/-\d+$/, '')
@@ -178,7 +178,7 @@ function writeAtomically(file: string, text: string): void {
   renameSync(draft, file)
 }
 
-/** Runs a plan until a signal ends it. Resolves with the exit status when it cannot start. */
+/** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {
   const config = readConfig(process.env, variables)
   const problems = await checkPorts(config)

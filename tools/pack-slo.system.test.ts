@@ -101,12 +101,12 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     )
     await expect(slo('init', '--prometheus', prometheus.url)).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('service.yaml is there already'),
+      stderr: expect.stringContaining('service.yaml already exists'),
     })
     await expect(slo('init', '--prometheus', prometheus.url, '--job', 'shop', 'other')).rejects.toMatchObject(
       {
         code: 2,
-        stderr: expect.stringContaining('there is no job "shop": it may be prometheus'),
+        stderr: expect.stringContaining('no job "shop": the jobs are prometheus'),
       },
     )
   })

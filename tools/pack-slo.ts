@@ -25,9 +25,9 @@ Exit status: 0 written, 1 it could not be, 2 bad arguments.`
 const root = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
-/** Modules that others import, each with its types. */
+/** Modules that other programs import, packed with their types. */
 const published = files('slo/{math,objectives}/*.ts').filter(file => !file.endsWith('.test.ts'))
-/** Copied as they are: pages are stripped of their types when they are served, the others are read. */
+/** Copied unchanged: pages are stripped of types when they are served; the other files are data. */
 const asTheyAre = [
   'slo/page',
   'slo/cli/verbs.yaml',
@@ -45,7 +45,7 @@ const asTheyAre = [
   'LICENSE',
 ]
 
-/** The files and the JSON that these import, without Tintype's directory, the queue's adapters, and code for the browser. */
+/** All files that these entries import, without Tintype's directory, the queue's adapters and code for browsers. */
 function loadedBy(...entries: readonly string[]): string[] {
   const found = new Set(entries)
   for (const file of found)
@@ -63,7 +63,7 @@ function compile(all: readonly string[], into: string): void {
     write(into, file.replace(/\.ts$/, '.js'), file.endsWith('.ts') ? stripTypes(read(file)) : read(file))
 }
 
-/** Writes the type declarations of the published modules and of the types that they name. */
+/** Writes the type declarations of the published modules and of types that they use. */
 function declare(into: string): void {
   const config = join(into, 'tsconfig.json')
   const compilerOptions = {
@@ -92,7 +92,7 @@ function write(into: string, file: string, text: string): void {
   writeFileSync(join(into, file), javascriptImports(file, text))
 }
 
-/** In the package all files are JavaScript, and `@tintype/lib/x.ts` is a relative path. */
+/** Adapts imports to the package: all files are JavaScript, and `@tintype/lib/x.ts` is a relative path. */
 const javascriptImports = (file: string, text: string): string =>
   text
     .replaceAll(/(['"])@tintype\/(lib|slo)\/([^'"]+\.ts)\1/g, (_, quote, workspace, path) => {
@@ -101,13 +101,13 @@ const javascriptImports = (file: string, text: string): string =>
     })
     .replaceAll(/((?:from|import)\s*\(?\s*['"]\.[^'"]+)\.ts(?=['"])/g, '$1.js')
 
-/** A link to a page that is not in the package becomes its text. */
+/** Replaces a link to a page that is not in the package by its text. */
 const packedLinks = (page: string, text: string, into: string): string =>
   text.replaceAll(/\[([^\]]+)\]\(([^):#]+)(#[^)]*)?\)/g, (link, words, target) =>
     existsSync(join(into, dirname(page), target)) ? link : words,
   )
 
-/** Versions of the npm packages that the sources import. Optional dependencies stay optional. */
+/** The npm packages that the sources import, with versions. Optional ones stay optional. */
 function dependencies(all: readonly string[]) {
   const [slo, lib] = ['slo', 'lib'].map(name => JSON.parse(read(`${name}/package.json`)))
   const known = { ...lib.dependencies, ...slo.dependencies }
@@ -146,7 +146,7 @@ function manifest(all: readonly string[]): object {
 /** Writes the tarball and resolves with its path. */
 export function pack(to: string): string {
   mkdirSync(to, { recursive: true })
-  // Below the root: the compiler looks for packages in the folders above.
+  // Below the root, because the compiler looks for packages in parent folders.
   mkdirSync(join(root, '.tmp'), { recursive: true })
   const into = mkdtempSync(join(root, '.tmp', 'pack-slo-'))
   try {

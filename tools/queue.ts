@@ -34,7 +34,7 @@ type Answer = { json: unknown; lines: string[]; failed?: boolean }
 type QueueAt = { url: string; acceptLoss: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
-/** No more dead letters are listed or replayed at once. */
+/** Most dead letters that are listed or replayed at once. */
 const maxDead = 10_000
 
 async function stats(queue: Queue): Promise<Answer> {
@@ -71,13 +71,13 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const unknown = ids.filter(id => !replayed.includes(id))
   return {
     json: { replayed, unknown },
-    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is no dead letter`)],
+    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is not a dead letter`)],
     failed: unknown.length > 0,
   }
 }
 
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
-  // What was accepted and settled is not counted again.
+  // Accepted and settled photos are not counted again.
   const account = { accepted: () => {}, settled: () => {} }
   const json = await rebuild({ storage, queue, account })
   const { requeued, restored, known, unfinished, unreadable, failed } = json
@@ -103,13 +103,13 @@ async function main(args: string[]): Promise<number> {
     throw new UsageError(`${verb} takes neither ids nor --all`)
   if (verb === 'replay' && all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
   const notIds = ids.filter(id => !isPhotoId(id))
-  if (notIds.length > 0) throw new UsageError(`no photo id: ${notIds.join(', ')}`)
+  if (notIds.length > 0) throw new UsageError(`not a photo id: ${notIds.join(', ')}`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
   const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }
   const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const change = changing[verb]
-  // A wrong DATA_DIR would be taken for an empty service. Only rebuild makes a queue.
+  // A wrong DATA_DIR would look like an empty service. Only rebuild creates a queue.
   if (change) assertThere('storage', ...foldersOf(storageAt))
   if (verb === 'replay') assertThere('queue', fileOf(queueAt))
   const { json, lines, failed } = change
@@ -124,7 +124,7 @@ function fileOf({ url }: QueueAt): string | undefined {
   return address && 'file' in address ? address.file : undefined
 }
 
-/** @throws ExpectedError when it is a file or folder that is not there. */
+/** @throws ExpectedError when the path is given and does not exist. */
 function assertThere(what: string, path?: string): void {
   if (path !== undefined && !existsSync(path))
     throw new ExpectedError(`there is no ${what}: ${path} does not exist`)
@@ -135,7 +135,7 @@ async function withPorts(
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
-  // Without a limit, because every unfinished photo of storage was promised.
+  // Without a limit, because every unfinished photo in storage is a promise.
   const queue = await openQueue(url, { acceptLoss, maxDepth: Number.MAX_SAFE_INTEGER })
   const storage = await openStorage(storageAt)
   try {
@@ -146,7 +146,7 @@ async function withPorts(
   }
 }
 
-/** Reads a copy when the queue's file is read-only, because the engine opens it to write. It makes no queue. */
+/** Reads a copy if the queue's file is read-only, because the engine opens files for writing. Creates no queue. */
 async function withReadable(at: QueueAt, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
   const { url, acceptLoss } = at
   const file = fileOf(at)

@@ -2,18 +2,18 @@ import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { type Finished, finish } from '@tintype/lib/photo/finish.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
 
-/** Photos handled concurrently. They share the queue's transactions. */
+/** Photos processed concurrently. They share the queue's transactions. */
 const together = 64
 
-/** Counts by outcome, and the keys of photos that failed, with the reason. */
+/** Counts by outcome, and the keys of failed photos with the reasons. */
 type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
   unreadable: Key[]
   failed: { key: Key; error: string }[]
 }
 
 /**
- * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported, and
- * the rest is rebuilt.
+ * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported,
+ * and the rest is rebuilt.
  */
 export async function rebuild(context: Omit<PhotoContext, 'log'>): Promise<Rebuilt> {
   const rebuilt: Rebuilt = {

@@ -52,7 +52,7 @@ function metricTable(): string[] {
   ]
 }
 
-/** A path has its shared `parameters` beside its operations. */
+/** An operation of a path, which also has shared `parameters`. */
 type Operation = { summary?: string; responses?: Record<string, unknown> }
 
 function requestTable(): string[] {
@@ -87,7 +87,7 @@ const limitTable = (): string[] => [
   ),
 ]
 
-/** The file with the tables between its markers made anew. */
+/** The file's text with new tables between its markers. */
 export function withTables(text: string): string {
   const tables: Record<string, string[]> = {
     variables: variableTable(),

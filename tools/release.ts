@@ -46,7 +46,7 @@ async function main(args: string[]): Promise<number> {
     true,
   )
   const strategy = strategies.find(each => each === positionals[0])
-  if (!strategy || positionals.length > 1) throw new UsageError(`it takes one of ${strategies.join(', ')}`)
+  if (!strategy || positionals.length > 1) throw new UsageError(`give one of ${strategies.join(', ')}`)
   if (values.to === undefined) throw new UsageError('--to is missing: the version to release')
   const [to, from] = [
     named('to', values.to),
@@ -89,7 +89,7 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
   if (!running) throw new ExpectedError(`no web runs in ${dataDir}`)
   if (from && !isBuild(running, from))
     throw new UsageError(`--from is ${nameOf(from)}, but ${running.version} from ${running.root} is running`)
-  // Said by the launcher, too, but only when the new version's packages are installed.
+  // Checked here, because the launcher would notice only after the new version's packages are installed.
   if (!part('haproxy')) throw new ExpectedError(`haproxy is missing: ${remedy(['haproxy'])}`)
   const to = buildOf(asked.to)
   if (to.version === running.version) to.version += '.again'
@@ -112,7 +112,7 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
   return outcome === 'released' ? 0 : 1
 }
 
-/** @throws ExpectedError when no launcher runs there. */
+/** Connects to the launcher. @throws ExpectedError when none runs there. */
 async function reach(dataDir: string): Promise<Controlled> {
   try {
     const { socket } = JSON.parse(readFileSync(join(dataDir, 'launcher.json'), 'utf8')) as { socket: string }
@@ -125,7 +125,7 @@ async function reach(dataDir: string): Promise<Controlled> {
   }
 }
 
-/** @throws UsageError unless the shares grow to everybody. */
+/** Parses --steps. @throws UsageError unless the shares grow to 100. */
 function shares(text: string): Step[] {
   const percents = text.split(',').map(Number)
   const grows = percents.every((percent, i) => percent > (percents[i - 1] ?? 0) && Number.isInteger(percent))
@@ -135,7 +135,7 @@ function shares(text: string): Step[] {
 }
 
 function seconds(option: string, text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--${option} "${text}" is no number of seconds`)
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--${option} "${text}" is not a number of seconds`)
   return Number(text)
 }
 

@@ -53,7 +53,7 @@ export function generated(namespace = 'tintype'): Record<string, string> {
 function main(args: string[]): number {
   const { values } = readArguments(args, { check: { type: 'boolean' }, namespace: { type: 'string' } })
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(values.namespace ?? 'tintype'))
-    throw new UsageError(`--namespace "${values.namespace}" is no name of a namespace`)
+    throw new UsageError(`--namespace "${values.namespace}" is not the name of a namespace`)
   let status = 0
   for (const [path, content] of Object.entries(generated(values.namespace))) {
     if (!values.check) {

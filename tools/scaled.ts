@@ -40,7 +40,7 @@ function findParts(): Record<(typeof partNames)[number], string> {
 
 function planOf(parts: ReturnType<typeof findParts>): Plan {
   let fronting = undefined as unknown as Fronting
-  /** The variables by which our processes find queue and storage. */
+  /** The variables by which Tintype's processes find queue and storage. */
   let engines: Record<string, string> = {}
 
   async function startEngines(config: Config): Promise<Service[]> {
@@ -65,7 +65,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     ]
   }
 
-  /** The first of several has the configured port, the others any free one. */
+  /** The first of several processes has the configured port, the others have free ports. */
   const several = (
     names: string[],
     script: string,
@@ -80,7 +80,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
 
   const startOurs = (config: Config): Service[] => [
     ...several(webNames, 'services/web/main.ts', n => ({
-      // Behind HAProxy: not to be reached from outside.
+      // Behind HAProxy, so that it is not reachable from outside.
       HOST: '127.0.0.1',
       WEB_PORT: '0',
       WEB_ADMIN_PORT: String(n === 0 ? config.WEB_ADMIN_PORT : 0),
@@ -104,7 +104,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
 
   return {
     rows: [
-      // First, because logs locks DATA_DIR for this launcher.
+      // logs starts first, because it locks DATA_DIR for this launcher.
       () => [
         { name: 'logs', script: 'services/logs/main.ts', args: ['serve'], environment: { INSTANCE: '0' } },
       ],
@@ -120,7 +120,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     publish(started) {
       const all = [...started].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoints]) => endpoints)
       const [webs, converters] = [all.filter(each => each.webAdmin), all.filter(each => each.converterAdmin)]
-      // The first web and converter have the names of npm start; `web` is HAProxy’s address.
+      // The first web and converter are named as in npm start; `web` is HAProxy's address.
       const others = ['logs', 'slo', 'haproxy'].map(name => started.get(name))
       const addresses: Endpoints = Object.assign({}, webs[0], converters[0], ...others)
       return { ...addresses, web: addresses.web ?? '', webs, converters }

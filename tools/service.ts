@@ -9,7 +9,7 @@ export type Running = {
   endpoints: Record<string, string>
   /** Standard error of launcher and services so far. */
   stderr: () => string
-  /** Ends it. Resolves with the launcher's exit code; null when a signal ended it. */
+  /** Ends the service. Resolves with the launcher's exit code; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -22,7 +22,7 @@ export const anyPorts = Object.fromEntries(
 )
 
 /**
- * Starts everything on free ports, of this checkout or another, `under` a command that becomes it; `stop` ends it.
+ * Starts everything on free ports, from this checkout or another. `under`: a command that executes it. `stop` ends it.
  * @throws with its standard error when it ends before it is ready.
  */
 export async function startService(
@@ -34,7 +34,7 @@ export async function startService(
     launcher: script = 'tools/launch.ts',
   }: { checkout?: string; under?: readonly string[]; launcher?: string } = {},
 ): Promise<Running> {
-  // As the script `start` of package.json runs it.
+  // The same cache as the script `start` of package.json.
   const cache = { NODE_COMPILE_CACHE: join(checkout, 'node_modules/.cache/node') }
   const env = { ...inherited(), ...cache, DATA_DIR: dataDir, ...anyPorts, ...environment }
   const command = [...under, process.execPath, '--max-semi-space-size=2', join(checkout, script)]
@@ -51,15 +51,15 @@ export const inherited = () => ({
 
 export type Started = {
   child: ChildProcess
-  /** The line of standard output by which it was ready. */
+  /** The line of standard output that said it was ready. */
   ready: string
-  /** Its standard error so far. */
+  /** The process's standard error so far. */
   stderr: () => string
-  /** Ends it. Resolves with its exit code; null when a signal ended it. */
+  /** Ends the process. Resolves with its exit code; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts a process and waits for a line that starts with `ready`. @throws with its standard error when it ends before. */
+/** Starts a process and waits for a line that starts with `ready`. @throws with its stderr when it ends before. */
 export async function startUntil(
   ready: string,
   [program = '', ...args]: readonly string[],

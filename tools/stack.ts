@@ -8,7 +8,7 @@ import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
@@ -36,14 +36,14 @@ const options = {
   rules: { type: 'string' },
 } as const
 
-/** Prometheus replays its log before it answers: a month of it takes a while. */
+/** Prometheus replays its log before it answers, which takes long for a month. */
 const readyMs = 120_000
 
 export type Stack = {
   prometheus: string
   /** Null without a webhook. */
   alertmanager: string | null
-  /** Resolves with the name of the first that ends before `stop`. */
+  /** Resolves with the name of the first program that ends before `stop`. */
   ended: Promise<string>
   stop(): Promise<void>
 }
@@ -56,7 +56,7 @@ export async function startStack(options: {
   scrapeSeconds: number
   prometheusPort: number
   alertmanagerPort: number
-  /** The address that Alertmanager notifies; null: it is not started. */
+  /** The address that Alertmanager notifies; null starts no Alertmanager. */
   webhook: URL | null
 }): Promise<Stack> {
   const { folder, endpoints, scrapeSeconds, webhook } = options
@@ -82,7 +82,7 @@ export async function startStack(options: {
             '--config.file=alertmanager.yml',
             '--storage.path=alertmanager',
             `--web.listen-address=${alertmanager}`,
-            // A single one, which must not search for a cluster.
+            // A single Alertmanager, which must not search for a cluster.
             '--cluster.listen-address=',
           ]),
         ]
@@ -124,8 +124,8 @@ function start(name: 'prometheus' | 'alertmanager', folder: string, args: string
     env: plainEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  // Not inherited, because a Go program ends when the reader of its standard error does.
-  handOnErrors(child)
+  // Standard error is not inherited, because a Go program ends when its reader does.
+  forwardStderr(child)
   const exited = once(child, 'exit')
   return {
     ended: exited.then(() => name),
@@ -151,14 +151,14 @@ async function main(args: string[]): Promise<number> {
     name => {
       const number = port(0).parse(values[name])
       if (number) return number
-      throw new UsageError(`--${name} "${values[name]}" is no port number`)
+      throw new UsageError(`--${name} "${values[name]}" is not a port number`)
     },
   )
   const endpoints = readEndpoints(config.DATA_DIR)
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
-  // Listens before the start, so that a signal during the start stops both programs.
+  // Listens before the start, so that a signal during it stops both programs.
   const asked = new Promise<undefined>(resolve => {
     for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => resolve(undefined))
   })

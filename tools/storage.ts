@@ -9,7 +9,7 @@ import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/storage-url.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
-/** `npm run storage -- lifecycle`: the ages of what is in a bucket. */
+/** `npm run storage -- lifecycle`: the ages at which a bucket's objects are removed. */
 const usage = `npm run storage -- lifecycle [--write] [--json]
 
   Compares the expiry rules of the bucket of STORAGE_URL (old photos, old Idempotency-Keys, parts of interrupted
@@ -22,10 +22,10 @@ Exit status: 0 the rules match, 1 they differ, or the server has no such rules, 
 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
-/** An upload that a kill interrupted leaves its parts, which take space and appear in no listing. */
+/** An upload that a kill interrupts leaves parts, which take space and appear in no listing. */
 const abortAfterDays = 1
 
-/** The rules for these ages in days; 0 is for ever. `names`: of all our rules, also of those not wanted now. */
+/** The rules for these ages in days; 0 means no limit. `names`: all of Tintype's rules, also unwanted ones. */
 function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number }) {
   const rule = (what: string, Prefix: string, action: Partial<LifecycleRule>) => ({
     ID: `tintype ${prefix}${what}`,
@@ -89,7 +89,7 @@ async function lifecycle(write: boolean, json: boolean): Promise<number> {
   return show(present, wanted.map(inWords), json)
 }
 
-/** Returns the exit status. */
+/** Prints the rules. Returns the exit status. */
 function show(present: string[], wanted: string[], json: boolean): number {
   const equal = present.toSorted().join('\n') === wanted.toSorted().join('\n')
   const lines = [

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { describeError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
 
 export type Endpoints = Record<string, string>
@@ -15,62 +15,61 @@ export type Endpoints = Record<string, string>
 export type Service = {
   name: string
   args: readonly string[]
-  /** Added to the environment that all services get. */
+  /** Variables added to the environment of all services. */
   environment?: NodeJS.ProcessEnv
 } & (Script | Program)
 
-/** A service of Tintype: it prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
+/** A service of Tintype, which prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
 type Script = {
   script: string
-  /** MiB of a half of the young generation; default 2: with Node's 16 a process takes 15 MiB more. */
+  /** MiB of half the young generation; default 2. With Node's default of 16 a process takes 15 MiB more. */
   youngMiB?: number
-  /** The checkout that it runs from; default: the launcher's. */
+  /** The checkout of the service; default: the launcher's. */
   root?: string
 }
 
 /** Another program, which the kernel kills when the launcher ends. */
 export type Program = {
   program: string
-  /** Its working folder; its output goes to `output.log` there. */
+  /** The program's working folder, where `output.log` has its output. */
   folder: string
   user?: { uid?: number; gid?: number }
   stopSignal: NodeJS.Signals
-  /** Its addresses when it can be used, undefined before. */
+  /** The program's addresses once it can be used; undefined before. */
   answers(): Promise<Endpoints | undefined>
 }
 
-/** `webAdmin` is at WEB_ADMIN_PORT. */
+/** The variable of an endpoint's port: `webAdmin` has WEB_ADMIN_PORT. */
 export const portVariable = (endpoint: string): string =>
   `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
 
 export type Supervised = {
   name: string
   pid(): number | undefined
-  /** How often it ended without being stopped. */
+  /** How often the process ended without being stopped. */
   deaths(): number
-  /** Resolves at the first ready line. Rejects when it ends before; it is not restarted then. */
+  /** Resolves at the first ready line. Rejects when the process ends before, which is then not restarted. */
   ready: Promise<void>
-  /** Asks the process to finish what is under way. Resolves when it has ended. */
+  /** Asks the process to finish its work. Resolves when it has ended. */
   stop(): Promise<void>
-  /** Ends it at once. */
   kill(): void
 }
 
 export type Hooks = {
-  /** Called before each start: a restarted process is given the ports that it had. */
+  /** Called before each start, so that a restarted process gets the same ports. */
   environment: (service: Service) => NodeJS.ProcessEnv
   onReady: (endpoints: Endpoints, service: Service) => void
   log: Log
 }
 
-/** Before a restart; doubled each time that a process dies soon again. */
+/** Delay of a restart, doubled each time that the process soon dies again. */
 const firstDelayMs = 200
 const maxDelayMs = 5_000
-/** A process that lived this long has recovered: its next restart has the first delay. */
+/** After this time a process has recovered, and its next restart has the first delay. */
 const steadyMs = 30_000
-/** Far above the slowest start. A process that is not ready by then hangs, and is killed. */
+/** Much longer than the slowest start. A process that is not ready by then hangs, and is killed. */
 const startMs = 60_000
-/** Between checks whether a program can be used. */
+/** Interval of checks whether a program can be used. */
 const askMs = 100
 /** A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml). */
 const aMinute = { everyMs: 10_000, failures: 6 }
@@ -78,15 +77,15 @@ const livezMs = 5_000
 type Liveness = typeof aMinute
 
 const root = `${import.meta.dirname}/..`
-/** Compiled code without types. Without it each process loads the type stripper, 17 MiB, and starts later. */
+/** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
 const compileCache = `${root}/node_modules/.cache/node`
-/** Memory pools of glibc, of which each thread would have its own: 8 MiB less in all. */
+/** Memory pools of glibc. By default each thread has its own, which takes 8 MiB more in all. */
 const arenas = '2'
 
 /** `ended` resolves with the signal or the exit code. */
 type Started = { child: ChildProcess; ended: Promise<string> }
 
-/** Starts a service. Once it was ready it is restarted when it ends or its /livez fails, until `stop` or `kill`. */
+/** Starts a service. Once ready it is restarted whenever it ends or its /livez fails, until `stop` or `kill`. */
 export function supervise(service: Service, hooks: Hooks, liveness: Liveness = aMinute): Supervised {
   const { name } = service
   const stopping = new AbortController()
@@ -101,7 +100,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
     try {
       hooks.onReady(endpoints, service)
     } catch (error) {
-      // A full disk takes no file with the addresses. Thrown, it would end the launcher and all services.
+      // On a full disk the file with the addresses cannot be written. The error must not end the launcher.
       hooks.log.error('process.not-announced', { process: name, error: describeError(error) })
     }
     const admin = Object.entries(endpoints).find(([each]) => each.endsWith('Admin'))?.[1]
@@ -164,7 +163,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
 function start(service: Service, { environment }: Hooks): Started {
   const env = environment(service)
   const child = 'script' in service ? startScript(service, env) : startProgram(service, env)
-  // Not at 'exit', because its last output may still be in the pipe then.
+  // Not 'exit', because the last output may still be in the pipe then.
   const ended = once(child, 'close').then(
     () => child.signalCode ?? `exit code ${child.exitCode}`,
     (error: Error) => error.message,
@@ -176,7 +175,7 @@ function startScript(
   { script, args, youngMiB = 2, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
-  // A release may start a version up to 0.1, which loads its telemetry before the service.
+  // A release may start version 0.1, which loads its telemetry before the service.
   const preload = `${from}/lib/telemetry/preload.ts`
   const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
   const child = spawn(
@@ -187,11 +186,11 @@ function startScript(
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     },
   )
-  handOnErrors(child)
+  forwardStderr(child)
   return child
 }
 
-/** In a separate session, so that Ctrl-C in the terminal does not end it before the services that use it. */
+/** Starts a program in a session of its own, so that Ctrl-C does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
   const output = openSync(outputOf({ folder }), 'a')
   const bound = setInterval(boundOutput, boundEveryMs, outputOf({ folder })).unref()
@@ -207,7 +206,7 @@ function startProgram({ program, args, folder, user }: Service & Program, env: N
   return child
 }
 
-/** The addresses in the ready line; undefined when the process ends without one. */
+/** The addresses in the ready line; undefined when the process ends without it. */
 async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
   try {
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 
-/** For a file that is written at the end of long work. @throws UsageError when it cannot be written. */
+/** Checked before long work that ends with writing this file. @throws UsageError when it cannot be written. */
 export function checkWritable(option: string, file: string | undefined): void {
   if (file === undefined) return
   try {

@@ -1,7 +1,7 @@
 /**
- * The floor: the least that a durable thumbnail service does. An HTTP server streams each body to a file, a forked
- * process converts it with sharp, and the same fsyncs as Tintype's, in the same order, make it durable. It has no queue that survives,
- * no telemetry, no log, no limits. Each goal of `npm run bench -- floor` and `-- web` is a ratio to it.
+ * The floor: the minimum of a durable thumbnail service. An HTTP server streams each body to a file, a forked process
+ * converts it with sharp, and the same fsyncs as Tintype's, in the same order, make it durable. It has no durable
+ * queue, telemetry, log or limits. Each goal of `npm run bench -- floor` and `-- web` is a ratio to it.
  *
  *   server.ts serve FOLDER [CHILDREN]   prints nothing; sends its port to its parent
  */
@@ -15,7 +15,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
-/** A folder of a photo, and what is called when its thumbnail is durable. */
+/** A photo's folder, and a function to call when its thumbnail is durable. */
 type Job = { folder: string; done: () => void }
 
 const record = Buffer.alloc(600, 'x')
@@ -26,7 +26,7 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.close()
 }
 
-/** A file under its final name with its bytes on disk; the folder's entry is not. */
+/** Writes a file whose bytes are durable under its final name; the folder's entry is not yet. */
 async function put(file: string, body: Buffer | IncomingMessage): Promise<void> {
   const draft = `${file}.draft`
   if (Buffer.isBuffer(body)) await writeFile(draft, body, { flush: true })
@@ -34,7 +34,7 @@ async function put(file: string, body: Buffer | IncomingMessage): Promise<void> 
   await rename(draft, file)
 }
 
-/** One child a core, each with one photo at a time. */
+/** Starts children, each of which converts one photo at a time. */
 function startChildren(count: number) {
   const waiting: Job[] = []
   const idle: ChildProcess[] = Array.from({ length: count }, () => fork(import.meta.filename, ['child']))
@@ -44,7 +44,7 @@ function startChildren(count: number) {
     child.once('message', async (thumbnail: Uint8Array) => {
       idle.push(child)
       give()
-      // One after the other: a result must not outlive the thumbnail that it promises.
+      // One after the other, because the result must not be durable before its thumbnail.
       await put(join(job.folder, '320.jpg'), Buffer.from(thumbnail))
       await syncFolder(job.folder)
       await put(join(job.folder, 'result.json'), record)
@@ -68,7 +68,7 @@ async function serve(folder: string, children: number): Promise<void> {
     await Promise.all([
       put(join(photo, 'original'), request),
       put(join(photo, 'photo.json'), record),
-      syncFolder(join(photo, '..')), // the photo's folder is an entry there
+      syncFolder(join(photo, '..')), // it contains the entry of the photo's folder
     ])
     await syncFolder(photo)
     const ready = new Promise<void>(done => convert({ folder: photo, done }))
@@ -76,7 +76,7 @@ async function serve(folder: string, children: number): Promise<void> {
     response.writeHead(request.headers.prefer ? 201 : 202, { 'Content-Type': 'application/json' })
     response.end(JSON.stringify({ id, state: 'queued', links: { self: `/photos/${id}` } }))
   }
-  /** Reads the files that Tintype reads for the same answer, each in one round trip to Node's threads, and answers what they hold. */
+  /** Sends what the same files hold that Tintype reads for this answer, each read in one task of Node's threads. */
   const show = async (request: IncomingMessage, response: ServerResponse) => {
     const [, , id = '', what] = request.url?.split('/') ?? []
     const photo = join(folder, id)

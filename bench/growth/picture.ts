@@ -1,7 +1,7 @@
 import { spread, style } from '../../loadtest/picture.ts'
 import { digits, estimate, mean, median } from '../rows.ts'
 
-/** What a call costs by the size of what it works on. `rounds`: one cost a size, in the order of `xs`. */
+/** The cost of a call against the size of its data. `rounds`: one cost for each size, in the order of `xs`. */
 export type Curve = { name: string; of: string; unit: string; xs: number[]; rounds: number[][] }
 
 /** The exponent in cost ~ size ^ slope, by least squares on logarithms. */
@@ -15,10 +15,10 @@ export function slopeOf(xs: readonly number[], costs: readonly number[]): number
 const size = { width: 1_160, height: 620 }
 const plot = { left: 84, right: 640, top: 130, bottom: 540 }
 const dashes = ['', '9 4', '2 4', '12 4 2 4', '5 5', '1 3']
-/** A curve that is steeper is drawn in the colour of what is late. */
+/** A steeper curve is drawn in the colour for late. */
 export const flat = 0.1
 
-/** Each cost as a multiple of that at the smallest size, both on logarithmic scales: an SVG that needs nothing else. */
+/** The costs as multiples of the cost at the smallest size, on logarithmic scales, as a self-contained SVG. */
 export function growthSvg(curves: readonly Curve[]): string {
   const lines = curves.map(({ xs, rounds, ...about }) => {
     const costs = xs.map((_, i) => median(rounds.map(each => each[i] ?? Number.NaN)))
@@ -55,7 +55,7 @@ export function growthSvg(curves: readonly Curve[]): string {
     const marks = path.map(at => `<circle cx="${at.replace(',', '" cy="')}" r="3" fill="var(--ink)"/>`)
     return `<polyline class="line${slope.value > flat ? ' first' : ''}" stroke-dasharray="${dashes[i]}" points="${path.join(' ')}"/>${marks.join('')}`
   })
-  // In proportion: the cost of a call that reads all there is.
+  // The line of a call that reads all data.
   const proportional = `<line class="grid" stroke-dasharray="3 3" x1="${x(10 ** x0)}" y1="${y(1)}" x2="${x(10 ** (x0 + y1))}" y2="${y(10 ** y1)}"/><text class="soft" x="${x(10 ** (x0 + y1)) + 8}" y="${y(10 ** y1) - 8}">in proportion</text>`
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" role="img">
 <title>What a call costs as the data grows</title><style>${style}</style>

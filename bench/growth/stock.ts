@@ -4,18 +4,18 @@ import { bytesOf, type Owner, ownerOf, type PhotoId, photoPrefix } from '@tintyp
 import { jobOf, type Queue } from '@tintype/lib/queue/index.ts'
 import { recordOf, resultOf } from '../photos.ts'
 
-/** The photos of each other session. */
+/** Photos in each of the other sessions. */
 const photosPerOwner = 20
 const batch = 2_000
-/** The newest photos of the session that is looked at have records of their own: its list shows 50. */
+/** The newest photos of the requesting session have their own records, because its list shows 50. */
 const shown = 60
-/** A file system allows some ten thousand names of one file. */
+/** A file system allows some ten thousand links to one file. */
 const namesOfAFile = 10_000
 
 /**
- * Fills a folder of data with photos that are long done, half of them of one session; resolves with one of its ids. Not
- * durably, each with its two records only, and nearly all of these are links to two files: what counts is how many names,
- * folders and rows there are.
+ * Fills a data folder with photos that were converted long ago, half of them in one session; resolves with the id of
+ * one of these. The files are not durable. Each photo has only its two records, mostly links to the same two files,
+ * because only the numbers of names, folders and rows matter.
  */
 export async function stock(dataDir: string, queue: Queue, count: number, owner: Owner): Promise<PhotoId> {
   const storage = join(dataDir, 'storage')

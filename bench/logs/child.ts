@@ -1,4 +1,4 @@
-/** One measurement in a process of its own, with no more loaded than it needs: prints one JSON line. */
+/** Makes one measurement in a process that loads only what it needs, and prints one JSON line. */
 import { readFileSync } from 'node:fs'
 import { sessionNumber } from './lines.ts'
 
@@ -10,7 +10,7 @@ async function measurePublish() {
   const manifest = await publish(foldersIn(folder), argument)
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage()
-  // Not resourceUsage().maxRSS: Linux begins it at the peak of the process that started this one.
+  // Not resourceUsage().maxRSS, which on Linux starts at the peak of the parent process.
   const rssMiB = Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024
   return { entries: manifest?.entries, seconds, cpuSeconds: (user + system) / 1e6, rssMiB }
 }

@@ -2,19 +2,19 @@ import { Agent, request } from 'node:http'
 import { line } from './lines.ts'
 
 const batchEntries = 1_000
-/** Of each stream, before the clock starts: a server that has just begun compiles its code for them. */
+/** Batches of each stream before the measurement: a new server first compiles its code. */
 const warmUpBatches = 5
 
 export type Ingested = { entriesPerSecond: number; ackMs: number[] }
 
-/** So many streams at once, each sending batches one after another, as shippers do. */
+/** Sends several streams at once, each batch after the one before, as shippers do. */
 export async function ingest(
   url: string,
   token: string,
   streams: number,
   batches: number,
 ): Promise<Ingested> {
-  // Made before the clock starts: the sender's cost is not the server's.
+  // Made before the measurement, so that it excludes the sender's cost.
   const bodies = Array.from({ length: streams }, (_, s) => {
     const stream = `web.${s}.1700000000`
     const at = new Date().toISOString()

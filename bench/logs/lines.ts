@@ -4,13 +4,13 @@ import { join } from 'node:path'
 const lineBytes = 286
 export const sessions = 50_000
 
-/** Sessions and photos look as real ones do: hexadecimal of a hash, and base 32. */
+/** Sessions and photos look like real ones: hexadecimal digits of a hash, and base 32. */
 export const sessionNumber = (n: number): string =>
   ((BigInt(n + 1) * 0x9e3779b97f4a7c15n) & 0xffff_ffff_ffff_ffffn).toString(16).padStart(16, '0')
 const names = Array.from({ length: sessions }, (_, n) => sessionNumber(n))
 const events = ['photo.accepted', 'conversion.attempted', 'photo.ready', 'promise.kept', 'request.answered']
 
-/** An entry of 286 bytes, as a service writes it. */
+/** An entry of 286 bytes, as services write it. */
 export function line(stream: string, seq: number, timestamp: string): string {
   const session = names[(seq * 7919) % sessions] ?? ''
   const photo = (seq * 8191).toString(32).padStart(25, '0')
@@ -18,7 +18,7 @@ export function line(stream: string, seq: number, timestamp: string): string {
   return `${head.padEnd(lineBytes - 4, '.')}"}}\n`
 }
 
-/** A day's journals as the log server keeps them. */
+/** Writes a day's journals as the log server stores them. */
 export function writeDay(folder: string, day: string, streams: number, entries: number): void {
   mkdirSync(join(folder, day), { recursive: true })
   const startMs = Date.parse(`${day}T00:00:00.000Z`)

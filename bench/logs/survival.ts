@@ -8,7 +8,7 @@ import { startScript } from '../../test/support.ts'
 
 type Survived = { entriesPerSecond: number; lost: number; doubled: number }
 
-/** Entries through journal, shipper and server; the server is killed between write and fsync, each time. */
+/** Sends entries through journal, shipper and server, and kills the server repeatedly between write and fsync. */
 export async function survival(folder: string, entries: number, kills: number): Promise<Survived> {
   const { journals, streams } = foldersIn(folder)
   const token = 'bench'

@@ -8,19 +8,19 @@ import type { Bench } from '../run.ts'
 
 export type Peer = {
   name: string
-  /** Into `into`, which is .parts/NAME. */
+  /** The command that installs the peer into `into`, which is .parts/NAME. */
   install: (into: string) => { command: string; args: string[]; environment?: Record<string, string> }
-  /** Serves the photos of a folder on a port. */
+  /** The command that serves a folder's photos on a port. */
   start: (
     into: string,
     folder: string,
     port: number,
   ) => { command: string; args: string[]; environment?: Record<string, string> }
-  /** The thumbnail of a photo: at most 320 pixels a side, JPEG. */
+  /** The path of a photo's thumbnail: JPEG, at most 320 pixels a side. */
   path: (file: string) => string
 }
 
-/** Each program installed as its documentation says, with the number of processes or threads that it chooses on two cores. */
+/** Each program, installed as its documentation says, with the processes or threads that it chooses on two cores. */
 export const peers: readonly Peer[] = [
   {
     name: 'imgproxy',
@@ -82,14 +82,14 @@ RESPECT_ORIENTATION = True
 
 const startMs = 20_000
 
-/** Installs a peer when it is missing and starts it; undefined, and a line that says so, where it is not available. */
+/** Installs a peer if needed and starts it. Returns undefined and shows the reason where it is not available. */
 export async function startPeer(
   { name, install, start }: Peer,
   folder: string,
   { progress, onEnd }: Pick<Bench, 'progress' | 'onEnd'>,
 ): Promise<{ address: string; pid: number } | undefined> {
   const into = join(cache, name)
-  // Written last: without it an installation was cut off.
+  // Written last, so that an interrupted installation is repeated.
   const done = join(into, 'installed')
   if (!existsSync(done)) {
     const { command, args, environment } = install(into)
@@ -115,7 +115,7 @@ export async function startPeer(
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...environment },
-    // A process group, so that thumbor's workers end with it.
+    // A process group, so that thumbor's workers also end.
     detached: true,
   })
   let errors = ''

@@ -1,14 +1,14 @@
-/** One side of the queue's benchmark, producers or consumers, in a separate process as web and the converter are. */
+/** One side of the queue's benchmark, producers or consumers, in a process of its own, like web and converter. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'
 import { type Job, openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 
 type Task =
-  /** Through lanes at once, each photo durable before its lane's next. */
+  /** Enqueues in several lanes at once, each photo durable before the lane's next one. */
   | { do: 'produce'; photos: number; lanes: number }
   | { do: 'consume'; photos: number; lanes: number }
-  /** One photo at a time, with a pause before each. */
+  /** Enqueues one photo at a time, with a pause before each. */
   | { do: 'trickle'; photos: number; pauseMs: number }
 
 export type Side = {

@@ -1,6 +1,6 @@
 /**
- * Preloaded into a converter's child, it makes each conversion but the first a wait of 200 ms with the first one's
- * thumbnails: many converters on few cores then cost what many machines would.
+ * Preloaded into a converter's child, makes each conversion except the first a wait of 200 ms with the first one's
+ * thumbnails: many converters on few cores then behave like many machines.
  */
 import { registerHooks } from 'node:module'
 

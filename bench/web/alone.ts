@@ -4,9 +4,9 @@ import type { Queue } from '@tintype/lib/queue/index.ts'
 import { person } from '../../test/client.ts'
 import { startScript } from '../../test/support.ts'
 import { queueOf } from '../photos.ts'
-import { type Bench, patient } from '../run.ts'
+import { type Bench, unlimited } from '../run.ts'
 
-/** A web process without a converter, and a visitor who has a session there. */
+/** A web process without a converter, and a visitor with a session there. */
 export type WebAlone = {
   address: string
   pid: number
@@ -16,12 +16,12 @@ export type WebAlone = {
   owner: Owner
 }
 
-/** Signs the cookies of all webs of a benchmark: a session of one is known to the others. */
+/** Signs the cookies of all web processes of a benchmark, so that they share sessions. */
 const SESSION_SECRET = 'bench'.repeat(8)
-/** More often than the 10 s after which the queue forgets a converter. */
+/** Shorter than the 10 s after which the queue forgets a converter. */
 const announceMs = 3_000
 
-/** Starts web as the launcher does, and announces converters that do not exist: web accepts photos, which stay in the queue. */
+/** Starts web as the launcher does, and announces fictitious converters, so that web accepts photos into the queue. */
 export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<WebAlone> {
   const dataDir = join(folder, name)
   const queue = await queueOf(dataDir)
@@ -31,12 +31,12 @@ export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<
   const timer = setInterval(announce, announceMs)
   onEnd(() => clearInterval(timer))
   const web = await startScript('services/web/main.ts', {
-    ...patient,
+    ...unlimited,
     DATA_DIR: dataDir,
     WEB_PORT: '0',
     WEB_ADMIN_PORT: '0',
     SESSION_SECRET,
-    // No log server runs: the entries stay in the journal.
+    // No log server runs, so the entries stay in the journal.
     LOGS_URL: 'http://127.0.0.1:9',
     NODE_OPTIONS: '--max-semi-space-size=8',
   })

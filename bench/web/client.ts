@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /**
- * Sends one request again and again over kept-alive connections, each after the answer to the one before. It reads of an
- * answer its status and Content-Length only: fetch takes as much CPU for a small answer as the server does, on the same cores.
+ * Sends one request repeatedly over kept-alive connections, each after the previous answer. It reads only status and
+ * Content-Length: for a small answer fetch takes as much CPU as the server, on the same cores.
  * @throws when an answer has another status.
  */
 export async function requestsPerSecond(
@@ -33,7 +33,7 @@ export async function requestsPerSecond(
   }
 }
 
-/** A request as bytes. */
+/** The bytes of a request. */
 export const requestOf = (
   method: string,
   path: string,
@@ -45,7 +45,7 @@ export const requestOf = (
   return Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`), body])
 }
 
-/** Resolves when a whole answer was received. */
+/** Resolves when a complete answer was received. */
 function answer(socket: Socket, status: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let head = ''

@@ -11,8 +11,8 @@ const maxRaiseSeconds = 86_400
 /**
  * Metrics, health and administration, for a port of their own.
  * `notReady`: why this process must get no requests, or null. `dependencies`: the state of what it shares with other
- * processes; /readyz shows it and does not fail by it. `stalled`: which loop does not move, or null; the event loop
- * and the log of every process are checked here. `routes` adds the routes of one service.
+ * processes; /readyz shows it and does not fail because of it. `stalled`: the loop that makes no progress, or null; the
+ * event loop and the log are always checked. `routes` adds the routes of one service.
  */
 export function adminApp(options: {
   metrics: Metrics

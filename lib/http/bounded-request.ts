@@ -3,7 +3,7 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:h
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { http } from './node-http.ts'
 
-/** An answer that is not read to its end; its message is the bound. */
+/** The response is larger than the bound, which the message names. */
 export class TooLong extends Error {}
 
 export type BoundedAnswer = Awaited<ReturnType<typeof askBounded>>
@@ -14,16 +14,16 @@ type Options = {
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | undefined
   signal: AbortSignal
-  /** False: on a new connection. */
+  /** False opens a new connection. */
   agent?: false
   /** Called before the request is sent. */
   onRequest?(request: ClientRequest): void
 }
 
 /**
- * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each
+ * One HTTP request whose response is read up to a bound. Redirects are not followed. fetch would load undici into each
  * process.
- * @throws TooLong, the signal’s reason, or why the connection failed.
+ * @throws TooLong, the signal’s reason, or the cause of a failed connection.
  */
 export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>
   ask(address, options, async response => {
@@ -59,7 +59,7 @@ async function ask<Body>(
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
-  // Also after the answer began: without a listener it would end the process.
+  // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
@@ -67,7 +67,7 @@ async function ask<Body>(
   } catch (error) {
     request.destroy()
     if (signal.aborted) throw signal.reason
-    // Of a name with several addresses: the message of an AggregateError is empty.
+    // A host with several addresses fails with an AggregateError, whose own message is empty.
     throw error instanceof AggregateError ? error.errors[0] : error
   }
 }

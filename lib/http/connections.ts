@@ -17,18 +17,18 @@ type Connection = {
   received: number
   written: number
   taken: number
-  /** What the client has to do next: send its body, or take the response. Undefined while the server works. */
+  /** Waits for the client to `send` its body or to `take` the response. Undefined while the server works. */
   waitsFor: 'send' | 'take' | undefined
-  /** Seconds for which the client may send or take nothing. Bytes at `bytesPerSecond` keep it up to `stalledSeconds`. */
+  /** Seconds that the client may stay silent. Silence uses it up, bytes at `bytesPerSecond` keep it. */
   credit: number
 }
 
 /** Checks within `stalledSeconds`. */
 const checksPerStall = 5
-/** At a stop: the interval of checks, and the most credit. */
+/** While the server stops: the interval of checks, and the largest credit. */
 const stopCheckMs = 100
 const stopCredit = 1.5
-/** The response to a stalled body. */
+/** The response to a body that stalls. */
 export const tooSlow = new Problem(408, 'too-slow', 'The request came too slowly; send it again.')
 /** How long a client has to receive the 408 before the connection is closed. */
 const farewellMs = 2_000
@@ -50,8 +50,7 @@ export function watchConnections(server: Server) {
     const connection: Connection = { socket, answers: 0, ...bytes, waitsFor: undefined, credit: mostCredit }
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
-    // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser
-    // that is gone.
+    // A client that half-closes counts as gone, except during a POST: no photo is read for a closed browser.
     socket.once('end', () => connection.request?.method === 'POST' || connection.response?.destroy())
   })
   server.prependListener('request', (request, response) => {
@@ -68,7 +67,7 @@ export function watchConnections(server: Server) {
     if (checking) return
     checking = true
     const all = [...connections.values()]
-    // Bytes that were written before the last check are still not acknowledged.
+    // True when a client has still not acknowledged bytes that were written before the last check.
     const isAnyBehind = all.some(({ written, taken }) => taken < written)
     const unacknowledged = isAnyBehind ? await readUnacknowledged() : undefined
     // A pause of this process is not the client's fault.
@@ -80,7 +79,7 @@ export function watchConnections(server: Server) {
       const earned = bytes === undefined ? mostCredit : bytes / limits.bytesPerSecond.value - elapsed
       connection.credit = Math.min(mostCredit, connection.credit + earned)
       const { socket, request, response, answers, credit } = connection
-      // A client that closed its socket ends its side, too: the second answer that is written to it fails, and its
+      // A client that half-closed may have closed its socket. Then the second 102 that it is sent fails, and the
       // request ends.
       if (socket.readableEnded && request?.httpVersion === '1.1' && response?.headersSent === false)
         response.writeProcessing()
@@ -113,8 +112,8 @@ export function watchConnections(server: Server) {
 }
 
 /**
- * Bytes since the last check of what the connection waits for; undefined when it waits for nothing, or for a body perhaps only
- * since a moment ago. Bytes not acknowledged have been waiting since the last check.
+ * Bytes since the last check, sent or taken as `waitsFor` says; undefined when the connection waits for nothing, or has
+ * perhaps just begun to wait for a body. Unacknowledged bytes have been waiting since the last check.
  */
 function progressOf(connection: Connection, unacknowledged: Unacknowledged | undefined): number | undefined {
   const { socket, request, received, written, taken, waitsFor: before } = connection

@@ -29,7 +29,7 @@ export function answerExpectations(server: Server): void {
   server.on('checkExpectation', (_request, response) =>
     sendProblem(
       response,
-      new Problem(417, 'expectation-failed', 'Expect may only be 100-continue; send the request without it.'),
+      new Problem(417, 'expectation-failed', 'Expect must be 100-continue; send the request without it.'),
     ),
   )
 }

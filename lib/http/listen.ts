@@ -9,14 +9,14 @@ import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
 
-/** Longer than the idle time of load balancers (60 s), which otherwise reuse a connection that is just being closed. */
+/** Longer than the idle time of load balancers (60 s): they would reuse a connection that is being closed. */
 const keepAliveTimeout = 65_000
 /** How often Node checks for late headers. */
 const connectionsCheckingInterval = 5_000
 
 /**
- * Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`).
- * `shared`: another process of this user may listen on the port too, so that it can take it over; on Linux only.
+ * Starts an app; port 0 is any free port. The connection of a client that stalls is closed (`stalledSeconds`).
+ * `shared`: another process of this user may listen on the same port, so that it can take over; on Linux only.
  */
 export async function listen(app: Express, host: string, port: number, shared = false) {
   const options = {
@@ -29,7 +29,7 @@ export async function listen(app: Express, host: string, port: number, shared = 
   }
   const server = http.createServer(options, (request, response) => {
     if (request.headersDistinct.host?.length !== 1 && request.httpVersion === '1.1')
-      sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
+      sendProblem(response, new Problem(400, 'bad-request', 'A request must have exactly one Host header.'))
     else app(request, response)
   })
   // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer.

@@ -1,11 +1,11 @@
-/** node:http without its WebSocket. An import of node:http would load undici for it: 15 MiB and 35 ms of each process. */
+/** node:http without its WebSocket: an import of node:http loads undici for it, 15 MiB and 35 ms for each process. */
 export const http = process.getBuiltinModule('node:http')
 
-/** Long enough for a packet that is sent again after the first second. */
+/** Longer than 1 s, after which TCP repeats the first packet (RFC 6298). */
 const attemptMs = 1_500
 const net = process.getBuiltinModule('node:net')
-// Of a name with several addresses Node gives up each but the last after 250 ms. Over a slow line every one would seem away:
-// a probe would fail, and no alert would arrive.
+// Node gives each address of a host 250 ms, except the last. On a slow line all of them would fail, and with them
+// probes and alerts.
 net.setDefaultAutoSelectFamilyAttemptTimeout(
   Math.max(attemptMs, net.getDefaultAutoSelectFamilyAttemptTimeout()),
 )

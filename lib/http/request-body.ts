@@ -19,8 +19,8 @@ export async function readBody(request: Request, maxBytes: number, more: { limit
 /**
  * Reads a JSON body into `request.body`; undefined when it is empty. Unlike express.json it answers 413 without reading
  * the rest of the body.
- * @param type `any` takes JSON under every Content-Type. Use it only for routes that a session protects: a browser sends
- * application/json to another site only after a CORS preflight, and other types without one.
+ * @param type `any` takes JSON under every Content-Type. Use it only for routes that a session protects: a browser
+ * sends application/json to another site only after a CORS preflight, and other types without one.
  */
 export const json =
   (

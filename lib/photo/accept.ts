@@ -8,12 +8,11 @@ import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
 import { discard, remove, untilAnswered } from './remove.ts'
 
 /**
- * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
- * the client's bytes. `sha256`: with an Idempotency-Key.
+ * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: time
+ * spent waiting for the client's bytes. `sha256`: of the body, only with an Idempotency-Key.
  */
 export type Received = { bytes: number; receivedAt: number; clientSeconds: number; sha256?: string }
 
-/** An upload that is to be accepted. */
 export type Arrival = {
   photo: PhotoId
   owner: Owner
@@ -26,34 +25,34 @@ export type Arrival = {
   /** Resolves when `body` was read to its end and is well-formed. */
   received: Promise<Received>
   recordOf(photo: PhotoId, received: Received): PhotoRecord
-  /** Called when the body was received: the error to refuse it with, when its promise can no longer be kept. */
+  /** Called when the body was received: the error that refuses a promise that can no longer be kept, else null. */
   refusal(): Promise<Error | null>
-  /** Until when the session's detail is raised, epoch ms. It is passed on with the job. */
+  /** Until when the session's debug entries are logged, epoch ms. It is passed on with the job. */
   detailUntil?: number | undefined
 }
 
 export type Accepted =
   /** `queuedAt`: when stage `receive` ended, epoch ms. */
   | { photo: PhotoId; record: PhotoRecord; queuedAt: number }
-  /** The photo of the Idempotency-Key. */
+  /** Another upload with the same Idempotency-Key made this photo. */
   | { photo: PhotoId }
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**
- * The photo of an Idempotency-Key, written, if absent, after the original is durable and before photo.json. Of concurrent
- * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins anew, or
- * finds a whole original and goes on from there. The key outlives the photo: a late retry restores nothing.
+ * The record of an Idempotency-Key, written if absent, between the durable original and photo.json. Of concurrent
+ * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins
+ * anew, or finds an original and continues. The key outlives the photo: a late retry restores nothing.
  */
 export type KeyRecord = { photo: PhotoId; sha256: string }
 
-/** How often another upload may remove the key between the write and the read. */
+/** Attempts to write the key while other uploads keep removing it. */
 const maxKeyTries = 5
-/** How long a retry with the same Idempotency-Key can finish an interrupted upload. */
+/** How long after its begin an interrupted upload can be finished by a retry with the same Idempotency-Key. */
 const finishableMs = 12 * 3_600_000
-/** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
+/** Age at which the sweep removes an unfinished upload: twice as long, so that no retry or upload is in progress. */
 export const forgottenMs = 2 * finishableMs
 
-/** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
+/** The record of a key. A key without a photo, left by a crash or an error, is removed: its retry begins anew. */
 export async function findKey(context: PhotoContext, owner: Owner, key: Key | undefined) {
   if (key === undefined) return undefined
   const isRecord = ({ photo, sha256 }: KeyRecord) => typeof photo === 'string' && typeof sha256 === 'string'
@@ -136,9 +135,9 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
 }
 
 /**
- * Writes photo.json if absent. Returns the photo that stands: an upload with the same key may have been first. When
- * half of that one's promise is over, its client was answered 503 and sends the photo again. Then photo.json gets the
- * promise of this upload: the earlier one would be broken when the photo is accepted.
+ * Writes photo.json if absent, and returns the photo that stands: an upload with the same key may have been first. When
+ * half of that upload's promise is over, its client was answered 503 and has sent the photo again. Then photo.json gets
+ * this upload's promise, because the earlier one would soon be broken.
  */
 async function recordStanding({ storage }: PhotoContext, arrival: Arrival, received: Received) {
   const { owner, photo, recordOf } = arrival

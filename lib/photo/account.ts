@@ -17,7 +17,7 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
     const payload = { photo, format, bytes, receiveSeconds, ...(probe && { probe }) }
     log.info('photo.accepted', payload, sessionOf(owner))
   },
-  /** Records the outcome that a call gave to a promise, on `span` or on a new span. Null: the call gave none. */
+  /** Records the outcome of a promise, on `span` or on a new span. Null means that the call gave none. */
   settled(
     { photo, owner, traceparent }: Pick<Job, 'photo' | 'owner' | 'traceparent'>,
     marked: Marked,
@@ -33,7 +33,6 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
   },
 })
 
-/** The attributes of a photo's spans. */
 export const spanAttributes = (photo: PhotoId, owner: Owner) => ({
   [attributes.photo]: photo,
   [attributes.session]: sessionOf(owner),

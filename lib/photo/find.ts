@@ -18,7 +18,7 @@ export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
 export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'result.json'), isResult)
 
-/** A photo of this owner. One with a damaged record is shown as failed and can be deleted. */
+/** Finds a photo of this owner. A photo with a damaged record is shown as failed and can be deleted. */
 export async function findPhoto(
   storage: Storage,
   owner: Owner,
@@ -31,7 +31,6 @@ export async function findPhoto(
   return { record, result: result === 'damaged' ? damaged : result }
 }
 
-/** The names of a photo's files. */
 export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): Promise<Set<string>> {
   const prefix = photoPrefix(owner, photo)
   const files = new Set<string>()
@@ -39,7 +38,7 @@ export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): P
   return files
 }
 
-/** Reads a small JSON record; `damaged` when it cannot be parsed or does not have the right form. @throws when a newer version wrote it. */
+/** Reads a small JSON record; `damaged` when it does not have its form. @throws when a newer version wrote it. */
 export async function readJson<T>(
   storage: Storage,
   key: Key,
@@ -50,7 +49,7 @@ export async function readJson<T>(
   const value = parseJson<T>(bytes.toString())
   if (!value || !isWhole(value)) return 'damaged'
   const { version = 1 } = value as { version?: number }
-  // Not damaged: a damaged record may be written over.
+  // Not 'damaged', because a damaged record may be overwritten.
   if (version > recordVersion)
     throw new Error(
       `${key} was written by a newer version of Tintype (form ${version}, known is ${recordVersion})`,
@@ -77,7 +76,7 @@ const damaged: ResultRecord = {
   failedAt: new Date(0).toISOString(),
 }
 
-/** A record made from the id, which holds the time. */
+/** A record for a photo whose own is damaged. Its time comes from the id. */
 function standIn(owner: Owner, id: PhotoId): PhotoRecord {
   const receivedAt = new Date(photoTime(id)).toISOString()
   return {

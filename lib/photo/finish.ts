@@ -6,8 +6,8 @@ import { outcomeOf } from './settle.ts'
 export type Finished = Awaited<ReturnType<typeof finish>>
 
 /**
- * stored → queued with its original promise, or → done when its result stands, whose outcome is not counted again. For
- * a photo that the queue does not know.
+ * For a photo that the queue does not know: stored → queued with its original promise, or → done if it has a result,
+ * whose outcome is not counted again.
  */
 export async function finish(
   { storage, queue, account }: Omit<PhotoContext, 'log'>,
@@ -21,7 +21,7 @@ export async function finish(
   if (record === 'not-found') return 'unfinished'
   if (record === 'damaged' || result === 'damaged') return 'unreadable'
   const files = await filesOf(storage, owner, photo)
-  // Files stored together share one fsync of their folder. A power cut before it may leave result.json alone.
+  // Thumbnails and result.json share one fsync of their folder. A power cut before it may leave result.json alone.
   const whole =
     result !== 'not-found' &&
     (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))
@@ -30,8 +30,8 @@ export async function finish(
     const answer = await queue.restore(job, { outcome: outcomeOf(job, result) })
     return answer === 'already' ? 'known' : 'restored'
   }
-  if (!files.has('original')) return 'unfinished' // as a power cut before the 202 can leave it
-  // The queue keeps ids for 8 days: it does not know whether an older photo was converted.
+  if (!files.has('original')) return 'unfinished' // a power cut before the 202 can leave it so
+  // The queue keeps ids for 8 days, so it cannot tell whether an older photo was converted.
   if (Date.now() - photoTime(photo) > retentionMs) return 'too-old'
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')
@@ -40,7 +40,7 @@ export async function finish(
   return 'requeued'
 }
 
-/** dead → queued. The failed result is removed first; killed in between, the photo is still a dead letter. */
+/** dead → queued. The failed result is removed first: after a kill in between the photo is still a dead letter. */
 export async function replay(
   { storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>,
   { owner, photo }: Pick<Job, 'owner' | 'photo'>,

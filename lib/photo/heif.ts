@@ -1,6 +1,8 @@
 /** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
-/** By its brands, of which the first may be that of any HEIF (mif1, miaf); undefined when none is a known one. */
+/**
+ * The format by any of its brands: the first may be common to all HEIF (mif1, miaf). Undefined without a known brand.
+ */
 export function heifFormat(head: Buffer): 'avif' | 'heic' | undefined {
   if (head.toString('latin1', 4, 8) !== 'ftyp') return undefined
   const brands = head.toString('latin1', 8, head.readUInt32BE(0))

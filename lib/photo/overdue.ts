@@ -4,16 +4,16 @@ import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
 import { reasonFor } from './reasons.ts'
 import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
-import { admitLate, failed, outcomeOf, putResult } from './settle.ts'
+import { correctLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
 
-/** Photos in one pass; there is a pass a second. */
+/** Photos in one pass. Web makes a pass each second. */
 const maxPass = 500
-/** A result that cannot be read within this time counts as none: the promise is broken. A late result follows the mark. */
+/** A result that cannot be read within this time counts as missing, and its promise as broken. */
 const readWithinMs = 2_000
 
-/** Gives each overdue promise its outcome, once over all processes: by a durable result, else broken. */
+/** Gives each overdue promise its outcome, once over all processes: that of a durable result, else broken. */
 export async function settleOverdue({ queue, storage, account }: PhotoContext): Promise<void> {
   const settle = async ({ job, tried }: { job: Job; tried: boolean }) => {
     const result = tried ? await readSoon(storage, job) : null
@@ -31,7 +31,7 @@ async function readSoon(storage: Storage, { owner, photo }: Job): Promise<Result
   return typeof result === 'string' ? null : result
 }
 
-/** lost → dead, or done when a converter had stored a result before it died. */
+/** lost → dead, or → done if a converter had stored a result before it died. */
 export async function giveUp(context: PhotoContext): Promise<void> {
   const { queue, storage } = context
   for (const job of await queue.lost(maxPass)) {
@@ -48,6 +48,6 @@ async function endLost(context: PhotoContext, job: Job, result: ResultRecord): P
       ? { state: 'dead', reason: result.reason }
       : { state: 'done', outcome: outcomeOf(job, result), durableAt: endedAt(result) },
   )
-  if (ended === 'late') return endLost(context, job, await admitLate(context, job, result))
+  if (ended === 'late') return endLost(context, job, await correctLate(context, job, result))
   if (ended !== 'stale') context.account.settled(job, ended.marked)
 }

@@ -9,9 +9,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const timeDigits = 9 // 45 bits of milliseconds: until the year 3084
 const lastMs = 2 ** 45 - 1
 
-/**
- * A new id whose ascending order is newest first, as listings want it: inverted milliseconds, then 80 random bits.
- */
+/** A new id: inverted milliseconds, then 80 random bits. Ascending order is newest first, as listings show photos. */
 export function newPhotoId(nowMs: number): PhotoId {
   let time = lastMs - nowMs
   let digits = ''
@@ -22,7 +20,7 @@ export function newPhotoId(nowMs: number): PhotoId {
   return digits + Array.from(randomBytes(16), byte => alphabet[byte & 31]).join('')
 }
 
-/** When its upload began, epoch ms. */
+/** When the upload of a photo began, epoch ms. */
 export const photoTime = (id: PhotoId): number =>
   lastMs - [...id.slice(0, timeDigits)].reduce((time, digit) => time * 32 + alphabet.indexOf(digit), 0)
 
@@ -39,18 +37,16 @@ export const photoPrefix = (owner: Owner, photo: PhotoId): string => `${ownerPre
 export const photoKey = (owner: Owner, photo: PhotoId, file: string): string =>
   photoPrefix(owner, photo) + file
 
-/** Formats that are taken. */
 export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'heic'] as const
 export type Format = (typeof formats)[number]
 
-/** What became of a promise: kept, not kept, or no promise after all. */
+/** What became of a promise: kept, broken, or void (the photo was deleted in time, or its bytes are bad). */
 export const outcomes = ['kept', 'broken', 'void'] as const
 export type Outcome = (typeof outcomes)[number]
 
-/** The newest form of photo.json and result.json that this version knows. Version 0.1 wrote none, which is 1. */
+/** The newest version of photo.json and result.json that this release reads. Release 0.1 wrote none, which is 1. */
 export const recordVersion = 1
 
-/** A record as it is stored. */
 export const bytesOf = (record: PhotoRecord | ResultRecord): Buffer =>
   Buffer.from(JSON.stringify({ version: recordVersion, ...record }))
 
@@ -61,14 +57,14 @@ export type PhotoRecord = {
   format: Format
   contentType: string
   bytes: number
-  /** Written by version 0.1. */
+  /** Only in records of release 0.1. */
   width?: number
   height?: number
   /** When the last byte of the upload was received: the promise's clock starts. */
   receivedAt: string
   promiseBy: string
   receiveSeconds: number
-  /** A probe's photo is no promise. */
+  /** A photo of slo's probe, which is no promise. */
   probe: boolean
   traceparent?: string | undefined
 }
@@ -82,15 +78,15 @@ export type ThumbnailRecord = Size & { width: number; height: number; bytes: num
 /** `result.json`, written last: ready, or failed with a reason for the user. */
 export type ResultRecord = {
   /**
-   * When the promise of the job ended; absent in a record of version 0.1. Two uploads with one key may race: photo.json then
-   * may have the promise of the one, and the queue that of the other, which is counted.
+   * The deadline of the promise that the queue counts; absent in records of release 0.1. When two uploads with one key
+   * race, photo.json may have the other upload's deadline.
    */
   promiseBy?: string
 } & (
   | {
       state: 'ready'
       thumbnails: ThumbnailRecord[]
-      /** Of the upright photo; absent in a record of version 0.1. */
+      /** Size of the upright photo, in pixels; absent in records of release 0.1. */
       width?: number | undefined
       height?: number | undefined
       /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
@@ -112,6 +108,6 @@ export type FailureReason = {
 export const endedAt = (result: ResultRecord): number =>
   Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt)
 
-/** The file is at fault: a retry cannot help, and the promise is void. */
+/** Whether the file is at fault: a retry cannot help, and the promise is void. */
 export const isBytesFault = ({ code }: FailureReason): boolean =>
   code === 'undecodable' || code === 'over-limit'

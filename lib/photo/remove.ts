@@ -6,8 +6,8 @@ import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 
 /**
- * any → removed. First in the queue, whose tombstone refuses every later enqueue of the photo, then in storage. After a
- * kill in between, `buryTombstones` continues.
+ * any → removed, first in the queue, whose tombstone refuses every later enqueue of the photo, then in storage. After a
+ * kill in between `buryTombstones` continues.
  */
 export async function remove(context: PhotoContext, target: Pick<Job, 'owner' | 'photo' | 'traceparent'>) {
   const { owner, photo } = target

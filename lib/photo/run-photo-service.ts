@@ -6,7 +6,7 @@ import { openQueue, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
 import { foldersOf, openStorage, type StorageOptions, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
-import { leaveMetrics } from '../telemetry/last-metrics.ts'
+import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { type Log, logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
@@ -28,11 +28,10 @@ const shared = [
 ] as const
 type Shared = (typeof shared)[number]
 
-/** What the photo services are made of, opened; `storageAt` is the storage's URL. */
+/** The opened dependencies of a photo service; `storageAt` is the storage's URL. */
 type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
 
 type Service = {
-  /** Its public addresses by name. */
   endpoints?: Record<string, string>
   adminPort: number
   admin: Pick<Parameters<typeof adminApp>[0], 'notReady' | 'dependencies' | 'stalled'>
@@ -48,8 +47,8 @@ Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 /**
- * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the service
- * and serves its administration. At the stop the service ends first, then what it was made of.
+ * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the
+ * service and its administration port. On stop the service ends before its dependencies.
  */
 export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',
@@ -85,7 +84,7 @@ export async function runPhotoService<N extends VariableName>(
       async stop() {
         log.info(`${name}.stopping`)
         await service.stop(graceMs)
-        await leaveMetrics(metrics, name, config)
+        await writeLastMetrics(metrics, name, config)
         await admin.close(0)
         await queue.close()
         await storage.close()

@@ -11,7 +11,7 @@ type Failed = Extract<ResultRecord, { state: 'failed' }>
 export type Made = Pick<Ready, 'width' | 'height' | 'damaged'> & {
   thumbnails: (Size & { width: number; height: number; body: Buffer })[]
 }
-/** Consecutive stamps of an attempt, epoch ms by the queue's clock: the slot was free, the thumbnails were encoded. */
+/** Stamps of an attempt, epoch ms by the queue's clock: when its slot was free, when the thumbnails were encoded. */
 export type Stamps = { begunAt: number; encodedAt: number }
 
 export type Settled =
@@ -51,7 +51,7 @@ export async function ready(context: PhotoContext, claim: Claim, made: Made, sta
   if (standing !== own) return follow(context, claim, standing, span)
   const durableAt = Math.max(queue.now(), now)
   if (outcomeOf(job, own) === 'kept' && durableAt > job.promiseBy) {
-    // The queue decides first: while this attempt was suspended, another may have ended the photo as kept.
+    // The queue decides: while this attempt was suspended, another may have ended the photo as kept.
     context.account.settled(job, await queue.mark(job.photo, 'broken'), span)
     return follow(context, claim, own, span)
   }
@@ -66,8 +66,8 @@ export async function followEarlier(context: PhotoContext, claim: Claim, span?: 
 }
 
 /**
- * converting → failed, dead, or queued again. The reason is stored before the photo ends. While storage fails, the photo
- * does not end.
+ * converting → failed, dead, or queued again. The reason is stored before the photo ends. While storage fails, the
+ * photo does not end.
  */
 export async function refuse(context: PhotoContext, claim: Claim, reason: FailureReason, span?: Span) {
   const { job, lastAttempt } = claim
@@ -85,7 +85,7 @@ export const failed = (job: Job, reason: FailureReason, now: number): Failed => 
   promiseBy: new Date(job.promiseBy).toISOString(),
 })
 
-/** Ends a claim by a result, which ended at `at`, epoch ms. */
+/** Ends a claim by `result`; `at` is its durableAt or failedAt, epoch ms. */
 async function follow(
   context: PhotoContext,
   claim: Claim,
@@ -105,7 +105,7 @@ async function follow(
       await context.storage.delete(photoPrefix(job.owner, job.photo))
     return { state: 'stale' }
   }
-  if (ended === 'late') return follow(context, claim, await admitLate(context, job, result), span)
+  if (ended === 'late') return follow(context, claim, await correctLate(context, job, result), span)
   if ('marked' in ended) account.settled(job, ended.marked, span)
   return result.state === 'ready'
     ? { state: 'ready', durableAt: at, stages: withStore(result, at).stages }
@@ -113,10 +113,10 @@ async function follow(
 }
 
 /**
- * Corrects a result.json that shows the promise as kept when the queue counts it as broken: after the queue's 8 days, or its
- * loss, only result.json is read. It is corrected before the photo ends, so that after a crash the next attempt does it.
+ * Corrects a result.json that shows the promise as kept when the queue counts it as broken: only result.json outlives
+ * the queue's 8 days. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
-export async function admitLate<R extends ResultRecord>(
+export async function correctLate<R extends ResultRecord>(
   { queue, storage }: PhotoContext,
   job: Job,
   result: R,
@@ -129,7 +129,7 @@ export async function admitLate<R extends ResultRecord>(
   return corrected as R
 }
 
-/** The result with another end of stage `store`. */
+/** The result, with stage `store` ending at `durableAt`. */
 export const withStore = (result: Ready, durableAt: number): Ready => {
   const store = roundedSeconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
   return { ...result, stages: { ...result.stages, store } }
@@ -146,7 +146,7 @@ function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt 
 /** Rounds to microseconds, because sums of fractions give 0.30000000000000004. */
 export const roundedSeconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
-/** Writes a result if there is none, and returns the one that stands. A damaged one is replaced. */
+/** Writes a result if there is none or a damaged one. Returns the result that stands. */
 export async function putResult<R extends ResultRecord>(storage: Storage, { owner, photo }: Job, result: R) {
   const key = photoKey(owner, photo, 'result.json')
   const body = bytesOf(result)

@@ -12,7 +12,7 @@ type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
  * Walks over storage once. Enqueues photos that a crash left between storage and queue. Removes uploads that were never
- * acknowledged, and photos and keys above their age, which `onExpired` counts. Failures are logged, and the walk goes on.
+ * acknowledged, and expired photos and keys, which `onExpired` counts. Failures are logged, and the walk goes on.
  */
 export async function sweepStorage(
   context: PhotoContext,
@@ -54,7 +54,7 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
     const answer = await finish(context, owner, photo)
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
   } else if (known !== 'unknown' || ageOf(photo) > forgottenMs) {
-    // For a deleted photo: files that a converter stored after the deletion, before it died.
+    // The photo was deleted; a converter stored these files later and died.
     await context.storage.delete(photoPrefix(owner, photo))
     context.log.info('photo.forgotten', { photo }, session)
   }

@@ -1,4 +1,4 @@
-/** `at` is its place in the bytes, `value` its first value, 0 when that is no whole number. */
+/** `at`: its position in the bytes. `value`: its first value; 0 when that is not a whole number. */
 type Field = { at: number; type: number; value: number }
 
 export const tags = {
@@ -10,7 +10,7 @@ export const tags = {
   extraSamples: 338,
 }
 
-/** A field of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF); undefined when there is none that can be read. */
+/** A field of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF); undefined without a readable one. */
 export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
   try {
     return findField(bytes, tag, page)

@@ -12,8 +12,8 @@ type Remote = Pick<
 type Request = { id: number; method: keyof Remote; args: unknown[] }
 
 /**
- * A queue opened in a process of its own, which a test kills or stops as the world does. For tests only. `script` is this
- * file, or that of another release.
+ * A queue opened in a process of its own, which a test kills or stops as the world does. For tests only. `script` is
+ * this file, or that of another release.
  */
 export async function openElsewhere(
   url: string,

@@ -16,8 +16,8 @@ export type QueueOptions = {
   /** Called after each call that a photo or its user waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
   /**
-   * Called when the engine cannot continue. Default: an uncaught error ends the process, and the launcher restarts it. A server
-   * that is away is no such case.
+   * Called when the engine cannot continue. Default: an uncaught error ends the process, and the launcher restarts it.
+   * It is not called when a server cannot be reached.
    */
   onDeath?: (error: Error) => void
 }
@@ -31,29 +31,29 @@ export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }:
 })
 
 type Value = string | number | null
-/** A prepared statement with parameters `?`, or `?1`, which may stand several times. SQLite answers synchronously, a server later, so callers await. */
+/** A prepared statement with parameters `?`, or `?1`, which may occur several times. SQLite answers synchronously. */
 export type Statement = {
   get<R>(...values: Value[]): R | undefined | Promise<R | undefined>
   all<R>(...values: Value[]): R[] | Promise<R[]>
   run(...values: Value[]): { changes: number } | Promise<{ changes: number }>
-  /** Does not wait for the answer. An error fails the transaction. */
+  /** Does not wait for the answer. An error makes the transaction fail. */
   send(...values: Value[]): void
 }
 
-/** What every operation works on: one transaction for writes; reads may run outside of one. `clock` gives epoch ms. */
+/** The context of every operation: a transaction for writes; reads may run outside of one. `clock` gives epoch ms. */
 export type Engine = ReturnType<typeof engineOn>
 
 export const engineOn = (sql: (text: string) => Statement, settings: Settings, clock: () => number) => ({
   sql,
   settings,
   clock,
-  /** Waiting photos, counted at most once a transaction: counting 10,000 takes 0.3 ms, and many enqueues share a transaction. */
+  /** Waiting photos. Counting 10,000 takes 0.3 ms: it is done once for all enqueues of a transaction. */
   depth: null as number | null,
-  /** Events of this transaction, written before its commit, which then rings the doorbell. */
+  /** Events of this transaction. They are written before its commit, which then rings the doorbell. */
   events: [] as Omit<QueueEvent, 'seq'>[],
 })
 
-/** Splits a list into parts of 1, 2, 4 … 32, so that statements of few sizes are prepared. */
+/** Splits a list into parts of 1, 2, 4 … 32, so that few different statements are prepared. */
 export function* inFewSizes<T>(all: T[]): Generator<T[]> {
   for (let start = 0; start < all.length; ) {
     const size = Math.min(32, 2 ** Math.floor(Math.log2(all.length - start)))

@@ -2,9 +2,9 @@ import { type FSWatcher, watch } from 'node:fs'
 import { type Doorbell, openDoorbell } from '../doorbell.ts'
 
 /**
- * A doorbell that other processes ring by touching a file. It is watched from the first look on: a process that looks for
- * nothing is not woken. Watching the database's `-wal` file would wake before the commit is visible. When the system has no
- * watches left, waits end by their time.
+ * A doorbell that other processes ring by touching a file. The file is watched from the first `rings()` on, so that a
+ * process that never waits is not woken. Watching the database's `-wal` file would wake before the commit is visible.
+ * When the system has no inotify watches left, waits end by their timeout.
  */
 export function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()
@@ -15,7 +15,7 @@ export function listenTo(file: string): Doorbell {
     try {
       watcher = watch(file, doorbell.ring).on('error', () => {})
     } catch {
-      // The system has no watches left.
+      // The system has no inotify watches left.
     }
   }
   return {

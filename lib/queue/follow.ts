@@ -2,19 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Doorbell } from '../doorbell.ts'
 import type { QueueEvent } from './job.ts'
 
-/** Events are read in pages, so that no read holds up the engine. */
+/** Events are read in pages, so that no read blocks the engine for long. */
 const pageRows = 500
-/** The longest delay after a lost ring. */
+/** The longest delay of an event whose ring was lost. */
 export const pollMs = 1_000
-/** Shortest time between two reads. The events of a busy moment share one, which costs 0.15 ms of CPU. */
+/** Shortest time between two reads, each of which costs 0.15 ms of CPU: the events of a busy moment share one. */
 const readEveryMs = 10
 /**
- * Interval of reading again for a missing number, and the reads after which its transaction counts as rolled back. Not a
- * time: a transaction makes no progress while the machine stands still.
+ * A missing number is read again after `holeStepMs`. After `holeReads` reads its transaction counts as rolled back.
+ * Reads are counted and not time, because a transaction makes no progress while the machine is suspended.
  */
 const holeStepMs = 10
 const holeReads = 100
-/** A larger gap means purged events: so many transactions are never open at once. */
+/** A larger gap means purged events: never are so many transactions open at once. */
 const maxHole = 10_000
 
 /**
@@ -49,7 +49,7 @@ export async function* follow(
   }
 }
 
-/** The events before the first missing number. PostgreSQL numbers an event before its transaction commits, so that it may still appear. */
+/** The events before the first missing number: PostgreSQL numbers events before their transactions commit. */
 function untilHole(events: QueueEvent[], seen: number): QueueEvent[] {
   const hole = events.findIndex(({ seq }, i) => {
     const missing = seq - (events[i - 1]?.seq ?? seen) - 1

@@ -10,7 +10,7 @@ export { queueUrl } from './queue-url.ts'
 
 /**
  * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.
- * @throws ConfigError when the URL, the installation or the server's settings are wrong; Error when the queue does not work.
+ * @throws ConfigError when URL, installation or the server's settings are wrong; Error when the queue does not work.
  */
 export async function openQueue(url: string, options: QueueOptions = {}): Promise<Queue> {
   const address = queueAddress(url)

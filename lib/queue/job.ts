@@ -12,7 +12,7 @@ export type Job = {
   promise: boolean
   /** W3C traceparent of the accepting request, the parent of the converter's spans. */
   traceparent?: string | undefined
-  /** Until when (epoch ms) this session's detail is raised. */
+  /** Until when this session's debug entries are logged, epoch ms. */
   detailUntil?: number | undefined
 }
 
@@ -31,26 +31,26 @@ export type Claim = {
   token: string
   /** 1 for the first attempt. */
   attempt: number
-  /** No attempt follows, so the result is stored before `fail` is called. */
+  /** No attempt follows this one, so the result is stored before `fail` is called. */
   lastAttempt: boolean
   /** Epoch ms by the engine's clock. */
   claimedAt: number
   leaseUntil: number
   /** Time in the queue before this claim. */
   waitedMs: number
-  /** Time of earlier attempts: waiting in the queue, and being converted. */
+  /** Time of earlier attempts: in the queue, and in conversion. */
   earlier: { waitedMs: number; convertedMs: number }
 }
 
 /** The part of a claim that proves its lease. */
 export type Lease = { job: Pick<Job, 'photo'>; token: string }
 
-/** The outcome that a call gave to a promise; null when the promise had one or the photo is none. */
+/** The outcome that a call gave to a promise; null when the promise already had one, or the photo is a probe's. */
 export type Marked = Outcome | null
 
 /**
- * How a call ended a job. `late`: the job did not end, because the promise is marked broken although the result says otherwise; the
- * holder of the lease corrects the result first. `stale`: another worker has the lease.
+ * How a call ended a job. `late`: the promise is marked broken although the result says otherwise, so the job did not
+ * end: the holder of the lease corrects the result first. `stale`: another worker has the lease.
  */
 export type Ended = { marked: Marked } | 'late' | 'stale'
 
@@ -70,7 +70,7 @@ export type JobStatus = {
   durableAt: number | null
 }
 
-/** A change of a photo's state, with a growing `seq`. It is a hint: storage has the authoritative state. */
+/** A change of a photo's state. `seq` grows. The event is a hint: storage has the authoritative state. */
 export type QueueEvent = {
   seq: number
   photo: PhotoId
@@ -78,7 +78,7 @@ export type QueueEvent = {
   state: 'queued' | 'converting' | 'ready' | 'failed' | 'overdue' | 'deleted'
 }
 
-/** What a converter announces, for admission: its slots, and the mean seconds that a slot takes for a photo (0: not measured). */
+/** A converter's announcement, for admission: its slots, and a slot's mean seconds for a photo (0: not measured). */
 export type Worker = { id: string; slots: number; serviceSeconds: number }
 
 export type Stats = {
@@ -90,7 +90,7 @@ export type Stats = {
   dead: number
   /** Slots of the workers seen within the last 10 s. */
   liveSlots: number
-  /** Mean over the live slots that have measured (above 0); null when none has. */
+  /** Mean over the live slots with a measured time; null when there is none. */
   serviceSeconds: number | null
 }
 

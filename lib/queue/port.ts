@@ -12,12 +12,12 @@ export type Method = keyof Operations
 /** An operation's parameters after the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
-/** Steps of other operations. */
+/** Operations that `Queue` calls itself. */
 type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter'
 
 /**
- * A durable job queue with leases: the operations of reads.ts and writes.ts on an engine, each durable when it resolves. They
- * throw while the engine is busy, away or its disk is full; the error or its cause has a code.
+ * A durable job queue with leases: the operations of reads.ts and writes.ts on an engine, each durable when it
+ * resolves. They throw when the engine is busy or unreachable or its disk is full; the error or its cause has a code.
  */
 export type Queue = {
   [M in keyof Operations as Exclude<M, Internal>]: (
@@ -33,7 +33,6 @@ export type Queue = {
   close(): Promise<void>
 }
 
-/** A call of an operation, as an engine takes it. */
 export type QueueCall = { method: Method; args: unknown[] }
 const operations = { ...reads, ...writes } as unknown as Record<
   Method,
@@ -43,7 +42,7 @@ export const callEngine = (engine: Engine, { method, args }: QueueCall): Promise
   operations[method](engine, ...args)
 export const isRead = ({ method }: QueueCall): boolean => method in reads
 
-/** Wait of a worker that found work locked by others, who may release it. */
+/** Pause of a worker that found all waiting jobs locked by others, who may release them. */
 const missMs = 5
 /** After a purge. Each process purges, so that together they remove more rows than they add. */
 const purgeEveryMs = 1_000
@@ -51,7 +50,7 @@ const purgeEveryMs = 1_000
 type OfEngine = {
   /** Runs a call on the engine, durably. */
   ask: (call: QueueCall) => Promise<unknown>
-  /** Rung for waiting jobs alone; default: the doorbell of all events. */
+  /** A doorbell that rings for waiting jobs only; default: the doorbell of all events. */
   work?: Doorbell
   now: () => number
   close: () => Promise<void>
@@ -101,9 +100,9 @@ export function queueOn(
     },
 
     events(after, signal) {
-      // Read now, not at the first event: the events from this call on are delivered.
+      // Read at the call and not at the first `next()`, so that all events from the call on are delivered.
       const start = after === null ? call('lastEvent') : Promise.resolve(after)
-      start.catch(() => {}) // the reader below gets the error
+      start.catch(() => {}) // the `await` below throws the error
       const until = AbortSignal.any([signal, closing.signal])
       return (async function* () {
         yield* follow((after, limit) => call('eventsAfter', after, limit), doorbell, await start, until)

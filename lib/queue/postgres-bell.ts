@@ -5,7 +5,7 @@ import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import type { Connections } from './postgres-connections.ts'
 import { lastRow } from './postgres-writer.ts'
 
-/** Interval of heartbeats, which notice a lost connection and read the server's time, and pause before a connection is opened again. */
+/** Interval of heartbeats, which notice a lost connection and read the server's time, and pause before a reconnect. */
 const beatMs = 1_000
 /** Shortest pause between two notifications, because each wakes every process. */
 const pauseMs = 5
@@ -13,12 +13,12 @@ const pauseMs = 5
 const startMs = 3_000
 
 /**
- * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for missed
- * notifications.
+ * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for
+ * missed notifications.
  */
 export async function openBell(connections: Connections, channel: string, clock: ServerClock) {
   const doorbell = openDoorbell()
-  /** Rung by commits of this process, for which the others are notified. */
+  /** Rung by commits of this process, of which the other processes must be notified. */
   const commits = openDoorbell()
   const closing = new AbortController()
 
@@ -30,7 +30,7 @@ export async function openBell(connections: Connections, channel: string, clock:
       doorbell.ring()
       for (let notified = 0; !closing.signal.aborted; ) {
         await commits.wait(notified, beatMs, closing.signal)
-        // Notifies outside of transactions: commits that notify would wait for each other. Many share one notification.
+        // NOTIFY within a transaction would make commits wait for each other. Many commits share one notification.
         const notify = commits.rings() === notified ? '' : `NOTIFY "${channel}";`
         notified = commits.rings()
         clock.set(lastRow<{ now: number }>(await client.query(`${notify} SELECT ${serverNowSql} AS now`)).now)

@@ -3,9 +3,9 @@ export const serverNowSql = '(extract(epoch from clock_timestamp()) * 1000)::flo
 
 export type ServerClock = ReturnType<typeof openServerClock>
 
-/** Clocks drift apart, so that an estimate of this age is replaced by the next one. */
+/** Age at which the next estimate replaces this one, because clocks drift apart. */
 const freshMs = 10_000
-/** No answer takes longer. A larger difference means that the server's clock was set back. */
+/** Longer than any answer takes. An estimate lower by more means that the server's clock was set back. */
 const stepMs = 1_000
 
 export function openServerClock() {
@@ -20,7 +20,7 @@ export function openServerClock() {
       offset = measured
       measuredAt = now
     },
-    /** Epoch milliseconds: never ahead of the server's clock, and behind it by the time of the fastest answer. */
+    /** Epoch ms: never ahead of the server's clock, and behind it by the duration of the fastest answer. */
     now: () => Math.floor(performance.now() + offset),
   }
 }

@@ -5,7 +5,7 @@ import { noAnswer } from './group.ts'
 
 export type Connections = ReturnType<typeof openConnections>
 
-/** Deadline of an answer from a frozen server or over a dead network. */
+/** Deadline of each answer, for a frozen server or a dead network. */
 const answerMs = limits.queueAnswer.value * 1000
 
 /** Connections are opened when they are needed. `onConnect` prepares a new one. */
@@ -29,13 +29,13 @@ export function openConnections(
     connectionTimeoutMillis: withinMs,
     query_timeout: withinMs,
   })
-  // Without listeners the error of a broken connection would end the process. Its next query fails.
+  // Without listeners the error of a broken connection would end the process. The next query on it fails anyway.
   pool.on('error', () => {})
   pool.on('connect', client => client.on('error', () => {}))
   return {
     /**
-     * Runs queries on a connection that no other caller uses meanwhile. After an error it is closed, which ends an open
-     * transaction without a rollback: a dead server, one that does not answer and a refused statement are handled alike.
+     * Runs queries on a connection that no other caller uses meanwhile. After any error the connection is closed, which
+     * also ends an open transaction.
      * @throws an error with a code: the SQLSTATE, the system's, or ETIMEDOUT when the server does not answer in time.
      */
     async use<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
@@ -60,7 +60,7 @@ export function openConnections(
   }
 }
 
-/** pg's own errors have no code, and one that gathers several has no message. */
+/** Adds the code that pg's own errors lack, and the message that an AggregateError lacks. */
 function withCode(error: NodeJS.ErrnoException): Error {
   const { message, code } = error
   if (message && code) return error

@@ -17,13 +17,13 @@ const tables = () =>
 const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_limit = 1000)`
 
-/** How often a column is tried to be added, and how long each try waits for transactions on the table. */
+/** Attempts to add a column, and how long each waits for transactions on the table. */
 const maxTries = 20
 const lockMs = 1_000
 
 /**
- * Makes the tables of a schema where there are none, and adds the columns that the previous release did not have. Processes
- * that start together wait for one another.
+ * Creates missing tables of a schema, and adds the columns that the previous release did not have. Processes that start
+ * together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
 export async function migratePostgres(client: pg.ClientBase, place: string): Promise<void> {
@@ -46,8 +46,8 @@ export async function migratePostgres(client: pg.ClientBase, place: string): Pro
 }
 
 /**
- * Each column in a transaction of its own: one that held two tables could deadlock with a writer. While ALTER TABLE waits for
- * a transaction, all later ones wait for it, so it gives up after `lockMs` and is tried again.
+ * Adds each column in a transaction of its own: with two tables in one it could deadlock with a writer. While ALTER
+ * TABLE waits for a transaction, all later ones wait for it, so it gives up after `lockMs` and is tried again.
  */
 async function expand(client: pg.ClientBase, place: string): Promise<void> {
   const { rows } = await client.query(
@@ -69,9 +69,9 @@ async function expand(client: pg.ClientBase, place: string): Promise<void> {
 const lockNotAvailable = '55P03'
 
 /**
- * Settings of every connection. Every statement has an index, so sequential scans are disabled: a plan made while the tables
- * were small must not read them whole later. Time limits end statements that wait for a lock, and transactions of suspended
- * processes.
+ * Settings of every connection. Every statement has an index, and sequential scans are disabled: otherwise a plan made
+ * for small tables would later read large ones whole. Timeouts end statements that wait for a lock, and transactions of
+ * suspended processes.
  */
 export const sessionSettings = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
   SET idle_in_transaction_session_timeout = 5000`
@@ -85,7 +85,7 @@ export const serverStateQuery = `SELECT pg_is_in_recovery() AS standby, ${server
 export type ServerState = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
 
 /** @throws Error when the server's settings can lose acknowledged data. */
-export function assertKeeps(server: ServerState, acceptLoss: boolean): void {
+export function assertDurable(server: ServerState, acceptLoss: boolean): void {
   if (server.standby)
     throw refusal('the server is a standby, which takes no writes: QUEUE_URL must name the primary')
   const off = needed.filter(name => server[name] === 'off')

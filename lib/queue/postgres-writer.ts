@@ -9,13 +9,13 @@ import { claimAll } from './writes.ts'
 
 /** Most calls of one transaction: the rows that it changes are locked until its commit. */
 const maxBatch = 200
-/** Age of the count of waiting photos. Counting thousands takes milliseconds: it is repeated earlier only near the limit. */
+/** How long a count of waiting photos is used. Counting thousands takes ms: near the limit it is repeated each time. */
 const countMs = 100
-/** How often a transaction is tried that the server rolled back or that never began. */
+/** Attempts for a transaction that the server rolled back or that never began. */
 const maxTries = 3
-/** Only these may be lost in a crash of the server: the lease is renewed, or the worker announced, again soon. */
+/** Operations that a crash of the server may lose: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Method>(['renew', 'announce'])
-/** Operations that change rows which they do not name. */
+/** Operations whose arguments do not name the rows that they change. */
 const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
 export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
 
@@ -42,12 +42,12 @@ export function openWriter(
     }
   }
 
-  /** Takes three round trips, however many calls it holds. Events are written last, so that few commit out of order. */
+  /** Takes three round trips for any number of calls. Events are written last, so that few commit out of order. */
   async function transaction(client: pg.ClientBase, calls: QueueCall[], state: { begun: boolean }) {
     const asked: Promise<unknown>[] = []
     const ask: Ask = query => {
       const answer = client.query(query)
-      answer.catch(() => {}) // the error of a call that is not awaited fails the commit
+      answer.catch(() => {}) // its error makes the commit fail, even if no call awaits it
       asked.push(answer)
       return answer
     }
@@ -85,9 +85,9 @@ export function openWriter(
 }
 
 /**
- * Runs the calls of a transaction and returns their answers. Calls for different photos or workers run concurrently, so that
- * their statements are sent together, and all processes use the same order, so that no two transactions deadlock. Calls that
- * change other rows follow, one after the other: they skip rows that are locked. All claims are one statement.
+ * Runs the calls of a transaction and returns their answers. Calls for different photos or workers run concurrently, so
+ * that their statements are sent together; all processes use the same order, so that no two transactions deadlock.
+ * Calls that change other rows follow one after the other and skip locked rows. All claims are one statement.
  */
 async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
   const answers = new Map<QueueCall, unknown>()
@@ -138,5 +138,5 @@ export const statementsOf =
     return statement
   }
 
-/** The only row of the last of several statements. pg answers them with a list, which its types leave out. */
+/** The only row of the last of several statements. pg's types leave out that pg answers several with a list. */
 export const lastRow = <R>(answers: unknown): R => ([answers].flat().at(-1) as pg.QueryResult).rows[0]

@@ -8,19 +8,18 @@ import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
-import { assertKeeps, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
+import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
-/** A migration may have to rewrite a table. */
+/** Long, because a migration may have to rewrite a table. */
 const migrationMs = 60_000
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /**
- * The queue in a schema of a PostgreSQL database. Lost connections are opened again. While the server is away calls fail at
- * once, and the process goes on.
- * @throws ConfigError when the server's settings can lose data; Error when it does not answer.
+ * The queue in a schema of a PostgreSQL database. Lost connections are opened again. While the server is unreachable,
+ * calls fail at once and the process goes on.
  */
 export async function openPostgres(address: PostgresAddress, options: QueueOptions = {}): Promise<Queue> {
   const clock = openServerClock()
@@ -36,7 +35,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   }
   const connections = connect(address, options, clock)
   const bell = await openBell(connections, address.schema, clock)
-  // A claim does not wait for the fsync of an enqueue or a completion.
+  // Two writers, so that a claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)
   const [claims, others] = [openOne(), openOne()]
   const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).call(call)
@@ -80,7 +79,7 @@ function connect(
     )
     const server = lastRow<ServerState>(answers)
     clock.set(server.now)
-    assertKeeps(server, acceptLoss)
+    assertDurable(server, acceptLoss)
   }
   return openConnections(config, prepare, withinMs)
 }

@@ -1,23 +1,22 @@
 import { join } from 'node:path'
 
-/** Formats of QUEUE_URL. */
 export const queueUrlFormat =
-  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which takes search_path=SCHEMA (default tintype), ' +
-  'sslmode and what else the package pg knows as its query'
+  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE with the optional query search_path=SCHEMA ' +
+  '(default tintype), sslmode and other options of the package pg'
 
 export type PostgresAddress = {
-  /** For pg. */
+  /** The connection string for pg. */
   connectionString: string
-  /** The schema that holds the queue's tables: one queue each. */
+  /** The schema with the queue's tables; each queue has a schema of its own. */
   schema: string
-  /** For messages: no user, no password. */
+  /** The database's name in messages, without user and password. */
   name: string
 }
 
-/** Parses a QUEUE_URL; undefined when it has none of the formats. */
+/** Parses a QUEUE_URL; undefined when it has no known format. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
   if (/^sqlite:\S/.test(url)) return { file: url.slice('sqlite:'.length) }
-  // Of a Unix socket the query has the folder, and the host is empty, which no URL with a user may be.
+  // For a Unix socket the query has the folder and the host is empty, which a URL with a user does not allow.
   const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'

@@ -4,9 +4,9 @@ import type { Job, JobStatus, QueueEvent, Stats } from './job.ts'
 import { columns, type Row, toJob } from './schema.ts'
 import { ours, oursOf, workerLiveMs } from './transitions.ts'
 
-/** Events that may commit while an older one's transaction is open: 0.2 s of them at full speed. */
+/** Events that may commit while an older event's transaction is open: those of 0.2 s at full speed. */
 const maxInFlight = 1_000
-/** Most events sent to a reader that resumes. One further behind gets a reset. */
+/** Most events sent to a reader that resumes. A reader further behind gets a reset. */
 const maxMissed = 1_000
 
 export async function look({ sql }: Engine, photo: PhotoId): Promise<JobStatus | 'unknown'> {
@@ -43,8 +43,8 @@ export async function deadLetters({ sql }: Engine, limit: number) {
 }
 
 /**
- * Overdue promises without an outcome, oldest first. `tried`: a result may be stored. Another version's web settles its own;
- * when it is gone, this version takes them 10 s later.
+ * Overdue promises without an outcome, oldest first. `tried`: a result may be stored. Promises of another live version
+ * follow 10 s later, so that its own web settles them.
  */
 export async function overdue(engine: Engine, limit: number): Promise<{ job: Job; tried: boolean }[]> {
   const now = engine.clock()
@@ -70,7 +70,7 @@ export const tombstones = async ({ sql }: Engine, limit: number) =>
   >(limit)
 
 /**
- * The last event before the first missing number. A server numbers events before their transactions commit, so that lower
+ * The last event before the first missing number. PostgreSQL numbers events before their transactions commit, so lower
  * numbers can appear after higher ones.
  */
 export async function lastEvent({ sql }: Engine): Promise<number> {
@@ -82,7 +82,7 @@ export async function lastEvent({ sql }: Engine): Promise<number> {
 }
 
 export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): Promise<QueueEvent[]> =>
-  // With the limit as a parameter SQLite prepares the statement again for each call.
+  // With the limit as a parameter SQLite would prepare the statement again for each call.
   sql(`SELECT seq, photo, owner, state FROM events WHERE seq > ? ORDER BY seq LIMIT ${limit}`).all(seq)
 
 /** One owner's events after `after`, oldest first; `reset` when the queue no longer has all of them. */

@@ -3,13 +3,13 @@ import type { Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Job } from './job.ts'
 
 /**
- * `PRAGMA user_version` of a SQLite file, the table `schema_version` elsewhere. A schema changes in two releases. The first
- * adds columns with a default (`expansions`) and keeps this number, so that the previous release works beside it. A later
- * release removes old columns and raises this number.
+ * The schema's number: `PRAGMA user_version` of a SQLite file, the table `schema_version` in PostgreSQL. A schema
+ * changes in two releases. The first adds columns with a default (`expansions`) and keeps this number, so that the
+ * previous release works beside it. A later release removes old columns and raises this number.
  */
 export const schemaVersion = 1
 
-/** The newest job format of this version. A job in a newer format is left to newer versions. */
+/** The newest job format that this version writes and reads. A job in a newer format is left to newer versions. */
 export const jobFormat = 1
 
 /** Columns added since `schemaVersion`. Each has a default, because the previous release does not write it. */
@@ -26,8 +26,8 @@ export const newerSchema = (version: number): Error =>
 export const readSchema = (): string => readFileSync(new URL('./schema.sql', import.meta.url), 'utf8')
 
 /**
- * The first event's number, 15 digits from the time the queue was made. Numbers of an earlier queue are below it, because no
- * queue counts up to the next one's first number.
+ * The first event's number: 15 digits, from the time of the queue's creation. Numbers of an earlier queue are below it,
+ * because no queue counts that fast.
  */
 export const firstEvent = (now: number): number => Math.floor(now) * 100
 
@@ -37,7 +37,6 @@ type Times =
   | 'detail_until'
   | `lease_${'ms' | 'until'}`
 type Texts = 'traceparent' | 'worker' | 'token' | 'expired' | 'reason'
-/** A row of `jobs`. */
 export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
   Record<Times, number | null> &
   Record<Texts, string | null> & {
@@ -49,7 +48,7 @@ export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
     version: string
   }
 
-/** The columns that are read. Not `*`: PostgreSQL refuses a prepared statement when a later release adds a column to its result. */
+/** The columns to read. PostgreSQL would refuse a prepared `SELECT *` after a later release adds a column. */
 export const columns =
   'seq, photo, owner, received_at, promise_by, promise, traceparent, detail_until, state, attempts, waited_ms, ' +
   'converted_ms, queued_at, token, claimed_at, reason, outcome, forgiven'

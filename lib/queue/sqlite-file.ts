@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Engine, Statement } from './engine.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
-/** A server's clauses for rows that are then changed: SQLite has one writer. */
+/** Removes PostgreSQL's row locks: SQLite has only one writer. */
 export const withoutLocks = (text: string): string => text.replaceAll(/\s+FOR UPDATE( SKIP LOCKED)?/g, '')
 
 /** The statements of an open file, each prepared once. */
@@ -20,9 +20,8 @@ export function statementsOf(db: DatabaseSync): Engine['sql'] {
 }
 
 /**
- * Makes the tables of a new file, or adds the columns that the previous release did not have, within a transaction of the
- * caller's.
- * @throws Error when a newer version of Tintype wrote the file.
+ * Creates the tables of a new file, or adds the columns that the previous release did not have. The caller has begun a
+ * transaction.
  */
 export function migrateSqlite(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }

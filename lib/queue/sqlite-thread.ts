@@ -9,13 +9,13 @@ export type ThreadReply = { value?: unknown; error?: { message: string; code: st
 /** `bells`: the files that are touched after each event, and after each job that waits from now on. */
 export type ThreadData = { file: string; bells: { events: string; work: string }; settings: Settings }
 
-/** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
+/** How long to wait for another process's lock, longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
 /** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
 /**
- * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
- * these is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
+ * Calls that a power cut may undo: it also ends a lease's holder, and a purge is repeated. A transaction of only these
+ * is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
 const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
 
@@ -47,7 +47,7 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    // SQLite would go on writing to a file that was moved, where no other process reads.
+    // SQLite would go on writing to a moved file, which no other process reads.
     if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
@@ -87,7 +87,7 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
   synchronous = level
 }
 
-/** Rings after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
+/** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(bell: number): void {
   try {
     futimesSync(bell, new Date(), new Date())

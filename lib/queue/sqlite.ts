@@ -17,7 +17,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   const file = resolve(path)
   const bells = { events: `${file}.bell`, work: `${file}.work` }
   await makeFolder(dirname(file))
-  // Created here, because a missing file cannot be watched, and the engine's thread would create it too late.
+  // Created here: the engine's thread would do it too late, and a missing file cannot be watched.
   for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
   const thread = startThread({ file, bells, settings: settingsOf(options) }, options.onDeath ?? endProcess)
   const queue = queueOn(listenTo(bells.events), options, {
@@ -25,7 +25,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
     work: listenTo(bells.work),
     now: Date.now,
   })
-  await queue.stats() // the file is open, or this throws
+  await queue.stats() // throws when the file could not be opened
   return queue
 }
 
@@ -33,7 +33,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
 const maxBatch = 500
 
 function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
-  // Without the process's own flags, so that the thread loads no telemetry.
+  // Without the flags of the process, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const exited = new Promise<void>(resolve => thread.once('exit', () => resolve()))
   let underWay: PromiseWithResolvers<ThreadReply[]> | undefined

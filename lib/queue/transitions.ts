@@ -4,9 +4,9 @@ import type { Engine } from './engine.ts'
 import type { Claim, Job, Lease, Marked, QueueEvent } from './job.ts'
 import { columns, jobFormat, type Row, toJob } from './schema.ts'
 
-/** A converter announces itself every 2 s. After five missed announcements its slots do not count. */
+/** A converter announces itself every 2 s. After five missed announcements its slots no longer count. */
 export const workerLiveMs = 10_000
-/** Longest backoff. A later due time was written before the clock was set back, and counts as due now. */
+/** Longest backoff. A later due time was written before the clock was set back, and counts as due. */
 const maxBackoffMs = 5_000
 /** SQL: the job is of this process's version, or of one that no live converter has. Parameters: `oursOf`. */
 export const ours =
@@ -43,7 +43,7 @@ export async function countQueued({ sql }: Engine): Promise<number> {
 export const findRow = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
   sql(`SELECT ${columns} FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
-/** The photo's row if the caller still holds its lease. An expired lease does not count, even when no other worker claimed it. */
+/** The photo's row if the caller holds its lease. An expired lease does not count, even if no worker took the job. */
 export const findLeased = async ({ sql, clock }: Engine, { job, token }: Lease): Promise<Row | undefined> =>
   sql(`SELECT ${columns} FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ?
     FOR UPDATE`).get(job.photo, token, clock())
@@ -119,8 +119,8 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
 }
 
 /**
- * Enqueues the job again, in its old place once it is due. `changed`: columns that differ from those of a job that may
- * start now.
+ * Enqueues the job again; when due it has its old place. `changed`: columns that differ from those of a job that may
+ * start at once.
  */
 export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<Row, 'attempts'>): void {
   const now = engine.clock()
@@ -138,10 +138,10 @@ export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<R
   emit(engine, row, 'queued')
 }
 
-/** Milliseconds since a stamp; 0 without one, or when the clock was set back since. */
+/** Milliseconds since a stamp; 0 without a stamp, or when the clock was set back since. */
 const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
-/** Ends a job. Its promise gets this outcome unless it has one. */
+/** Ends a job. Its promise gets this outcome unless it already has one. */
 export function end(
   engine: Engine,
   row: Row,
@@ -165,9 +165,9 @@ export function end(
 }
 
 /**
- * Takes back the jobs of dead workers. After the last attempt the photo is lost: a result must be stored before it ends. A
- * lease that ends later than its length from now was given before the clock was set back, and begins anew.
- * Returns whether any lease had expired.
+ * Takes back the jobs of dead workers, and returns whether there were any. After the last attempt the photo is `lost`:
+ * a result must be stored before the job ends. A lease that ends later than its length from now was given before the
+ * clock was set back, and is given anew.
  */
 export async function expireLeases(engine: Engine): Promise<boolean> {
   const { sql, clock, settings } = engine

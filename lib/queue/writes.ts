@@ -21,16 +21,16 @@ import {
   updateRow,
 } from './transitions.ts'
 
-/** Retries follow after 0.5 to 1 s, 1 to 2 s, and at most 4 s: three attempts leave most of the minute. */
+/** Retries follow after 0.5 to 1 s, 1 to 2 s, at most 4 s, so that three attempts use little of the minute. */
 const firstBackoffMs = 500
-/** After so many restored attempts a photo is charged for further suspensions. */
+/** After so many restored attempts further suspensions are charged as attempts. */
 const maxForgiven = 10
-/** Events kept. A reader further behind has to read storage. */
+/** Events kept. A reader further behind must read storage. */
 const maxEvents = 50_000
-/** Rows deleted in one transaction: a few milliseconds. */
+/** Rows deleted in one transaction, which takes a few milliseconds. */
 const purgeAtMost = 2_000
 
-/** Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` begins, epoch ms; now by default. */
+/** Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` began, epoch ms; default: now. */
 export async function enqueue(
   engine: Engine,
   job: Job,
@@ -39,7 +39,7 @@ export async function enqueue(
   engine.depth ??= await countQueued(engine)
   const hasRoom = engine.depth < engine.settings.maxDepth
   if (hasRoom) {
-    engine.depth++ // before the insert, because a server runs several enqueues of a transaction concurrently
+    engine.depth++ // before the insert, because PostgreSQL runs several enqueues of a transaction concurrently
     if (await insertRow(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
       emit(engine, job, 'queued')
       return 'queued'
@@ -58,7 +58,7 @@ export const claim = async (engine: Engine, worker: string, leaseMs: number): Pr
 
 /** The next waiting photos, at most one for each request. */
 export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
-  // With the number as a parameter SQLite takes seven times as long.
+  // With LIMIT as a parameter SQLite takes seven times as long.
   const text = `SELECT ${columns} FROM jobs WHERE ${dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
   const next = () => engine.sql(text).all<Row>(...dueNowOf(engine))
@@ -71,7 +71,7 @@ export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promis
   })
 }
 
-/** `stale` also restores the attempt: the caller was suspended past its lease and did not die because of the photo. */
+/** Extends a lease. `stale` restores the attempt: the caller was suspended past its lease and did not die. */
 export async function renew(engine: Engine, lease: Lease, leaseMs: number): Promise<'held' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (row) updateRow(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
@@ -79,7 +79,7 @@ export async function renew(engine: Engine, lease: Lease, leaseMs: number): Prom
   return row ? 'held' : 'stale'
 }
 
-/** Restores the attempt of an expired lease whose worker is alive: it was suspended and did not die. */
+/** Restores the attempt of an expired lease whose worker is alive and was only suspended. */
 async function forgive(engine: Engine, { job, token }: Lease): Promise<void> {
   await expireLeases(engine)
   const row = await engine
@@ -91,7 +91,7 @@ async function forgive(engine: Engine, { job, token }: Lease): Promise<void> {
   updateRow(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
 }
 
-/** Done: the outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
+/** Ends the job as done. The outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
 export async function complete(engine: Engine, lease: Lease, durableAt: number): Promise<Ended> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
@@ -106,8 +106,8 @@ const isLate = (row: Row, outcome: Outcome | null): boolean =>
   row.outcome === 'broken' && outcome !== 'broken' && outcome !== null
 
 /**
- * A bad file ends the job at once (void, or broken when `failedAt`, epoch ms, is late). Other failures are retried with
- * backoff; after the last one the job is a dead letter and its promise broken.
+ * Ends the job of a bad file at once (void, or broken when `failedAt`, epoch ms, is late). Other failures are retried
+ * with backoff; after the last attempt the job is a dead letter and its promise broken.
  */
 export async function fail(
   engine: Engine,
@@ -132,7 +132,7 @@ export async function fail(
   return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
-/** Returns an unfinished claim without charging the attempt. Unless its conversion had begun, its time was a wait. */
+/** Returns an unfinished claim without charging the attempt. Its time counts as waiting if conversion had not begun. */
 export async function release(engine: Engine, lease: Lease, begun = true): Promise<'released' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
@@ -141,7 +141,7 @@ export async function release(engine: Engine, lease: Lease, begun = true): Promi
   return 'released'
 }
 
-/** Ends the job and leaves a tombstone until `bury`. The promise is void, or broken when late, unless it has an outcome. */
+/** Ends the job and leaves a tombstone until `bury`. An open promise becomes void, or broken when late. */
 export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
   if (await insertTombstone(engine, photo, owner)) {
     emit(engine, { photo, owner } as Job, 'deleted')
@@ -179,7 +179,7 @@ export async function endLost(engine: Engine, photo: PhotoId, as: LostEnd): Prom
   return end(engine, row, as.state, outcome, as)
 }
 
-/** An announcement without slots is ignored, and a measured service time is kept, so that a restart refuses no upload. */
+/** Ignores an announcement without slots, and keeps a measured service time, so that a restart refuses no upload. */
 export async function announce({ sql, clock, settings }: Engine, { id, slots, serviceSeconds }: Worker) {
   if (slots === 0) return
   sql(`INSERT INTO workers (id, slots, service_seconds, seen_at, version) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
@@ -197,20 +197,20 @@ export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' |
   return 'queued'
 }
 
-/** After the loss of the queue: adds a photo that has a result in storage, with its outcome, which is not counted again. */
+/** After the loss of the queue: adds a photo that has a result, with its outcome, which is not counted again. */
 export async function restore(engine: Engine, job: Job, { outcome }: { outcome: Outcome | null }) {
   const isNew = await insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
   return isNew ? 'restored' : 'already'
 }
 
-/** Removes dead letters of that age (ms), a limited number a call. Returns how many. */
+/** Removes dead letters older than `ageMs`, a limited number a call. Returns how many. */
 export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
   const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
     WHERE state = 'dead' AND ended_at < ? LIMIT ? FOR UPDATE SKIP LOCKED)`).run(clock() - ageMs, purgeAtMost)
   return changes
 }
 
-/** Removes old rows, a limited number at a time. Dead letters have their own age. */
+/** Removes old rows, a limited number at a time. Dead letters are removed by `expireDead`. */
 export async function purge({ sql, clock }: Engine): Promise<void> {
   const endedBefore = clock() - retentionMs
   sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
@@ -220,6 +220,6 @@ export async function purge({ sql, clock }: Engine): Promise<void> {
   sql('DELETE FROM workers WHERE seen_at < ?').send(endedBefore)
 }
 
-/** Doubling, with jitter, so that photos that failed together are not retried together. */
+/** Doubles with each attempt, with jitter, so that photos that failed together are not retried together. */
 const backoffMs = (attempts: number): number =>
   Math.min(firstBackoffMs * 2 ** (attempts - 1), 2_000) * (1 + Math.random())

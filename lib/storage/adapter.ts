@@ -3,21 +3,21 @@ import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, isStorageKey, type Key } from './key.ts'
 import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 
-/** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
+/** A call in progress. `key` is the current key; `refused` is true after an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }
 /** Measures a request of an adapter as an operation of its own. */
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
-/** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
+/** An adapter of `Storage`. storageOn checks keys and measures calls before it calls one. */
 type Adapter = Pick<Storage, 'get' | 'read' | 'delete'> & {
   name: StorageAdapter
-  /** Stores files in order, up to the first that is refused. */
+  /** Stores files in order and stops at the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
   list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key>
   close(): void
 }
 
-/** Storage by an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
+/** Storage on an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
 export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storage {
   async function measured<T>(operation: StorageOperation, key: Key, work: (call: StorageCall) => Promise<T>) {
     const start = performance.now()
@@ -56,7 +56,7 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
     async *list(prefix, after) {
       const keys = adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
-      // Not what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.
+      // Skips what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.
       for await (const key of keys) if (isStorageKey(key)) yield key
     },
     delete: async key =>

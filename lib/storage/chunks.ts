@@ -4,17 +4,16 @@ import { Readable } from 'node:stream'
 export type Pause = { waitedMs: number; broken: boolean }
 
 /**
- * The chunks of a body. Stopping early does not destroy the body, because the response still has to go out on its
- * connection.
+ * The chunks of a body. Stopping early does not destroy the body: a response still has to be sent on its connection.
  */
 export function chunksOf(body: Readable | Buffer, pause: Pause): AsyncGenerator<Buffer, void> {
   if (!(body instanceof Readable)) return withPause([body], pause)
-  // Without a listener an error would end the process. The iterator reports it to the reader all the same.
+  // Without a listener an error would end the process. The iterator still reports it to the reader.
   body.on('error', () => {})
   return withPause<Buffer>(body.iterator({ destroyOnReturn: false }), pause)
 }
 
-/** Passes items on, adds the time spent waiting for each to `pause.waitedMs`, and sets `pause.broken` when the source throws. */
+/** Passes items on, adds the time spent waiting to `pause.waitedMs`, and sets `pause.broken` when the source throws. */
 export async function* withPause<T>(source: Iterable<T> | AsyncIterable<T>, pause: Pause) {
   let since = performance.now()
   pause.broken = true // until the source answers
@@ -39,6 +38,6 @@ export async function* withPause<T>(source: Iterable<T> | AsyncIterable<T>, paus
  * Frees the memory of a socket's chunk at once. The garbage collector scans the whole heap for every 17 MB of chunks
  * (measured), which cost web more processor time than receiving the photo.
  */
-export function giveBack({ buffer, length }: Buffer): void {
+export function freeChunk({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
 }

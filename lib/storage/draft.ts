@@ -1,22 +1,22 @@
 import { writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { type Disk, ignore } from '../disk.ts'
-import { chunksOf, giveBack, type Pause } from './chunks.ts'
+import { chunksOf, freeChunk, type Pause } from './chunks.ts'
 import type { NewFile } from './storage.ts'
 
-/** A call costs 60 µs, however many of a socket's chunks (64 KiB each) it writes. More would cost memory for each upload. */
+/** A call costs 60 µs for any number of a socket's 64 KiB chunks. A larger write would cost memory for each upload. */
 const writeBytes = 256 * 1024
 
 const writeChunks = promisify(writev)
 
-/** A whole new file under a temporary name; durable when `synced` resolves. */
+/** A complete new file under a temporary name; durable when `synced` resolves. */
 export type Draft = { file: string; bytes: number; synced: Promise<void> }
 
 type Source = Omit<NewFile, 'key'>
 
 /**
- * Writes a file that does not exist yet; leaves none behind when it throws or gives 'too-large'.
- * @param makeFolder called when the file's folder is missing: somebody cleaned up temporary files.
+ * Writes a file that does not exist yet. Leaves none behind when it throws or answers 'too-large'.
+ * @param makeFolder called when the file's folder is missing, because temporary files were cleaned up.
  */
 export async function writeDraft(
   disk: Disk,
@@ -42,7 +42,7 @@ export async function writeDraft(
   }
   if (bytes === 'too-large') return bytes
   const synced = disk.fsync(handle).finally(() => disk.closeSync(handle))
-  synced.catch(() => {}) // an unhandled rejection would end the process; the caller that awaits it gets the error
+  synced.catch(() => {}) // an unhandled rejection would end the process; callers await it later
   return { file, bytes, synced }
 }
 
@@ -58,8 +58,8 @@ async function write(
   const flush = async () => {
     const batch = gathered
     await writing
-    writing = writeAll(file, batch).then(() => disposable && batch.forEach(giveBack))
-    writing.catch(() => {}) // awaited below, also when the sender breaks off before
+    writing = writeAll(file, batch).then(() => disposable && batch.forEach(freeChunk))
+    writing.catch(() => {}) // awaited below, also when the sender disconnects before
     gathered = []
   }
   try {

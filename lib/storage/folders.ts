@@ -5,12 +5,12 @@ import { type Disk, ignore, syncFolder } from '../disk.ts'
 const maxKnown = 20_000
 
 /**
- * Folders below a root. This process also fsyncs folders that another process made, because that one may have died
- * before its fsync. `known` limits this to once a folder.
+ * Folders below a root. This process also fsyncs folders that another process made, once for each (`known`): the other
+ * may have died before its fsync.
  */
 export function openFolders(root: string, disk: Disk) {
   const known = new Map<string, Promise<void>>()
-  /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */
+  /** Makes a folder's entries durable by fsync. Calls that wait for the same folder share one fsync. */
   const sync = shareWaiting(folder => syncFolder(folder, disk))
   /** Makes a folder and those above it, up to the root, and makes each entry durable. */
   const make = (folder: string): Promise<void> => {
@@ -28,12 +28,12 @@ export function openFolders(root: string, disk: Disk) {
     await disk.mkdir(folder).catch(ignore('EEXIST'))
     await sync(parent)
   }
-  /** Forgets all folders, after something below the root was removed, perhaps by another process. */
+  /** Forgets all folders. Called after something below the root was removed, perhaps by another process. */
   const forget = () => known.clear()
   return { make, sync, forget }
 }
 
-/** Runs one call a key at a time. Callers that arrive during a run share the next one: the current one may have missed their write. */
+/** Runs one call at a time for each key. Callers during a run share the next run: this one may miss their write. */
 function shareWaiting(run: (key: string) => Promise<void>): (key: string) => Promise<void> {
   const last = new Map<string, Promise<void>>()
   const waiting = new Map<string, Promise<void>>()

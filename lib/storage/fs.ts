@@ -10,13 +10,13 @@ import type { Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
 import { removeLeftovers, writerName } from './temporary.ts'
 
-/** No key starts with a dot, so no key can name what is in here. */
+/** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
 
-/** How often a folder is made again when another process removes it before it is used. */
+/** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/** Whether files can be linked, which writes a file only if it is absent. A full disk counts as one that can. */
+/** Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them. */
 async function hasLinks(file: string, disk: Disk): Promise<boolean> {
   try {
     disk.closeSync(await disk.open(file, 'w'))
@@ -32,14 +32,14 @@ async function hasLinks(file: string, disk: Disk): Promise<boolean> {
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
 
-/** A whole file and its place. */
+/** A complete file and the place to which it is renamed. */
 type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
   placed?: 'renamed' | 'linked' | 'exists'
 }
 
 /**
- * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
- * fsynced: a reader sees all of it or nothing, also after a power cut.
+ * Storage in a local folder. A body is written to a temporary file, fsynced and renamed to its place; then the folder
+ * is fsynced. A reader sees all of it or nothing, also after a power cut.
  */
 export async function openFolder(path: string, options: StorageOptions = {}, disk: Disk = realDisk) {
   const root = resolve(path)
@@ -60,7 +60,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   if (!(await hasLinks(newTemporary(), disk)))
     throw new ExpectedError(
-      `storage "${root}" has no hard links, as exFAT and some network shares: use another disk`,
+      `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
   const at = (key: Key) => `${root}/${key}`
 
@@ -72,7 +72,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
         const draft = await writeDraft(disk, newTemporary(), file, call, restoreTemporary)
         if (draft === 'too-large') return [draft]
         drafts.push({ ...draft, target: at(key), ifAbsent, beside })
-        // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
+        // Concurrent with the fsync of the body. A folder that cannot be made here is tried again in `place`.
         if (!beside) folders.make(dirname(at(key))).catch(() => {})
       }
       await Promise.all(drafts.map(({ synced }) => synced))
@@ -85,14 +85,14 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     }
   }
 
-  /** Renames whole, fsynced files one after the other, durably. */
+  /** Renames complete, fsynced files one after the other, and makes their names durable. */
   async function place(drafts: Placed[]): Promise<void> {
     const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
     for (let tries = 1; ; tries++) {
       try {
         for (const draft of drafts) {
           const { file, target, ifAbsent, beside, placed } = draft
-          // A folder that another process removed is made again by the second try.
+          // The second try makes a folder that another process removed.
           if (!beside || tries > 1) await folders.make(dirname(target))
           if (placed === 'renamed') continue
           draft.placed = ifAbsent
@@ -113,7 +113,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     const entries = await measured(() =>
       disk.readdir(at(prefix), { withFileTypes: true }).catch(ignore('ENOENT', 'ENOTDIR')),
     )
-    // With a trailing slash a folder sorts among files as its keys do.
+    // A folder's name gets a trailing slash, with which it sorts among files as its keys do.
     const names = (entries ?? []).map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort()
     for (const key of names.map(name => prefix + name)) {
       const isLater = after === undefined || key > after
@@ -123,13 +123,13 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     }
   }
 
-  /** A concurrent delete may have removed the empty folder; then the removal is durable with that of the folder. */
+  /** Makes a removal durable. If a concurrent delete removed the empty folder, that folder's parent is fsynced. */
   async function syncNearest(folder: string): Promise<void> {
     const synced = await folders.sync(folder).then(() => true, ignore('ENOENT'))
     if (!synced) await syncNearest(dirname(folder))
   }
 
-  /** Removes the folders that a delete left empty, or a folder would stay for each session. */
+  /** Removes the folders that a delete left empty. Otherwise one would stay for each session. */
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {
@@ -152,14 +152,14 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       return 'not-found' as const
     },
 
-    /** Node opens, reads and closes a small file in one round trip to its threads, a FileHandle's in four. */
+    /** readFile opens, reads and closes a small file in one task of Node's threads, a FileHandle in four. */
     read: async (key: Key) =>
       (await readFile(at(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))) ?? ('not-found' as const),
 
     async delete(key: Key) {
       const isPrefix = key.endsWith('/')
       if (isPrefix) await makeTemporary()
-      // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
+      // Renamed first, so that it disappears for every reader at once. The next start removes what a kill leaves.
       const trash = newTemporary()
       const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(
         () => true,

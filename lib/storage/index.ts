@@ -7,8 +7,8 @@ export type * from './storage.ts'
 export { foldersOf, storageUrl } from './storage-url.ts'
 
 /**
- * Opens the storage that a URL names: `file:` and a folder (relative to the working folder, or absolute), or a bucket
- * of any S3.
+ * Opens the storage that a URL names: `file:` and a folder (absolute or relative to the working folder), or an S3
+ * bucket.
  * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
 export async function openStorage(url: string, options: StorageOptions = {}): Promise<Storage> {

@@ -5,14 +5,14 @@ import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
 import type { S3Address } from './storage-url.ts'
 
-/** Deadline of one try of a request. A dead connection costs at most this before the next try. */
+/** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */
 const attemptMs = 4_000
 const connectMs = 1_000
 const maxAttempts = 3
 
 type Command = Parameters<S3Client['send']>[0]
 
-/** Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body all the same. */
+/** Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body anyway. */
 const withoutChecksums = {
   requestChecksumCalculation: 'WHEN_REQUIRED',
   responseChecksumValidation: 'WHEN_REQUIRED',
@@ -20,10 +20,10 @@ const withoutChecksums = {
 
 export type Bucket = Awaited<ReturnType<typeof connect>>
 
-/** A client of one bucket. Credentials are what the SDK finds in the environment. */
+/** A client of one bucket. The SDK finds its credentials in the environment. */
 export async function connect(address: S3Address) {
   const { config } = new S3Client({})
-  // Secrets that are made from a file often end with its newline, which no header may hold.
+  // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
     const given = await config.credentials()
     const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]
@@ -43,12 +43,12 @@ export async function connect(address: S3Address) {
       requestTimeout: attemptMs,
       throwOnRequestTimeout: true,
     },
-    // 100-continue would cost a round trip for each part.
+    // `Expect: 100-continue` would cost a round trip for each part.
     expectContinueHeader: false,
   })
   let underWay = 0
 
-  /** The SDK does not retry a 409. AWS asks for a retry, and versitygw answers it to two requests in one folder. */
+  /** Retries a 409, which the SDK does not do. AWS asks for it; versitygw sends 409 for two requests in one folder. */
   function sendAgain(command: Command, abortSignal: AbortSignal, tries = 1): Promise<ServiceOutputTypes> {
     return client.send(command, { abortSignal }).catch(error => {
       if (error.$metadata?.httpStatusCode !== 409 || tries === maxAttempts) throw error
@@ -78,7 +78,6 @@ export async function connect(address: S3Address) {
   }
 
   return {
-    /** For the input of each command. */
     Bucket: address.bucket,
     prefix: address.prefix,
     /** Sends a command within `storageCall`. Its errors have a `code`. */
@@ -108,7 +107,7 @@ async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
 const timeout = (cause?: unknown): Error =>
   Object.assign(new Error('the S3 server did not answer in time', { cause }), { code: 'TimeoutError' })
 
-/** S3's errors have their code as their name. */
+/** Gives an error of S3 its `code`, which the SDK puts into `name`. */
 function withCode(error: NodeJS.ErrnoException, otherwise?: string): Error {
   const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
   return typeof code === 'string' ? Object.assign(error, { code }) : error

@@ -1,21 +1,21 @@
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import type { StorageCall } from './adapter.ts'
-import { chunksOf, giveBack } from './chunks.ts'
+import { chunksOf, freeChunk } from './chunks.ts'
 import type { Bucket } from './s3-client.ts'
 import type { Put, Stored } from './storage.ts'
 
-/** The least that S3 takes for a part that is not the last. It takes 10,000 of them: bodies of up to 48 GiB. */
+/** S3's minimum for a part other than the last. Its maximum of 10,000 parts allows bodies of up to 48 GiB. */
 const partBytes = 5 * 2 ** 20
 
 /**
- * Free part buffers. Left to the garbage collector they made V8 scan the whole heap for every third upload, two thirds of
- * the processor time of storing a photo (measured). Only the pages that bodies fill use memory.
+ * Free part buffers, kept for reuse. When the garbage collector freed them, V8 scanned the whole heap for every third
+ * upload: two thirds of the CPU time of storing a photo (measured). Only the pages that bodies fill use memory.
  */
 const spare: Buffer[] = []
 const maxSpare = 8
 
-/** Call it after success only: a failed request may still use the buffer. */
+/** Keeps a buffer for reuse. Call it after success only: a failed request may still use the buffer. */
 function release(part: Buffer): void {
   if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
 }
@@ -24,7 +24,7 @@ type Parts = AsyncGenerator<Buffer, Exclude<Stored, 'exists'>>
 /** What the requests for one object have in common. */
 type ObjectWrite = { target: { Bucket: string; Key: string }; condition: { IfNoneMatch?: '*' } }
 
-/** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
+/** Stores a body in one request if its length is known or short, else in parts, with two in memory at a time. */
 export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
   const write: ObjectWrite = {
@@ -41,7 +41,7 @@ export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall)
     release(first.value)
     return answer
   } finally {
-    // Releases the body, so that the rest of the request can be read.
+    // Ends the generator, so that the rest of the request can be read.
     await parts.return('too-large')
   }
 }
@@ -64,7 +64,7 @@ async function* partsOf(
       yield part
       ;[part, filled] = [newPart(), 0]
     }
-    if (disposable) giveBack(chunk)
+    if (disposable) freeChunk(chunk)
   }
   if (filled > 0 || bytes === 0) yield part.subarray(0, filled)
   return { bytes }
@@ -99,7 +99,7 @@ async function putParts(
     for (let number = 1; !next.done; number++) {
       await sending
       sending = sendPart(number, next.value)
-      sending.catch(() => {}) // an unhandled rejection would end the process; it is thrown where it is awaited
+      sending.catch(() => {}) // an unhandled rejection would end the process; `await sending` throws it
       next = await parts.next()
     }
     await sending
@@ -112,15 +112,15 @@ async function putParts(
     if (typeof answer !== 'object') {
       await sending.catch(() => {})
       const abort = bucket.send(new s3.AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {})
-      // After a server error the abort is not awaited: that could cost a second deadline. The lifecycle removes the parts.
+      // Not awaited after a server error: it could cost a second deadline. The bucket's lifecycle removes the parts.
       if (answer || call.broken) await abort
     }
   }
 }
 
 /**
- * Waits for the request that makes an object visible; false when it exists. After a lost answer to the end of a multipart upload the
- * next try finds no upload, but the object.
+ * Waits for the request that makes an object visible; false when the object existed. When the response to the end of a
+ * multipart upload is lost, the retry finds the object but no upload.
  */
 async function isStored({ send }: Bucket, { target }: ObjectWrite, request: Promise<unknown>) {
   try {

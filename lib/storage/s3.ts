@@ -9,11 +9,11 @@ import { uploadObject } from './s3-upload.ts'
 import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
 
-/** Requests at once of a delete. A photo has fewer files. */
+/** Concurrent requests of a delete. A photo has fewer files. */
 const maxDeletes = 20
 
 /**
- * Storage in a bucket of any S3 that knows conditional writes.
+ * Storage in a bucket of any S3 server with conditional writes.
  * @throws ExpectedError when the bucket cannot be listed, written or read.
  */
 export async function openBucket(address: S3Address, options: StorageOptions = {}): Promise<Storage> {
@@ -41,7 +41,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
   const adapter = {
     name: 's3' as const,
 
-    /** One after the other, so that readers, also after a kill, find a file only with those before it. */
+    /** Stores files one after the other, so that readers, also after a kill, find a file only with those before it. */
     async store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
       const answers: Stored[] = []
       for await (const file of files) {
@@ -56,7 +56,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
       const found = await find(key)
       if (!found) return 'not-found' as const
       const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
-      // Also when it is destroyed before its first byte was read.
+      // `close` also comes when the body is destroyed before its first byte was read.
       body.once('close', () => found.body.destroy())
       return { body, bytes: found.bytes }
     },
@@ -77,7 +77,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     async delete(key: Key) {
       const remove = (each: Key) => send(new s3.DeleteObjectCommand(at(each)))
       if (!key.endsWith('/')) return void (await remove(key))
-      // A request for each key: many servers refuse DeleteObjects without Content-MD5, which the SDK does not send.
+      // One request for each key: many servers refuse DeleteObjects without Content-MD5, which the SDK does not send.
       for await (const keys of pages(key))
         for (let from = 0; from < keys.length; from += maxDeletes)
           await Promise.all(keys.slice(from, from + maxDeletes).map(remove))
@@ -90,7 +90,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
 async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {
-  // No key of ours starts with a dot.
+  // The key starts with a dot, which no storage key does.
   const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
   const put = (condition?: { IfNoneMatch: '*' }) =>
     send(new s3.PutObjectCommand({ Bucket, Key, Body, ...condition }))

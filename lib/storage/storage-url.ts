@@ -3,10 +3,10 @@ import { isStorageKey } from './key.ts'
 
 /** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =
-  'file:FOLDER, or s3://BUCKET, which takes endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or false as ' +
-  'its query; credentials come from the environment'
+  'file:FOLDER, or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
+  'false; credentials come from the environment'
 
-/** `endpoint` is AWS when unset, `region` what the SDK finds. `prefix` is empty or ends in `/`. */
+/** An unset `endpoint` means AWS; the SDK finds an unset `region`. `prefix` is empty or ends in `/`. */
 export type S3Address = {
   bucket: string
   endpoint?: string
@@ -15,7 +15,7 @@ export type S3Address = {
   pathStyle: boolean
 }
 
-/** Parses a STORAGE_URL; undefined when it has none of the formats. */
+/** Parses a STORAGE_URL; undefined when it has no known format. */
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
   if (/^file:\S/.test(url)) return { folder: url.slice('file:'.length) }
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []

@@ -5,21 +5,21 @@ import type { Key } from './key.ts'
 export type OpenObject = { body: Readable; bytes: number }
 
 /**
- * A body to store under a key. Over `maxBytes` the call answers 'too-large' and leaves the rest of the body unread and not
- * destroyed. `disposable`: only this call uses the chunks, and their memory may be freed as soon as they are written.
+ * A body to store under a key. Over `maxBytes` the call answers 'too-large', and the rest of the body is neither read
+ * nor destroyed. `disposable`: only this call uses the chunks, and may free their memory once they are written.
  */
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 export type Stored = { bytes: number } | 'exists' | 'too-large'
 /**
- * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. It may be this
- * call's own: of a bucket whose answer was lost the next try cannot tell.
- * `beside`: another file of the folder was stored durably before, so that the folder's own entry needs no fsync.
+ * `ifAbsent`: when the key exists, the call answers 'exists' and changes nothing; the existing body is durable. It may
+ * be this call's own: when a bucket's response is lost, the retry cannot tell.
+ * `beside`: the folder already holds a durable file, so that its own entry needs no fsync.
  */
 export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }
 
 /**
- * Storage of photos. Expected outcomes are values. Every other failure is thrown with the key, and with the system's error
- * as `cause`, which has a code. An S3 server may still carry out a request that it did not answer in time.
+ * Storage of photos. Expected outcomes are values. Every other failure is thrown with the key, and with the system's
+ * error, which has a code, as `cause`. An S3 server may still carry out a request after its deadline.
  */
 export type Storage = {
   readonly adapter: StorageAdapter
@@ -34,9 +34,9 @@ export type Storage = {
     options?: Pick<Put, 'maxBytes' | 'ifAbsent' | 'beside'>,
   ): Promise<Stored>
   /**
-   * Stores several files of one folder with fewer fsyncs than a put each. Readers, also after a kill, find a file only
-   * with those before it; after a power cut they may find any. Each body is read to its end before the next file is
-   * requested. After an error or 'too-large' files may be left.
+   * Stores several files of one folder with fewer fsyncs than `put`. Readers, also after a kill, find a file only with
+   * those before it; a power cut may leave any of them. Each body is read to its end before the next file is requested.
+   * After an error or 'too-large' files may be left.
    */
   putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
   /** The caller must consume or destroy the body. */
@@ -44,8 +44,8 @@ export type Storage = {
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /**
-   * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for.
-   * Where a sibling's name goes on from a folder's name with `-` or `.`, SeaweedFS has the folder first.
+   * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more pages than needed.
+   * Where a sibling's name continues a folder's name with `-` or `.`, SeaweedFS lists the folder first.
    */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
   /** Removes a key, or all keys below a prefix that ends in `/`, durably. A missing key is no error. */
@@ -54,7 +54,7 @@ export type Storage = {
 }
 
 export type StorageOptions = {
-  /** Called after each operation; `seconds` leaves out the time that a put waited for its sender. */
+  /** Called after each operation. `seconds` excludes the time that a put waited for its sender. */
   observe?: (
     operation: StorageOperation,
     adapter: StorageAdapter,

@@ -5,13 +5,13 @@ import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
-/** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
+/** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
 
 type Line = { seq: number; bytes: Buffer; end: number }
 type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
-/** By how much a batch grows again after one that was too large: a proxy refuses then one in some ten. */
+/** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10
 
 /** Reads the journal's entries in batches, oldest segment first, and frees each segment that is acknowledged. */
@@ -40,7 +40,7 @@ export function readBatches(journal: ShippableJournal) {
   const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
     const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
     if (bytesRead === 0 && at.position > (await from.handle.stat()).size) {
-      // A person emptied the file, and its process writes to it from the start.
+      // A person emptied the file; its process continues to write at the start.
       at = { position: 0, seq: from.segment.first }
       return 'moved'
     }
@@ -76,7 +76,7 @@ export function readBatches(journal: ShippableJournal) {
   }
 
   return {
-    /** The oldest entries that are not acknowledged; the same ones until they are. */
+    /** The oldest entries that are not acknowledged. Repeated calls return the same ones. */
     async next(): Promise<EntryBatch | 'drained'> {
       for (;;) {
         const [segment, newer] = journal.segments()
@@ -88,18 +88,18 @@ export function readBatches(journal: ShippableJournal) {
         journal.free(segment)
       }
     },
-    /** The server has the stream up to this entry; `next` continues after it. */
+    /** The server has stored the stream up to `seq`; `next` continues after it. */
     acknowledged({ stream, last }: EntryBatch, seq: number) {
       acked = { stream, seq }
       most = Math.min(limits.logBatchEntries.value, most + regrownEntries)
       if (seq >= last) at = readTo
     },
-    /** The server lacks entries before the batch; `next` starts again with the oldest entry in the journal. */
+    /** The server lacks entries before the batch; `next` restarts with the oldest entry in the journal. */
     rewind({ stream }: EntryBatch, expected: number) {
       acked = { stream, seq: expected - 1 }
       at = { position: 0, seq: source?.segment.first ?? 0 }
     },
-    /** The batch is too large for the line, or for a proxy: `next` gives half of it, and later a few entries more each time. */
+    /** The batch is too large for the line or a proxy: `next` gives half of it, and later batches grow slowly. */
     halve({ first, last }: EntryBatch) {
       most = Math.ceil((last - first + 1) / 2)
     },
@@ -114,13 +114,13 @@ export function readBatches(journal: ShippableJournal) {
   }
 }
 
-/** Lines in the stream as which their segment is shipped. */
+/** The lines with the ids of the stream that their segment is shipped in. */
 function shipped({ segment: { stream, written }, prefix }: Source, ...lines: Buffer[]) {
   const renamed = (line: Buffer) => [streamPrefix(stream), line.subarray(prefix.length)]
   return { stream, body: Buffer.concat(stream === written ? lines : lines.flatMap(renamed)) }
 }
 
-/** The whole lines in bytes. An unreadable line is replaced, never skipped. `expected`: the first sequence number. */
+/** The complete lines in `bytes`, from sequence number `expected`. An unreadable line is replaced, never skipped. */
 function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)

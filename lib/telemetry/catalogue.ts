@@ -1,13 +1,13 @@
 /**
- * Every stage, label value and span attribute, once; definitions.ts has every metric, lib/photo/record.ts the formats
- * of photos and the outcomes of promises. Services, rules, dashboards, diagnosis and tests take the names from here; one
- * typed anywhere else is a bug that test/tidy.test.ts finds.
+ * Every stage, label value and span attribute; definitions.ts has every metric, lib/photo/record.ts the formats of
+ * photos and the outcomes of promises. Code, rules, dashboards and tests take the names from here, which
+ * test/tidy.test.ts checks.
  */
 
 export const services = ['web', 'converter', 'logs', 'slo'] as const
 export type ServiceName = (typeof services)[number]
 
-/** Of log entries, the most severe first. */
+/** Levels of log entries, the most severe first. */
 export const levels = ['error', 'warn', 'info', 'debug'] as const
 export type Level = (typeof levels)[number]
 
@@ -49,13 +49,13 @@ export type QueueOperation = (typeof queueOperations)[number]
 export const callOutcomes = ['ok', 'client', 'refused', 'ours'] as const
 export type CallOutcome = (typeof callOutcomes)[number]
 
-/** Services that all webs share. */
+/** Services that all web processes share. */
 export const dependencies = ['queue', 'storage'] as const
 
 export const machineCpuModes = ['busy', 'idle'] as const
 export const pressures = ['cpu', 'memory', 'io'] as const
 
-/** The spans of one photo's trace are named by its stages; these are their attributes beside OpenTelemetry's own. */
+/** Attributes of spans, beside OpenTelemetry's own. A photo's spans are named after its stages. */
 export const attributes = {
   photo: 'tintype.photo.id',
   /** sessionOf(owner), under OpenTelemetry's name. */
@@ -69,7 +69,7 @@ export const attributes = {
   format: 'tintype.photo.format',
 } as const
 
-/** Label values: a closed set, each combination of which is initialised to zero, or open (routes, streams). */
+/** The values of each label: a closed set, of which every combination starts at zero, or `open` (routes, streams). */
 export type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 
 export type Definition = {
@@ -77,8 +77,7 @@ export type Definition = {
   labels: Labels
   /** Upper bounds in seconds; histograms only. */
   buckets?: readonly number[]
-  /** The services that expose it. */
   in: readonly ServiceName[]
-  /** Exposed only by a process that names it: of two kinds of probe one is in use. */
+  /** Exposed only by a process that names it: slo uses one of two kinds of probe. */
   optional?: true
 }

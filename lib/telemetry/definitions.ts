@@ -2,15 +2,15 @@ import { limitNames } from '../limits.ts'
 import { formats, outcomes } from '../photo/record.ts'
 import * as all from './catalogue.ts'
 
-/** 60 is the promise: without this bound the latency objective cannot be read from the histogram. */
+/** 60 s is the promise: without this bound the latency objective could not be computed from the histogram. */
 const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
 const stageBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const
 const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const
-/** The bounds that OpenTelemetry's HTTP metrics conventions advise. */
+/** The bounds that OpenTelemetry's semantic conventions for HTTP metrics advise. */
 const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
 
 type Services = readonly all.ServiceName[]
-/** The services that handle photos; those that call storage or queue; those that watch a disk. */
+/** The services that handle photos, that call storage or queue, and that watch a disk. */
 const photos: Services = ['web', 'converter']
 const storing: Services = [...photos, 'slo']
 const writing: Services = [...photos, 'logs']
@@ -24,7 +24,7 @@ const gauge = <const L extends all.Labels>(labels: L, of: Services) =>
 const histogram = <const L extends all.Labels>(labels: L, of: Services, buckets: readonly number[]) =>
   ({ kind: 'histogram', labels, in: of, buckets }) as const
 
-/** Every metric. What each means is in help.json; machine.ts reads those of the machine at each scrape. */
+/** Every metric. help.json has their meanings; machine.ts reads those of the machine at each scrape. */
 export const metrics = {
   tintype_promises_total: counter({ outcome: outcomes }, photos),
   tintype_photos_total: counter({ outcome: ['accepted', 'rejected', 'shed'] }, ['web']),

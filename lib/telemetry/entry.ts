@@ -1,17 +1,17 @@
 import { limits } from '../limits.ts'
 
 /**
- * The form of entries, which each batch names: a JSON object a line that begins with id, session, timestamp and payload, so
- * that shipper, server and merge find them without parsing JSON. A further member does not raise it.
+ * The version of the entry format, which each batch names: a line of JSON that begins with id, session, timestamp and
+ * payload, so that shipper, server and merge need not parse it. An added member does not raise it.
  */
 export const entryVersion = 1
 
 export const newline = 0x0a
-/** The largest batch: half of the server's limit, because entries that replace unreadable lines can be longer. */
+/** The largest batch: half of the server's limit, because placeholders can be longer than the lines they replace. */
 export const maxBatchBytes = limits.logBatchBytes.value / 2
 
 export const isSession = (text: string): boolean => /^[0-9a-f]{16}$/.test(text)
-/** `service.instance.epoch`: within it sequence numbers run from 1 without a gap. */
+/** `service.instance.epoch`, within which sequence numbers run from 1 without a gap. */
 export const isStream = (text: string): boolean => /^[a-z]+\.[a-z0-9-]{1,200}\.[1-9]\d{0,11}$/.test(text)
 /** `service.instance`: a stream without its epoch. */
 export const sourceOf = (stream: string): string => stream.slice(0, stream.lastIndexOf('.'))
@@ -35,7 +35,7 @@ const timestampOpen = Buffer.from(',"timestamp":"')
 const payloadOpen = Buffer.from('","payload":{')
 const isoLength = 24
 
-/** Reads the head of the line bytes[start, end); null when it is no entry of the stream of `prefix`. The payload is not parsed. */
+/** Reads the head of the line bytes[start, end), not its payload; null when it is no entry of `prefix`'s stream. */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
   if (end - start < prefix.length || !hasBytesAt(bytes, start, prefix)) return null
   let at = start + prefix.length
@@ -69,11 +69,11 @@ export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean 
 const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
 const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
 
-/** Cache of the last day read, `2026-11-22T`: nearly every entry has the same day as the one before. */
+/** The last day read, such as `2026-11-22T`: nearly every entry has the same day as the one before. */
 const cachedDay = Buffer.alloc(11)
 let cachedDayMs = Number.NaN
 
-/** Epoch milliseconds of `2026-11-22T17:00:00.123Z` at a place in bytes; NaN when it is not of that form. */
+/** Epoch ms of `2026-11-22T17:00:00.123Z` at an offset of bytes; NaN when it does not have this form. */
 export function timeAt(bytes: Buffer, at: number): number {
   const hours = number(bytes, at + 11, 2)
   const minutes = number(bytes, at + 14, 2)

@@ -8,16 +8,16 @@ import { countLimit, limits } from '../limits.ts'
 import { epochOf, newline, sourceOf } from './entry.ts'
 import { ownFolder } from './own.ts'
 
-/** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and one fsync. */
+/** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and of an fsync in progress. */
 const syncWithinMs = 50
 /** Shipped entries are freed in units of this size. */
 const segmentBytes = 4 * 2 ** 20
 /** Pause after a folder could not be opened. */
 const reopenAfterMs = 1_000
-/** More than the longest line. */
+/** Longer than any line. */
 const tailBytes = 2 ** 18
 
-/** `stream`: as which it is shipped. `written`: the stream in the ids of its lines. */
+/** `stream`: the stream that its entries are shipped in. `written`: the stream in the ids of its lines. */
 export type Segment = {
   file: string
   stream: string
@@ -27,19 +27,18 @@ export type Segment = {
   bytes: number
 }
 
-/** What shipping needs of a journal. */
+/** A journal, as shipping needs it. */
 export type ShippableJournal = {
-  /** Segments that are not freed, oldest first. */
+  /** Segments that are not yet freed, oldest first. */
   segments(): readonly Segment[]
   /** Whether the last segment is being written. */
   isLive: boolean
   /** Removes a segment that the log server has acknowledged. */
   free(segment: Segment): void
-  /** Called after each append. */
   onAppend(listener: () => void): void
 }
 
-/** `torn`: the file may hold more than the segment's bytes, from a line that was written in part. */
+/** `torn`: after the segment's bytes the file may hold a part of a line, which a failed write left. */
 type Writing = { segment: Segment; fd: number; torn: boolean }
 type Folder = ReturnType<typeof openFolder>
 
@@ -47,7 +46,7 @@ const sync = promisify(fs.fdatasync)
 const closeFile = promisify(fs.close)
 
 /**
- * The local journal of one process: append-only segments below `root`/service.instance, a new epoch each boot.
+ * The local journal of one process: append-only segments below `root`/service.instance, with a new epoch at each start.
  * Opened by the first append, so that a missing disk costs entries and does not stop the service.
  */
 export function openJournal(
@@ -111,7 +110,7 @@ export function openJournal(
       const { fd, segment } = synced
       later(async () => {
         await sync(fd)
-        // Somebody removed the file: the next append begins a new one. Some network file systems have no number of links.
+        // Somebody removed the file: the next append begins a new one. Some network file systems have no link counts.
         if (synced === writing && fs.fstatSync(fd).nlink === 0 && !fs.existsSync(segment.file)) leave(0)
       })
     }, syncWithinMs).unref()
@@ -131,7 +130,7 @@ export function openJournal(
   return {
     ...shippable,
     /**
-     * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
+     * Writes the line that `render` gives for the next id. It survives kill -9 when this returns.
      * @throws when the disk refuses the write; the id is then used for the next entry.
      */
     append(render: (id: string) => string): void {
@@ -158,7 +157,7 @@ export function openJournal(
   }
 }
 
-/** Writes all of the line or nothing: a part written to a full disk is removed before the next line. */
+/** Writes the complete line or nothing: a part written to a full disk is removed before the next line. */
 function writeWhole(writing: Writing, line: Buffer): void {
   const { fd, segment } = writing
   if (writing.torn) fs.ftruncateSync(fd, segment.bytes)
@@ -169,7 +168,7 @@ function writeWhole(writing: Writing, line: Buffer): void {
   segment.bytes += line.length
 }
 
-/** Takes the first instance that no living process owns, and begins a new epoch. `segments`: of earlier ones, without torn tails. */
+/** Takes the first instance that no live process owns, and begins a new epoch. `segments`: those of earlier epochs. */
 function openFolder(root: string, service: string, instance: string) {
   for (let n = 1; n <= limits.journals.value; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
@@ -178,7 +177,7 @@ function openFolder(root: string, service: string, instance: string) {
     if (release === 'taken') continue
     try {
       const segments = findSegments(path, source)
-      // Also above the boot time: after the folder was lost, an epoch must not repeat either.
+      // At least the current time, so that no epoch repeats after the folder was lost.
       const epoch = Math.max((segments.at(-1)?.epoch ?? 0) + 1, Math.floor(Date.now() / 1000))
       return { path, stream: `${source}.${epoch}`, epoch, release, segments }
     } catch (error) {
@@ -190,14 +189,14 @@ function openFolder(root: string, service: string, instance: string) {
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
-/** Epoch and first number of a segment, by its file's name, and the epoch in its lines where that is another. */
+/** A segment's file name: epoch, first sequence number, and the epoch in its lines if that differs. */
 export const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
 const nameOf = ({ epoch, first, stream, written }: Omit<Segment, 'file'>): string =>
   `${epoch}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
 
 /**
- * Another process ships as this stream: its segments are shipped as a later one from now on, also after a restart. The last
- * is renamed first, so that the server still refuses the earlier ones when this process is killed in between.
+ * Another process ships the stream `taken`: its segments are shipped with a later epoch, also after a restart. The last
+ * segment is renamed first: if this process is killed in between, the server still refuses the earlier ones.
  */
 export function renameSegments(segments: readonly Segment[], taken: string): void {
   const epoch = Math.max(...segments.map(each => each.epoch)) + 1
@@ -221,7 +220,7 @@ export function findSegments(path: string, source: string): Segment[] {
   return segments.sort((a, b) => a.epoch - b.epoch || a.first - b.first)
 }
 
-/** Removes the incomplete line of a process that was killed during a write. Returns the size left. */
+/** Removes the incomplete line of a process that was killed while it wrote. Returns the remaining size. */
 function cutTornTail(file: string): number {
   const { size } = fs.statSync(file)
   const fd = fs.openSync(file, 'r+')

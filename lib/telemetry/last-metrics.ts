@@ -6,11 +6,11 @@ import type { Metrics } from './metrics.ts'
 
 /** The folder of final metrics: SERVICE.INSTANCE.txt of each stopped process, in OpenMetrics. */
 export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'metrics')
-/** Service and instance in the name of such a file. */
+/** Matches the name of such a file: service and instance. */
 export const lastMetricsName = /^([^.]+)\.(.+)\.txt$/
 
-/** Writes this process's final metrics for the recorder on this machine, which has the counts since the last scrape by them. */
-export async function leaveMetrics(
+/** Writes this process's final metrics, so that the recorder on this machine gets the counts since the last scrape. */
+export async function writeLastMetrics(
   metrics: Metrics,
   service: ServiceName,
   { DATA_DIR, INSTANCE }: Config<'DATA_DIR' | 'INSTANCE'>,
@@ -22,6 +22,6 @@ export async function leaveMetrics(
     writeFileSync(`${file}.tmp`, body, { flush: true })
     renameSync(`${file}.tmp`, file)
   } catch {
-    // The counts of at most one scrape interval are lost, as with kill -9.
+    // At most the counts of one scrape interval are lost, as with kill -9.
   }
 }

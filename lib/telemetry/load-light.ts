@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { type ResolveFnOutput, registerHooks } from 'node:module'
 
 /**
- * Imports that are not loaded. sdk-node imports every exporter, reader and propagator that a variable can select, gRPC,
- * Zipkin and YAML among them, and what instruments libraries; otlp-transformer imports every form of every signal.
+ * Imports that are not loaded. sdk-node imports all exporters, readers and propagators that a variable can select, such
+ * as gRPC and Zipkin, and instrumentation of libraries; otlp-transformer imports all encodings of all signals.
  */
 const unused = [
   {
@@ -13,7 +13,7 @@ const unused = [
   { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
 ]
 
-/** Replaces an unused module: it exports the names that `importer` imports, whose constructors throw. */
+/** A replacement for an unused module, with the names that `importer` imports. Their constructors throw. */
 function replacement(importer: string, specifier: string): ResolveFnOutput {
   const imports = readFileSync(new URL(importer), 'utf8').matchAll(/^import \{ (.*) \} from "(.*)";$/gm)
   const [, names = ''] = imports.find(([, , from]) => from === specifier) ?? []
@@ -32,18 +32,18 @@ function replacement(importer: string, specifier: string): ResolveFnOutput {
   }
 }
 
-/** Loads a package of OpenTelemetry, or one that uses it, without what is unused: 15 MiB less a process. */
+/** Loads a package that is or uses OpenTelemetry, without the unused modules: this saves 15 MiB a process. */
 export async function loadLight<T>(load: () => Promise<T>): Promise<T> {
   const hooks = registerHooks({
     resolve(specifier, context, next) {
       const importer = context.parentURL ?? ''
       if (unused.some(({ by, what }) => importer.includes(by) && what.test(specifier)))
         return replacement(importer, specifier)
-      // Once, as ES modules: prom-client requires it.
+      // One copy, as ES modules: prom-client's require() would load a second one.
       if (specifier === '@opentelemetry/api')
         return next(specifier, { ...context, conditions: ['node', 'import'] })
       const found = next(specifier, context)
-      // Of all conventions since 2021 a process uses five names, which are among the stable ones.
+      // The process uses five names, all of them stable; index.mjs has every name since 2021.
       if (specifier !== '@opentelemetry/semantic-conventions') return found
       return { ...found, url: found.url.replace('index.mjs', 'stable_attributes.mjs') }
     },

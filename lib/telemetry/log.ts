@@ -12,20 +12,19 @@ import { openJournal } from './journal.ts'
 import { shipOrphans } from './orphans.ts'
 import { type Destination, startShipping } from './ship.ts'
 
-/** Facts of one event. Never file names, cookies, tokens or places. */
+/** The facts of one event. They never contain file names, cookies, tokens or places. */
 type Payload = Record<string, unknown>
 
 export type Log = ReturnType<typeof createLog>
 
-/** The services, and the launcher that keeps them running. */
+/** Who writes entries: the services, and the launcher that keeps them running. */
 type LogSource = ServiceName | 'launcher'
-/** The journal's folder, the log server, and how long `close` tries to reach that. */
+/** The journal's folder, the log server, and for how long `close` tries to reach that server. */
 type JournalOptions = { folder: string; destination: Destination; flushMs?: number }
 
 /**
- * A log of which no call throws, or waits longer than one write to the local journal.
- * `instance`: [a-z0-9-]+, unique among the machines that ship to one log server. Without `journal` warnings and errors go
- * to stderr only.
+ * A log whose calls never throw, and wait for no more than one write to the local journal. `instance`: [a-z0-9-]+,
+ * unique among the machines that ship to one log server. Without `journal` warnings and errors go to stderr only.
  */
 export function createLog(options: {
   service: LogSource
@@ -47,9 +46,9 @@ export function createLog(options: {
   })
   const format = winston.format(info => info)()
   const logger = winston.createLogger({ level: 'debug', format, transports: [transport] })
-  // After the first read winston's stream passes entries on at once. Before it they would wait for the next tick.
+  // After a first read winston's stream passes entries on at once; before it they would wait for the next tick.
   logger.read(0)
-  /** `session`: sessionOf(owner), for each entry that belongs to one. `isWanted`: whatever the level is here. */
+  /** `session`: sessionOf(owner), when the entry belongs to a session. `isWanted`: log it at any current level. */
   const write =
     (level: Level) =>
     (event: string, payload: Payload = {}, session?: string, isWanted = false): void => {
@@ -67,12 +66,12 @@ export function createLog(options: {
     warn: write('warn'),
     info: write('info'),
     debug: write('debug'),
-    /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
+    /** Whether debug entries of this session (or of all) are logged now. Check it before computing costly facts. */
     detailed: (session?: string): boolean => scope.effective(session) === 'debug',
-    /** Changes the level for all, or for one session, for a limited time. */
+    /** Changes the level of one session, or of all, for a limited time. */
     setLevel: scope.set,
     level: scope.describe,
-    /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
+    /** Says that shipping is stalled, and for how long; else null. An unreachable log server does not count. */
     stalled: (): string | null => sink?.stalled() ?? null,
     /** Bytes of entries that the log server has not acknowledged. */
     unshipped: (): number => sink?.unshipped() ?? 0,
@@ -84,7 +83,6 @@ export function createLog(options: {
   }
 }
 
-/** The variables that `openLog` reads. */
 export const logVariables = [
   'DATA_DIR',
   'FLUSH_SECONDS',
@@ -96,7 +94,7 @@ export const logVariables = [
   'LOG_LEVEL',
 ] as const
 
-/** The log of a service's process. `self`: the address of the log server itself, known once it listens. */
+/** The log of a process. `self`: the address of the log server, when it is this process; known once it listens. */
 export function openLog(
   service: LogSource,
   config: Config<(typeof logVariables)[number]>,
@@ -110,7 +108,7 @@ export function openLog(
   return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
 }
 
-/** An entry on its way through winston. The journal assigns the id last, so that no id is skipped. */
+/** An entry in winston. The journal assigns the id last, so that no id is skipped. */
 type Entry = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
 
 const orphansEveryMs = 60_000
@@ -163,7 +161,7 @@ export function complainer(event: string): (error: unknown) => void {
   }
 }
 
-/** Event, level, the active trace's id and the facts as JSON. Facts that are too long or not serialisable are replaced by a marker. */
+/** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
   const head = { event, level, trace: trace.getActiveSpan()?.spanContext().traceId }
   let json: string
@@ -181,7 +179,7 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
 /** Characters kept of a payload that is too long. */
 const keptOfCut = 1_024
 
-/** The effective level of a session: its own while changed, else the global one while changed, else the configured one. */
+/** A session's effective level: its own while changed, else the global one while changed, else the configured one. */
 function levelScope(configured: Level) {
   const raised = new Map<string | null, { level: Level; endsAt: number }>()
   const current = (key: string | null): Level | undefined => {

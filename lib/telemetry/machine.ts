@@ -9,9 +9,9 @@ const unknown = Number.NaN
 const unknownDisk = { bavail: unknown, blocks: unknown, frsize: 1, files: unknown, ffree: unknown }
 
 /**
- * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors, the
- * clock, and the free space of `folders`. Read synchronously: /proc waits for no disk. With a slow disk all of Node's file
- * threads are busy, and that is when the metrics are needed.
+ * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors,
+ * the clock, and the free space of `folders`. /proc is read synchronously, because it waits for no disk: a slow disk
+ * keeps all of Node's file threads busy just when the metrics are needed.
  */
 export function watchMachine(metrics: Metrics, folders: readonly string[]): void {
   metrics.onScrape(() => {
@@ -32,7 +32,7 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
 /** Interval of the timer that measures pauses of the event loop. Shorter pauses may be missed. */
 const lookMs = 50
 
-/** Reports each pause of the event loop, in seconds. prom-client's lag is reset by each scrape, also by one that timed out. */
+/** Reports each pause of the event loop, in seconds. Each scrape resets prom-client's lag, even a failed one. */
 function watchEventLoop(report: (seconds: number) => void): void {
   let last = performance.now()
   setInterval(() => {
@@ -43,16 +43,16 @@ function watchEventLoop(report: (seconds: number) => void): void {
   }, lookMs).unref()
 }
 
-/** A scrape waits at most this long for a disk, and shows the last known value until the disk answers. */
+/** A scrape waits at most this long for a disk. Until the disk answers it shows the last known value. */
 const diskAnswerMs = 100
 
 /** The free space of the fullest file system of `folders`, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const look = async () => {
-    // NaN for a missing folder: 0 or a number would be read as free space.
+    // A missing folder gives NaN: a number would be read as free space.
     const disks = await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))
     const disk = fullest(disks)
-    // Not in `bsize`, the size of a transfer: on virtiofs it is 256 times as much.
+    // `bsize` is the size of a transfer, which is 256 times as large on virtiofs.
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.frsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.frsize)
     // Btrfs and ZFS have no limit on files and report 0 of 0.
@@ -71,7 +71,7 @@ const fullest = (disks: (typeof unknownDisk)[]) =>
   disks.find(disk => disk === unknownDisk) ??
   disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
 
-/** Share of used descriptors. prom-client reads the limit once, and nothing when no file can be opened: that is 1. */
+/** Share of used descriptors. prom-client cannot read the limit when no file can be opened: that counts as 1. */
 function descriptorsUsed(): number {
   try {
     const open = readdirSync('/proc/self/fd').length
@@ -82,7 +82,7 @@ function descriptorsUsed(): number {
   }
 }
 
-/** Of the machine. A processor without work that waits for a disk is idle; Node leaves that time out. */
+/** CPU seconds of the machine. A processor without work that waits for a disk is idle; Node leaves that time out. */
 export function cpuSeconds(): { busy: number; idle: number } {
   let [busy, idle] = [0, Number(proc('stat').split(/ +/, 6)[5] ?? 0) / 100]
   for (const { times } of cpus()) {
@@ -104,7 +104,7 @@ function proc(file: string): string {
   }
 }
 
-/** The second number, in nanoseconds. A process's file describes its first thread, which runs the event loop. */
+/** The second number, in ns, is the waiting time. The file describes the first thread, which runs the event loop. */
 const processorWaitSeconds = (): number => Number(proc('self/schedstat').split(' ')[1] ?? 0) / 1e9
 
 const oomKills = (): number => Number(/^oom_kill (\d+)/m.exec(proc('vmstat'))?.[1] ?? 0)

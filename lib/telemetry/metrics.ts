@@ -18,10 +18,9 @@ type Named<K extends Definition['kind']> = {
 export type Metrics = ReturnType<typeof createMetrics>
 
 /**
- * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed label
- * values starts at zero, because a series that appears during an incident loses its first increments. A gauge without
- * labels starts as NaN: before it is set, zero would be read as a full disk or an empty queue. Optional ones only when
- * they are named.
+ * The metrics of one service: the definitions that name it, with those of `optional`, and Node's process metrics. Every
+ * combination of closed label values starts at zero, because a series that appears during an incident loses its first
+ * increments. A gauge without labels starts as NaN: zero would be read as a full disk or an empty queue.
  */
 export function createMetrics(service: ServiceName, version: string, optional: readonly MetricName[] = []) {
   const registry = new client.Registry()
@@ -40,7 +39,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   const instrument = <T extends Counter | Gauge | Histogram>(name: string): T => {
     const found = instruments.get(name)
     if (!found)
-      throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
+      throw new Error(`metric ${name} is not one of service ${service}; see lib/telemetry/definitions.ts`)
     return found as T
   }
   const reads: (() => void | Promise<void>)[] = []
@@ -50,7 +49,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by = 1): void {
       instrument<Counter>(name).inc(labels as Record<string, string>, by)
     },
-    /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
+    /** Increments by the growth of a total that is counted elsewhere; a total that decreased adds nothing. */
     follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void {
       const key = name + JSON.stringify(labels)
       all.increment(name, labels, Math.max(0, total - (totals.get(key) ?? total)))
@@ -59,12 +58,12 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void {
       instrument<Gauge>(name).set(labels as Record<string, string>, value)
     },
-    /** Observes seconds, at least 0: a clock set back must not decrease the sum. `traceId` becomes the bucket's exemplar. */
+    /** Observes seconds. Negative ones (a clock was set back) count as 0. `traceId` becomes the bucket's exemplar. */
     observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, value: number, traceId?: string) {
       const exemplarLabels = traceId ? { trace_id: traceId } : {}
       instrument<Histogram>(name).observe({ labels, value: Math.max(0, value), exemplarLabels } as never)
     },
-    /** Removes a series of an open label, whose process is gone. */
+    /** Removes a series of an open label value that no longer exists. */
     forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void {
       instrument(name).remove(labels as Record<string, string>)
     },
@@ -72,7 +71,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     onScrape(read: () => void | Promise<void>): void {
       reads.push(read)
     },
-    /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
+    /** The metrics in the format of an Accept header: OpenMetrics when requested, else Prometheus text 0.0.4. */
     async render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
       await Promise.all(reads.map(read => read()))
       const openMetrics = await registry.metrics()
@@ -104,7 +103,7 @@ function zero(instrument: Counter | Gauge | Histogram, labels: Record<string, st
   else instrument.set(labels, Object.keys(labels).length === 0 ? Number.NaN : 0)
 }
 
-/** Every combination of closed label values; none at all when one label is open. */
+/** Every combination of closed label values; none if any label is open. */
 export function combinations(labels: Definition['labels']): Record<string, string>[] {
   let all: Record<string, string>[] = [{}]
   for (const [label, values] of Object.entries(labels)) {
@@ -114,7 +113,7 @@ export function combinations(labels: Definition['labels']): Record<string, strin
   return all
 }
 
-/** OpenMetrics text as Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */
+/** Converts OpenMetrics to Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */
 function toPrometheusText(openMetrics: string): string {
   const counters = new Set([...openMetrics.matchAll(/^# TYPE (\S+) counter$/gm)].map(match => match[1]))
   return openMetrics

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { findSegments, type Segment, type ShippableJournal, segmentName } from './journal.ts'
 import { ownFolder } from './own.ts'
 
-/** Time without a write after which a journal that no process owns is an orphan: a restart takes seconds. */
+/** A journal that no process owns is an orphan after this time without a write; a restart takes seconds. */
 const orphanedAfterMs = 60_000
 
-/** Ships the journals below `root` of processes that ended, such as a release's second one; owns each while it ships it. */
+/** Ships the journals of ended processes below `root`, such as a second one during a release. Owns each meanwhile. */
 export async function shipOrphans(
   root: string,
   ship: (orphan: ShippableJournal) => Promise<void>,
@@ -18,7 +18,7 @@ export async function shipOrphans(
       .filter(name => segmentName.test(name))
       .map(name => statSync(join(path, name)))
       .filter(({ size }) => size > 0)
-    // Written to lately; a time ahead is of a clock that was set back since.
+    // Written recently. A time in the future was written before the clock was set back.
     const isFresh = held.some(({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) < orphanedAfterMs)
     if (held.length === 0 || isFresh) continue
     const release = ownFolder(path)
@@ -32,7 +32,7 @@ function orphanOf(segments: Segment[]): ShippableJournal {
   return {
     segments: () => [...held],
     isLive: false,
-    // Its name stays, so that no later process repeats the epoch.
+    // The file stays empty, so that no later process repeats its epoch.
     free(segment) {
       truncateSync(segment.file)
       held.delete(segment)

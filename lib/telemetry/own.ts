@@ -4,9 +4,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { ignore } from '../disk.ts'
 
 /**
- * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also by
- * kill -9. The lock is an open exclusive transaction on a small SQLite file: a pid file would outlive kill -9, and Node has
- * no flock. `waitMs`: how long it may block until another process leaves it.
+ * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also
+ * by kill -9. The lock is an open exclusive transaction on a small SQLite file: a pid file would outlive kill -9, and
+ * Node has no flock. `waitMs`: how long it may block while another process owns the folder.
  * @throws Error when the folder cannot be written.
  */
 export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {

@@ -14,20 +14,20 @@ type TracingConfig = Config<
 >
 
 /**
- * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
- * DATA_DIR/traces. Metrics and logs do not use it. Resolves with what exports the remaining spans and closes.
- * @param environment the process's own, in which the SDK looks for more.
+ * Starts OpenTelemetry for traces only: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in
+ * DATA_DIR/traces. Resolves with a function that exports the remaining spans and closes.
+ * @param environment the process's own, from which the SDK reads further variables.
  */
 export async function startTracing(
   config: TracingConfig,
   service: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<() => Promise<void>> {
-  // Unset, they default to OTLP: a connection refused every few seconds.
+  // Unset, they would default to OTLP: a refused connection every few seconds.
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
-  // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
+  // By default clients decide: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
-  // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and those that a collector refuses.
+  // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
   if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
   const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([
@@ -43,7 +43,7 @@ export async function startTracing(
     'service.version': config.VERSION,
     'service.instance.id': config.INSTANCE,
   })
-  // OTEL_RESOURCE_ATTRIBUTES adds what an operator wants on each span, and cannot rename the service.
+  // OTEL_RESOURCE_ATTRIBUTES adds an operator's attributes to each span. It cannot rename the service.
   const theirs = resources.detectResources({ detectors: [resources.resourceAttributesEnvDetector] })
   const sdk = new NodeSDK({
     resource: theirs.merge(ours),
@@ -52,11 +52,11 @@ export async function startTracing(
   })
   sdk.start()
   setGlobalErrorHandler(complainer('traces.not-exported'))
-  // A collector that is away costs its spans, and does not keep a stopped process.
+  // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
 }
 
-/** Each exporter is loaded where it is used. */
+/** Opens the exporter of the traces. Only the exporter in use is loaded. */
 async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
   if (!config.OTEL_EXPORTER_OTLP_ENDPOINT && !environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))

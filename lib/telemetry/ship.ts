@@ -8,25 +8,25 @@ import { entryVersion } from './entry.ts'
 import { renameSegments, type ShippableJournal } from './journal.ts'
 
 export type Destination = {
-  /** The log server's address; undefined while it is not known: the entries wait in the journal. */
+  /** The log server's address; undefined while it is not known. Until then entries wait in the journal. */
   url: () => string | undefined
   token: string
 }
 
-/** Entries are collected for this long, because a batch costs the server an fsync; for longer after a batch of many. */
+/** Entries are collected for `gatherMs`, because a batch costs the server an fsync; for longer after a large batch. */
 const gatherMs = 500
 const busyGatherMs = 2_000
 const busyEntries = 20
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
-/** Interval of asking for an address that is not known yet. */
+/** Interval at which an unknown address is looked up again. */
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
 const stopWithinMs = 2_000
-/** Far over a request's timeout and a backoff: a longer pause means a hang, such as a disk that does not answer. */
+/** Much longer than a request's timeout and a backoff: such a pause means a hang, for example of a disk. */
 const stalledSeconds = 60
 
-/** Sends the journal's entries in order, one batch at a time, again and again until the log server has acknowledged them. */
+/** Sends the journal's entries in order, one batch at a time, each until the log server has acknowledged it. */
 export function startShipping(
   journal: ShippableJournal,
   destination: Destination,
@@ -50,7 +50,7 @@ export function startShipping(
     for (;;) {
       pulse.beat()
       try {
-        // Read before the journal, or entries that were appended since would not be shipped.
+        // Read before the journal; otherwise entries that are appended in between would not be shipped.
         const isLast = signal.aborted
         if (!isLast) appended = Promise.withResolvers()
         const batch = await batches.next()
@@ -92,10 +92,10 @@ export function startShipping(
   }
   const running = run()
   return {
-    /** That shipping is stalled: for too long nothing was sent and no error came. */
+    /** Says that nothing was sent for too long without an error, else null. */
     stalled: pulse.stalled,
     unshipped: batches.unshipped,
-    /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer. */
+    /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a server that does not answer. */
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
       stopping.abort()
@@ -104,17 +104,17 @@ export function startShipping(
   }
 }
 
-/** Doubling, with jitter, so that services that lost the server together do not return together. */
+/** Doubles with each failure, with jitter, so that services that lost the server together do not return together. */
 const backoffMs = (failures: number): number =>
   Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
 
-/** A proxy's limit is below a batch. */
+/** A proxy refused a batch as too large. */
 class TooMuch extends Error {}
 
 type Reply = { acked: number } | { expected: number } | { taken: string }
 type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
 
-/** `rewound`: the server asked for older entries, and the batch starts with the oldest that is held. */
+/** `rewound`: the server asked for older entries, and the batch starts with the oldest one in the journal. */
 async function send(
   url: string,
   token: string,

@@ -10,8 +10,8 @@ import { countLimit, limits } from '../limits.ts'
 const minFiles = 8
 
 /**
- * An exporter that appends OTLP JSON to FOLDER/NAME.jsonl, one export request a line. A file that is full or of an earlier
- * day becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A full disk loses spans and does not stop the service.
+ * An exporter that appends OTLP JSON to FOLDER/NAME.jsonl, one export request a line. A file that is full or of an
+ * earlier day becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A full disk loses spans and does not stop the service.
  */
 export function openTraceFile(
   folder: string,
@@ -39,14 +39,14 @@ export function openTraceFile(
     const oldest = generations.at(-1) ?? 0
     const ageMs = Date.now() - (statsOf(oldest)?.mtimeMs ?? Date.now())
     const isOld = keepDays > 0 && ageMs > keepDays * dayMs
-    // One at a time: a clock that is far ahead for a moment must not cost all.
+    // One file at a time, so that a clock that is far ahead for a moment does not remove all.
     if (isOld || oldest === files - 1) {
       rmSync(path(oldest), { force: true })
       countLimit(isOld ? 'traceAge' : 'traceBytes')
       generations.pop()
     }
     for (const n of generations.reverse()) renameSync(path(n), path(n + 1))
-    // Opened before the old file is closed: when this fails the old file is still used.
+    // Opened before the old file is closed, so that the old file stays in use when this fails.
     const next = begin()
     closeSync(file)
     file = next

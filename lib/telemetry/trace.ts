@@ -48,22 +48,22 @@ export function endRequest(span: api.Span, method: string, route: string, status
   span.end()
 }
 
-/** Runs with this span as the active one. */
+/** Runs a function with this span as the active one. */
 export const inSpan = (span: api.Span, run: () => void): void =>
   api.context.with(api.trace.setSpan(api.context.active(), span), run)
 
-/** Marks a span as failed, for a failure that is a value and not an error. */
+/** Marks a span as failed when the failure is a value and not an error. */
 export const markFailed = (span: api.Span, message: string): void =>
   void span.setStatus({ code: api.SpanStatusCode.ERROR, message })
 
-/** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
+/** Records a span that has already ended, such as the wait in the queue. Returns its traceparent. */
 export function recordSpan(stage: StageName, options: SpanOptions & { endTime: number }): string | undefined {
   const span = tracer.startSpan(stage, options, parentContext(options.parent))
   span.end(options.endTime)
   return traceparentOf(span)
 }
 
-/** Runs with the session in OpenTelemetry's baggage, where every callee can read it. */
+/** Runs a function with the session in OpenTelemetry's baggage, where every callee can read it. */
 export function withSession<T>(session: string, run: () => T): T {
   const active = api.context.active()
   const baggage = api.propagation.getBaggage(active) ?? api.propagation.createBaggage()

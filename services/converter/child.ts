@@ -8,11 +8,11 @@ import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
 
 /**
- * The process that decodes: one conversion at a time, and no state, so that the parent may kill it. It loads no
- * telemetry; the parent measures and counts.
+ * The process that decodes, one photo at a time and without state, so that the parent may kill it at any time. It loads
+ * no telemetry: the parent measures and counts.
  */
 
-/** The process's argument, as JSON. `storageUrl` is null where reading takes a secret: a request then brings the bytes. */
+/** The process's argument, as JSON. `storageUrl` is null where access needs a secret: requests then have the bytes. */
 export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
 export type Request = { original: Key; detailed: boolean; body?: Buffer }
 export type ChildReply =
@@ -26,20 +26,20 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   ignoreTerminal()
   setPriority(5) // web's requests are scheduled before conversions
   try {
-    // The kernel's out-of-memory killer ends this process before its parent and other programs.
+    // The kernel's out-of-memory killer chooses this process before its parent and other programs.
     writeFileSync('/proc/self/oom_score_adj', '800')
   } catch {
-    // Not Linux.
+    // Only Linux has oom_score_adj.
   }
-  // process.exit would wait for libvips' thread, which a hostile photo may keep busy for ever.
+  // process.exit would wait for libvips' thread, which a malicious photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   const storage = storageUrl === null ? null : await openStorage(storageUrl)
-  // The first conversion of a process takes 50 ms longer; this one is made before any photo comes.
+  // A first conversion, which takes 50 ms longer than later ones, is made before any photo comes.
   const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
   await convert(await photo.toBuffer(), sizes, maxPixels)
   process.on('message', async (request: Request) => {
     const answer = await convertOriginal(storage, request, sizes, maxPixels)
-    // Sending to a parent that ended is no error: `disconnect` follows.
+    // The callback ignores the error of a parent that has ended: `disconnect` follows.
     process.send?.(answer, undefined, {}, () => {})
   })
   process.send?.('ready')

@@ -2,36 +2,33 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
-/** What the child answered, or why it gave no answer. */
+/** The child's answer, or why there is none. */
 export type ChildAnswer = ChildReply | { outcome: 'timeout' | 'memory'; error: string }
 
 type Bounds = { deadlineMs: number; memoryBytes: number }
 
-/** A process that converts one photo at a time and may be killed for it. */
+/** A process that converts one photo at a time and may be killed during it. */
 export type Child = Awaited<ReturnType<typeof startChild>>
 
-/** A decoder allocates 2 GB a second at most, so that the ceiling is overshot by 200 MB at most. */
+/** A decoder allocates at most 2 GB/s, so that it exceeds the memory limit by at most 200 MB before it is killed. */
 const memoryCheckMs = 100
-/** Starting takes 0.3 s on an idle machine. */
+/** Deadline of a start, which takes 0.3 s on an idle machine. */
 const startMs = 30_000
 
-/**
- * Starts a child and waits until it is warm.
- * @throws when it ends or hangs before that.
- */
+/** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
-    // Few objects are made here: the memory of a child is libvips'. 2 MiB less a child.
+    // A small heap saves 2 MiB a child: it makes few objects, and the photos' memory is libvips'.
     execArgv: ['--max-semi-space-size=1'],
-    // No secret, since a hostile photo may take the child over. With more arenas glibc keeps the memory that decoders freed.
+    // Without secrets, since a malicious photo may take over the child. With more arenas glibc would keep freed memory.
     env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  handOnErrors(child)
+  forwardStderr(child)
   const kill = () => void child.kill('SIGKILL')
   const isAlive = () => child.exitCode === null && child.signalCode === null && child.connected
   const hung = setTimeout(kill, startMs)
@@ -47,7 +44,7 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
   return {
     /** Never throws: a child that was killed or died is an outcome. */
     convert: (request: Request) => ask(child, request, bounds),
-    /** Whether it can convert again. */
+    /** Whether the child can convert another photo. */
     isAlive,
     kill,
   }
@@ -72,7 +69,7 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       child.off('message', onMessage).off('exit', onExit)
       resolve(outcome)
     }
-    // An answer after the kill does not count: the child is dead when the next photo comes.
+    // An answer after the kill is ignored, because the child is dead when the next photo comes.
     const onMessage = (answer: unknown) => killed ?? settle(answer as ChildReply)
     const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
     child.on('message', onMessage).on('exit', onExit)
@@ -84,7 +81,7 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
 const howItEnded = ({ signalCode, exitCode }: ChildProcess): string =>
   signalCode ? `was ended by ${signalCode}` : `exited with ${exitCode}`
 
-/** Memory of a process; 0 without /proc, where only the kernel limits it. */
+/** Resident memory of a process in bytes; 0 without /proc, where only the kernel limits it. */
 function residentBytes(pid: number | undefined): number {
   try {
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []

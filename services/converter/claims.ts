@@ -9,23 +9,23 @@ export type HeldPhoto = {
   claim: Claim
   /** False while it waits for a slot. */
   begun: boolean
-  /** The lease is over: another worker may have claimed the photo, and the queue refuses our result. */
+  /** The lease has expired: another worker may have claimed the photo, and the queue refuses this worker's result. */
   lost: boolean
 }
 
-/** After a worker's death its photo can be claimed again within 5 s and a poll of the queue: 10 s at most. */
+/** A dead worker's photo is claimed again after this time and a poll of the queue (5 s): 10 s at most. */
 const leaseMs = 5_000
 /** The lease outlasts two failed or late renewals. */
 const renewMs = leaseMs / 3
-/** A photo that has waited for a slot this long is released: another converter may have a free one. */
+/** A photo that has waited for a slot this long is released, because another converter may have a free slot. */
 const aheadMs = 2_000
 const endingMs = 100
 const retryMs = 1_000
-/** A claim returns without a photo after this time, which shows that the queue answers. */
+/** A claim without work returns after this time, which shows that the queue answers. */
 const claimMs = 10_000
 const stalledSeconds = 60
 
-/** Claims one photo ahead, which the next free slot takes, so that no slot waits for a commit. Renews every lease. */
+/** Claims one photo ahead for the next free slot, so that no slot waits for a commit. Renews every lease. */
 export function openClaims(queue: Queue, log: Log, worker: string) {
   const stopping = new AbortController()
   const all = new Set<HeldPhoto>()
@@ -58,7 +58,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
     if (!held.begun && queue.now() - held.claim.claimedAt > aheadMs) return release(held)
     try {
       if ((await queue.renew(held.claim, leaseMs)) === 'held') return
-      // A photo that has just ended has no lease either; it is dropped when the queue's answer has arrived.
+      // A photo that has just ended has no lease either. It is dropped as soon as the queue's answer has arrived.
       await sleep(endingMs)
       if (!all.delete(held)) return
       held.lost = true
@@ -79,20 +79,20 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
   return {
     /** A message when a claim has not returned for too long, else null. */
     stalled: pulse.stalled,
-    /** The next photo: the one that is claimed ahead, which may be lost since, or the next that is queued. */
+    /** The next photo: the one that was claimed ahead, whose lease may be lost, or the next that is queued. */
     take(): Promise<HeldPhoto | 'stopped'> {
       const taken = next
       next = taken.then(claimOne)
       return taken
     },
-    /** Ends the renewal of a lease. */
+    /** Stops renewing the lease of a photo. */
     drop: (held: HeldPhoto) => void all.delete(held),
-    /** Claims no more, and releases without a charge what waits for a slot. */
+    /** Stops claiming, and releases the photo that waits for a slot without charging an attempt. */
     async stop() {
       stopping.abort()
       await Promise.all([...all].filter(held => !held.begun).map(release))
     },
-    /** Releases every photo without a charge. */
+    /** Releases every photo without charging an attempt. */
     async releaseAll() {
       clearInterval(renewing)
       await Promise.all([...all].map(release))

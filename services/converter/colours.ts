@@ -4,7 +4,7 @@ import type { Format } from '@tintype/lib/photo/record.ts'
 type Vector = readonly [number, number, number]
 type Matrix = readonly [Vector, Vector, Vector]
 
-/** Colours other than sRGB's: from their linear RGB to sRGB's, and light (white is 1) by a sample's value from 0 to 1. */
+/** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
 
 const srgbMatrix: Matrix = [
@@ -12,7 +12,7 @@ const srgbMatrix: Matrix = [
   [0, 1, 0],
   [0, 0, 1],
 ]
-/** White stays white. By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3. Others count as sRGB's. */
+/** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3, with white kept. Others count as sRGB's. */
 const matrixByCode: Record<number, Matrix> = {
   9: [
     [1.66049, -0.58764, -0.07285],
@@ -32,25 +32,25 @@ const matrixByCode: Record<number, Matrix> = {
 }
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-/** A photo's white, in candelas a square metre, where a curve is of absolute light (ITU-R BT.2408). */
+/** White of a photo in cd/m², for curves of absolute light (ITU-R BT.2408). */
 const whiteLight = 203
-/** Transfer characteristics by the codes of ITU-T H.273. BT.709's curve is shown as sRGB's, as browsers do. */
+/** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
 const curvesByCode: Record<number, (value: number) => number> = {
   4: value => value ** 2.2,
   8: value => value,
   16: value => perceptual(value) / whiteLight,
   18: value => (hybrid(value) / hybrid(0.75)) ** 1.2,
 }
-/** SMPTE ST 2084: candelas a square metre. */
+/** The curve of SMPTE ST 2084 (PQ), in cd/m². */
 function perceptual(value: number): number {
   const root = value ** (32 / 2523)
   return 10_000 * (Math.max(0, root - 0.8359375) / (18.8515625 - 18.6875 * root)) ** (8192 / 1305)
 }
-/** ARIB STD-B67: light of the scene. */
+/** The curve of ARIB STD-B67 (HLG), as light of the scene. */
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo names by numbers in place of a profile, which libvips does not read; undefined when they are sRGB's. */
+/** The colours that a photo declares by numbers instead of a profile, which libvips ignores; undefined for sRGB. */
 export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
   try {
     if (format === 'png') return coloursOfPng(photo)
@@ -69,7 +69,7 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return matrix || light ? { matrix: matrix ?? srgbMatrix, light: light ?? srgb } : undefined
 }
 
-/** By the chunk cICP, else by gAMA, which counts only without sRGB. */
+/** From the chunk cICP, else from gAMA, which counts only without the chunk sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
@@ -77,7 +77,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   const [codes, gamma] = ['cICP', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
-  // A smaller difference is not seen; libpng has the same tolerance.
+  // A smaller difference is invisible; libpng has the same tolerance.
   if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
@@ -103,5 +103,5 @@ const samples = Uint8Array.from({ length: steps + 1 }, (_, step) => {
   const value = step / steps
   return Math.round(255 * (value <= 0.0031308 ? value * 12.92 : 1.055 * value ** (1 / 2.4) - 0.055))
 })
-/** sRGB's value of a channel, of 8 bits, by its light. */
+/** sRGB's 8-bit value for a channel's light. */
 const sample = (value: number): number => samples[Math.round(steps * Math.min(1, Math.max(0, value)))] ?? 0

@@ -7,7 +7,7 @@ import { lacksPixels, salvage } from './salvage.ts'
 
 export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 
-/** Seconds of each step; the decode includes the resize. */
+/** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
 
 export type Conversion =
@@ -15,7 +15,7 @@ export type Conversion =
       outcome: 'ok'
       format: Format
       pixels: number
-      /** Of the upright photo. */
+      /** Size of the upright photo, in pixels. */
       width: number
       height: number
       /** The thumbnails show what could be decoded. */
@@ -30,10 +30,10 @@ const box = { fit: 'inside', withoutEnlargement: true } as const
 const white = '#ffffff'
 
 /**
- * Makes all thumbnails of a photo from one decode: upright by its EXIF orientation, in sRGB, without metadata,
- * its largest page, first frame only, never larger than the original.
+ * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
+ * metadata, never larger than the original.
  * @param detailed measures the steps.
- * @throws when the fault is ours (an encoder, no memory), never for what bytes are.
+ * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
  */
 export async function convert(
   original: Buffer,
@@ -75,13 +75,13 @@ export async function convert(
   return { ...done, detail: { header: seconds(0), decode: seconds(1), encode: seconds(2) } }
 }
 
-/** Photos whose thumbnail is the same from one pass and from two: no alpha to flatten, no samples to round twice, no colours to convert; not TIFF, which may lack tiles. */
+/** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or colours of its own. */
 const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
   !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
-/** The photo's pixels; of a damaged photo, as many as can be decoded. */
+/** The photo's pixels; for a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { warnings } = photo
   const { format, header } = photo
@@ -89,7 +89,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
-    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255, which others are.
+    // Floats are light from 0 to 1, as libvips reads RGB ones. It reads grey ones as 0 to 255, which only some are.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
@@ -105,14 +105,14 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   return { ...part, damaged: !isHarmless }
 }
 
-/** Light of 1 is white; highlights are some times brighter. */
+/** White is 1. Highlights can be several times brighter. */
 const mostLight = 16
 const brightest = async (input: Sharp): Promise<number> => (await input.stats()).channels[0]?.max ?? 0
 
-/** An error of libtiff that no pixel depends on, such as orientation 0: the tag counts as absent. */
+/** An error of libtiff that affects no pixel, such as orientation 0: the tag counts as absent. */
 const badTag = /^(tiff2vips: source input: Bad value \d+ for "Orientation" tag\s*)+$/
 
-/** Whether less than a tenth was decoded: such a thumbnail is not shown. */
+/** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
   const fill = format === 'jpeg' || format === 'png' ? 128 : 0
   let filled = 0
@@ -121,21 +121,21 @@ function isBlank({ data, info: { width, height, channels } }: Pixels, format: Fo
   return filled > 0.91 * width * height
 }
 
-/** Of 16 bits a channel, sharp brings the colours of a photo with a colour profile into P3 and leaves them there. */
+/** sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB. */
 const fromP3 = async (input: Sharp): Promise<Sharp> =>
   (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
-/** The colours alone: libvips would take the last channel for the alpha of the others. */
+/** Removes extra channels: libvips would take the last one for alpha. */
 async function withoutExtraChannels(input: Sharp): Promise<Sharp> {
   const { data, info } = await decode(input.autoOrient().toColourspace('srgb').removeAlpha())
   return sharp(data, { raw: info })
 }
 
-/** The resize belongs to the decode: libvips then reads JPEG and WebP at a fraction of their size. */
+/** Resizes during the decode, so that libvips reads JPEG and WebP at a fraction of their size. */
 const shrink = (input: Sharp, side: number): Sharp =>
   input.autoOrient().resize(side, side, box).toColourspace('srgb')
 
-/** Collects libvips' warnings while this is decoded. */
+/** Collects libvips' warnings of this decode. */
 const listen = (input: Sharp, warnings: string[]): Sharp =>
   input.on('warning', (warning: string) => warnings.push(warning))
 

@@ -2,9 +2,9 @@ import { heifFormat } from '@tintype/lib/photo/heif.ts'
 import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import type { Metadata } from 'sharp'
 
-/** What libvips would misread in a photo is corrected in a copy of its bytes. */
+/** Corrects, in a copy of a photo's bytes, what libvips would misread. */
 
-/** With the brand of a still picture in front: libvips knows none of animations, and an AVIF by its first brand alone. */
+/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
 export function asStill(bytes: Buffer): Buffer {
   const brand = heifFormat(bytes)
   return !brand || bytes.toString('latin1', 8, 12) === brand
@@ -21,7 +21,7 @@ export function correct({ format, exif, hasAlpha }: Metadata, bytes: Buffer): Bu
 const [long, short] = [4, 3]
 const exifHeader = 'Exif\0\0'
 
-/** With the EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is no LONG. */
+/** The JPEG with its EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is not a LONG. */
 function withShortOrientation(jpeg: Buffer, exif: Buffer): Buffer | undefined {
   const field = fieldOf(exif.subarray(exifHeader.length), tags.orientation)
   const start = jpeg.indexOf(exif)
@@ -34,8 +34,8 @@ function withShortOrientation(jpeg: Buffer, exif: Buffer): Buffer | undefined {
 }
 
 /**
- * The first frame of a GIF that does not fill its canvas, and behind it a transparent one: without one in the file libvips
- * shows the rest of the canvas black. Undefined when it fills the canvas, breaks off, or has it already.
+ * Appends a transparent frame to the first frame of a GIF that does not fill its canvas: libvips would show the rest of
+ * the canvas black. Undefined when the frame fills the canvas, is truncated, or already has such a frame behind it.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
   const byte = (at: number): number => gif[at] ?? 0

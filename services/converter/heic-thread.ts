@@ -2,27 +2,27 @@ import { parentPort, workerData } from 'node:worker_threads'
 import libheif from 'libheif-js/libheif-wasm/libheif.js'
 
 /**
- * The thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so that it holds
- * nothing of another photo. While a decoder does not end, the child's own event loop still runs.
+ * A thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so that it contains
+ * nothing of another photo. The child's own event loop runs even if a decoder never ends.
  */
 
 export type Work = { bytes: Uint8Array; maxPixels: number }
 /** Upright, 8 bits a channel, rows without a gap. */
 export type Decoded = ReturnType<typeof decode>
 
-/** Of the enumerations heif_colorspace, heif_chroma, heif_channel and heif_suberror_code. */
+/** Values of the enumerations heif_colorspace, heif_chroma, heif_channel and heif_suberror_code. */
 const [rgb, interleavedRgb, interleavedRgba, interleaved] = [1, 10, 11, 10]
 const profilesDiffer = 152
-/** Of tiles that are missing, the share that leaves nothing to be shown. */
+/** Share of missing pixels above which the photo is not shown. */
 const mostMissing = 0.91
 
 const { bytes, maxPixels } = workerData as Work
 const quiet = () => {}
 // The types declare `default`, but the CommonJS module is the function.
 const heif = (libheif as unknown as typeof libheif.default)({ print: quiet, printErr: quiet })
-/** For the struct heif_error {code, subcode, message}, which a C function returns behind its first argument. */
+/** The struct heif_error {code, subcode, message}, which C functions return through their first argument. */
 const error = heif._malloc(12)
-/** For what else a call gives back. */
+/** Memory for other output arguments of a call. */
 const out = heif._malloc(4)
 const word = (address: number): number => heif.HEAPU32[address / 4]
 
@@ -62,7 +62,7 @@ function message(): string {
   return Buffer.from(heif.HEAPU8.subarray(start, heif.HEAPU8.indexOf(0, start))).toString()
 }
 
-/** What the decoder could not find or read, tiles for example. That two colour profiles differ is no damage. */
+/** The decoder's warnings, such as missing tiles, except that two colour profiles differ. */
 function warningsOf(image: number): string[] {
   const count = heif._heif_image_get_decoding_warnings(image, 0, 0, 0)
   const warnings = Array.from({ length: count }, (_, index) => {
@@ -83,7 +83,7 @@ function pixelsOf(image: number, rowBytes: number, rows: number): Uint8Array {
   return pixels
 }
 
-/** Makes grey what no tile covers: its luma and chroma are 0, a green that has neither red nor blue. */
+/** Paints missing tiles grey. Their luma and chroma are 0, which is a green without red and blue. */
 function paintMissing(pixels: Uint8Array, channels: number): void {
   const last = pixels.length - channels
   const [red, green = 0, blue] = pixels.subarray(last)

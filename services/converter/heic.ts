@@ -4,8 +4,8 @@ import sharp, { type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 
 /**
- * Opens the primary image of a HEIC, decoded and no longer than `side`: libvips has no decoder for HEVC.
- * Tiles that the file lacks are grey, and among the warnings.
+ * Opens the primary image of a HEIC, decoded and no longer than `side` pixels: libvips has no decoder for HEVC. Missing
+ * tiles are grey and cause a warning.
  * @param icc its colour profile.
  * @throws libheif's error when no tile can be decoded.
  */
@@ -34,7 +34,7 @@ async function decode(work: Work): Promise<Decoded> {
   }
 }
 
-/** Behind a PNG's header, which takes 33 bytes. sharp has no option that assigns a colour profile to raw pixels. */
+/** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign a profile to raw pixels. */
 function withProfile(png: Buffer, profile: Buffer): Buffer {
   const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]

@@ -8,7 +8,7 @@ await runPhotoService(
   process.env,
   ['CHILD_MEMORY_BYTES', 'CONVERTER_ADMIN_PORT', 'CONVERTER_SLOTS', 'CONVERT_SECONDS', 'THUMBNAILS'],
   async ({ storageAt, ...tools }, config) => {
-    // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.
+    // A child gets no secret. From storage that needs one, photos are read here and sent to the child as bytes.
     const setup = {
       storageUrl: storageAt.startsWith('file:') ? storageAt : null,
       sizes: config.THUMBNAILS,
@@ -17,7 +17,7 @@ await runPhotoService(
     const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
     tools.metrics.set('tintype_conversion_deadline_seconds', {}, config.CONVERT_SECONDS)
     const worker = await startWorker(tools, {
-      // Of two machines with one INSTANCE the slots of both count.
+      // The slots of two machines with the same INSTANCE must both count.
       id: `converter.${config.INSTANCE}@${hostname()}`,
       slots: config.CONVERTER_SLOTS,
       startChild: () => startChild(setup, bounds, process.env),

@@ -7,7 +7,7 @@ import { type Colours, coloursOf } from './colours.ts'
 import { asStill, correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
-/** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
+/** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
 export type Undecodable = {
   outcome: 'undecodable'
   reason: FailureReason
@@ -20,31 +20,30 @@ export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
-  /** With what libvips would misread corrected. */
+  /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
-  /** Of the page that is shown. */
+  /** The header of the page that is shown. */
   header: Metadata
   format: Format
-  /** In place of a profile; undefined when they are sRGB's. */
+  /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
-  /** There are channels besides colours and alpha. */
+  /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
-  /** A limit that was reached and changes what is shown. */
+  /** A reached limit that changes what is shown. */
   limit?: LimitName
-  /** The decoder's warnings so far. */
   warnings: string[]
   /** Opens the page that is shown, of these bytes or its own. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
-/** One slot is one core: libvips' threads would compete with other slots, and its cache would hold memory. */
+/** A slot uses one core: libvips' threads would compete with other slots, and its cache would use memory. */
 sharp.concurrency(1)
 sharp.cache(false)
 
 /**
- * Only these loaders are enabled. Not SVG (scripts, files, any size), and not the gain-map loader,
- * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
- * `Heif` reads AVIF, and of HEIC the header: the build of libvips in sharp has no decoder for HEVC.
+ * Only these loaders are enabled: no SVG (scripts, files, any size), and not the gain-map loader, which takes 15 %
+ * longer for the same thumbnail (the JPEG in front of a gain map is shown). `Heif` reads AVIF, and only the header of
+ * HEIC: sharp's build of libvips has no decoder for HEVC.
  */
 const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif']
 sharp.block({ operation: ['VipsForeignLoad'] })
@@ -52,7 +51,7 @@ sharp.unblock({ operation: loaders.map(name => `VipsForeignLoad${name}Buffer`) }
 
 /**
  * Reads the headers of a photo and applies the limits.
- * @param side the longest that is needed of it, in pixels.
+ * @param side the longest side needed, in pixels.
  */
 export async function openPhoto(
   original: Buffer,
@@ -72,7 +71,7 @@ export async function openPhoto(
   // libvips takes YCbCr that is no JPEG for RGB where its chroma is whole.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  // Signed samples, and those of 32 bits, come out white, black or half as light.
+  // libvips shows signed samples, and integers of 32 bits, white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
   // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
@@ -90,20 +89,20 @@ export async function openPhoto(
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-/** Colours and alpha by colour space, 4 in others. Lab is read without alpha: libvips cannot resize it with one. */
+/** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 
-/** Without a page the decoder takes the first, or the primary image of an AVIF. */
+/** Without `page` the decoder takes the first page, or the primary image of an AVIF. */
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
+/** The header of a TIFF's largest page (the first of equal ones); for other formats the header of the only picture. */
 async function largestPage(bytes: Buffer): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
-      // libvips takes fewer items of a HEIF than phones and encoders write, for tiles, gain maps and depth.
+      // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
   let largest = { header: first, page: 0 }
@@ -126,13 +125,13 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-/** The kind that takes more memory than the rest of its format; empty when it is none. See pixelLimit. */
+/** The kind of photo that takes more memory than usual in its format; empty for others. See pixelLimit. */
 const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): string => {
   if (format !== 'heif') return isProgressive ? 'interlaced' : ''
   return hasAlpha || depth !== 'uchar' ? 'deep or transparent' : ''
 }
 
-/** An error of the decoder means undecodable bytes, except when memory is short. @throws then */
+/** Answers undecodable when the decoder fails. @throws when memory is short. */
 export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()

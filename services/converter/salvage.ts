@@ -1,13 +1,13 @@
 import type { Sharp } from 'sharp'
 import type { OpenedPhoto } from './open.ts'
 
-/** Zeros, which decode as blocks, for the last few bytes that a scan may lack; then the marker that ends the image. */
+/** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
 const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
 
 /**
- * Opens a photo whose decode failed so that it decodes as far as its bytes go.
- * @param side the longest that is needed.
- * @throws for formats that cannot be decoded in part (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
+ * Opens a photo whose decode failed, to decode it as far as its bytes go.
+ * @param side the longest side needed, in pixels.
+ * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
 export async function salvage(
   { format, header, bytes, warnings, open }: OpenedPhoto,
@@ -17,7 +17,7 @@ export async function salvage(
   if (format === 'gif' || format === 'tiff') return open('none')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
-  // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
+  // Not `tolerant`: libvips would fill missing rows of a PNG with old memory, which may be another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
@@ -30,8 +30,8 @@ export async function salvage(
 }
 
 /**
- * Whether libjpeg made up pixels, or libheif left some out. Of a file's warnings libjpeg words the first and counts all.
- * @param harmless how many warnings do not concern pixels.
+ * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
+ * @param harmless number of warnings that do not concern pixels.
  */
 export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
   warnings.some(

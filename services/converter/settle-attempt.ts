@@ -11,18 +11,18 @@ import { type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
 
-/** What the converter works with; opened by main.ts. */
+/** The converter's dependencies, opened by main.ts. */
 export type Tools = PhotoContext & { metrics: Metrics }
 
-/** A finished attempt, which is to be settled. */
+/** A finished attempt, to be settled. */
 export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
-/** The span of the last attempt, in this process, of each photo that has not ended. The next attempt's span links it. */
+/** The span of the last attempt of each open photo in this process. The next attempt's span links to it. */
 export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
-/** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
+/** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease expires. */
 export async function settle(tools: Tools, held: HeldPhoto, { answer, stamps }: Attempt): Promise<void> {
-  // After the lease is lost, stored thumbnails still count: the next attempt finds their result. A failure is reported by that attempt.
+  // After the lease is lost the next attempt reports a failure. It also finds the result of stored thumbnails.
   if (held.lost && answer.outcome !== 'ok') return
   const { claim } = held
   await inStore(tools, held, async span => {

@@ -20,7 +20,7 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     if (last) span.addLink({ context: last })
     setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
-    // A log level that web raised for a session comes with each of its jobs.
+    // A log level that was raised for a session at web comes with each of its jobs.
     const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
     const answer = 'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
     const encodedAt = Math.max(begunAt, tools.queue.now())
@@ -33,10 +33,10 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   })
 }
 
-/** Whether the child reads the photo: it gets no secret of a bucket. */
+/** Whether the child reads the photo. It gets no secret, so it cannot read from a bucket. */
 const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
 
-/** What a child needs: the key of a local file, or the photo's bytes; or why the photo cannot be read. */
+/** The child's request: the key of a local file, or the photo's bytes; else why the photo cannot be read. */
 async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {
   const original = photoKey(job.owner, job.photo, 'original')
   if (isReadByChild(storage)) return { original }
@@ -48,7 +48,7 @@ async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'det
   }
 }
 
-/** Records the wait in the queue and for a slot. Gives the time of its end. */
+/** Records the wait in the queue and for a slot. Returns the time of its end. */
 function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   const { job, claimedAt, waitedMs } = held.claim
   const endTime = Math.max(claimedAt, queue.now())
@@ -63,7 +63,7 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
-  // A failed read of the child; reads of this process are counted by the storage port.
+  // A failed read of the child. The storage port counts reads of this process.
   if (outcome === 'storage' && isReadByChild(storage))
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
@@ -73,12 +73,12 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
     const { format, pixels, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
     metrics.increment('tintype_input_pixels_total', { format }, pixels)
-    // A read of the child; see above.
+    // A read of the child, as above.
     if (readSeconds > 0)
       metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
-  // The answer of a child that failed has no format. photo.json has the one that web read from the head.
+  // A failed child answers without a format, so photo.json's is used, which web read from the head.
   const record = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
   if (typeof record !== 'string')
     metrics.increment('tintype_conversions_total', { outcome, format: record.format })

@@ -7,21 +7,18 @@ import { type HeldPhoto, openClaims } from './claims.ts'
 import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
 import { tryPhoto } from './try-photo.ts'
 
-/** `startChild`: a fresh child, for a slot that has none or a dead one. */
+/** `startChild` starts a child for a slot that has none or a dead one. */
 type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
 
 const announceMs = 2_000
-/** The queue's engine answers within 5 s, if only with an error. */
+/** Longer than the queue's engine takes to answer (5 s), if only with an error. */
 const stalledSeconds = 60
 /** Pause before the next try to start a child. */
 const restartMs = 1_000
-/** Weight of the newest photo in the moving mean of the service time: the last twenty count. */
+/** Weight of the newest photo in the moving average of the service time: about the last twenty photos count. */
 const newestWeight = 0.1
 
-/**
- * Converts photos, `slots` at once, each in a child process of its own.
- * @throws when the children do not start.
- */
+/** Converts photos, `slots` at once, each in its own child process. @throws when the children do not start. */
 export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions) {
   const { queue, log, metrics } = tools
   const children = await Promise.all(Array.from({ length: slots }, startChild))
@@ -49,14 +46,14 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       .catch(error => log.warn('announce.failed', { error: describeError(error) }))
       .finally(engine.beat)
   const announcing = setInterval(() => {
-    // A child may die while it is idle. Without slots web refuses every photo, so that no photo would start another child.
+    // A child may die while idle. Without slots web refuses every photo, and no photo would then start a new child.
     for (const slot of children.keys()) livingChild(slot)
     if (alive() > 0) starts.beat()
     announce(alive())
   }, announceMs)
   await announce(slots)
 
-  /** Converts the next photo while the last one is stored; a slot stores one photo at a time. */
+  /** Converts the next photo while the last one is being stored. A slot stores one photo at a time. */
   async function runSlot(slot: number): Promise<void> {
     let settling = Promise.resolve()
     for (;;) {
@@ -80,7 +77,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     await settling
   }
 
-  /** Resolves with the rest of the work (storing), which needs no slot. */
+  /** Resolves with a function that does the rest (storing), which needs no slot. */
   async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<void>> {
     const { job, attempt, earlier } = held.claim
     begun.set(slot, performance.now())
@@ -92,7 +89,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       faultPoint('convert.converted')
       return () => settle(tools, held, attempted)
     } catch (error) {
-      // Storage or queue failed: the photo is queued again when its lease is over.
+      // Storage or queue failed. The photo is queued again when its lease expires.
       log.error('attempt.failed', { photo: job.photo, error: describeError(error) })
       return async () => {}
     } finally {
@@ -100,7 +97,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     }
   }
 
-  /** The slot's child; when it died, a new one, except during a stop. */
+  /** The slot's child. A dead child is replaced, except during a stop. */
   function livingChild(slot: number): Promise<Child> {
     const revived = reviving.get(slot) ?? revive(slot).finally(() => reviving.delete(slot))
     reviving.set(slot, revived)
@@ -123,10 +120,10 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const running = Promise.all(children.map((_, slot) => runSlot(slot)))
   return {
     /** Why no photo can be converted now, or null. */
-    missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child to convert in' : null),
-    /** Which loop has not moved for too long, or null. */
+    missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child is running' : null),
+    /** The loop that has made no progress for too long, or null. */
     stalled: () => firstStalled([engine, claims, starts]),
-    /** Claims no more, lets conversions finish within the grace time, and releases the rest without a charge. */
+    /** Stops claiming, lets conversions finish within the grace time, and releases the rest without a charge. */
     async stop(graceMs: number) {
       stopping.abort()
       clearInterval(announcing)

@@ -16,8 +16,8 @@ import { turns } from '@tintype/lib/turns.ts'
 import type { Express, Request, Response } from 'express'
 import type { CheckedClock } from './clock.ts'
 import type { Folders } from './daily.ts'
+import { inThread } from './in-thread.ts'
 import { isTimelineKey } from './page/api.ts'
-import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
@@ -26,14 +26,14 @@ export type LogServer = OtherPages & {
   journal: ServerJournal
   log: Log
   metrics: Metrics
-  /** The shippers' secret; empty: only this machine may ship. */
+  /** The shippers' secret. When empty, only this machine may ship. */
   token: string
   clock: CheckedClock
-  /** Days after which something is removed; 0: never. */
+  /** Ages in days at which files are removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
 }
 
-/** Ingest, and what people read. */
+/** The log server's HTTP API: ingest and look-ups. */
 export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
   addIngest(app, server)
@@ -42,7 +42,7 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
   return app
 }
 
-/** Look-ups at once; further ones wait for their turn. */
+/** Concurrent look-ups. Further ones wait for their turn. */
 const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
@@ -62,9 +62,9 @@ function addReading(app: Express, server: LogServer): void {
 
   app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isTimelineKey(key))
-      throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
+      throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and lower-case letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
-      throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
+      throw new Problem(400, 'bad-day', 'day must be a UTC day: YYYY-MM-DD.')
     await answer(response, () => inThread('timeline', folders, key, day))
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
@@ -80,7 +80,7 @@ function addReading(app: Express, server: LogServer): void {
   app.get('/sizing.json', (_, response) => answer(response, () => inThread('sizing', folders, keep)))
 }
 
-/** Epoch milliseconds; NaN also without a time zone, which would be this machine's. */
+/** Parses a time to epoch ms; NaN also without a time zone, which would be taken from this machine. */
 const timeIn = (text: unknown): number =>
   /^[\d-]+(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(String(text)) ? Date.parse(String(text)) : Number.NaN
 
@@ -90,19 +90,19 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
     throw new Problem(
       400,
       'bad-time',
-      'from and to are times in ISO 8601 with a zone, or days; from is not after to.',
+      'from and to must be days or ISO 8601 times with a zone; from must not be after to.',
     )
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
-  const detail = `event is the start of an event’s name; or level: ${levels.join(', ')}.`
+  const detail = `Give event (the start of an event’s name) or level (${levels.join(', ')}).`
   throw new Problem(400, 'bad-choice', detail)
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
-  /** When each process sent last, the longest silent first. */
+  /** When each stream was last received, the longest silent first. */
   const sentAt = new Map<string, number>()
   const series = ['tintype_log_entries_total', 'tintype_log_bytes_total', 'tintype_log_lag_seconds'] as const
-  /** Pods have new names: the series of those that are gone would grow for ever. */
+  /** Removes the series of ended processes. Every pod has a new name, so they would grow without limit. */
   const endOldSeries = () => {
     for (const [stream, at] of sentAt) {
       if (performance.now() - at < dayMs) return
@@ -122,10 +122,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       refusing = false
       return appended
     } catch (error) {
-      // Logged once, not for each retried batch: these entries are shipped to this server, too.
+      // Logged once and not for each retried batch, because these entries are shipped to this server, too.
       if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
       refusing = true
-      throw busy('The log server’s disk does not take entries now.')
+      throw busy('The log server’s disk refuses entries now.')
     }
   }
 
@@ -135,9 +135,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     if (atOnce >= limits.logBatches.value) throw busy('Too many batches at once.', 'logBatches')
-    // The shipper keeps them until this server knows them.
+    // The shipper keeps the entries until this server knows their format.
     if (Number(request.get('tintype-entries') ?? 1) > entryVersion)
-      throw busy('These entries are in a newer form: update the log server first.')
+      throw busy('These entries have a newer format: update the log server first.')
     atOnce++
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)

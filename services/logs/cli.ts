@@ -10,7 +10,7 @@ import { timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
-/** What a verb of the command line found: for machines, for people, and as exit code. */
+/** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
 const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): VerbAnswer => ({
@@ -19,19 +19,19 @@ const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): V
   code,
 })
 
-/** Another publish of five million entries is over by then. */
+/** Longer than a publish of five million entries takes. */
 const waitForPublishMs = 120_000
 
-/** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
+/** Publishes a day after the local shippers have sent their entries; default: yesterday. */
 export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
   const nothing = (held: unknown[]) =>
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
-  // With a wrong DATA_DIR the locks would create the folders.
+  // Otherwise the locks below would create the folders of a wrong DATA_DIR.
   if (!existsSync(folders.streams)) return nothing([])
   const held = await waitForShipping(folders, waitForShippersMs)
-  // One publisher at a time: the server's own and a person's could make the same revision.
+  // One publisher at a time: the server's and a person's could both write the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
-  if (release === 'taken') throw new ExpectedError('another publish is under way')
+  if (release === 'taken') throw new ExpectedError('another publish is in progress')
   try {
     const manifest = await publish(folders, day)
     if (!manifest) return nothing(held)
@@ -49,7 +49,7 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
 export async function timelineReport(folders: Folders, key: string, day?: string): Promise<VerbAnswer> {
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0)
-    return answer(story, [`No entry in ${folders.streams} or ${folders.days} names ${key}, as yet.`], 2)
+    return answer(story, [`No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`], 2)
   const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
   const lines = story.entries.flatMap(entry => {
     const gapMs = gapBefore.get(timeOf(entry))
@@ -70,7 +70,7 @@ function line(entry: Entry): string {
   return `${at} ${serviceOf(entry).padEnd(12)} ${shown(level).padEnd(5)} ${shown(event).padEnd(22)} ${JSON.stringify(facts)}`
 }
 
-/** A text of another shipper, without what would control the terminal. */
+/** Escapes a shipped text, so that it cannot control the terminal. */
 const shown = (text: unknown): string => JSON.stringify(String(text ?? '')).slice(1, -1)
 
 export function sizingReport(folders: Folders): VerbAnswer {
@@ -104,8 +104,8 @@ export function sizingReport(folders: Folders): VerbAnswer {
 }
 
 function forecastLine({ bytesPerDay, hours, counted, growthPerDay, ...found }: Sizing): string {
-  if (bytesPerDay === null) return 'No forecast yet: it needs an hour of measurements of the disk.'
-  const what = counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'
+  if (bytesPerDay === null) return 'No forecast yet: the disk must be measured for an hour first.'
+  const what = counted === 'disk' ? 'whole disk, including photos' : 'logs only'
   const growth = `growing by ${interval(growthPerDay, sizeText)} a day`
   const how = hours === null ? growth : `extrapolated from ${count(hours, 'hour')}`
   return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`
@@ -127,7 +127,7 @@ export async function verifyReport(folders: Folders, day?: string): Promise<Verb
       ({ stream, ranges }) =>
         `  missing of ${stream}: ${ranges.map(([a, b]) => (a === b ? a : `${a}–${b}`)).join(', ')}`,
     ),
-    ...(late ? ['  more has come since: publish the day again'] : []),
+    ...(late ? ['  more entries have arrived: publish the day again'] : []),
   ])
   return answer(verdicts, lines, verdicts.every(isSound) ? 0 : 1)
 }

@@ -3,12 +3,12 @@ import type { Clock } from './stamp.ts'
 
 /** Difference that slewing and the resolution of uptime may cause. */
 const toleratedMs = 2_000
-/** A step that lasts this long is taken for a correction. */
+/** A step of the clock that lasts this long counts as a correction. */
 const believedAfterSeconds = 24 * 3_600
 
 /**
- * The log server's clock. After a step of the wall clock it may be right or wrong. `steady` is what the wall clock
- * would show without its steps since the start: uptime counts a suspended machine's sleep too, and nothing steps it.
+ * The log server's clock, which may be right or wrong after a step of the wall clock. `steady` is the wall clock
+ * without its steps since the start, from the uptime, which includes suspension and cannot be stepped.
  */
 export function openClock() {
   const startedMs = Date.now() - uptime() * 1000
@@ -16,7 +16,7 @@ export function openClock() {
   let wrong = false
   let aheadSince: number | undefined
   return {
-    /** The clock for a batch that its shipper sent at `sentMs` by its own clock. `own`: this process sent it, so it proves nothing. */
+    /** The clock for a batch that was sent at `sentMs` of its shipper's clock. `own`: this process is the shipper. */
     receive(sentMs: number, own: boolean): Clock {
       const { wallMs, steadyMs } = clocks()
       const isStepped = Math.abs(wallMs - steadyMs) > toleratedMs
@@ -24,7 +24,7 @@ export function openClock() {
       const receivedMs = wrong ? steadyMs : wallMs
       return { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
     },
-    /** The time for what cannot be undone: a clock that went ahead counts only after a day. */
+    /** The time for actions that cannot be undone: a clock that jumped ahead counts only after a day. */
     believed(): number {
       const { wallMs, steadyMs } = clocks()
       aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined

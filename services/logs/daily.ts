@@ -12,28 +12,27 @@ import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type R
 import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
-/** Written at once; no line is longer. */
+/** Bytes of one write; no line is longer. */
 const outBytes = 4 * 2 ** 20
 
 export type Folders = ReturnType<typeof foldersIn>
 
-/** `storage`: STORAGE_URL. */
 export const foldersIn = (dataDir: string, storage = '') => ({
   streams: join(dataDir, 'logs', 'streams'),
   days: join(dataDir, 'logs', 'days'),
   journals: join(dataDir, 'logs', 'journal'),
-  /** How full the disk was, day by day. */
+  /** The measurements of used disk space. */
   samples: join(dataDir, 'logs', 'disk.json'),
-  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
+  /** The folder whose disk fills up: that of the photos, or of the logs when photos are in a bucket. */
   photos: foldersOf(storageUrl(storage, dataDir))[0] ?? dataDir,
 })
 
 /**
- * Publishes a day: every entry of every stream's journal in the order (effective time, stream, sequence number),
- * its index and its manifest. The same journals give the same bytes; what came late makes the next revision, and
- * a day with nothing new keeps the one it has. The caller owns the folder of days.
- * @returns the day's newest manifest, or undefined when there are no entries of that day.
- * @throws ExpectedError when the journals lost entries of the newest revision: a part of the day must not supersede it.
+ * Publishes a day: every entry of every stream's journal in the order (effective time, stream, sequence number), its
+ * index and its manifest. The same journals give the same bytes. Late entries make the next revision; without new ones
+ * the day keeps its revision. The caller owns the folder of days.
+ * @returns the day's newest manifest, or undefined when the day has no entries.
+ * @throws ExpectedError when the journals lost entries of the newest revision, which a partial one must not supersede.
  */
 export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
@@ -47,7 +46,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
   const revision = { day, revision: (newest?.revision ?? 0) + 1 }
   const manifest = await writeDraft(draft, files, revision).catch(error => {
-    // On a full disk they would take the room that everything else needs.
+    // On a full disk the drafts would keep the room that everything else needs.
     for (const file of Object.values(draft)) rmSync(file, { force: true })
     throw error
   })
@@ -64,7 +63,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/** The files of a day with more entries than a revision has, and where these begin. */
+/** The files of a day that have entries which the revision lacks, and where these begin. */
 export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files
@@ -109,7 +108,7 @@ async function writeDraft(
   return manifest
 }
 
-/** Buffers, hashes and writes. Nothing else runs in the process of a publish, so it waits for the disk. */
+/** Buffers, hashes and writes. It waits for the disk: nothing else runs in the thread of a publish. */
 function writer(fd: number) {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(outBytes)

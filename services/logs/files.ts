@@ -5,10 +5,10 @@ import { linesIn } from '@tintype/lib/lines.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
-/** More than most lines. */
+/** Longer than most lines. */
 const lineBytes = 2 ** 12
 
-/** Names in a folder; none when it does not exist, or is a file that somebody left there. */
+/** Names in a folder; none when it does not exist or is a file. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
@@ -18,7 +18,7 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** Up to `length` bytes of a file from byte `from` on; fewer at its end. */
+/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
 export function readAt(file: string, from: number, length: number): Buffer {
   const fd = openSync(file, 'r')
   try {
@@ -33,7 +33,9 @@ export function readFrom(fd: number, from: number, length: number): Buffer {
   return bytes.subarray(0, readSync(fd, bytes, 0, length, from))
 }
 
-/** Whether a stream's file has an entry from byte `from` on. A torn or damaged line is none: it would be news for ever. */
+/**
+ * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
+ */
 export function hasEntry(file: string, stream: string, from: number): boolean {
   for (let at = from, size = lineBytes; ; ) {
     const bytes = readAt(file, at, size)
@@ -45,13 +47,13 @@ export function hasEntry(file: string, stream: string, from: number): boolean {
   }
 }
 
-/** The lines of a file from byte `from` on that hold a text. A last one without its newline is still being written: left out. */
+/** The lines of a file from byte `from` on that contain a text, without a last one that is still being written. */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
   const fd = openSync(file, 'r')
   try {
     let bytes = Buffer.allocUnsafe(chunkBytes)
     for (let kept = 0, at = from; ; ) {
-      // Twice as fast as a read by another thread, whose bytes this processor's cache does not have.
+      // Synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
       const read = readSync(fd, bytes, kept, bytes.length - kept, at)
       if (read === 0) return
       at += read
@@ -61,7 +63,7 @@ export async function* linesWith(file: string, text: string, from = 0): AsyncGen
       kept = filled.length - whole
       if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
       else bytes.copyWithin(0, whole, filled.length)
-      // Other requests are answered in between.
+      // Lets the event loop answer other requests in between.
       await nextTurn()
     }
   } finally {

@@ -20,7 +20,7 @@ const lookUps = {
   },
 }
 type LookUps = typeof lookUps
-/** `json`: the answer as text. `limit`: the one that cut it. */
+/** `json`: the answer as text. `limit`: the limit that truncated it. */
 type Found = { json: string; limit: LimitName | undefined }
 
 export async function inThread<N extends keyof LookUps>(

@@ -4,24 +4,24 @@ import { readFrom } from './files.ts'
 import type { StreamSource } from './merge.ts'
 
 /**
- * The index beside a published day: from a key (session, photo or trace) to the lines that may hold it. For each key of a
- * line it has one number of 8 bytes: 17 bits of the key's hash above the line's offset in the day's file. The numbers are
- * sorted within runs of `runKeys`, which bound the memory of a publish.
+ * The index beside a published day: from a key (session, photo or trace) to the lines that may contain it. It has a
+ * number of 8 bytes for each key of a line: 17 bits of the key's hash above the line's offset in the day's file. The
+ * numbers are sorted within runs of `runKeys`, which bound the memory of a publish.
  */
 const runKeys = 2 ** 19
 const offsets = 2 ** 36
 const numberBytes = Float64Array.BYTES_PER_ELEMENT
 
-/** The size of an index of so many keys. */
+/** The size of an index of `keys` keys. */
 export const lookupBytes = (keys: number): number => keys * numberBytes
 
-/** Collects keys, and writes a run whenever it is full. */
+/** Collects keys and writes each full run. */
 export function writeLookup(fd: number) {
   const run = new Float64Array(runKeys)
   let held = 0
   let written = 0
   const flush = () => {
-    // As integers, which have the same order: that is twice as fast.
+    // Sorted as integers: the order is the same, and it takes half the time.
     writeFileSync(fd, new BigUint64Array(run.buffer, 0, held).sort())
     written += held
     held = 0
@@ -31,7 +31,7 @@ export function writeLookup(fd: number) {
       if (held === runKeys) flush()
       run[held++] = keyHash(bytes, start, end) * offsets + offset
     },
-    /** Returns the number of keys; undefined when the day has offsets that a number cannot hold. */
+    /** Returns the number of keys; undefined when the day's file is too long for the offsets. */
     close(dayBytes: number): number | undefined {
       flush()
       return dayBytes <= offsets ? written : undefined
@@ -39,7 +39,7 @@ export function writeLookup(fd: number) {
   }
 }
 
-/** The lines of a published day that hold a key, in the file's order. */
+/** The lines of a published day that contain a key, in the file's order. */
 export function* lookUp(dayFile: string, indexFile: string, key: string): Generator<Buffer> {
   const needle = Buffer.from(`"${key}"`)
   const from = keyHash(needle, 1, needle.length - 1) * offsets
@@ -59,7 +59,7 @@ export function* lookUp(dayFile: string, indexFile: string, key: string): Genera
       for (; low < end; low++) {
         const offset = numberAt(low) - from
         if (offset >= offsets) break
-        // A line whose session and photo have the same hash is there twice.
+        // A line is listed twice when its session and its photo have the same hash.
         if (offset === previous) continue
         previous = offset
         const line = lineAt(day, offset)
@@ -72,11 +72,11 @@ export function* lookUp(dayFile: string, indexFile: string, key: string): Genera
   }
 }
 
-/** Keys end in random digits: the last eight are enough to spread them. 17 bits. */
+/** 17 bits, from the last eight digits of a key: they are random, so they spread the keys. */
 const keyHash = (bytes: Buffer, start: number, end: number): number =>
   hashOf(bytes, Math.max(start, end - 8), end) >>> 15
 
-/** Most lines are shorter. */
+/** Longer than most lines. */
 const lineGuessBytes = 1_024
 
 function lineAt(fd: number, at: number): Buffer {
@@ -90,18 +90,18 @@ function lineAt(fd: number, at: number): Buffer {
 const photoOpen = Buffer.from('"photo":"')
 const traceOpen = Buffer.from('"trace":"')
 const quote = 0x22
-/** No photo or trace id is longer; what is, is not found by the index. */
+/** No photo or trace id is longer. Longer keys are not in the index. */
 const maxKeyBytes = 64
 const sessionDigits = 16
 
-/** Calls `add` with the place of each key of an entry: its session, its photo, its trace. */
+/** Calls `add` with the position of each key of an entry: session, photo and trace. */
 export function eachKey(
   { buffer, end, head }: StreamSource,
   add: (start: number, end: number) => void,
 ): void {
   if (head.sessionAt >= 0) add(head.sessionAt, head.sessionAt + sessionDigits)
   let left = 2
-  // Bytes compared in place, as far as needed: two native searches a line cost three times as much.
+  // Bytes are compared in place, only as far as needed: two native searches a line cost three times as much.
   for (let at = head.payloadAt; at < end && left > 0; at++) {
     if (buffer[at] !== quote) continue
     const next = buffer[at + 1]

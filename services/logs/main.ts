@@ -25,7 +25,7 @@ const options = { day: text, session: text, json: { type: 'boolean' } } as const
 
 type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
-/** `takes`: its options beside --json. Without `answer` it is the server. */
+/** `takes`: the verb's options beside --json. A verb without `answer` starts the server. */
 type Verb = {
   takes: (keyof Arguments)[]
   answer?(folders: Folders, given: Arguments): VerbAnswer | Promise<VerbAnswer>
@@ -39,7 +39,7 @@ const verbs: Record<string, Verb> = {
     answer(folders, { session = '', day }) {
       if (isTimelineKey(session)) return timelineReport(folders, session, day)
       throw new UsageError(
-        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and small letters',
+        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and lower-case letters',
       )
     },
   },
@@ -55,7 +55,7 @@ async function main(args: string[]): Promise<number> {
   const given = Object.keys(values) as (keyof Arguments)[]
   const [strange] = given.filter(each => each !== 'json' && !verb.takes.includes(each))
   if (more.length > 0 || strange) throw new UsageError(`${name} does not take "${more[0] ?? `--${strange}`}"`)
-  // Only the server loads Express, winston and the tracer: publish needs its memory for the merge.
+  // Only the server loads Express, winston and the tracer: a publish needs that memory for the merge.
   if (!verb.answer) return (await import('./serve.ts')).serve(process.env)
   if (values.day !== undefined && !isDay(values.day))
     throw new UsageError(`--day "${values.day}" is not a UTC day: YYYY-MM-DD`)

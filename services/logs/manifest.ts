@@ -7,14 +7,14 @@ import type { Statistics } from './statistics.ts'
 
 export type Revision = { day: string; revision: number }
 
-/** What a published revision holds: its `.manifest.json`, which is written last. Without it there is no revision. */
+/** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
 export type Manifest = Revision &
   Statistics & {
     entries: number
     bytes: number
     sha256: string
     streams: StreamPart[]
-    /** In the index. Without them, as when an older version published it, the day is searched line by line. */
+    /** Keys in the index. Manifests of older versions do not have it: their days are searched line by line. */
     keys?: number | undefined
   }
 
@@ -31,7 +31,7 @@ export const manifestFile = fileOf('manifest.json')
 export const newestManifests = (folder: string): Manifest[] =>
   [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
 
-/** Of a day's revisions the newest whose manifest the disk did not damage: the next publish makes that one anew. */
+/** A day's newest revision with an undamaged manifest. The next publish writes a damaged revision anew. */
 export function newestManifest(folder: string, day: string): Manifest | undefined {
   for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
     const file = manifestFile(folder, { day, revision })

@@ -5,7 +5,7 @@ import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tinty
 import { namesIn } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
-/** Size of all streams' read buffers together, which bounds the memory of a merge. */
+/** Size of all streams' read buffers together, which limits the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
 const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
@@ -19,7 +19,7 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** The files of a day, each before its first entry. `merge` closes them. */
+/** Opens the files of a day, before their first entries. `merge` closes them. */
 export function openSources(files: StreamFile[]): StreamSource[] {
   const share = Math.floor(buffersBytes / Math.max(1, files.length))
   const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
@@ -27,8 +27,8 @@ export function openSources(files: StreamFile[]): StreamSource[] {
 }
 
 /**
- * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
- * k-way merge of files that are each in this order already. Memory does not grow with the entries.
+ * Merges files that are already in the order (effective time, stream, sequence number), and yields for each entry the
+ * source whose current line it is. A k-way merge, whose memory does not grow with the entries.
  */
 export function* merge(sources: StreamSource[]): Generator<StreamSource> {
   try {
@@ -46,18 +46,18 @@ export function* merge(sources: StreamSource[]): Generator<StreamSource> {
   }
 }
 
-/** Sequence numbers, both included. */
+/** Sequence numbers, both inclusive. */
 export type Range = [first: number, last: number]
 export type StreamSource = ReturnType<typeof openSource>
-/** What a revision has of a stream, as its manifest says. */
+/** A stream's part of a revision, as in its manifest. */
 export type StreamPart = StreamSource['part']
 
 const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
-/** One stream's file of a day, and the current line of the merge: buffer[start, end), its newline at `end`. */
+/** One stream's file of a day. The merge's current line is buffer[start, end), with its newline at `end`. */
 function openSource({ stream, file }: StreamFile, order: number, size: number) {
   const fd = openSync(file, 'r')
-  // What is published must not be less durable in the journal that it came from.
+  // A published entry must be as durable in its journal as in the revision.
   fdatasyncSync(fd)
   return {
     part: {
@@ -66,11 +66,11 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
       last: 0,
       entries: 0,
       bytes: 0,
-      /** Between first and last. */
+      /** Missing numbers between first and last. */
       missing: [] as Range[],
-      /** The file's size, and after the merge that of its whole lines: what comes later is in the next revision. */
+      /** The file's size; after the merge the size of its complete lines. Later lines go into the next revision. */
       journalBytes: fstatSync(fd).size,
-      /** Lines of the journal that are no entries: damage on this machine's disk. */
+      /** Lines of the journal that are not entries, because this machine's disk damaged them. */
       unreadable: 0,
     },
     buffer: Buffer.allocUnsafe(size),
@@ -86,7 +86,7 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
   }
 }
 
-/** To the next entry; false when there is none. */
+/** Moves to the next entry; false when there is none. */
 function advance(source: StreamSource): boolean {
   for (;;) {
     source.start = source.end + 1
@@ -105,7 +105,7 @@ function advance(source: StreamSource): boolean {
   }
 }
 
-/** Moves the unread bytes to the front and reads more; false at the end, where half a line may be left. */
+/** Moves the unread bytes to the front and reads more; false at the end, where a part of a line may be left. */
 function refill(source: StreamSource): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
@@ -123,7 +123,7 @@ function refill(source: StreamSource): boolean {
 const isBefore = (a: StreamSource, b: StreamSource): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
-/** Into its place among sources that are in order. */
+/** Inserts a source into a sorted list. */
 function insert(waiting: StreamSource[], source: StreamSource): void {
   let [low, high] = [0, waiting.length]
   while (low < high) {

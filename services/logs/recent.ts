@@ -8,21 +8,21 @@ import { streamFiles } from './merge.ts'
 import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
-/** The ends of files that are read, together: some thousand entries of each. What is older is found by its key. */
+/** Bytes read from the ends of all files together: some thousand entries each. Older entries are found by their key. */
 const tailsBytes = 24 * 2 ** 20
-/** The files written to last, or more when as many were written to in the last hour: each process has its own. */
+/** Files to read, the most recently written ones; all that were written to within an hour, when these are more. */
 const minFiles = 48
 const hourMs = 3_600_000
 const maxSessions = 12
 const maxOfKind = 5
 
-/** The newest sessions of people, and what of the newest entries is unusual. */
+/** The newest sessions of people, and the unusual ones of the newest entries. */
 export function recent({ streams }: Folders): Recent {
   const files = newestFiles(streams)
   const lately = files.filter(({ writtenMs }) => writtenMs > (files[0]?.writtenMs ?? 0) - hourMs).length
   const count = Math.max(minFiles, lately)
   const tails = files.slice(0, count).map(({ file }) => tailOf(file, Math.floor(tailsBytes / count)))
-  // Entries from before the latest cut are left out: some streams' are not read, and counts would be wrong.
+  // Entries before the latest cut are left out: some files were not read that far, and counts would be wrong.
   const cuts = tails.flatMap(({ isCut, entries: [first] }) => (isCut && first ? timeOf(first) : []))
   const cutAtMs = Math.max(files[count]?.writtenMs ?? 0, ...cuts)
   const entries = tails
@@ -59,7 +59,7 @@ type Photo = {
   reason?: string
 }
 
-/** Newest first. */
+/** The photos of these entries, newest first. */
 function photosOf(entries: readonly Entry[]): Photo[] {
   const photos = new Map<string, Photo>()
   for (const entry of entries) {
@@ -95,7 +95,7 @@ function rowOfTrouble(entry: Entry): RecentRow {
   return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
 }
 
-/** Of today and the day before, those written to last first. Days ahead are of a clock that was set back since. */
+/** The files of the last two days, newest first. A day in the future comes from a clock that was set back since. */
 const newestFiles = (streams: string) =>
   namesIn(streams)
     .filter(day => isDay(day) && day <= dayOf(Date.now()))
@@ -105,7 +105,7 @@ const newestFiles = (streams: string) =>
     .map(({ file }) => ({ file, writtenMs: statSync(file).mtimeMs }))
     .sort((a, b) => b.writtenMs - a.writtenMs)
 
-/** `isCut`: there are entries before these. */
+/** The last entries of a file. `isCut`: the file has earlier ones. */
 function tailOf(file: string, tailBytes: number): { entries: Entry[]; isCut: boolean } {
   const from = Math.max(0, statSync(file).size - tailBytes)
   const bytes = readAt(file, from, tailBytes)

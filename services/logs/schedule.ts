@@ -15,7 +15,7 @@ import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
 
-/** Pause after midnight UTC, and after the last late entry: entries that come late together make one revision. */
+/** Pause after midnight UTC and after the last late entry, so that late entries share one revision. */
 const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
 
@@ -25,7 +25,7 @@ type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
 const isOver = (day: string, forMs: number, nowMs: number): boolean =>
   Date.parse(day) + dayMs + forMs <= nowMs
 
-/** Past days that are over and quiet since the grace, with entries that no revision holds. */
+/** Days with unpublished entries that ended, and got their last entry, at least `graceMs` ago. */
 export const due = (folders: Folders, nowMs: number): string[] =>
   namesIn(folders.streams)
     .filter(day => isDay(day) && isOver(day, graceMs, nowMs) && isNews(folders, day, nowMs))
@@ -35,14 +35,14 @@ function isNews({ streams, days }: Folders, day: string, nowMs: number): boolean
   try {
     const files = streamFiles(join(streams, day))
     if (newsOf(files, newestManifest(days, day)).length === 0) return false
-    // A time ahead is of a clock that was set back since.
+    // A time in the future was written before the clock was set back.
     return files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
   } catch {
     return true // a journal that cannot be read must not keep other days: the publish of its day says why
   }
 }
 
-/** Removes what is over its age, one file at a time: batches are taken in between. A day stays until it is published. */
+/** Removes expired files one at a time, so that batches are accepted in between. An unpublished day stays. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
   const { folders, journal, keep, metrics } = server
   const { streams, days } = folders
@@ -58,7 +58,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     }
     await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
   }
-  // Manifests first: files without a manifest count as no revision, and a later run removes them.
+  // Manifests first: files without a manifest are no revision, and a later run removes them.
   const isManifest = (name: string) => Number(name.endsWith('.json'))
   for (const name of namesIn(days).sort((a, b) => isManifest(b) - isManifest(a))) {
     const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []

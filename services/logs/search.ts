@@ -9,13 +9,13 @@ import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.
 import { streamFiles } from './merge.ts'
 import { type Entry, timeOf } from './page/api.ts'
 
-/** Days that are published or were received, oldest first. */
+/** Published days and days with received entries, oldest first. */
 export const knownDays = ({ streams, days }: Folders): string[] =>
   [...new Set([...newestRevisions(days).keys(), ...namesIn(streams).filter(isDay)])].sort()
 
 /**
- * The lines of some days that hold a text: of each day's newest revision, in order, then of each stream what it received
- * since. `key`: the text is this key in quotes, so that the revision's index has its lines.
+ * The lines of some days that contain a text: of each day's newest revision, in order, then those that each stream
+ * received since. `key`: the text is this key in quotes, so that the revision's index can be used.
  */
 export async function* linesOf(
   { streams, days }: Folders,
@@ -25,7 +25,7 @@ export async function* linesOf(
 ): AsyncGenerator<Buffer> {
   for (const day of ofDays) {
     const newest = newestManifest(days, day)
-    // In place of a file that a person removed, which verify names, the journals are read.
+    // If a person removed the published file, which verify reports, the journals are read.
     const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
     if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
@@ -38,7 +38,7 @@ export async function* linesOf(
   }
 }
 
-/** An entry from its line; undefined for a line that the disk damaged. */
+/** Parses an entry; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
   const entry = parseJson<Entry>(line.toString())
   return Object.keys(entry ?? {})
@@ -50,7 +50,7 @@ export function entryOf(line: Buffer | string): Entry | undefined {
 
 export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
 
-/** The lines in a time [from, to) of what `event` begins, or of a level; undefined when nothing was logged on those days. */
+/** The lines in [from, to) of a level, or of events that begin with `event`; undefined when these days have none. */
 export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<string> | undefined {
   const { fromMs, toMs } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)

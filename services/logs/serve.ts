@@ -19,7 +19,7 @@ const ages = ['KEEP_LOGS_DAYS', 'KEEP_REVISIONS_DAYS'] as const
 const own = ['ADMIN_HOST', 'GRACE_SECONDS', 'LOGS_ADMIN_PORT', 'SLO_URL', 'STORAGE_URL', 'VERSION'] as const
 const used = pick(...logVariables, ...ages, ...own)
 
-/** The log server: takes entries, publishes each day when it is over, and shows them, until it is stopped. */
+/** Runs the log server, which receives entries, publishes each day and shows entries, until it is stopped. */
 export async function serve(environment: NodeJS.ProcessEnv): Promise<number> {
   const config = readConfig(environment, used)
   await run(() => start(config))
@@ -38,7 +38,7 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   watchDisk(metrics, [dataDir])
   const journal = openServerJournal(folders.streams)
   let url: string | undefined
-  // Its own entries are shipped to it over HTTP, as those of all processes.
+  // The server's own entries are also shipped over HTTP.
   const log = openLog('logs', config, () => url)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
   const keep = { logsDays, revisionsDays }

@@ -10,7 +10,7 @@ import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from
 import { streamFiles } from './merge.ts'
 import type { DaySize, Estimate, Sizing } from './page/api.ts'
 
-/** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
+/** Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over. */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
   const manifests = newestManifests(folder)
   const days = manifests.map(manifest => daySize(folder, manifest))
@@ -39,7 +39,7 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-/** By service; of each what `size` makes of its streams. */
+/** Groups streams by service and applies `size` to each group. */
 function byService<P extends { stream: string }, S>(parts: P[], size: (parts: P[]) => S): Record<string, S> {
   const groups = Map.groupBy(parts, ({ stream }) => stream.slice(0, stream.indexOf('.')))
   return Object.fromEntries([...groups].map(([service, its]) => [service, size(its)]))
@@ -56,7 +56,7 @@ function daySize(folder: string, manifest: Manifest): DaySize {
   return { day, entries, bytes, diskBytes, services, events, sessions }
 }
 
-/** The journals of a day that is not over: their bytes are known, their entries are not counted. */
+/** Size of the journals of a day that is not over. Their entries are not counted. */
 function sizeSoFar(streams: string, day: string): Sizing['today'] {
   const parts = streamFiles(join(streams, day))
     .map(({ stream, file }) => ({ stream, bytes: sizeOf(file), fromMs: firstTimeIn(file) }))
@@ -67,10 +67,10 @@ function sizeSoFar(streams: string, day: string): Sizing['today'] {
   return { day, bytes: sum(parts.map(({ bytes }) => bytes)), services, fromMs }
 }
 
-/** Longer than the members of an entry that stand before its payload. */
+/** Longer than an entry's members before its payload. */
 const headBytes = 512
 
-/** Epoch milliseconds; NaN when the file has no entry. */
+/** Time of a file's first entry, epoch ms; NaN when it has none. */
 const firstTimeIn = (file: string): number =>
   Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
 
@@ -101,7 +101,7 @@ export function forecast(daily: number[], freeBytes: number, isMean = false): Fo
   }
 }
 
-/** 0 of nothing: with one day there is no growth to be seen. */
+/** A quantile of values; 0 without values, so that a single day shows no growth. */
 function quantile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   const at = share * (sorted.length - 1)
@@ -109,7 +109,7 @@ function quantile(values: number[], share: number): number {
   return below + (above - below) * (at - Math.floor(at))
 }
 
-/** Further away is no forecast. */
+/** Longest forecast. */
 const horizonDays = 3_650
 
 function daysToFill(freeBytes: number, daily: number, slope: number): number | null {
@@ -121,20 +121,20 @@ function daysToFill(freeBytes: number, daily: number, slope: number): number | n
   return null
 }
 
-/** Bytes in use on the disk at a time. */
+/** A measurement of the bytes in use on the disk. */
 type Look = { atMs: number; bytes: number }
 const lookEveryMs = 600_000
 const hourMs = 3_600_000
-/** What a forecast looks back on. */
+/** How many days a forecast looks back. */
 const maxSampledDays = 90
 
-/** Oldest first; none of a file that a power cut or the disk damaged. */
+/** The recorded measurements, oldest first; none when the file is damaged. */
 function looksIn(file: string): Look[] {
   const looks = existsSync(file) ? parseJson<object>(readFileSync(file, 'utf8')) : undefined
   return Object.entries(looks ?? {}).map(([at, bytes]) => ({ atMs: Date.parse(at), bytes: Number(bytes) }))
 }
 
-/** Records how full the disk is now: each ten minutes of the last day, and the last look of each day before. */
+/** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
@@ -163,7 +163,7 @@ const ratesOf = (looks: Look[]): number[] =>
     return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
   })
 
-/** Of the disk that the first of these folders is on that there is. */
+/** Space of the disk of the first of these folders that exists. */
 function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
   const folder = folders.find(each => existsSync(each))
   if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }

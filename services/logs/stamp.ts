@@ -12,8 +12,8 @@ import {
 } from '@tintype/lib/telemetry/entry.ts'
 
 /**
- * What the log server adds to an entry, after its four members: `received_at`, and `effective_at` where that is
- * not its timestamp. Both have a fixed length, so a reader finds them from the line's end.
+ * The log server adds to an entry, after its four members, `received_at`, and `effective_at` if that is not its
+ * timestamp. Both have a fixed length, so that a reader finds them from the line's end.
  */
 const receivedOpen = Buffer.from(',"received_at":"')
 const effectiveOpen = Buffer.from(',"effective_at":"')
@@ -26,10 +26,10 @@ const toleratedSkewMs = 2_000
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
 
-/** The first `count` lines, ready to be appended to the file of their day; the last one's number and effective time. */
+/** The first `count` lines, to append to the file of their day; `last` and `effectiveMs` are those of the last line. */
 type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
-/** The lines of a batch, or a sentence that says why it is none. */
+/** The lines of a batch, or a sentence that says what is wrong with it. */
 export function readBatch(body: Buffer, stream: string): Line[] | string {
   const prefix = streamPrefix(stream)
   const lines: Line[] = []
@@ -49,20 +49,20 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     lines.push({ ...scanned, start, end })
     start = end + 1
   }
-  // One parse of all lines as an array; its length shows that no value runs over from one line to the next.
+  // All lines are parsed as one array. Its length shows that no value spans two lines.
   const all = `[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`
   const entries = parseJson<object[]>(all)
   if (entries?.length !== lines.length) return 'a line is not JSON'
   const isStamped = (entry: object) => 'received_at' in entry || 'effective_at' in entry
-  // Few batches hold that text at all.
+  // A quick test first: few batches contain this text.
   const stamped = body.includes('_at":"') ? entries.findIndex(isStamped) : -1
   return stamped < 0 ? lines : `line ${stamped + 1} has a member that the log server adds`
 }
 
 /**
- * When an entry counts as written, in a file whose last entry is of `afterMs`: its timestamp, corrected by the clock's
- * offset where that is not tolerated; never after its receipt, and never before the entry that precedes it, unless
- * that is of a day which the server's clock has stepped back from.
+ * When an entry counts as written, after an entry of `afterMs`: its timestamp, corrected by the clock's offset if that
+ * is over the tolerance, but not after its receipt and not before `afterMs`. An `afterMs` of a later day, from which
+ * the server's clock has stepped back, is ignored.
  */
 export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock, afterMs: number): number {
   const latestMs = receivedMs + toleratedSkewMs
@@ -71,7 +71,7 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
   return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
 }
 
-/** Lines as the journal keeps them, as many as are of the first one's day. */
+/** The lines of the first line's day, as the journal stores them. */
 export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): StampedLines {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
@@ -99,11 +99,11 @@ export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterM
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
-/** The effective time of the stamped line that ends (at its newline) at `end`. */
+/** The effective time of the stamped line whose newline is at `end`. */
 export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
   isCorrected(bytes, end) ? timeAt(bytes, lastTime(end)) : timestampMs
 
-/** When that line was received: all lines of an append have the same text here. */
+/** The time of receipt of the line whose newline is at `end`. All lines of an append have the same. */
 export function receivedAt(bytes: Buffer, end: number): string {
   const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
   return bytes.toString('latin1', at, at + isoLength)

@@ -4,18 +4,18 @@ import type { Count, SessionSizes } from './page/api.ts'
 
 export type Statistics = { events: Record<string, Count>; sessions: SessionSizes }
 
-/** Keeps the memory of a publish bounded: beyond it every second session is counted, then every fourth, … */
+/** Limits the memory of a publish: above it every second session is counted, then every fourth, … */
 const maxSessions = 200_000
-/** Beyond so many, all others are counted as one, with the entries that name no event first. */
+/** Above it all other events, and entries without an event, are counted as one. */
 const maxEvents = 1_000
-/** A longer text is no name, and would make the manifest as large as the day. */
+/** A longer event is not counted by name, because it could make the manifest as large as the day. */
 const maxEventBytes = 128
 const largestShown = 5
 
 const eventOpen = Buffer.from('{"event":"')
 const quote = 0x22
 
-/** Counts by numbers that stand for names: a map by strings made of bytes takes a third of the time of a publish. */
+/** Counts by hash: counting by names made from bytes would take a third of a publish's time. */
 type Counts = Map<number, Count & { name: string }>
 
 function add(counts: Counts, key: number, bytes: number, name: () => string): void {
@@ -57,7 +57,7 @@ export function statistics(): { add(source: StreamSource, bytes: number): void; 
   }
 }
 
-/** 52 bits that stand for a session, which a number holds exactly. */
+/** A 52-bit hash of a session, which a number represents exactly. */
 const numberAt = (bytes: Buffer, at: number): number =>
   hashOf(bytes, at, at + 8) * 2 ** 20 + (hashOf(bytes, at + 8, at + 16) >>> 12)
 

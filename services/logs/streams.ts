@@ -11,34 +11,33 @@ import { turns } from '@tintype/lib/turns.ts'
 import { linesWith, namesIn } from './files.ts'
 import { type Clock, effectiveAt, effectiveMs, type Line, readBatch, receivedAt, stamp } from './stamp.ts'
 
-/** More than one append: all that a power cut can have left in disorder at a file's end. */
+/** More than one append, which is all that a power cut can leave in disorder at a file's end. */
 const recoverBytes = 8 * 2 ** 20
-/** An append is a write and an fsync: when none ends for so long, the disk hangs. */
+/** An append is a write and an fsync. When none ends for this time, the disk hangs. */
 const stalledSeconds = 60
 
 export type Appended =
-  /** Everything up to `acked` is durable; `appended` of the batch were new, `bytes` in the file, the newest of `newestMs`. */
+  /** All entries up to `acked` are durable; `appended` of the batch were new, with `bytes` in the file. */
   | { acked: number; appended: number; bytes: number; newestMs: number }
   | { expected: number }
   | { malformed: string }
-  /** This day has as many streams as it may. */
+  /** This day has too many streams. */
   | { full: string }
-  /** Another process has begun this stream: its entries of these numbers are others. */
+  /** Another process ships this stream: it sent other entries with these numbers. */
   | { taken: string }
 
 type ReceivedBatch = {
   body: Buffer
   clock: Clock
-  /** The sender holds nothing older than this batch: a gap before it will never be filled. */
+  /** The sender has nothing older than this batch, so a gap before it will never be filled. */
   oldest: boolean
 }
 
 /**
- * A stream's file of a day, whole up to `size`, its last entry of `effectiveMs`. `torn`: more may be behind that.
- * `mark`: the highest entry that is whole in all files of the stream, its high-water mark; there is no second ledger.
+ * A stream's file of a day, complete up to `size`, with its last entry of `effectiveMs`. `torn`: more bytes may follow.
+ * `mark`: the highest entry that is complete in any file of the stream. It is stored nowhere else.
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
-/** `file`: the one that is appended to. */
 type Stream = { turn: ReturnType<typeof turns>; waiting: number; file: File | undefined }
 
 export type ServerJournal = ReturnType<typeof openServerJournal>
@@ -72,12 +71,12 @@ export function openServerJournal(folder: string) {
     for (let rest = fresh; rest[0]; ) {
       let atMs = effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0)
       while (stream.file?.day !== dayOf(atMs)) {
-        // What was not acknowledged comes again, now into another file.
+        // A torn rest is cut: the shipper repeats those entries, which now go into another file.
         if (stream.file?.torn) await write(stream.file, Buffer.alloc(0))
         const next = await create(folder, dayOf(atMs), name, stream.file?.mark)
         if (next) stream.file = { ...next, effectiveMs: Math.max(next.effectiveMs, atMs) }
         else if (dayOf(atMs) >= dayOf(batch.clock.receivedMs)) return { full: dayOf(atMs) }
-        // Entries of a past day with too many streams count for the start of the next: they would be refused for ever.
+        // A past day with too many streams would refuse its entries for ever: they count for the start of the next day.
         else atMs = (Math.floor(atMs / dayMs) + 1) * dayMs
       }
       const run = stamp(batch.body, rest, batch.clock, stream.file.effectiveMs)
@@ -89,7 +88,7 @@ export function openServerJournal(folder: string) {
     return { acked: last, appended: fresh.length, bytes, newestMs: stream.file?.effectiveMs ?? 0 }
   }
 
-  /** Of one stream one after the other. */
+  /** Runs the actions of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
     const stream = streams.get(name) ?? { turn: turns(1), waiting: 0, file: undefined }
     streams.set(name, stream)
@@ -106,15 +105,15 @@ export function openServerJournal(folder: string) {
 
   return {
     /**
-     * Appends what of a batch is new, in order; durable when it resolves.
-     * @throws when the disk refuses: nothing of it counts then, and the sender must try again.
+     * Appends the new entries of a batch in order; durable when it resolves.
+     * @throws when the disk refuses. Then nothing is acknowledged, and the sender must try again.
      */
     async append(name: string, batch: ReceivedBatch): Promise<Appended> {
       const lines = readBatch(batch.body, name)
       if (typeof lines === 'string') return { malformed: lines }
       return inTurn(name, stream =>
         append(name, stream, lines, batch).catch(error => {
-          // Somebody removed the file: the next try finds the stream's mark anew.
+          // Somebody removed the file. The next try determines the stream's mark anew.
           if (error.code === 'ENOENT') stream.file = undefined
           throw error
         }),
@@ -126,7 +125,7 @@ export function openServerJournal(folder: string) {
         await rm(join(folder, day, `${name}.ndjson`), { force: true })
         stream.file = undefined
       }),
-    /** That appends are under way and none has ended for too long, or null. */
+    /** Says that no append in progress has ended for too long, else null. */
     stalled: pulse.stalled,
     async close(): Promise<void> {
       await Promise.all([...streams.values()].map(({ turn }) => turn(async () => {})))
@@ -135,21 +134,21 @@ export function openServerJournal(folder: string) {
 }
 
 /**
- * Whether the stream's entry of this number is this line; true when it is not there any more, or the line stands for a
- * damaged one.
+ * Whether the stream's entry with this number is this line. True when the entry is no longer there, or when the line
+ * replaces a damaged one.
  */
 async function isHeld(folder: string, { path, size }: File, line: Buffer): Promise<boolean> {
   if (line.includes('"event":"log.unreadable"')) return true
   const head = line.toString('latin1', 0, line.indexOf('","session":') + 1)
   const files = namesIn(folder).map(day => join(folder, day, basename(path)))
-  // Usually a batch comes again because its acknowledgement was lost: then its lines are the file's last.
+  // Usually a batch is repeated because its acknowledgement was lost, and its lines are the file's last ones.
   const ends = [{ file: path, from: Math.max(0, size - recoverBytes) }]
   for (const { file, from } of [...ends, ...files.filter(existsSync).map(file => ({ file, from: 0 }))])
     for await (const held of linesWith(file, head, from)) return held.indexOf(line.subarray(0, -1)) === 0
   return true
 }
 
-/** After a failed write or fsync the file's end is not to be trusted: it is cut to what is known to be durable. */
+/** Appends bytes. After a failed write or fsync the file is first cut to the size that is known to be durable. */
 async function write(file: File, bytes: Buffer): Promise<void> {
   await using handle = await open(file.path, constants.O_APPEND | constants.O_RDWR)
   if (file.torn) await handle.truncate(file.size)
@@ -164,7 +163,7 @@ async function write(file: File, bytes: Buffer): Promise<void> {
   file.torn = false
 }
 
-/** The file is there for good before an entry in it is acknowledged; undefined when the day has too many. */
+/** Creates a durable file before an entry in it is acknowledged; undefined when the day has too many. */
 async function create(folder: string, day: string, name: string, mark = 0): Promise<File | undefined> {
   const path = join(folder, day)
   const file = `${name}.ndjson`
@@ -177,15 +176,15 @@ async function create(folder: string, day: string, name: string, mark = 0): Prom
   return { ...(await lookAt(join(path, file), name)), mark }
 }
 
-/** The file of the stream's highest entry; what follows that line is cut. */
+/** The file with the stream's highest entry. Bytes after that entry are cut. */
 async function recover(folder: string, name: string): Promise<File | undefined> {
   const file = await newestFile(folder, name)
-  // What is acknowledged as already here must be as durable as what is appended; its folders are, by `create`.
+  // An entry that is acknowledged as known must be as durable as an appended one: fsyncs the file.
   if (file) await write(file, Buffer.alloc(0))
   return file
 }
 
-/** The file that has a stream's highest entry; undefined when there is none. */
+/** The file with a stream's highest entry; undefined when there is none. */
 export async function newestFile(folder: string, name: string): Promise<File | undefined> {
   let newest: File | undefined
   for (const day of namesIn(folder).filter(isDay)) {
@@ -196,8 +195,8 @@ export async function newestFile(folder: string, name: string): Promise<File | u
 }
 
 /**
- * A stream's file up to its last whole line, or up to a hole in its last append: a power cut can leave zeros and whole lines
- * behind them that were not acknowledged. Lines that the disk damaged elsewhere are skipped, and a publish counts them.
+ * A stream's file up to its last complete line, or up to a hole in its last append: a power cut can leave zeros, and
+ * after them complete lines that were not acknowledged. Other damaged lines are skipped, and a publish counts them.
  */
 export async function lookAt(path: string, name: string): Promise<File> {
   await using handle = await open(path)

@@ -4,10 +4,10 @@ import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page
 import type { Gap } from './page/axis.ts'
 import { entryOf, knownDays, linesOf } from './search.ts'
 
-/** Longer than a photo's usual way: the entries before and after are of different photos. */
+/** Longer than the processing of a photo, so that the entries before and after a gap are of different photos. */
 const gapMs = 10_000
 
-/** Every entry that names a session, a photo or a trace, of all services, in order. `day`: of this UTC day only. */
+/** Every entry of all services that names a session, a photo or a trace, in order. `day`: only of this UTC day. */
 export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
   const lines: Buffer[] = []
   let bytes = 0
@@ -15,7 +15,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   const days = day === undefined ? knownDays(folders) : [day]
   for await (const line of linesOf(folders, days, `"${key}"`, key)) {
     bytes += line.length
-    // A person reads a timeline: more entries would not help.
+    // A person reads the timeline, and would not read more entries.
     cut = lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value
     if (cut) break
     lines.push(line)
@@ -24,20 +24,20 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   return storyOf(key, entries, cut)
 }
 
-/** As in a published day: effective time, stream, sequence number. */
+/** The order of a published day: effective time, stream, sequence number. */
 function inOrder(entries: Entry[]): Entry[] {
   const keyed = entries.map(entry => ({ entry, ms: timeOf(entry), ...splitId(entry.id) }))
   keyed.sort((a, b) => a.ms - b.ms || +(a.stream > b.stream) - +(a.stream < b.stream) || a.seq - b.seq)
   return keyed.map(({ entry }) => entry)
 }
 
-/** `service.instance.epoch` and the sequence number. */
+/** Splits an id into `service.instance.epoch` and sequence number. */
 export function splitId(id: string): { stream: string; seq: number } {
   const dot = id.lastIndexOf('.')
   return { stream: id.slice(0, dot), seq: Number(id.slice(dot + 1)) }
 }
 
-/** Entries as their page shows them: the processes, the stages of each photo, and the pauses. */
+/** The page's view of entries: the processes, the stages of each photo, and the gaps. */
 export function storyOf(key: string, found: Entry[], cut: boolean): Story {
   const entries = inOrder(found)
   const stages = entries.flatMap(stagesOf)
@@ -53,7 +53,7 @@ export function storyOf(key: string, found: Entry[], cut: boolean): Story {
   }
 }
 
-/** The entry is written when its last stage has ended; each stage's seconds lead back from there. */
+/** The stages of an entry, which is written at the end of its last stage: they are laid out backwards from there. */
 function stagesOf(entry: Entry): StageBar[] {
   const { event, photo } = entry.payload
   const names =
@@ -70,8 +70,8 @@ function stagesOf(entry: Entry): StageBar[] {
 }
 
 /**
- * What no other stage of a photo took since the last byte belongs to receive, as in its view: the job became durable in
- * it.
+ * Extends `receive` by the time since the last byte that no other stage took, as the photo's view does: the job became
+ * durable in it.
  */
 function completeReceive({ event, seconds }: Entry['payload'], bars: readonly StageBar[]): void {
   if (event !== 'photo.ready' || typeof seconds !== 'number') return

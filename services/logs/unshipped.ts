@@ -7,14 +7,14 @@ import type { Folders } from './daily.ts'
 import { namesIn } from './files.ts'
 import { lookAt, newestFile } from './streams.ts'
 
-/** Entries in a local process's journal that the log server does not have. */
+/** Entries of a local journal that the log server does not have. */
 type Unshipped = { stream: string; from: number; to: number }
 
-/** A shipper that is alive sends within its longest back-off of 5 s. */
+/** A live shipper sends within its longest backoff of 5 s. */
 export const waitForShippersMs = 10_000
 const lookEveryMs = 200
 
-/** Waits until the log server has what the local journals hold now; gives what it did not get in the time. */
+/** Waits until the log server has all entries that the local journals have now. Returns those still missing. */
 export async function waitForShipping(
   { journals, streams }: Folders,
   withinMs: number,
@@ -45,7 +45,7 @@ async function heldIn(folder: string): Promise<Map<string, number>> {
   return newest
 }
 
-/** Whether a log server runs on this folder: without one nothing would come. */
+/** Whether a log server uses this folder: without one nothing would arrive. */
 function isServed(folder: string): boolean {
   const release = ownFolder(folder)
   if (release === 'taken') return true

@@ -10,19 +10,18 @@ import { type Range, type StreamPart, streamFiles } from './merge.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
-/** Faults that are listed. */
 const maxFaults = 10
 
 /**
- * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
- * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
+ * Reads published days line by line, without the code that merged them, and compares them with their manifests. An
+ * entry is missing when its stream has a later one and no other published day has it, because clocks may go back.
  */
 export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)
   const wanted = all.filter(each => day === undefined || each.day === day)
   return Array.fromAsync(wanted, async manifest => ({
     ...(await check(days, manifest, all)),
-    /** The journals hold entries that are missing in this revision: publish the day again. */
+    /** The journals have entries that this revision lacks: publish the day again. */
     late: newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0,
   }))
 }
@@ -32,7 +31,7 @@ export const isSound = ({ faults, missing }: Awaited<ReturnType<typeof check>>):
 
 async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
-  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
+  /** Faults of the file: damage, order, duplicates. Empty when the file matches its manifest. */
   const faults: string[] = []
   const { checkLine, held } = lineChecker()
   let entries = 0
@@ -54,13 +53,13 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   return { day, revision, entries, faults: [...faults, ...doubled.slice(0, maxFaults)], missing }
 }
 
-/** Checks the lines of a day, one after the other: `checkLine` gives what is wrong with one, `held` the numbers of each stream. */
+/** Checks the lines of a day in order. `checkLine` returns a line's fault. `held`: the sequence numbers by stream. */
 function lineChecker() {
   const held = new Map<string, Range[]>()
   let previous = ''
   const checkLine = (line: Buffer): string | undefined => {
     const entry = entryOf(line)
-    if (!entry) return 'not an entry of the schema'
+    if (!entry) return 'not a well-formed entry'
     const { stream, seq } = splitId(entry.id)
     const ranges = held.get(stream) ?? []
     held.set(stream, ranges)
@@ -76,7 +75,7 @@ function lineChecker() {
   return { held, checkLine }
 }
 
-/** What no published day has before the entries of this day, and what another day has too. */
+/** The sequence numbers before this day's entries that no published day has, and those that another day also has. */
 function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifest[]) {
   const others = all.filter(each => each.day !== day).flatMap(({ streams }) => streams)
   const oldestMs = Date.parse(all[0]?.day ?? day)
@@ -85,7 +84,7 @@ function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifes
   for (const [stream, ranges] of held) {
     const own = new Set(ranges)
     const gaps: Range[] = []
-    // What a stream has before all that is published may have been removed by age.
+    // Entries before the oldest published day may have been removed by age.
     let before: Range | undefined = epochOf(stream) * 1000 >= oldestMs ? [0, 0] : undefined
     const known = [...ranges, ...others.filter(each => each.stream === stream).flatMap(rangesOf)]
     for (const range of known.sort(([a], [b]) => a - b)) {
@@ -100,6 +99,6 @@ function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifes
   return { missing, doubled }
 }
 
-/** The numbers that a published day has of a stream. */
+/** The sequence numbers of a stream in a published day. */
 const rangesOf = ({ first, last, missing }: StreamPart): Range[] =>
   [...missing, [last + 1, last + 1]].map(([to = 0], i) => [(missing[i - 1]?.[1] ?? first - 1) + 1, to - 1])

@@ -85,7 +85,7 @@ const remove =
     response.status(204).end()
   }
 
-/** The browser's timing of a photo of its session, click to thumbnail on screen; counted once a photo. */
+/** POST /experience: the browser's time from click to thumbnail on screen, counted once a photo. */
 const experience =
   (web: Web): RequestHandler =>
   async (request, response) => {
@@ -99,7 +99,7 @@ const experience =
     response.status(204).end()
   }
 
-/** The status that slo wrote, unchanged. */
+/** GET /status.json: the status that slo wrote, unchanged. */
 const status =
   (web: Web): RequestHandler =>
   async (_request, response) => {

@@ -7,7 +7,7 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 /** The session of the current request. */
 export const currentSession = new AsyncLocalStorage<string>()
 
-/** Measures each storage call, and logs it while its session's detail is raised. */
+/** Measures each storage call, and logs it for a session with debug entries. */
 export function observeStorageInDetail(metrics: Metrics, log: Log): NonNullable<StorageOptions['observe']> {
   const observe = observeStorage(metrics)
   return (operation, adapter, seconds, outcome) => {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Web } from './web.ts'
 
-/** A dependency that takes longer to answer is away. */
+/** A dependency counts as away when it takes longer to answer. */
 const answerWithinMs = 2_000
 
 /**
- * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. The returned function asks queue
- * and storage.
+ * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. Returns a function that
+ * asks queue and storage.
  */
 export function watchDependencies(web: Web) {
   const queue = asked(queueGauges(web))
@@ -18,7 +18,7 @@ export function watchDependencies(web: Web) {
   }
 }
 
-/** One call is under way at a time: each call that a dependency does not answer holds a thread or a connection. */
+/** Makes one call at a time, because an unanswered call holds a thread or a connection. */
 function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
   let underWay: Promise<'ok' | 'away'> | undefined
   return () => {
@@ -35,7 +35,7 @@ function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
 }
 
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
-  /** The newest event at an earlier look, until it is passed on. A busy queue is always ahead by the events of the last milliseconds. */
+  /** The newest event at an earlier look, until it was passed on. A busy queue always has newer ones. */
   let awaited: { seq: number; since: number } | undefined
   return async () => {
     const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()

@@ -9,7 +9,7 @@ import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
 
-/** The sweep calls the queue each second, and a call ends within 5 s, if only with an error. */
+/** Much longer than the sweep's interval (1 s) and its slowest call of the queue (5 s). */
 const stalledSeconds = 60
 
 await runPhotoService(

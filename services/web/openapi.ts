@@ -1,5 +1,5 @@
 import { version } from '@tintype/lib/version.ts'
 import document from './openapi.json' with { type: 'json' }
 
-/** GET /openapi.json, written in openapi.json. Tests compare every route and each answer that they see with it. */
+/** The document of GET /openapi.json. Tests compare every route and each answer that they see with it. */
 export const openapi = { ...document, info: { ...document.info, version } }

@@ -5,15 +5,15 @@ import { sweepStorage } from '@tintype/lib/photo/sweep.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { Web } from './web.ts'
 
-/** An overdue promise is marked broken within this time. */
+/** Longest time until an overdue promise is marked broken. */
 const promisesMs = 1_000
 const deadLettersMs = 60_000
-/** Listing a million photos takes a minute. */
+/** An hour, because listing a million photos takes a minute. */
 const storageMs = 3_600_000
 
 /**
- * Web's periodic tasks, each with its own interval. Several webs may run them concurrently. Resolves at the stop. `moved` is
- * called each second, for /livez.
+ * Web's periodic tasks, each with its own interval. Several web processes may run them concurrently. Resolves when
+ * stopped. `moved` is called each second, for /livez.
  */
 export async function sweep(web: Web, moved = () => {}): Promise<void> {
   const { keep, queue, metrics, stopped, log } = web
@@ -22,7 +22,7 @@ export async function sweep(web: Web, moved = () => {}): Promise<void> {
   const every = (ms: number, step: () => Promise<void>) =>
     repeat(ms, stopped, step, error => log.error('sweep.failed', { error: describeError(error) }))
   await Promise.all([
-    // Independent loops, so that a task that fails or waits for storage does not delay the others.
+    // The loops are independent, so that a task that fails or waits for storage does not delay the others.
     every(promisesMs, () => settleOverdue(web).finally(moved)),
     every(promisesMs, () => giveUp(web)),
     every(promisesMs, () => buryTombstones(web)),

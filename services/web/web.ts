@@ -13,18 +13,17 @@ export type Limits = {
   uploadsPerMinute: number
 }
 
-/** Opened and read by main.ts. */
+/** What main.ts opens and reads from the environment. */
 export type WebOptions = PhotoContext & {
   metrics: Metrics
   limits: Limits
   /** Ages at which photos, keys and dead letters are removed; Infinity keeps them. */
   keep: Ages & { deadLettersMs: number }
-  /** A request with this token in `Tintype-Probe` uploads a probe's photo. */
+  /** A request with this token in `Tintype-Probe` uploads a photo of slo's probe. */
   probeToken: string
   sessionSecret: string
-  /** What the page's navigation is made from. */
   otherPages: OtherPages
-  /** Aborted when a stop begins: new uploads are refused, event streams end. */
+  /** Aborted when a stop begins: new uploads are refused and event streams end. */
   draining: AbortSignal
   /** Aborted when all requests have ended. */
   stopped: AbortSignal

@@ -7,12 +7,12 @@ import { describeError } from '@tintype/lib/errors.ts'
 /** An alert that fires now. One message is sent for all alerts of a `group`: an objective, or the monitoring itself. */
 export type Alert = {
   group: string
-  /** The tier, or what is wrong with the monitoring; unique in its group. */
+  /** The tier, or the fault of the monitoring; unique in its group. */
   name: string
   severity: 'page' | 'ticket'
   /** Epoch milliseconds. */
   since: number
-  /** What a person needs to know, in up to three sentences. */
+  /** What the person on call needs to know, in up to three sentences. */
   text: string
   /** The verdict of diagnose; null before there is one. */
   diagnosis: string | null
@@ -22,7 +22,7 @@ export type Alert = {
 
 export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
 
-/** The last message about a group that fires. */
+/** The last message about a firing group. */
 export type Sent = {
   group: string
   severity: 'page' | 'ticket'
@@ -34,15 +34,14 @@ export type Sent = {
 
 export type AlertStore = ReturnType<typeof openAlertStore>
 
-/** Where the store of a DATA_DIR is. */
 export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
 
-/** A disk that hangs must not prevent the process from ending. */
+/** Limits `flush`, so that a disk that hangs does not prevent the process from ending. */
 const flushMs = 2_000
 
 type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
 
-/** Empty when there is no file, and when it cannot be read or is no store of alerts, which is reported. */
+/** Empty when the file is missing. A file that is unreadable or no store of alerts is reported and counts as empty. */
 function read(file: string, onTrouble: (why: string) => void): Content {
   try {
     const { sent, facts } = existsSync(file)
@@ -58,9 +57,9 @@ function read(file: string, onTrouble: (why: string) => void): Content {
 }
 
 /**
- * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written behind: no call waits for the
- * disk, throws or rejects. `onTrouble` gets an error of the disk, and null when it is over: the next call writes again,
- * over a damaged file too.
+ * Remembers what was sent, so that a restart repeats nothing. It is kept in memory and written in the background: no
+ * call waits for the disk, throws or rejects. `onTrouble` gets an error of the disk, and null when the disk works
+ * again. The next call always writes, also over a damaged file.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
   const stored = read(file, onTrouble)
@@ -106,7 +105,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       facts.set(name, value)
       write()
     },
-    /** Resolves when all is written, when it cannot be, or after a few seconds. */
+    /** Resolves when all is written, when writing failed, or after `flushMs`. */
     async flush(): Promise<void> {
       if (!written) write()
       await Promise.race([writing, delay(flushMs, undefined, { ref: false })])

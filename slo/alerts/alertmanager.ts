@@ -4,18 +4,18 @@ import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, recorded } from './recordings.ts'
 import { watchdogName } from './rules.ts'
 
-/** Whether Alertmanager sends the alerts of an objective. */
+/** Tells whether Alertmanager sends the alerts of an objective. */
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
 /**
- * The objectives whose rules are evaluated. While a service is away its computed events are not recorded, and an alert
- * of theirs may still fire.
+ * The objectives whose rules Prometheus evaluates. While a service is down its computed events are not recorded, but an
+ * alert of it may still fire.
  */
 export const evaluatedNow = `group by (service, objective) (last_over_time(${recorded.bad}[5m]) or ALERTS{alertstate="firing",objective!=""})`
 
 /**
- * Which alerts Prometheus gives to an Alertmanager: of objectives whose rules it evaluates, if it has one.
- * @throws while it evaluates none of ours.
+ * Which alerts Prometheus sends to an Alertmanager: those of objectives whose rules it evaluates, if it has one.
+ * @throws when Prometheus evaluates no rules of slo.
  */
 export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)
@@ -27,7 +27,7 @@ export async function alertmanagerSends(prometheusUrl: string, scope: Scope = un
   ])
   if (!isThere) return () => false
   if (firing.length === 0)
-    throw new Error(`${watchdogName} does not fire in Prometheus: are our rules loaded?`)
+    throw new Error(`${watchdogName} does not fire in Prometheus: are the rules of slo loaded?`)
   return objective => {
     const own = identity(objective, scope)
     return evaluated.some(

@@ -7,26 +7,26 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
 import { runbookUrl } from './rules.ts'
 
-/** A message about an alert that still fires is repeated after this; it is Alertmanager's default. */
+/** Interval of repeated messages about an alert that still fires; Alertmanager's default. */
 const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
-/** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
+/** Pauses before a rejected message is sent again. After the last try it is sent with the next evaluation. */
 const retryAfterMs = [1_000, 4_000, 0]
-/** The longest wait that a receiver may ask for by Retry-After. Slack blocks who goes on sending; a page must not wait for hours. */
+/** The longest Retry-After that is respected. Slack blocks senders that ignore it; a page must not wait for hours. */
 const maxPauseMs = 60_000
 
 export type Notifier = ReturnType<typeof createNotifier>
 
 /**
- * Sends one message a group when it begins, becomes a page, each four hours, and at its end. A restart repeats nothing
- * but what a kill left open.
+ * Sends one message for a group when it begins, becomes a page, every four hours, and when it ends. A restart repeats
+ * only messages that a kill interrupted.
  */
 export function createNotifier(options: {
   alertStore: AlertStore
   webhook: URL | null
-  /** Where the pages are, for the message's links. */
+  /** The address of the pages, for the message's links. */
   pages: () => string
-  /** Labels that each alert gets besides its own, such as the namespace. */
+  /** Labels added to each alert, such as the namespace. */
   labels?: Readonly<Record<string, string>>
   log: Log
 }) {
@@ -34,7 +34,7 @@ export function createNotifier(options: {
   const stopping = new AbortController()
   const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
-  /** Messages that did not arrive. When their alerts have ended, the end is sent all the same: it says what was. */
+  /** Messages that did not arrive. When their alerts end, the resolved message is still sent: it says what happened. */
   const missed = new Map<string, Message>()
   let now = 0
   let changed = false
@@ -74,7 +74,7 @@ export function createNotifier(options: {
 
   const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
 
-  /** Group by group: two concurrent rounds would both send the same group. */
+  /** Sends the messages of one group after the other. Two concurrent rounds would send a group twice. */
   const sendAll = async (): Promise<void> => {
     sending = true
     while (changed && !signal.aborted) {
@@ -88,11 +88,11 @@ export function createNotifier(options: {
   }
 
   return {
-    /** The groups whose beginning was sent, or was to be sent: their end is due. */
+    /** The groups whose first message was sent or is due, so that a resolved message must follow. */
     begun,
     /**
-     * Sends what changed. An alert that is missing in `firing` has ended. Never rejects. While a message is sent, the
-     * newest update waits.
+     * Sends what changed. An alert that is missing in `firing` has ended. Never rejects. During a round the newest
+     * update waits.
      */
     update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
@@ -102,7 +102,7 @@ export function createNotifier(options: {
       else round = sendAll()
       return round
     },
-    /** Aborts the message that is being sent: the next start sends it again. */
+    /** Aborts the message in progress. The next start sends it again. */
     async stop(): Promise<void> {
       stopping.abort()
       await round
@@ -126,17 +126,17 @@ function nextMessage(
   const alerts = [...firing]
   const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = sent?.severity === 'ticket' && severity === 'page'
-  // The absolute value, because the clock may have been ahead when the message was sent.
+  // The absolute value, because the clock may have been ahead at the last message.
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-/** Why the receiver did not accept a message, null when it did; and how long it wants to be left alone. */
+/** `why`: why the receiver rejected a message, or null. `pauseMs`: how long it asks to wait. */
 type Answer = { why: string | null; pauseMs?: number }
 
 async function post(webhook: URL, message: Message, body: object, signal: AbortSignal): Promise<Answer> {
   try {
-    // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message. The status
-    // alone: a receiver that accepted a message must not get it again because its answer is long or never ends.
+    // Not fetch, which refuses an address with a password and turns a redirected POST into a GET. Only the status is
+    // read: a receiver that accepted a message must not get it again because its response is long or never ends.
     const { status, headers } = await askStatus(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(body),
@@ -149,13 +149,13 @@ async function post(webhook: URL, message: Message, body: object, signal: AbortS
   }
 }
 
-/** Retry-After is seconds, or a date. */
+/** Milliseconds of a Retry-After, which is in seconds or a date. */
 function pauseOf(header = '0'): number {
   const ms = Number.isNaN(Number(header)) ? Date.parse(header) - Date.now() : Number(header) * 1000
   return Math.min(maxPauseMs, Math.max(0, ms || 0))
 }
 
-/** Equal for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
+/** The same key for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
 function idempotencyKey({ group, status, severity, since, at }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   return createHash('sha256')
@@ -164,7 +164,7 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
     .slice(0, 32)
 }
 
-/** The format of Alertmanager's webhook, version 4, so that one receiver fits both. Chat services read `text`. */
+/** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
 export function payload(
   { group, status, severity, since, alerts, at }: Message,
   pages: string,
@@ -204,7 +204,7 @@ export function payload(
   }
 }
 
-/** The page that shows the state at a time. */
+/** The page of the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

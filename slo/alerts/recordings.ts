@@ -8,7 +8,7 @@ import { goneMinutes } from '../sources/recorded.ts'
 
 export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
 
-/** The recorded metrics; each objective has a series of each. */
+/** The recorded metrics. Each objective has a series of each. */
 export const recorded = {
   good: 'slo:good:increase1m',
   total: 'slo:total:increase1m',
@@ -17,7 +17,7 @@ export const recorded = {
   budgetLeftRatio: 'slo:budget_left:ratio',
 } as const
 
-/** The labels that identify an objective's series; a group adds its own label. */
+/** The labels that identify an objective's series. A group adds its own label. */
 export const identity = (
   { name, service }: Pick<Objective, 'name' | 'service'>,
   { selectors }: Scope,
@@ -33,18 +33,17 @@ const labelsOf = (objective: Objective, scope: Scope): Record<string, string> =>
   return Object.fromEntries(Object.entries(labels).filter(([label]) => label !== objective.groupBy))
 }
 
-/** A recorded series of an objective. */
 export const series = (metric: string, objective: Objective, scope: Scope): string =>
   `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 
-/** The sum over a window's minutes. The range is half a minute shorter: it holds the same minutes with closed and open ends. */
+/** The sum over a window's minutes. Half a minute less covers the same minutes with open and closed ranges. */
 export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
-/** What was recorded in this evaluation. A rule that failed leaves no mark: its last value would count for five minutes. */
+/** A series' value of this evaluation only. The last value of a failed rule would count for five minutes. */
 const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
 
-/** The budget of a calendar window is not recorded: no PromQL range has its changing length. */
+/** An objective's recording rules. A calendar window's budget has none: PromQL ranges have a fixed length. */
 export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
@@ -53,7 +52,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   const [goodNow, totalNow] = [justNow(good), justNow(total)]
   const allowed = complement(target)
   const lost = window(bad, windowMinutes)
-  // Of no events 0 ÷ 0 is gone, which is NaN: all is left.
+  // Without events the used part is 0 ÷ 0, which is NaN: the whole budget is left.
   const [whole, orWhole] =
     method === 'Timeslices'
       ? [`${windowMinutes}`, '']
@@ -69,13 +68,13 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   })
   return [
     record(recorded.total, scoped(ofGroups(objective, totalEachMinute(objective)), scope)),
-    // A part larger than the total is a wrong measurement and is not recorded.
+    // A part larger than the total is a wrong measurement, and is not recorded.
     record(recorded.good, goodEachMinute(objective, totalNow, scope)),
     record(
       recorded.bad,
       method === 'Timeslices'
-        ? // A minute is bad when too little in it was good, and when nothing was counted in it, from the first that was counted on;
-          // of a group for a day.
+        ? // A minute is bad when too few of its events are good, or when nothing was counted in it after the first
+          // counted minute (for a group, within a day).
           `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow}) and ${totalNow} > 0\n` +
             `or 0 * (${isThere}) + 1`
         : `${totalNow} - ${goodNow}`,
@@ -89,7 +88,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   ]
 }
 
-/** Series without the label belong to no group. */
+/** Leaves out series without the label, which belong to no group. */
 const ofGroups = ({ groupBy }: Objective, promql: string): string =>
   groupBy ? withMatchers(promql, { [groupBy]: '' }, '!=') : promql
 const grouping = ({ groupBy }: Objective): string => (groupBy ? ` by (${groupBy})` : '')
@@ -115,7 +114,7 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
 }
 
 /**
- * How many readings of a minute are good, or are not; 0 when there are only others. Also 0 in the minute after
+ * The number of good (or not good) readings of a minute; 0 when there are only others. Also 0 in the minute after
  * readings, for which Prometheus 2 would take the minute before.
  */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
@@ -124,16 +123,16 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
   return `${sum}(${readings(sli, isGood)}) or ${on(objective)} 0 * ${any}`
 }
 
-/** The outer [1m:1m] holds one whole UTC minute, whenever the group is evaluated. */
+/** Evaluates an expression at a whole UTC minute: the outer [1m:1m] contains exactly one. */
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * The growth in the last whole UTC minute, in steps of the grid, to a millionth; `increase` would extrapolate. A first value, NaN
- * and infinite growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold
- * the same steps in both.
+ * The growth in the last whole UTC minute, rounded to a millionth, in steps of the grid; `increase` would extrapolate.
+ * A first value, NaN and infinite growth count as none. Ranges that end on a sample are closed in Prometheus 2 and open
+ * in 3: 55 s have the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
-  // An expression is computed on the grid, so half a step less holds the same steps in both versions.
+  // An expression is computed on the grid. Half a step less covers the same steps in both versions.
   const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
   const grown = growth(counter, gap, `${gridSeconds}s`)
   return wholeMinute(

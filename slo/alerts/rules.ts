@@ -8,7 +8,7 @@ import type { Objective, Tier } from '../sources/index.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
 
-/** Prometheus’ rule file, as the parts of it that are generated. */
+/** A Prometheus rule file, with the parts that slo generates. */
 type Rule = RecordingRule | AlertRule
 export type AlertRule = {
   alert: string
@@ -20,14 +20,14 @@ export type AlertRule = {
 type Group = { name: string; interval: string; limit?: number; rules: Rule[] }
 export type RuleFile = { groups: Group[] }
 
-/** Where `npm start` has the pages of slo: the links in alerts begin with it unless another address is given. */
+/** Address of slo's pages under `npm start`. Links in alerts begin with it unless another address is given. */
 export const defaultPages = 'http://localhost:8084/'
 
 export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
   `${name.replace(/(^|-)(.)/g, (_, _hyphen, letter: string) => letter.toUpperCase())}BudgetBurn`
 
 /**
- * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the minutes of
+ * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`). They fire and clear in the same minutes as
  * `backtest`.
  */
 export const rules = (
@@ -51,7 +51,7 @@ export const rules = (
 
 const watchdogGroup = (objectives: readonly Objective[]): string => `${objectives[0]?.service}-watchdog`
 
-/** Prometheus refuses a file with two groups of one name: that of a-b and c is also that of a and b-c. */
+/** Prometheus refuses two groups with the same name: service a-b with objective c, and service a with objective b-c. */
 function groupName({ name, service }: Objective, all: readonly Objective[]): string {
   const hyphened = [...all.map(each => `${each.service}-${each.name}`), watchdogGroup(all)]
   const isTwice = hyphened.filter(each => each === `${service}-${name}`).length > 1
@@ -70,7 +70,7 @@ function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): A
   }
 }
 
-/** One window of a tier, compared in integers; nothing bad in it is no burn, and too little in the long one neither. */
+/** The condition of one window of a tier, in integers. It is false without enough bad events. */
 function condition(objective: Objective, tier: Tier, minutes: number, scope: Scope): string {
   const [good, bad] = [recorded.good, recorded.bad].map(each =>
     window(series(each, objective, scope), minutes),
@@ -92,17 +92,17 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
   }
 }
 
-/** A runbook that is a path is served by the pages. Annotations are free text: what is no address stays as it is. */
+/** A runbook's address. slo's pages serve paths; an annotation that is no address, as free text may be, is kept. */
 export const runbookUrl = (runbook: string, pages: string): string =>
   URL.parse(runbook, pages)?.href ?? runbook
 
-/** Epoch seconds at which an alert began, so that its link does not change with each evaluation; at first, now. */
+/** Epoch seconds at which an alert began, so that its link is the same at each evaluation; now at the first one. */
 function began(objective: Objective, { name }: Tier, scope: Scope): string {
   const state = of('ALERTS_FOR_STATE', objective, scope)
   return `max(${state.replace('{', `{alertname="${alertName(objective)}",tier="${name}",`)}) or vector(time())`
 }
 
-/** For a calendar window, whose remaining budget is not recorded. */
+/** The description for a calendar window, whose remaining budget is not recorded. */
 const burns = (objective: Objective, { longMinutes, threshold }: Tier, scope: Scope): string =>
   `${ask(window(of(recorded.bad, objective, scope), longMinutes), '{{ . | first | value | printf "%.0f" }}')} bad ${asText(objective.unit)} in the last ` +
   `${toDuration(longMinutes)}; ${round((100 * threshold.numerator) / threshold.denominator, 2)} % are too many`
@@ -121,19 +121,19 @@ function left(objective: Objective, { longMinutes }: Tier, scope: Scope): string
   )
 }
 
-/** A recorded series of the group that the alert is about. */
+/** The recorded series of the alert's group. */
 function of(metric: string, objective: Objective, scope: Scope): string {
   const selector = series(metric, objective, scope)
   const { groupBy } = objective
   return groupBy ? selector.replace(/}$/, `,${groupBy}=$group}`) : selector
 }
 
-/** Braces of a text are no template’s: Prometheus expands annotations and labels of alerts. */
+/** Escapes braces, because Prometheus expands templates in annotations and labels of alerts. */
 const asText = (text: string): string => text.replaceAll('{{', '{{ "{{" }}')
 const asTexts = (labels: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, asText(text)]))
 
-/** A query of a template; the value of the alert's own group stands for $group. */
+/** A query in a template. `$group` stands for the value of the alert's group. */
 function ask(promql: string, show: string): string {
   const [, label] = /,(\w+)=\$group}/.exec(promql) ?? []
   const query = label
@@ -142,23 +142,23 @@ function ask(promql: string, show: string): string {
   return `{{ with query ${query} }}${show}{{ else }}?{{ end }}`
 }
 
-/** Not `Watchdog`: kube-prometheus has an alert of that name, with routes and inhibitions for it. */
+/** Not `Watchdog`, a name for which kube-prometheus has an alert with routes and inhibitions. */
 export const watchdogName = 'SloWatchdog'
 
-/** Fires always. A dead-man's switch that stops receiving it reports that alerts of this Prometheus do not arrive. */
+/** Always fires. A dead-man's switch that no longer receives it reports that Prometheus' alerts do not arrive. */
 const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   alert: watchdogName,
   expr: 'vector(1)',
   labels: asTexts({ severity: 'watchdog', ...selectors }),
   annotations: {
-    summary: 'Alerting works: this fires always. When it stops arriving, no alert of Prometheus arrives.',
+    summary: 'Alerting works: this always fires. When it stops arriving, alerts of Prometheus do not arrive.',
     runbook_url: runbookUrl('docs/runbooks/slo-watchdog.md', pages),
   },
 })
 
 /**
- * Alertmanager’s configuration. A message and an inhibition are about one objective, group and namespace. A path is a
- * file with an address.
+ * Alertmanager’s configuration. A message and an inhibition concern one objective, group and namespace. `webhook` and
+ * `deadman` are an address, or the path of a file with one.
  */
 export function alertmanagerConfig(
   { webhook, deadman }: { webhook: string; deadman: string },

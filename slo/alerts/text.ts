@@ -4,22 +4,22 @@ import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
 
-/** The time of day, with its date when it is a day or more from `near`. */
+/** The time of day, with the date when it is a day or more from `near`. */
 const clock = (minute: Minute, near: Minute): string =>
   `${toShort(minute).slice(Math.abs(minute - near) < 1440 ? 6 : 0)} UTC`
 
 const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)
 
-/** What is left of a budget and what was used, in a line. */
+/** The remaining and the used budget of an objective, in one line. */
 export function budgetLine({ objective, budget, good, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
-  // A share of few events allows none to be bad.
+  // With few events the allowed share is less than one bad event.
   if (all === 0 && used === 0) return `${objective.displayName}: ${good} ${objective.unit} counted, none bad`
   const beyond = used > all ? `: ${used - all} beyond the budget` : ''
   return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
-/** The alerts of an objective that fire now. */
+/** The firing alerts of an objective. */
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
@@ -44,5 +44,5 @@ function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: V
       ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
       : left
   const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt, at)} at this rate` : ''
-  return `“${objective.displayName}” burns its budget since ${clock(since, at)}. ${gone}${when}.`
+  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${gone}${when}.`
 }

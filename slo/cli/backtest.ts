@@ -14,7 +14,7 @@ import {
   withSource,
 } from './context.ts'
 
-/** An alert clears at most two long windows after its cause: this much is read before --from. */
+/** Long windows that are read before --from: an alert clears at most two of them after its cause. */
 const warmUp = 2
 
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
@@ -70,7 +70,7 @@ const toJson = ({ from, to, timelines }: Result) => ({
 
 const cells = 60
 
-/** Each alert as a line of cells, and when it fired and cleared. The lines end soon after the last alert does. */
+/** Each alert as a line of cells, with the times when it fired and cleared. The lines end soon after the last alert. */
 function toText({ from, to, timelines }: Result): string {
   const last = Math.max(from, ...timelines.flatMap(each => each.firings.map(({ clears }) => clears ?? to)))
   const end = last === from ? to : Math.min(to, last + Math.ceil((last - from) / 10))

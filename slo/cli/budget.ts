@@ -12,7 +12,7 @@ export const run: Verb = async (given, context) => {
   const { dataDir, nowMs, show } = context
   if (given.cancel !== undefined) {
     const planned = readPlanned(dataDir).find(({ id }) => id === given.cancel)
-    if (!planned) throw new UsageError(`--cancel "${given.cancel}" is no planned downtime`)
+    if (!planned) throw new UsageError(`--cancel "${given.cancel}" is not a planned downtime`)
     removePlanned(dataDir, given.cancel)
     show(plannedJson(planned), `${given.cancel} is no longer planned`)
     return status.good
@@ -42,13 +42,13 @@ async function left(given: Given, context: Context) {
     throw new UsageError(
       slices.length === 0
         ? 'no objective has a budget in minutes (Timeslices); report shows what is left of the others'
-        : `budgets in minutes have: ${slices.map(({ id }) => id).join(', ')}`,
+        : `objectives with a budget in minutes: ${slices.map(({ id }) => id).join(', ')}`,
     )
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),
   )
   throwUnread(recorded?.unread ?? [])
-  // Without objectives that have not begun, and groups that have ended.
+  // Leaves out objectives that have not begun and groups that have ended.
   const counted = recorded?.objectives.filter(
     ({ objective, slots, tally }) =>
       (!wanted?.includes('{') || objective.id === wanted) && slots.length > 0 && tally.to === recorded.to,

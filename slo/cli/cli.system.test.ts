@@ -168,26 +168,26 @@ describe('slo on the command line', () => {
       ['report', '--prometheus', 'http://me:secret@127.0.0.1:9/prom'],
       'Prometheus at http://127.0.0.1:9/prom is away',
     ],
-    [['report', '--prometheus', 'http://[bad'], 'is no address of a Prometheus'],
-    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: no OpenSLO document is there'],
+    [['report', '--prometheus', 'http://[bad'], 'is not the address of a Prometheus'],
+    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: there is no OpenSLO document'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
     [['report', '--frobnicate'], '--frobnicate'],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
     [['backtest'], 'give --from and --to'],
     [['budget', '--fits', '2d'], 'longer than a day'],
-    [['budget', '--cancel', '1-2'], '"1-2" is no planned downtime'],
+    [['budget', '--cancel', '1-2'], '"1-2" is not a planned downtime'],
     [['report', '--window', '9999d'], 'is longer than 366d'],
     [['report', '--at', '2026-02-30'], 'is not a time in UTC'],
     [['backtest', '--from', '1970-01-01', '--to', 'now'], 'is more than 366d before'],
-    [['rules', '--pages', 'pages'], '--pages "pages" is no http(s) address'],
-    [['rules', '--alertmanager', '--webhook', 'hook'], '"hook" is no http(s) address'],
+    [['rules', '--pages', 'pages'], '--pages "pages" is not an http(s) address'],
+    [['rules', '--alertmanager', '--webhook', 'hook'], '"hook" is neither an http(s) address'],
     [['rules', '--webhook', 'http://hook'], '--webhook needs --alertmanager'],
     [['backtest', '--outage', 'full 10m', '--from', '2026-01-01'], '--from does not go with --outage'],
     [['budget', '--at', 'now'], '--at needs --fits or --plan'],
     [['budget', '--fits', '5m', '--plan', '5m'], '--plan does not go with --fits'],
     [['diagnose', '--json', '--note'], '--json does not go with --note'],
     [['init', '--prometheus', 'http://127.0.0.1:9', '--config', 'a', 'b', 'c'], 'one DIR at most'],
-    [['sing'], 'there is no verb "sing": it is one of budget'],
+    [['sing'], 'there is no verb "sing": the verbs are budget'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
@@ -199,7 +199,7 @@ describe('slo on the command line', () => {
     const { code, out } = await slo(await folder(), 'lint', '--config', config)
     expect(code).toBe(1)
     expect(out).toMatch(
-      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: no OpenSLO document/,
+      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: there is no OpenSLO document/,
     )
   })
 

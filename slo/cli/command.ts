@@ -9,7 +9,7 @@ import { type Directory, defaultFolder, program, readDirectory } from '../direct
 import { outageFormat } from '../math/outage.ts'
 import { type Context, defaultWebhook, flag, type Given, type Option, options, type Verb } from './context.ts'
 
-/** Each verb's module is loaded when the verb is run. */
+/** The verbs. A verb's module is loaded when the verb is run. */
 const verbs: Record<string, () => Promise<{ run: Verb }>> = {
   budget: () => import('./budget.ts'),
   diagnose: () => import('./diagnose.ts'),
@@ -31,7 +31,7 @@ ${program} VERB --help shows the options of a verb.
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
-/** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
+/** A verb in verbs.yaml. `paths`: it also takes arguments besides options. */
 type Described = {
   does: string
   takes: Option[]
@@ -57,7 +57,7 @@ const variableLines = (names: VariableName[] = []): string[] =>
     return `  ${name.padEnd(19)} ${meaning}${shown && ` (${shown})`}`
   })
 
-/** One run of the command line: resolves with the exit status. */
+/** Runs the command line and resolves with the exit status. */
 export async function main(
   environment: NodeJS.ProcessEnv,
   [name = '', ...args]: readonly string[],
@@ -81,12 +81,12 @@ export async function main(
       options[option as Option](option, String(text), nowMs),
     ]
     const given: Given = { ...Object.fromEntries(Object.entries(values).map(read)), paths: positionals }
-    if (given.config === '') throw new UsageError('--config is followed by a directory')
+    if (given.config === '') throw new UsageError('--config needs a directory')
     return run(given, contextOf(environment, given, name, nowMs))
   })
 }
 
-/** @throws UsageError naming an option that has no effect with, or without, another. */
+/** @throws UsageError naming an option that has no effect with, or without, another option. */
 function refuseStrange(
   given: readonly Option[],
   takes: Option[],
@@ -101,7 +101,7 @@ function refuseStrange(
   throw new UsageError(form ? `--${strange} does not go with --${form}` : `--${strange} needs --${needed}`)
 }
 
-/** The verbs that evaluate the expressions of service.yaml. */
+/** Verbs that evaluate the expressions of service.yaml. */
 const evaluating = ['diagnose', 'serve']
 
 function contextOf(

@@ -6,19 +6,19 @@ import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.t
 import { type Minute, type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
-/** Longer ones are taken for a typing error: each minute takes memory. */
+/** Longest window of an option. A longer one is probably a typing error, and each minute takes memory. */
 export const maxWindowMinutes = 366 * 1440
 
-// How what is given for an option is read. @throws UsageError
+// Each reads the given text of an option. @throws UsageError
 export const flag = (): true => true
 const text = (_option: string, given: string): string => given
-/** In epoch milliseconds. */
+/** Returns epoch milliseconds. */
 function time(option: string, given: string, nowMs: number): number {
   const ms = parseTime(given, nowMs)
   if (ms === undefined) throw new UsageError(`--${option} "${given}" is not ${timeFormat}`)
   return ms
 }
-/** In minutes. */
+/** Returns minutes. */
 function duration(option: string, given: string): number {
   const minutes = parseDuration(given)
   if (minutes === undefined)
@@ -28,7 +28,7 @@ function duration(option: string, given: string): number {
   return minutes
 }
 
-/** Every option. Which ones a verb takes is in verbs.yaml. */
+/** Every option; verbs.yaml says which verb takes which. */
 export const options = {
   config: text,
   prometheus: text,
@@ -58,10 +58,10 @@ type Options = typeof options
 export type Option = keyof Options
 export type Given = { [O in Option]?: ReturnType<Options[O]> } & { paths: string[] }
 
-/** A verb of the command line: resolves with the exit status. */
+/** Runs a verb and resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>
 
-/** Where `npm start` has the receiver of alerts. */
+/** Address of the receiver of alerts under `npm start`. */
 export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
 export type Context = {
@@ -70,11 +70,11 @@ export type Context = {
   /** Reads the folder. @throws ObjectiveError with every error in it. */
   directory(): Directory
   dataDir: string
-  /** Of the embedded recorder's minutes; 0 is for ever. */
+  /** Days that the embedded recorder keeps minutes; 0 means no limit. */
   keepDays: number
   nowMs: number
   print(text: string): void
-  /** Prints the text, or with --json the data. */
+  /** Prints the text, or the data with --json. */
   show(data: unknown, text: string): void
 }
 
@@ -94,23 +94,23 @@ export async function withSource<T>(
   }
 }
 
-/** Prometheus when there is an address, else the embedded recorder. */
+/** Opens Prometheus if there is an address, else the embedded recorder. */
 export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
   if (!address.parse(prometheusUrl))
     throw new SourceError(
-      `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
+      `"${prometheusUrl}" is not the address of a Prometheus: it must start with http:// or https://`,
     )
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
 
-/** @throws UsageError for what is no address. */
+/** @throws UsageError when it is not an address. */
 export async function openApi(prometheus: string, scope: Scope) {
   if (!address.parse(prometheus))
-    throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
+    throw new UsageError(`--prometheus "${prometheus}" does not start with http:// or https://`)
   return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
 }
 
-/** The first whole minute of the SLO that `--since` gives. */
+/** The first whole minute of the SLO according to `--since`. */
 export const sinceMinute = ({ since }: Given): Minute | undefined =>
   since === undefined ? undefined : Math.ceil(since / 60_000)

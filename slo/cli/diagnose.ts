@@ -8,7 +8,7 @@ import type { View } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
-/** When it is not known when the slowness began, examples are taken from this long before. */
+/** If the begin of the slowness is unknown, examples are taken from this long before now. */
 const examplesMs = 5 * 60_000
 
 export const run: Verb = async (given, context) => {
@@ -21,7 +21,7 @@ export const run: Verb = async (given, context) => {
   const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
-  // The verdict is the answer, also where no service of this machine can be asked for detail.
+  // The verdict is shown even if no service of this machine can raise its detail.
   const raise = async (): Promise<string> => {
     if (!stage) throw new Error('no stage is named')
     return raiseDetail(adminPorts(dataDir), stage.jobs)

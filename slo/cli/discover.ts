@@ -4,17 +4,17 @@ import type { PrometheusApi } from '../sources/prometheus-api.ts'
 /** The metrics of a job in a Prometheus from which objectives can be made. */
 export type Discovered = {
   job: string
-  /** A counter of requests, the matcher of those that failed, and their share so far. */
+  /** A counter of requests, the matcher of failed ones, and the share of these so far. */
   requests: { metric: string; failed: string; share: number } | undefined
-  /** A histogram of durations: the bound within which nearly all were so far, and their share. */
+  /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
-  /** The metrics of most client libraries that the job exposes. */
+  /** The job's process metrics, which most client libraries expose. */
   process: ReadonlySet<string>
-  /** How often it is scraped; undefined when that is not known. */
+  /** The scrape interval; undefined when unknown. */
   scrapeSeconds?: number | undefined
 }
 
-/** Labels that hold a status. */
+/** Labels that may contain a status. */
 const statusLabels = [
   'code',
   'status',
@@ -26,10 +26,10 @@ const statusLabels = [
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
 const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
-/** Requests that scrapes and client libraries count are no part of an objective. */
+/** Metrics that scrapes and client libraries count, which do not belong to an objective. */
 const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
-/** Of these names only the largest are looked at: an API server has hundreds of histograms. */
+/** Metrics that are read of those with these names, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
 
 export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
@@ -64,7 +64,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
 type Sample = { labels: Readonly<Record<string, string>>; value: number }
 type Metric = { name: string; samples: Sample[]; total: number }
 
-/** The metrics of an expression now: first those that count requests of users, then the largest. */
+/** The metrics of an expression now: those that count users' requests first, then by size. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
   const answered = await api.range(query, atSeconds, atSeconds, 60)
   const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
@@ -78,7 +78,7 @@ async function readMetrics(api: PrometheusApi, query: string, atSeconds: number)
 
 const sum = (samples: readonly Sample[]): number => samples.reduce((total, { value }) => total + value, 0)
 
-/** The largest bucket of a histogram counts all of its events. */
+/** The events of a metric. A histogram's largest bucket counts all of its events. */
 const totalOf = (name: string, samples: readonly Sample[]): number =>
   name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sum(samples)
 
@@ -95,10 +95,10 @@ function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   return undefined
 }
 
-/** The first bound of a latency objective is the smallest bucket with this share of the requests. */
+/** A latency objective starts with the smallest bucket that contains this share of the requests. */
 const nearlyAll = 0.99
 
-/** The histogram of the counted requests, else the first one. */
+/** The histogram of the counted requests, or else the first one. */
 function durationsIn(metrics: readonly Metric[], requests: string | undefined): Discovered['durations'] {
   const best = metrics.find(({ name }) => name === `${requests}_bucket`) ?? metrics[0]
   if (!best) return undefined

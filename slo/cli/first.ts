@@ -6,10 +6,10 @@ import type { Discovered } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
-/** The largest usual target below what was measured. With a lower one than the least, no alert of a page could fire. */
+/** The largest usual target below the measured share of good events. Below 0.9 no page could fire. */
 const targetFor = (good: number): number => [0.999, 0.99, 0.95].find(target => good > target) ?? 0.9
 
-/** The files of a first directory by their paths in it, from the templates in first/. */
+/** The files of a first directory, by path, from the templates in first/. */
 export function firstDirectory(found: Discovered, prometheus: string): Record<string, string> {
   const { requests, durations } = found
   const values = valuesOf(found, prometheus)
@@ -28,7 +28,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
   return {
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
-    // In YAML’s single quotation marks.
+    // A selector, escaped for YAML's single quotes.
     ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
     prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
@@ -41,7 +41,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     }),
     ...(durations && {
       durations: durations.histogram,
-      // It is drawn in seconds.
+      // The page draws this histogram in seconds.
       histogram: aSecond(durations.histogram) === 1 ? durations.histogram : undefined,
       inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
       le: leMatcher(durations.le),
@@ -52,7 +52,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
   }
 }
 
-/** How many of a histogram’s units, by its name, are a second: Prometheus’ own unit is the second. */
+/** A histogram's units per second, by its name. Prometheus' unit, the second, is assumed when the name has none. */
 const aSecond = (histogram: string): number =>
   /_(milliseconds|millis|ms)$/.test(histogram) ? 1e3 : /_(microseconds|micros|us)$/.test(histogram) ? 1e6 : 1
 
@@ -61,7 +61,7 @@ export const boundSeconds = ({ le, histogram }: NonNullable<Discovered['duration
 
 const leMatcher = (le: string): string => (/^\d+(\.0)?$/.test(le) ? boundMatcher(Number(le)) : `le="${le}"`)
 
-/** A template with its <placeholders> replaced. A line whose value is unknown is left out, with its comment. */
+/** Fills a template's <placeholders>. A line with an unknown value is removed with its comment. */
 function fill(template: string, values: Values): string {
   const text = readFileSync(new URL(`first/${template}.yaml`, import.meta.url), 'utf8')
   return text

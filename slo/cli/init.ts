@@ -24,7 +24,7 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
     ([path, text]) => [join(folder, path), text] as const,
   )
   const [there] = files.filter(([file]) => existsSync(file))
-  if (there) throw new UsageError(`${there[0]} is there already: give another DIR`)
+  if (there) throw new UsageError(`${there[0]} already exists: give another DIR`)
   for (const [file, text] of files) {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
@@ -52,6 +52,6 @@ async function chooseJob(api: PrometheusApi, given: string | undefined, atSecond
   if (given === undefined && jobs.length === 1 && only !== undefined) return only
   if (given === undefined)
     throw new UsageError(`there are several jobs, choose one by --job: ${jobs.join(', ')}`)
-  if (!jobs.includes(given)) throw new UsageError(`there is no job "${given}": it may be ${jobs.join(', ')}`)
+  if (!jobs.includes(given)) throw new UsageError(`no job "${given}": the jobs are ${jobs.join(', ')}`)
   return given
 }

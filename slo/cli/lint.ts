@@ -14,7 +14,7 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
   const reading: Reading = {
-    // A service.yaml with errors does not say where the samples are: then no fault of the recorder is reported.
+    // A service.yaml with errors does not say where the samples are, so no finding about the recorder is reported.
     source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
@@ -35,6 +35,6 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
 export const lintParsed = (files: ReturnType<typeof parseFiles>, reading: Reading): Finding[] =>
   files.flatMap(({ document, objectives, findings }) => [...findings, ...lint(document, objectives, reading)])
 
-/** An annotation of GitHub Actions, with its escapes for a line break. */
+/** An annotation of GitHub Actions, with escaped line breaks. */
 const forGithub = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
   `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${fix}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`

@@ -199,7 +199,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   test('budget: says which objectives have one in minutes', async () => {
     expect(await slo('budget', '--objective', 'routes')).toMatchObject({
       code: 2,
-      err: expect.stringContaining('budgets in minutes have: api/availability, quiet'),
+      err: expect.stringContaining('objectives with a budget in minutes: api/availability, quiet'),
     })
   })
 

@@ -21,7 +21,7 @@ export const run: Verb = async (given, context) => {
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
-  // One that has not begun has no window.
+  // An objective that has not begun has no window.
   const first = recorded?.objectives.find(({ begun }) => begun !== undefined)
   if (!recorded || !first) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const span = spanOf(recorded, first, windowMinutes)
@@ -34,7 +34,7 @@ export const run: Verb = async (given, context) => {
   return unread.length > 0 ? status.unusable : status.good
 }
 
-/** Null when the directory names no witnesses. */
+/** Compares the witnesses; null when the directory names none. */
 async function compareWitnesses(
   objectives: Report['objectives'],
   span: MinuteSpan,
@@ -52,7 +52,7 @@ async function compareWitnesses(
   })
 }
 
-/** Planned minutes of the window, and in how many of them an objective was offline. */
+/** Planned minutes of the window, and how many of them were offline for an objective. */
 function planned(
   { objectives }: Recorded,
   { from, to }: MinuteSpan,

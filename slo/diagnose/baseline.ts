@@ -7,14 +7,14 @@ import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
-/** Length of the window that is looked at, in scrapes: short enough to see an incident’s start, long enough for a mean. */
+/** Length of the examined window, in scrapes: short enough to see an incident’s start, long enough for a mean. */
 export const nowSteps = 12
-/** Windows of that length that are read before now: six hours at 15 s. */
+/** Windows of that length read before now: six hours at 15 s. */
 const maxWindows = 120
-/** Windows of the same hour of an earlier day. */
+/** Windows read around the same time of an earlier day. */
 const dayWindows = 10
 
-/** The stretches of time of which samples are needed: around the same time of earlier days, and up to now. */
+/** The spans of time whose samples are needed: around the same time on earlier days, and up to now. */
 export function spansRead(atMs: number, stepMs: number, days: number): TimeRange[] {
   const length = nowSteps * stepMs
   const earlier = Array.from({ length: days }, (_, i) => atMs - (days - i) * dayMs)
@@ -30,7 +30,7 @@ export function spansRead(atMs: number, stepMs: number, days: number): TimeRange
 export const firstOf = (series: readonly Series[]): number =>
   series.reduce((first, { points }) => Math.min(first, points[0]?.at ?? first), Number.POSITIVE_INFINITY)
 
-/** The windows to compare with: before now, of the recorded time, in which no budget burned. */
+/** The windows to compare with: recorded ones before now in which no budget burned. */
 export function baselineOf(
   model: Model,
   now: Window,
@@ -48,7 +48,7 @@ export function baselineOf(
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
   const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
-  // A stage is slow for up to a window before its budget burns.
+  // A stage may be slow for up to one window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
   const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
@@ -59,17 +59,17 @@ export function baselineOf(
       isQuiet: burning.now.length > 0,
       history,
     }
-  // A service younger than its incident is compared with its first windows.
+  // A service that is younger than its incident is compared with its first windows.
   return { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false, history }
 }
 
 const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
 const hasData = (window: Window): boolean => numberIn(targets, window) !== null
 
-/** Units of work in a window from which on a mean is no chance. */
+/** From this many units of work on, a window's mean is reliable. */
 const someWork = 10
 
-/** With little work now, windows with at least half as much are compared: a mean of almost no work is chance. */
+/** With little work now, only windows with at least half as much are compared: a mean of almost no work is chance. */
 function comparable(model: Model, windows: readonly Window[], now: Window): readonly Window[] {
   const { traffic } = model
   if (!traffic) return windows
@@ -79,7 +79,7 @@ function comparable(model: Model, windows: readonly Window[], now: Window): read
   return workIn(now) > 1 && alike.length > 0 ? alike : windows
 }
 
-/** From when on a service can be compared with its own past, whose first sample was taken then; epoch milliseconds. */
+/** When a service has enough history to be compared with, epoch ms. `firstMs`: the time of its first sample. */
 export const comparableFrom = (firstMs: number, scrapeMs: number): number =>
   firstMs + (minBaselineWindows + 1) * nowSteps * scrapeMs
 
@@ -91,7 +91,7 @@ export function youth(
 ): string[] {
   if (history >= minBaselineWindows || series.length === 0) return []
   const fromMs = comparableFrom(firstOf(series), stepMs)
-  // In whole minutes, rounded up.
+  // Rounded up to whole minutes.
   const time = `${new Date(fromMs + 59_999).toISOString().slice(0, 16)}Z`
   return fromMs > atMs ? [remark('comparesFrom', { time })] : []
 }

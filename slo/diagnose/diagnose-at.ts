@@ -8,10 +8,10 @@ import { readBurning } from './incidents.ts'
 import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
 import type { Verdict } from './verdict.ts'
 
-/** How many earlier days are read; the recorder keeps samples of two. */
+/** Earlier days that are read. The recorder keeps samples of two days. */
 const days = 3
 
-/** Names the stage and the cause at a time, epoch milliseconds, as far as the source’s clock has come. */
+/** Names the stage and the cause at a time (epoch ms), up to the source's clock. */
 export async function diagnoseAt(
   { service, objectives }: Directory,
   source: Source,
@@ -19,19 +19,19 @@ export async function diagnoseAt(
 ): Promise<Verdict> {
   const model = modelOf(service)
   const scrapeMs = service.scrapeSeconds * 1000
-  // At once: a source that hangs takes its whole time for each question.
+  // In parallel, because a hanging source uses its whole timeout for each question.
   const [nowMs, series] = await Promise.all([
     source.now(),
     readSpans(source, model, spansRead(askedMs, scrapeMs, days)),
   ])
   const atMs = Math.min(askedMs, nowMs)
   const burning = await readBurning(source, objectives, atMs, days)
-  // Prometheus may have another scrape interval than service.yaml.
+  // The scrape interval of Prometheus may differ from the one in service.yaml.
   const ups = series.filter(({ name }) => name === upMetric).map(({ points }) => points.map(({ at }) => at))
   return diagnose(model, series, { atMs, stepMs: medianGap(ups) ?? scrapeMs, days, burning })
 }
 
-/** What the model reads, over some stretches of time, oldest first. */
+/** The series that the model reads, over some spans of time, oldest first. */
 async function readSpans(
   source: Source,
   model: Model,

@@ -5,9 +5,9 @@ import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
-  enough,
   explainAll,
   isSlow,
+  leastExplained,
   named,
   type Weighed,
   type WindowGrowth,
@@ -22,12 +22,12 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
-/** With this part of the growth in the last third of the window a queue contests the first stage’s place. */
+/** A filling queue with this share of the growth in the last third of the window may still become the slowest stage. */
 const contested = 1 / 4
-/** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
+/** Within these scrapes after stages became slow, one is named only if it was the slowest in the last two as well. */
 const settlingSteps = nowSteps / 2
 
-/** What an answer is made of. `burning` are the budgets that burn. */
+/** The basis of an answer. `burning`: the budgets that burn. */
 type Seen = WindowGrowth & {
   model: Model
   baseline: Baseline
@@ -38,8 +38,8 @@ type Seen = WindowGrowth & {
 }
 
 /**
- * Names one stage and one cause: which stage's time grew against a baseline of windows in which no budget burned, then
- * which resource of that stage left its own baseline and accounts for the growth. `stepMs` is the scrape interval.
+ * Names one stage and one cause: the stage whose time grew against a baseline of windows in which no budget burned, and
+ * the resource of that stage that left its own baseline and explains the growth. `stepMs` is the scrape interval.
  */
 export function diagnose(
   model: Model,
@@ -79,10 +79,10 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
   ...(best && { cause: best.cause, lever: best.action }),
   verdict: stage,
   evidence,
-  confidence: round(share * (best?.explains ?? enough), 2),
+  confidence: round(share * (best?.explains ?? leastExplained), 2),
 })
 
-/** The stage that grew most; a wrong name costs the person an action in the wrong place, so that it must have lasted. */
+/** The stage that grew most, if the growth lasted: a wrong name makes the person act in the wrong place. */
 function slowest(seen: Seen): Answer | undefined {
   const { model, baseline, jobs, stepMs } = seen
   const [first, second] = explainAll(model, seen)
@@ -103,7 +103,7 @@ function slowest(seen: Seen): Answer | undefined {
   }
 }
 
-/** Whether a queue fills, which may soon be the slowest. */
+/** Whether a queue fills that may soon be the slowest stage. */
 function isContested({ model, window, lookAt }: Seen, stage: string): boolean {
   const filling = model.stages.filter(({ name, queues }) => queues && name !== stage)
   return explainAll(model, lookAt(partOf(window, 2 / 3, 1))).some(
@@ -129,33 +129,33 @@ function isSettled(
   )
 }
 
-/** One of several processes that is slow: the mean over all of them hides it. */
+/** A slow process among several: the mean over all of them hides it. */
 function slowReplica(jobs: readonly JobState[]): Answer | undefined {
   const [odd] = jobs.flatMap(({ odd }) => odd.flatMap(({ slow }) => slow ?? []))
   return odd && answer(odd.stage, named(odd), odd.evidence)
 }
 
-/** Jobs that are away and that a stage needs; of a service without stages all that are away. */
+/** Missing jobs that a stage needs; all missing jobs if the service has no stages. */
 const missingOf = ({ model: { stages }, jobs }: Seen): string[] =>
   jobs.flatMap(({ job, isAway }) =>
     isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))) ? job : [],
   )
 
-/** A resource at its limit, where there is nothing to compare with, a budget burns, or a process is missing. */
+/** Names a resource at its limit if there is nothing to compare with, a budget burns, or a process is missing. */
 function reachedLimit(seen: Seen): Answer | undefined {
   const { model, window, baseline, burning } = seen
   const [isYoung, missing] = [baseline.history < minBaselineWindows, missingOf(seen)]
   if (!isYoung && burning.length === 0 && missing.length === 0) return undefined
-  // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
+  // A process whose metrics are missing may still run, so that `up` alone proves nothing.
   const isUpEnough = isYoung || missing.length === 0
   const resources = model.resources.filter(
     ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),
   )
   const [reached] = atLimit({ ...model, resources }, window, baseline.windows)
-  return reached && answer(reached.stage, reached, [reached], enough)
+  return reached && answer(reached.stage, reached, [reached], leastExplained)
 }
 
-/** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */
+/** The verdict when nothing grew: healthy if there was data and no budget burns, else unknown. */
 function atRest(seen: Seen): Answer {
   const { model, window, grown, baseline, jobs, burning } = seen
   const objectives = burning.join(' and ')
@@ -185,7 +185,7 @@ function atRest(seen: Seen): Answer {
   return { ...healthy, cause, lever, evidence }
 }
 
-/** A stage and another one that it keeps waiting may read the same resource: its first reading is shown. */
+/** A resource may be read for a stage and for one that waits for it: only its first evidence is shown. */
 function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Evidence[] {
   const seconds = (ms: number) => `${Math.round(ms / 1000)}s`
   const [from, to] = [windows[0]?.fromMs ?? now.fromMs, windows.at(-1)?.toMs ?? now.fromMs]
@@ -201,7 +201,7 @@ function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Ev
     })
 }
 
-/** The first step at which a stage that grew left its baseline for good, epoch milliseconds. */
+/** When a stage that grew left its baseline for good, epoch ms. */
 function sinceOf({ model, grown, window, stepMs }: Seen, samples: Samples): number | null {
   const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
     if (growth === 0 || baseline === null) return []

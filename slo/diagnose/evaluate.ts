@@ -5,11 +5,11 @@ type Points = Series['points']
 export type Samples = (metric: string) => readonly Series[]
 export type TimeRange = { fromMs: number; toMs: number }
 
-/** A stretch of time in which expressions have a value; `baseline` is what `$b` stands for. */
+/** A span of time in which expressions are evaluated. `baseline` is the value of `$b`. */
 export type Window = TimeRange & {
   samples: Samples
   baseline: readonly TimeRange[]
-  /** What expressions have in it, by their text; `knownAgainst`: of those that read the baseline. */
+  /** Values of expressions in the window, by their text; `knownAgainst`: of those that read the baseline. */
   known: Map<string, Value>
   knownAgainst: Map<string, Value>
 }
@@ -18,7 +18,7 @@ type Element = { labels: Readonly<Record<string, string>>; value: number }
 export type Vector = readonly Element[]
 export type Value = { vector: Vector; isScalar: boolean }
 export const vectorValue = (vector: Vector): Value => ({ vector, isScalar: false })
-/** A number is the vector of one element without labels. */
+/** A number is a vector of one element without labels. */
 export const scalar = (value: number): Value => ({ vector: [{ labels: {}, value }], isScalar: true })
 
 export function samplesOf(series: readonly Series[]): Samples {
@@ -39,7 +39,7 @@ type OverRange = (selector: Selector, window: Window, spans: readonly TimeRange[
 const selected = ({ metric, matchers }: Selector, { samples }: Window): readonly Series[] =>
   samples(metric).filter(({ labels }) => matches({ matchers }, labels))
 
-/** A function of each series that has samples in the spans (from, to]; a value that is not finite is no sample. */
+/** Applies a function to each series with samples in the spans (from, to]. Values that are not finite are ignored. */
 const overWindow =
   (compute: (points: Points, values: number[]) => number): OverRange =>
   (selector, window, spans) =>
@@ -61,7 +61,7 @@ function firstAfter(points: Points, atMs: number): number {
   return low
 }
 
-/** Growth of counters, from the last sample before the window on and without extrapolation; a fall is a restart from zero. */
+/** Growth of counters from the last sample before the window, without extrapolation. A fall is a restart from zero. */
 const growth =
   (isRate: boolean): OverRange =>
   (selector, window, spans) => {
@@ -73,7 +73,7 @@ const growth =
     })
   }
 
-/** Undefined without two samples to compare; growth over a gap longer than the window is left out. */
+/** Undefined without two samples. Growth over a gap longer than the window is not counted. */
 function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefined {
   let grown: number | undefined
   for (let i = Math.max(1, firstAfter(points, fromMs)); i < points.length; i++) {
@@ -88,7 +88,7 @@ function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefin
 export const increaseIn = growth(false)
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
-/** Of a selector without a range: its last sample in the window. */
+/** The value of a selector without a range: its last sample in the window. */
 export const lastSample = overWindow((_, values) => values.at(-1) ?? Number.NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
@@ -149,7 +149,7 @@ export const operators: Readonly<Record<string, (a: number, b: number) => number
 const keyOf = ({ labels }: Element): string =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-/** A number is combined with each element of a vector; two vectors by equal labels. */
+/** Combines a number with each element of a vector, or two vectors by equal labels. */
 export function combine(name: string, bool: boolean, one: Value, other: Value): Value {
   const others = new Map(other.vector.map(each => [keyOf(each), each.value]))
   if (name === 'and') return vectorValue(one.vector.filter(each => others.has(keyOf(each))))

@@ -4,14 +4,14 @@ import { numberIn, valueIn } from './expression.ts'
 import { type Grown, median, secondsIn, still } from './growth.ts'
 import { type Model, nameOf, type Resource } from './model.ts'
 
-/** The stage that a growth is attributed to, and what of it the resources explain, the most first. */
+/** The stage to which a growth is attributed, and how much of it each resource explains, the most first. */
 export type Explained = { stage: string; share: number; evidence: Weighed[] }
 export type Weighed = NonNullable<ReturnType<typeof weigh>>
 
-/** The level from which a resource counts as used up; `limit` of service.yaml overrides it. */
+/** The level at which a resource counts as exhausted. `limit` of service.yaml overrides it. */
 const usedUp = 0.95
 
-/** The metrics of a stage’s time and of its resources: those with data in the window, and those without. */
+/** The metrics of a stage's time and resources: those with data in the window, and those without. */
 export function dataOf({ stages, resources }: Model, name: string, now: Window) {
   const ofStage = stages.filter(each => each.name === name).map(({ seconds }) => seconds)
   const all = [
@@ -23,10 +23,10 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
-/** A window, and what each stage grew in it. */
+/** A window, and the growth of each stage in it. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
-/** The resources of a grown stage that left their baseline. When the first one blames another stage, those of that one. */
+/** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
 export function explain(
   model: Model,
   grown: Grown,
@@ -38,7 +38,7 @@ export function explain(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),
     1,
   )
-  // The wait that was measured as a part, such as the one while workers were free, does not come from more load.
+  // More load does not explain the wait that is measured as a part, such as the wait while workers were free.
   const measured = Math.max(0, ...weighed.map(({ kind, explains }) => (kind === 'part' ? explains : 0)))
   const share = { part: left, factor: grown.of.queues ? 1 - measured : 1, taken: 1, exhausted: 1 }
   const evidence = weighed
@@ -47,27 +47,27 @@ export function explain(
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
   const [best] = evidence
   const own = { stage: grown.stage, share: grown.share, evidence }
-  if (!best?.blames || best.explains < enough || led.includes(grown.stage)) return own
+  if (!best?.blames || best.explains < leastExplained || led.includes(grown.stage)) return own
   const [blamed] = now.grown
     .filter(({ stage }) => best.blames?.includes(stage))
     .toSorted((a, b) => b.growth - a.growth)
   if (!blamed) return own
-  // Its growth, also where that is within the usual spread.
+  // The blamed stage's growth, even if it is within the usual spread.
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
   const found = explain(model, there, now, [...led, grown.stage])
   if (blamed.growth === 0 && !named(found)) return own
-  // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
+  // The resources of this stage do not explain the blamed one: they are shown, but do not name the cause.
   const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
   return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
 
 export const isSlow = ({ growth }: Grown): boolean => growth > 0
 
-/** What each slow stage is attributed to; the largest is first. */
+/** The stages to which slow stages are attributed, the largest first. */
 export function explainAll(model: Model, now: WindowGrowth): Explained[] {
   const all = now.grown.filter(isSlow).map(each => explain(model, each, now))
-  // Of stages whose growth is attributed to the same one, its own evidence is first.
+  // When several stages are attributed to one stage, that stage's own evidence comes first.
   return [...Map.groupBy(all, ({ stage }) => stage)]
     .map(([stage, of]) => ({
       stage,
@@ -79,7 +79,7 @@ export function explainAll(model: Model, now: WindowGrowth): Explained[] {
     .sort((a, b) => b.share - a.share)
 }
 
-/** The resources at their limit, of any stage: what needs no baseline to be named. */
+/** The resources at their limit, of any stage. They need no baseline. */
 export const atLimit = (model: Model, now: Window, before: readonly Window[]): Weighed[] =>
   model.stages.flatMap(stage =>
     weighAll(model, still(stage, before), now).filter(
@@ -94,7 +94,7 @@ function weighAll(model: Model, grown: Grown, now: Window) {
     .flatMap(resource => weigh(resource, grown, compared as Window, before) ?? [])
 }
 
-/** The window with another baseline. Values that do not depend on the baseline stay known. */
+/** The window with another baseline. Computed values that do not depend on the baseline are kept. */
 const against = (window: Window, baseline: readonly TimeRange[]): Window => ({
   ...window,
   baseline,
@@ -105,7 +105,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
   const { kind, expression } = resource
   const current = numberIn(expression, now)
   if (current === null) return undefined
-  // An operation without calls in a window took 0 s of it while the stage did its work; a missing metric is unknown.
+  // An operation without calls counts as 0 s in a window with work. A missing metric is unknown.
   const absent = (window: Window) =>
     kind === 'part' && valueIn(expression, window) !== undefined && secondsIn(grown.of, window, 0) !== null
       ? 0
@@ -124,7 +124,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
   }
 }
 
-/** The part of the growth that a resource explains; above 1 when it grew more than needed, below 0 when it fell. */
+/** The share of the growth that a resource explains; above 1 when it grew more than the stage, below 0 when it fell. */
 function explained(
   { kind, limit = usedUp }: Resource,
   grown: Grown,
@@ -135,23 +135,23 @@ function explained(
   if (kind === 'part') return grown.growth > 0 ? (now - (baseline ?? 0)) / grown.growth : 0
   if (baseline === null) return 0
   if (kind === 'taken') return now - baseline
-  // A queue grows without bound when the load passes what its workers can do; what doubled the load explains that.
+  // A queue grows without bound when the load exceeds what its workers can do, so twice the load explains all of it.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
   const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Number.POSITIVE_INFINITY)
   return now > baseline && baseline > 0 && growth > 0 ? Math.log(now / baseline) / asked : 0
 }
 
-/** A level that was over its limit before, too, does harm only when at least half of what was left is gone. */
+/** A level that was already over its limit counts only when at least half of the rest is used up as well. */
 const leftOf = (baseline: number | null, limit: number, now: number): boolean =>
   baseline === null || baseline < limit || (baseline < 1 && now - baseline >= (1 - baseline) / 2)
 
-/** The least part of a stage’s growth that a cause must explain to be named. */
-export const enough = 0.5
+/** The least share of a stage's growth that a cause must explain to be named. */
+export const leastExplained = 0.5
 
-/** The resource of the stage itself that explains most, when it explains enough. */
+/** The stage's own resource that explains most of the growth, if it explains enough. */
 export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | undefined {
   const best = evidence.find(({ blames }) => blames === undefined)
-  return best && best.explains >= enough ? best : undefined
+  return best && best.explains >= leastExplained ? best : undefined
 }
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))

@@ -18,19 +18,19 @@ import {
 } from './evaluate.ts'
 
 export type Expression = {
-  /** As it is written; in one window the same text has the same value. */
+  /** The text as written. Within a window equal texts have equal values. */
   text: string
   selectors: readonly Selector[]
   vectorIn(window: Window): Vector
 }
 
-/** A part of an expression as the grammar names it, and where it begins. */
+/** A part of an expression in the grammar's terms, and its offset. */
 type Part = { kind: string; at: number; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
-/** The window that is looked at, and all windows of the baseline: as ranges of the same length, which the parser knows. */
+/** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
 const ranges = { $w: '1w', $b: '1y' } as const
 
-/** What is wrong with an expression, and where: characters from its start. */
+/** A fault of an expression; `at` is its position in characters. */
 export class ExpressionError extends Error {
   override name = 'ExpressionError'
   readonly at: number
@@ -40,7 +40,7 @@ export class ExpressionError extends Error {
   }
 }
 
-/** Undefined when slo can evaluate the expression. */
+/** The fault of an expression; undefined when slo can evaluate it. */
 export function checkExpression(text: string): ExpressionError | undefined {
   try {
     parseExpression(text)
@@ -52,8 +52,8 @@ export function checkExpression(text: string): ExpressionError | undefined {
 }
 
 /**
- * The value of an expression in a window: of several series the largest. Undefined: there was no data. Not finite: there
- * was, but nothing to divide by, such as a mean of no calls.
+ * The value of an expression in a window, the largest of several series. Undefined without data. Not finite when there
+ * was data but nothing to divide by, as for a mean of no calls.
  */
 export function valueIn(expression: Expression, window: Window): number | undefined {
   const values = expression.vectorIn(window).map(({ value }) => value)
@@ -61,7 +61,7 @@ export function valueIn(expression: Expression, window: Window): number | undefi
   return known.length > 0 ? Math.max(...known) : values[0]
 }
 
-/** The same; null when it is no finite number. */
+/** Like `valueIn`; null when the value is not finite. */
 export function numberIn(expression: Expression, window: Window): number | null {
   const value = valueIn(expression, window)
   return value !== undefined && Number.isFinite(value) ? value : null
@@ -75,12 +75,12 @@ export function parseExpression(text: string): Expression {
   const wrong = errorAt(parsed)
   if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
   const whole = partOf(parser.parse(parsed).topNode, text)
-  // Without samples, too, it meets each part that slo does not evaluate.
+  // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 }
 
-/** The parser read the text with other ranges of the same length. */
+/** The parser was given the text with other ranges of the same length. */
 function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: string): Part {
   const text = written.slice(from, to)
   const parts: Part[] = []

@@ -4,8 +4,8 @@ import type { Model, Stage } from './model.ts'
 import type { Growth } from './verdict.ts'
 
 /**
- * The time of the stage `of`. `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as
- * now; `isDoubted`: no budget burns and little fails, so that it had to be slow in both halves of the window.
+ * The time of the stage `of`. `before`: the windows compared with, oldest first. `since`: the windows that are as slow
+ * as now. `isDoubted`: no budget burns and little fails, so the stage must be slow in both halves of the window.
  */
 export type Grown = Growth & {
   of: Stage
@@ -27,28 +27,28 @@ export const still = (of: Stage, before: readonly Window[]): Grown => ({
   isDoubted: false,
 })
 
-/** The windows that a verdict compares with, in the order of time: first those of the same hour of earlier days. */
+/** The windows that a verdict compares with, in order of time, earlier days first. */
 export type Baseline = {
   windows: readonly Window[]
   earlierDays: number
-  /** A budget burns now and none burned then: each difference belongs to the incident. */
+  /** A budget burns now and none did in these windows: every difference belongs to the incident. */
   isQuiet: boolean
-  /** How many windows were recorded before now, also those in which a budget burned. */
+  /** Windows recorded before now, including those in which a budget burned. */
   history: number
 }
 
-/** Spread in medians of absolute deviations beyond which a value is unlike the baseline's. */
+/** A value is unusual from this many median absolute deviations on. */
 const usualSpread = 4
-/** Fewer windows are no baseline. */
+/** Minimum number of windows of a baseline. */
 export const minBaselineWindows = 3
-/** Without a baseline a stage in which so much fails is slow. */
+/** Without a baseline a stage is slow when this share of its work fails. */
 const failingAnyway = 0.5
-/** From so many windows on, and while no budget burns, only a time above all of them is slow: lower ones are chance. */
+/** From this many windows on, while no budget burns, only a time above all of them is slow: others are chance. */
 const manyWindows = 20
-/** Of the windows since a stage became slow, this part must be slow: one fast window among them is chance. */
+/** Share of the windows since a stage became slow that must be slow: a single fast window is chance. */
 const lasting = 0.9
 
-/** Seconds of a stage in a window, each failure charged as what it costs; null without data. */
+/** Seconds of a stage in a window, with `failedSeconds` for each failure; null without data. */
 export function secondsIn(stage: Stage, window: Window, failedSeconds: number): number | null {
   const took = numberIn(stage.seconds, window)
   const failed = failingIn(stage, window) * failedSeconds
@@ -58,7 +58,7 @@ export function secondsIn(stage: Stage, window: Window, failedSeconds: number): 
 const failingIn = ({ failing }: Stage, window: Window): number =>
   Math.min(1, failing ? (numberIn(failing, window) ?? 0) : 0)
 
-/** How much each stage grew against the median of the baseline's windows. */
+/** The growth of each stage against the median of the baseline's windows. */
 export function attribute(model: Model, baseline: Baseline, now: Window): Grown[] {
   const grown = model.stages.map(stage => growthOf(model, stage, baseline, now))
   const all = grown.reduce((sum, { growth }) => sum + growth, 0)
@@ -89,9 +89,9 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
-  // While no budget burns, one large piece of work among few is no slowness: both halves of the window must be slow.
+  // While no budget burns, both halves of the window must be slow: one large piece of work is no slowness.
   const halves = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : []
-  // While one burns, what is over is not named: the last third must be slow, where work ended in it.
+  // While a budget burns, the last third must be slow if work ended in it: otherwise the slowness is over.
   const parts = baseline.isQuiet ? [partOf(now, 2 / 3, 1)] : halves
   const lasts = Math.min(current, ...parts.map(part => secondsOf(part) ?? current))
   const first = baseline.isQuiet ? 0 : earlier.length
@@ -109,14 +109,14 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
 export const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
   windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
 
-/** Seconds above which a stage is slow, whose times were these. */
+/** Seconds above which a stage with these earlier times is slow. */
 function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {
   const usual = median(before)
   const spread = usualSpread * median(before.map(value => Math.abs(value - usual)))
   return Math.max(usual + Math.max(floorSeconds, spread), usual * floorRatio)
 }
 
-/** NaN of an empty list. */
+/** The median; NaN for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -124,7 +124,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
-/** Between times of samples, series by series: the scrape interval. Undefined of fewer than two. */
+/** The scrape interval: the median gap between the samples of a series. Undefined when no series has two samples. */
 export function medianGap(all: readonly (readonly number[])[]): number | undefined {
   const gaps = all.flatMap(times => times.slice(1).map((at, i) => at - (times[i] as number)))
   return gaps.length === 0 ? undefined : median(gaps)

@@ -8,9 +8,9 @@ import { rememberSlots } from '../sources/remembered.ts'
 export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
- * Reads the stretches in which budgets burned in the days before a time, each from its first bad minute, and the
- * objectives whose budget burns now. A budget burns when a short window is as bad as its tier alerts on; then a verdict
- * is asked for. Of the running minute the samples so far count.
+ * Reads the spans of the days before a time in which budgets burned, each from its first bad minute, and the objectives
+ * whose budget burns now. A budget burns when a short window reaches its tier's factor; a verdict is then requested.
+ * The current minute counts with its samples so far.
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)

@@ -4,20 +4,20 @@ import { formatSelector } from '../sources/promql.ts'
 import { jobsIn } from '../sources/selector.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
-/** What diagnosis needs of service.yaml, with the expressions parsed. */
+/** The parts of service.yaml that diagnosis needs, with parsed expressions. */
 export type Model = ReturnType<typeof modelOf>
 export type Stage = Model['stages'][number]
 
 /**
- * How a resource bears on a stage's time:
- * `part`: seconds of it. It explains its growth in the stage's growth.
+ * How a resource affects a stage's time:
+ * `part`: seconds of the time. Its growth explains that part of the stage's growth.
  * `factor`: the time is a product of these (work × cost ÷ power). It explains its part of the logarithm.
- * `exhausted`: a level from 0 to 1. It explains everything when it reaches `limit`, and nothing below.
- * `taken`: a share of whatever a process does. It explains the share's growth; the parts are less by it.
+ * `exhausted`: a level from 0 to 1. It explains everything from `limit` on, and nothing below.
+ * `taken`: a share of the time of everything that a process does. It explains the share's growth, which the parts lose.
  */
 export type Resource = Model['resources'][number]
 
-/** @throws ExpressionError; slo lint names its place. */
+/** @throws ExpressionError, whose place slo lint reports. */
 export function modelOf(service: Service) {
   const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
@@ -35,13 +35,13 @@ export function modelOf(service: Service) {
       return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
     }),
     traffic: traffic === '' ? undefined : parseExpression(traffic),
-    /** How many processes of a job there should be. */
+    /** The expected number of processes of a job. */
     expected:
       replicas === '' ? undefined : (job: string) => parseExpression(replicas.replaceAll('$job', job)),
   }
 }
 
-/** The first selector of an expression; of a histogram's mean the histogram. */
+/** The first selector of an expression; for a histogram's mean the histogram. */
 export function nameOf(expression: Expression): string {
   const [first] = expression.selectors
   return first ? formatSelector({ ...first, metric: first.metric.replace(/_sum$/, '') }) : expression.text
@@ -61,11 +61,11 @@ function selectorsIn({ stages, resources, traffic, expected, jobs }: Model): Sel
   return expressions.flatMap(each => (each ? each.selectors : []))
 }
 
-/** The names of every metric that diagnosis reads; nothing else is read. */
+/** The names of all metrics that diagnosis reads. */
 export const metricsRead = (model: Model): string[] =>
   [...new Set([upMetric, startMetric, ...selectorsIn(model).map(({ metric }) => metric)])].sort()
 
-/** Of a metric, a pattern of the jobs whose series diagnosis reads; empty for any. */
+/** A pattern of the jobs whose series of a metric diagnosis reads; empty for any job. */
 export function jobsRead(model: Model, metric: string): string {
   const ofEach: Selector[] = model.jobs.map(value => ({
     metric,

@@ -12,7 +12,7 @@ export type Incident = {
   atMs: number
   directory: Pick<Directory, 'folder' | 'service'>
   views: readonly Pick<View, 'standing' | 'firings'>[]
-  /** Numbers that were logged while detail was raised. */
+  /** Numbers from debug entries while detail was raised. */
   logged?: readonly Logged[]
 }
 
@@ -40,7 +40,7 @@ export function sentence(found: Verdict): string {
   return [ofAll(found), ...named, ...more].join(' ')
 }
 
-/** In a sentence. Chat services refuse a message of more than 2,000 characters, which would never arrive. */
+/** Processes named in a sentence. Chat services refuse a message of more than 2,000 characters. */
 const maxReplicas = 3
 
 function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
@@ -53,7 +53,7 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   return `Slow in ${verdict}, ${named} (confidence ${percent(confidence)}).${second}`
 }
 
-/** An incident as Markdown: what a second person who joins needs to know. */
+/** An incident as Markdown, for a second person who joins. */
 export function incidentNote(incident: Incident): string {
   const { verdict: found, examples, directory, views, logged = [] } = incident
   const teams = Object.entries(directory.service.answering)
@@ -121,7 +121,7 @@ function withoutAction({ verdict }: Verdict): string {
   return `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`
 }
 
-/** The alert and the metrics that would have shown the cause at once. */
+/** The alert and the metrics that would have shown the cause directly. */
 function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {
   const lacked = stages.find(({ stage }) => stage === verdict)?.lacked ?? []
   return [
@@ -134,14 +134,14 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
 
 const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
 
-/** How long it took, what it is found by, and the command that shows it. */
+/** An example's duration, its keys, and the command that shows it. */
 function exampleLine({ seconds, ...keys }: Example, { service }: Incident['directory']): string {
   const facts = Object.entries(keys).map(([name, value]) => `${name} ${value}`)
   const command = service.exampleCommand.replace(/\$(\w+)/g, (_, name: string) => String(keys[name] ?? ''))
   return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
 }
 
-/** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
+/** An incident for the terminal: the sentence, the stages as bars, the evidence, and what to do. */
 export function terminal({ verdict: found, examples, directory, logged = [] }: Incident): string {
   const seconds = (value: number | null) => (value === null ? number(value) : `${number(value)} s`)
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)

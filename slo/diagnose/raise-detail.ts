@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 
-/** Long enough to see some work, short enough not to fill the disk. */
+/** Long enough to see some work, short enough not to fill the disk with debug entries. */
 export const detailSeconds = 600
 const answerMs = 5_000
 
-/** The administration port of a service; several of one service are several. */
+/** The administration port of a process. A service may have several processes. */
 export type AdminPort = { job: string; url: URL | string }
 
-/** The administration ports of the services that run on a DATA_DIR. @throws when none run. */
+/** The administration ports of the services that run on a DATA_DIR. @throws when no service runs. */
 export const adminPorts = (dataDir: string): AdminPort[] =>
   adminPortsIn(JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')))
 
-/** DATA_DIR/endpoints.json: of several processes the first stands among the names, and all in `webs` and `converters`. */
+/** DATA_DIR/endpoints.json: a service's first process under its name, several in `webs` and `converters`. */
 export type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
 
 export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
@@ -27,8 +27,9 @@ export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
 }
 
 /**
- * Raises the log level of each process of some jobs for ten minutes. Returns in words how many did and which did not answer.
- * @throws when none did.
+ * Raises the log level of each process of some jobs for ten minutes. Returns a text that counts them and names
+ * failures.
+ * @throws when no process answered.
  */
 export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly string[]): Promise<string> {
   const asked = ports.filter(port => jobs.includes(port.job))

@@ -1,6 +1,6 @@
 import texts from '../page/remarks.json' with { type: 'json' }
 
-/** A remark about a verdict. The pages show it in their own language by its English form. */
+/** A remark about a verdict. The pages translate it by its English form. */
 export const remark = (
   name: keyof typeof texts,
   values: Readonly<Record<string, string | number>> = {},

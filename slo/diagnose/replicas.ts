@@ -1,30 +1,30 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
-import { type Explained, enough, explain, isSlow } from './explain.ts'
+import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, still } from './growth.ts'
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
-/** A process unlike the others of its job. */
+/** A process that differs from the others of its job. */
 type OddReplica = {
   job: string
   instance: string
   text: string
-  /** It should be there and is not. */
+  /** The process is missing. */
   isAway: boolean
-  /** The stage that it is slow in, and what explains it. */
+  /** The stage in which the process is slow, and what explains it. */
   slow?: Explained
 }
 
-/** The processes of a job. `isAway`: none of them answers. */
+/** The processes of a job. `isAway`: no process answers. */
 export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
-/** A process is slow when it takes this many times as long as the others of its job. */
+/** A process is slow when it takes this many times as long as the others. */
 const slowRatio = 2
 
 /**
- * The jobs of the service, and of each with several processes those that are away, or slower than the others at the same
- * time. A stage’s mean hides one slow process among many, and one that is away while the others do its work.
+ * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
+ * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
 export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
   return jobsIn(model, now).map(job => {
@@ -42,11 +42,11 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
   })
 }
 
-/** Those of the service, else all that are scraped. */
+/** The jobs of the service, or else all scraped jobs. */
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The processes of a job that are scraped in a window, and whether each answered in more than half of it. */
+/** The scraped processes of a job in a window, and whether each answered in more than half of it. */
 function upIn(job: string, window: Window): Map<string, boolean> {
   const answered = parseExpression(
     `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
@@ -57,13 +57,13 @@ function upIn(job: string, window: Window): Map<string, boolean> {
 }
 
 /**
- * Processes that service discovery no longer has. `replicas` of service.yaml says how many there should be. Without it the
- * baseline says how many there were, and fewer may be on purpose.
+ * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the
+ * baseline gives the earlier number, and fewer may be on purpose.
  */
 function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
-  // A process of which the last third of the window has no sample is scraped no more.
+  // A process without samples in the last third of the window is no longer scraped.
   const recent = partOf(now, 2 / 3, 1)
-  // Without any sample the measurements are late or away, not the processes.
+  // Without any sample the measurements are late or missing, not the processes.
   if (numberIn(parseExpression(`count(${upMetric})`), recent) === null) return []
   const expected = model.expected ? numberIn(model.expected(job), now) : null
   const known = baseline.map(window => [...upIn(job, window)].filter(([, isUp]) => isUp))
@@ -87,14 +87,14 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
   return alone.flatMap(({ instance, window }) => {
     const others = alone.filter(each => each.instance !== instance).map(each => each.window)
-    // One that is slow in several stages is named for the one in which it loses most.
+    // A process that is slow in several stages is listed with the stage in which it loses most.
     const grown = stages.map(stage => beside(model, stage, window, others)).filter(isSlow)
     const [most] = grown.toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, baseline, window) })
     const [best] = slow.evidence
-    const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
+    const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {
       process: `${job} ${instance}`,
       stage: slow.stage,
       cause: best?.cause ?? '',
@@ -105,7 +105,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   })
 }
 
-/** The time of a stage in one process beside that in the others. */
+/** The time of a stage in one process compared with the others. */
 function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
   const now = secondsIn(stage, window, model.failedSeconds)
   const baseline = median(others.flatMap(each => secondsIn(stage, each, model.failedSeconds) ?? []))
@@ -121,7 +121,7 @@ function asIfAlone(job: string, instance: string, now: Window): Window {
   return windowOf(samples, now)
 }
 
-/** Processes that started in a stretch of time, in words. */
+/** Texts about processes that started in a span of time. */
 export function startsIn(model: Model, samples: Samples, fromMs: number, toMs: number): string[] {
   const jobs = jobsIn(model, { samples })
   return samples(startMetric).flatMap(({ labels: { job = '', instance = '' }, points }) => {

@@ -1,35 +1,35 @@
-/** The answer of diagnose. The pages read it too, so this file imports nothing. */
+/** The answer of diagnose. This file imports nothing, because the pages read it, too. */
 export type Verdict = {
   /** A stage, `healthy` or `unknown`. */
   verdict: string
   cause: string | null
-  /** 0 to 1: the stage's share of the growth × what its cause explains of it. */
+  /** 0 to 1: the stage's share of the growth × the share of it that the cause explains. */
   confidence: number
   since: string | null
   evidence: Evidence[]
   lever: string | null
-  /** The second largest, when two things are slow at once. */
+  /** The second largest growth, when two stages are slow at once. */
   also: { stage: string; cause: string | null; share: number } | null
-  /** Each stage's time, and what data there was about it. */
+  /** Each stage's time, and its metrics with and without data. */
   stages: (Growth & { had: string[]; lacked: string[] })[]
-  /** Of all stages: metrics of resources that were not there. */
+  /** Missing metrics of the resources of all stages. */
   lacking: string[]
-  /** Why the verdict may be wrong or incomplete, in words. */
+  /** Texts: why the verdict may be wrong or incomplete. */
   remarks: string[]
-  /** Processes unlike the others of their service, in words. */
+  /** Texts: processes that differ from the others of their service. */
   replicas: string[]
-  /** What happened meanwhile and need not be the cause, in words: processes that started. */
+  /** Texts: events of the time that may not be the cause, such as started processes. */
   context: string[]
 }
 
 export type Evidence = {
   metric: string
-  /** PromQL that gives `now`; with `offset` what was before. */
+  /** PromQL that gives `now`; with `offset` it gives `baseline`. */
   query: string
   cause: string
   baseline: number | null
   now: number
-  /** 0 to 1, of the stage's growth. */
+  /** Share of the stage's growth, 0 to 1. */
   explains: number
 }
 
@@ -38,8 +38,8 @@ export type Growth = {
   stage: string
   baseline: number | null
   now: number | null
-  /** Seconds more than before; 0 when it is within what is usual. */
+  /** Seconds more than before; 0 when within the usual spread. */
   growth: number
-  /** Of the growth of all stages. */
+  /** Share of the growth of all stages, 0 to 1. */
   share: number
 }

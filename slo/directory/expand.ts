@@ -4,8 +4,8 @@ import { ConfigError } from '@tintype/lib/config.ts'
 const reference = /\$\{(\w+)(?::-([^}]*))?\}/g
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`; an empty value counts as unset.
- * @throws ConfigError naming one without value and default.
+ * Replaces `${NAME}` and `${NAME:-default}`. An empty value counts as unset.
+ * @throws ConfigError naming a variable without value and default.
  */
 export const expand = (text: string, values: Readonly<Record<string, string | undefined>>): string =>
   text.replace(reference, (_, name: string, fallback?: string) => {
@@ -14,7 +14,7 @@ export const expand = (text: string, values: Readonly<Record<string, string | un
     return asHost(value)
   })
 
-/** An address to bind to that means "all" is reached on this machine's loopback; IPv6 stands in brackets in a URL. */
+/** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */
 export function asHost(value: string): string {
   if (value === '0.0.0.0') return '127.0.0.1'
   if (value === '::') return '[::1]'

@@ -4,14 +4,14 @@ import { found } from '../objectives/found.ts'
 import { type Read, resource } from './service-keys.ts'
 import { fill, templatesOf } from './template.ts'
 
-/** A resource that bears on a stage. */
+/** A resource that affects a stage's time. */
 export type ResourceReading = Pick<Read['resources'][number], 'metric' | 'limit' | 'blames'> &
   Required<Pick<Read['resources'][number], (typeof needed)[number]>>
 const needed = ['stage', 'cause', 'kind', 'query', 'action'] as const
 
 /**
- * What diagnosis reads of a service.yaml, with its templates written out, and what is wrong with it. A resource is
- * written once for each row of `for`, whose keys replace its own or stand in it with `$`.
+ * The part of a service.yaml for diagnosis, with expanded templates, and its faults. A resource is repeated for each
+ * row of `for`, whose keys override its own or replace `$key` in it.
  */
 export function writtenOut(document: Document, { expressions, stages, traffic, replicas, ...read }: Read) {
   const findings: Finding[] = []

@@ -22,7 +22,7 @@ const regex = rule('a regular expression of JavaScript', value => {
   }
 })
 
-/** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
+/** A request of the synthetic user. `${NAME}` is a variable of the environment, in lower case a captured value. */
 const step = {
   name: required(name),
   method: or(oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'), 'GET'),
@@ -39,27 +39,27 @@ const step = {
   timeoutSeconds: or(number(0.1, 60), 5),
 } as const
 
-/** Less growth of a time is no slowness. */
+/** A stage with less growth than this is not slow. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
 
-/** The time is lost in `stage`, its cause is looked for in one of these. */
+/** The stages in which the cause of time lost in `stage` is looked for. */
 const blames = maybe([name] as const)
-/** A resource that bears on a stage. */
+/** A resource that affects a stage's time. */
 export const resource = {
   stage: name,
   cause: name,
   /** See diagnose/model.ts. */
   kind: oneOf('part', 'factor', 'exhausted', 'taken'),
   query: text,
-  /** What the query is called in evidence; default: its first selector. */
+  /** The query's name in evidence; default: its first selector. */
   metric: text,
   action: text,
-  /** 0 to 1: the level at which an exhausted resource does harm. */
+  /** 0 to 1: the level from which an exhausted resource slows the stage. */
   limit: number(0, 1),
   blames,
 } as const
 
-/** What may stand in service.yaml, and its defaults; slo/README.md documents each key. */
+/** The keys of service.yaml and their defaults; slo/README.md documents each key. */
 export const schema = {
   service: required(name),
   displayName: text,
@@ -67,7 +67,7 @@ export const schema = {
   prometheus: or(url, ''),
   targets: [
     {
-      job: required(matching(/^[a-z0-9_-]+$/, 'a name of small letters, digits, hyphens and underscores')),
+      job: required(matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')),
       instance: text,
       url: required(url),
     },
@@ -84,7 +84,7 @@ export const schema = {
   stages: [
     {
       name: required(name),
-      /** The jobs that spend the time. */
+      /** The jobs that do the work of this stage. */
       jobs: [text],
       seconds: required(text),
       failing: text,
@@ -122,5 +122,4 @@ export const schema = {
   } as const),
 } as const
 
-/** service.yaml with its defaults. */
 export type Read = Typed<typeof schema>

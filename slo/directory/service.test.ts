@@ -39,7 +39,7 @@ probe:
 witnesses: 3
 `
   expect(said(text)).toEqual([
-    '1:10 service is "The Shop"; it must be a name of small letters, digits and hyphens, at most 63',
+    '1:10 service is "The Shop"; it must be a name of lower-case letters, digits and hyphens, at most 63',
     '2:16 scrapeSeconds is 300; it must be a number from 1 to 60',
     expect.stringMatching(
       /^3:18 selector\.job means nothing here; it may be service, displayName, .*selectors/,
@@ -59,14 +59,17 @@ witnesses: 3
 })
 
 test.each([
-  ['', '1:1 service is missing; it must be a name of small letters, digits and hyphens, at most 63'],
+  ['', '1:1 service is missing; it must be a name of lower-case letters, digits and hyphens, at most 63'],
   ['- shop', '1:1 the document is ["shop"]; it must be a map of service, '],
   [`${'x'.repeat(500)}`, `1:1 the document is "${'x'.repeat(99)}…; it must be a map of`],
   ['service: [shop', '1:15 Flow sequence'],
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
   ['service: shop\ntargets: { job: web }', '2:10 targets is {"job":"web"}; it must be a list'],
-  ['service: shop\nselectors: { tier: gold }', '2:20 selectors.tier is no label of a series, or one'],
-  ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is no label of a series'],
+  [
+    'service: shop\nselectors: { tier: gold }',
+    '2:20 selectors.tier is not a label of a series, or the rules set it',
+  ],
+  ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is not a label of a series'],
   ['service: shop\ntoString: no', '2:11 toString means nothing here'],
   ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],
 ])('%j is an error', (text, start) => {
@@ -75,11 +78,11 @@ test.each([
 
 test.each([
   ['no PromQL', 'traffic: sum(rate(x[5m])', /^2:10 .*/],
-  ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:32 \$mean is no expression/],
+  ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:32 \$mean is not an/],
   [
     'a resource of no stage',
     'resources: [{ stage: pay, cause: x, kind: part, query: x, action: x }]',
-    /^2:13 resources\[0\] names the stage "pay", which is not there; it may be none/,
+    /^2:13 resources\[0\] names the stage "pay", which does not exist; it may be none/,
   ],
   [
     'a row without a cause',
@@ -105,7 +108,7 @@ test('a module that is not there is an error', async () => {
   writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: probe.ts\nexamples: examples.ts\n')
   writeFileSync(join(folder, 'examples.ts'), '')
   const { findings } = readServiceFile(folder, {})
-  expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which is not there'])
+  expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which does not exist'])
 })
 
 test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {

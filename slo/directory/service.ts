@@ -6,25 +6,25 @@ import { read } from './shape.ts'
 
 /** One HTTP request of the synthetic user. */
 export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
-/** How two versions are compared: by events that went wrong (`bad` of `total`), or by a mean (`seconds`). */
+/** How two versions are compared: by bad events (`bad` of `total`), or by a mean (`seconds`). */
 export type Releases = NonNullable<Read['releases']>
 
-/** `service.yaml` of a directory, with its templates written out. */
+/** `service.yaml` of a directory, with expanded templates. */
 export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources'> & {
   displayName: string
-  /** Of PROMETHEUS_HEADERS: sent with each read of Prometheus. */
+  /** PROMETHEUS_HEADERS, sent with each read of Prometheus. */
   headers?: Readonly<Record<string, string>>
   resources: readonly ResourceReading[]
 }
 
-/** A selector's key becomes a label of the rules, beside those that they set themselves. */
+/** Finds selectors whose key, which becomes a label of the rules, is one that the rules set themselves. */
 const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): Finding[] =>
   Object.keys(selectors)
     .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
     .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
 /**
- * One service.yaml, or what is wrong with it and the defaults. Reports leave out `expressions`, which take half of the
+ * Parses a service.yaml; with findings it returns the defaults. Reports leave out `expressions`, which take half of the
  * time.
  */
 export function parseService(

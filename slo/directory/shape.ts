@@ -1,13 +1,12 @@
 import { type Document, type Finding, finding, type Path } from '../objectives/document.ts'
 
-/** A place of a document that is read. `isGiven`: what it stands in is there. */
+/** A place of a document. `isGiven`: the parent exists. */
 type Place = { document: Document; path: Path; findings: Finding[]; isGiven: boolean }
-/** Reads what stands at a place, undefined where nothing does, and adds what is wrong with it to the findings. */
+/** Reads the value at a place, undefined when it is missing, and adds its faults to the findings. */
 type Reader<T> = (written: unknown, place: Place) => T
-/** A reader of one value. */
 type Rule<T> = Reader<T | undefined> & { mayBe: string; read: (value: unknown) => T | undefined }
 
-/** A value that `read` knows. */
+/** A value for which `read` returns a result. */
 export const parsed = <T>(read: Rule<T>['read'], mayBe: string): Rule<T> => {
   const reader: Reader<T | undefined> = (written, place) => {
     const value = written === undefined ? undefined : read(written)
@@ -29,7 +28,7 @@ export const oneOf = <const V extends string>(...values: readonly V[]) =>
   rule<V>(values.join(', '), value => values.some(each => each === String(value)))
 export const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-  'a name of small letters, digits and hyphens, at most 63',
+  'a name of lower-case letters, digits and hyphens, at most 63',
 )
 
 const missed =
@@ -39,16 +38,15 @@ const missed =
     if (written === undefined && isMissed(place)) add(place, 'is missing', `it must be ${rule.mayBe}`)
     return rule(written, place) as T
   }
-/** What must be there where the thing it stands in is. */
+/** Required when the parent exists. */
 export const required = missed(({ isGiven }) => isGiven)
-/** What must be there in any case. */
 export const always = missed(() => true)
 export const or =
   <T>(reader: Reader<T | undefined>, fallback: T): Reader<T> =>
   (written, place) =>
     reader(written, place) ?? fallback
 
-/** A document as nested readers: a list has one element, `*` is any key. What is not there is an empty list or map. */
+/** A document as nested readers. A list has one element; `*` is any key. A missing list or map is empty. */
 export type Schema = Reader<unknown> | readonly [Schema] | { readonly [key: string]: Schema }
 /** The type of what a schema reads. */
 export type Typed<S> =
@@ -71,7 +69,7 @@ const listOf =
   (each: Schema): Reader<unknown> =>
   (written = [], place) => {
     if (!Array.isArray(written)) return wrong(place, written, 'a list')
-    // What must be there in any case is looked for in a first element.
+    // An empty list is checked as if it had one element, so that required keys are reported.
     if (written.length === 0) readerOf(each)(undefined, within(place, 0, false))
     return written.map((one, i) => readerOf(each)(one, within(place, i, true)))
   }
@@ -85,7 +83,7 @@ const mapOf =
       return wrong(place, written, known.length === 0 ? 'a map' : `a map of ${known.join(', ')}`)
     const given = (written ?? {}) as Record<string, unknown>
     const entries = [...new Set([...Object.keys(given), ...known])].map(key => {
-      // Every object has a member toString.
+      // Not `in`: every object inherits members such as toString.
       const of = Object.hasOwn(schema, key) ? schema[key] : schema['*']
       const at = within(place, key, isMap)
       return [key, of ? readerOf(of)(given[key], at) : unknown(at, given[key], known)]
@@ -93,7 +91,7 @@ const mapOf =
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
   }
 
-/** What is undefined where nothing is written; `single` is what may stand there instead of a list or a map. */
+/** A value that may be missing. `single`: what may be given instead of a list or a map. */
 export const maybe =
   <S extends Schema, T = never>(schema: S, single?: Rule<T>): Reader<Typed<S> | T | undefined> =>
   (written, place) => {
@@ -102,7 +100,7 @@ export const maybe =
     return written === undefined ? undefined : (reader(written, place) as Typed<S> | T | undefined)
   }
 
-/** What a value of a document is read as, and everything that is wrong with it. */
+/** Reads a document. Returns its value and all its faults. */
 export function read<S extends Schema>(schema: S, document: Document, written: unknown) {
   const findings: Finding[] = []
   const place = { document, path: [], findings, isGiven: written !== undefined }
@@ -125,7 +123,7 @@ const excerpt = (written: unknown): string => JSON.stringify(written).replace(/^
 const wrong = (place: Place, written: unknown, mayBe: string): undefined =>
   add(place, `is ${excerpt(written)}`, `it must be ${mayBe}`)
 
-/** A key that is not known, at each value that it holds. */
+/** Findings for an unknown key, one for each of its values. */
 function unknown(place: Place, written: unknown, known: readonly string[]): undefined {
   const inner = typeof written === 'object' && written !== null ? Object.entries(written) : []
   for (const [key, each] of inner)

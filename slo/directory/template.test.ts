@@ -37,7 +37,7 @@ test('an entry is written once for each row of for: a key replaces its own, anot
 })
 
 test.each([
-  ['$nothing', '$nothing is no expression'],
+  ['$nothing', '$nothing is not an expression'],
   ['$mean(took)', '$mean takes name, labels'],
   ['$rate(took', 'a parenthesis is not closed'],
   ['$one', 'name each other without end'],

@@ -1,6 +1,6 @@
 import type { Read } from './service-keys.ts'
 
-/** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
+/** Maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
 type Expressions = Read['expressions']
 type Templates = ReadonlyMap<string, { parameters: readonly string[]; text: string }>
 
@@ -13,12 +13,12 @@ export const templatesOf = (expressions: Expressions): Templates =>
   )
 
 const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/
-/** An expression that is nested deeper names itself. */
+/** An expression that is nested deeper refers to itself. */
 const mostWithin = 30
 
 /**
- * A text with each `$name` but `$w` and `$b`, `$name(argument, …)` and `${name}` replaced by what it stands for.
- * @throws Error that names what is not known.
+ * Replaces each `$name` except `$w` and `$b`, `$name(argument, …)` and `${name}` in a text.
+ * @throws Error naming an unknown one.
  */
 export function fill(text: string, templates: Templates, depth = 0): string {
   if (depth > mostWithin) throw new Error(`the expressions name each other without end in ${text}`)
@@ -26,7 +26,7 @@ export function fill(text: string, templates: Templates, depth = 0): string {
   if (!found) return text
   const [whole, plain, name = plain as string] = found
   const template = templates.get(name)
-  if (!template) throw new Error(`$${name} is no expression`)
+  if (!template) throw new Error(`$${name} is not an expression`)
   const { parameters } = template
   const after = text.slice(found.index + whole.length)
   const [values, rest] = parameters.length > 0 ? argumentsOf(after, parameters.length) : [[], after]
@@ -42,7 +42,7 @@ export function fill(text: string, templates: Templates, depth = 0): string {
 const step = (character: string): number =>
   '({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0
 
-/** In parentheses when it is more than one term. */
+/** Adds parentheses to a text of more than one term. */
 function apart(text: string): string {
   let depth = 0
   for (const each of text.replaceAll(/"[^"]*"/g, '').replace(/^\w+ (by|without) ?\([^)]*\) ?/, '')) {
@@ -52,7 +52,7 @@ function apart(text: string): string {
   return text
 }
 
-/** So many arguments in the parentheses that a text begins with, of which the last may hold commas; and what follows. */
+/** Splits a text that starts with `count` arguments in parentheses (the last may contain commas) and its rest. */
 function argumentsOf(text: string, count: number): [values: string[], rest: string] {
   if (text[0] !== '(') return [[], text]
   const values: string[] = []

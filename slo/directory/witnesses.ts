@@ -1,9 +1,9 @@
 import type { Stores } from '../diagnose/open-examples.ts'
 
-/** What a module named by `witnesses` exports. */
+/** The exports of a module that `witnesses` of service.yaml names. */
 export type WitnessModule = {
   compareWitnesses(given: {
-    /** What the metrics counted of an objective, by its name. */
+    /** The events that the metrics counted for an objective, by its name. */
     counted(objective: string): { good: number; bad: number } | undefined
     stores: Stores
     fromMs: number
@@ -12,19 +12,19 @@ export type WitnessModule = {
   }): Promise<WitnessCounts>
 }
 
-/** What traces and logs, which count independently of the metrics, have counted. */
+/** The counts of traces and logs, which are independent of the metrics. */
 export type WitnessCounts = {
-  /** By witness; null when it has no data. */
+  /** Counts by witness; null for a witness without data. */
   counts: Readonly<Record<string, { kept: number; broken: number } | null>>
-  /** True only when at least two have data and no two differ beyond the bound. */
+  /** True when at least two witnesses have data and no two differ by more than the bound. */
   agree: boolean
-  /** How far the metrics may be from the others, in events. */
+  /** Allowed difference of the metrics from the others, in events. */
   bound: number
   disagreements: readonly {
     witness: string
-    /** How it differs from the others, in words. */
+    /** A text that says how the witness differs from the others. */
     says: string
-    /** The events that it lacks, or has with another outcome; empty when it only counts. */
+    /** Events that the witness lacks or has with another outcome; empty when it only counts. */
     ids: readonly string[]
   }[]
 }

@@ -4,20 +4,20 @@ import type { Tally } from './sli.ts'
 import { round, standing } from './standing.ts'
 import { windowAt } from './window.ts'
 
-/** `clears` is null while the alert fires. `budgetUsed`: the part of the window’s budget that was gone when it fired. */
+/** `clears` is null while the alert fires. `budgetUsed`: the used share of the window's budget when it fired. */
 export type Firing = { fires: Minute; clears: Minute | null; budgetUsed: number }
 
 export type Timeline = {
   objective: string
   tier: TierName
   firings: Firing[]
-  /** Of its first firing; null when it never fired. */
+  /** `budgetUsed` of the first firing; null when the alert never fired. */
   budgetUsedAtFire: number | null
 }
 
 /**
  * The firings of an objective's alerts in [from, to], evaluated at the end of every minute from the tally's first bad
- * one.
+ * minute.
  */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
   const usedAt = (at: Minute): number => {
@@ -34,8 +34,8 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
 }
 
 /**
- * An alert ends when its condition was false for the short window (Prometheus’ `keep_firing_for`): 2 minutes up, 2 down
- * would fire on and on.
+ * An alert ends when its condition was false for the short window (Prometheus' `keep_firing_for`). Otherwise an
+ * alternation of 2 minutes up and 2 down would send messages without end.
  */
 function replay(tier: Tier, tally: Tally, to: Minute) {
   const firings: Pick<Firing, 'fires' | 'clears'>[] = []

@@ -7,8 +7,8 @@ import { longestWindowMinutes, windowAt } from './window.ts'
 type Maintenance = { from: Minute; minutes: number }
 
 /**
- * Whether a maintenance fits beside what was offline and what is announced, if nothing else goes offline. Linear in the
- * window.
+ * Whether a maintenance fits into the budget besides offline and planned minutes, if nothing else goes offline. Linear
+ * in the window's length.
  */
 export function fits(
   objective: Objective,
@@ -22,7 +22,8 @@ export function fits(
   const [first, last] = [from - longest, end + longest]
   const offline = offlineSums(tally, all, first, last)
   let leftAfter = Infinity
-  // A calendar window may end while the maintenance lasts. In one that rolls, what is offline before its end may have left by then.
+  // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by
+  // then.
   for (let at = objective.calendar ? from + 1 : end; at <= last; at++) {
     const { from: begin, nominalMinutes } = windowAt(objective, at)
     if (begin >= end) break
@@ -31,7 +32,7 @@ export function fits(
   }
   return {
     fits: leftAfter >= 0,
-    /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
+    /** The smallest remaining budget in minutes, from the end of the maintenance until it leaves the window. */
     leftAfter,
     budgetMinutes: windowAt(objective, from + 1).nominalMinutes * allowed,
   }
@@ -39,13 +40,13 @@ export function fits(
 
 type Counted = { objective: Objective; tally: Tally }
 
-/** The same for several objectives, at least one: a maintenance takes its minutes from the budget of each. */
+/** Like `fits`, for several objectives (at least one): a maintenance uses the budget of each. */
 export const tightestFit = (counted: readonly Counted[], ...given: [readonly Planned[], Maintenance]) =>
   counted
     .map(({ objective, tally }) => fits(objective, tally, ...given))
     .reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
 
-/** Running sums over [from, to): minutes that were offline, and later minutes that are announced, each counted once. */
+/** Running sums over [from, to) of offline minutes and of planned later minutes, each counted once. */
 function offlineSums(
   tally: Tally,
   planned: readonly Pick<Planned, 'from' | 'to'>[],

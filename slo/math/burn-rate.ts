@@ -2,13 +2,13 @@ import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
 import { complement, fraction, multiply, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total } from './sli.ts'
 
-/** In a shorter window one bad slot would be the whole window. */
+/** Minimum slots of the short window: in fewer one bad slot would be the whole window. */
 export const minimumShortSlots = 2
 
-/** With a longer one an alert would fire for hours after the recovery. */
+/** Maximum of the short window: with a longer one an alert would fire for hours after the recovery. */
 export const maxShortMinutes = 30
 
-/** Long window as a part of the whole, and percent of the budget that may be gone when the tier fires. */
+/** Of each tier: window ÷ long window, and the percentage of the budget that may be used when it fires. */
 type Plan = readonly (readonly [name: TierName, part: number, percent: number])[]
 const shortPlan: Plan = [
   ['page-fast', 96, 10],
@@ -16,7 +16,7 @@ const shortPlan: Plan = [
   ['ticket-fast', 8, 30],
   ['ticket-slow', 4, 30],
 ]
-/** SRE workbook, chapter 5, table 5-8: of 30 days 1 h, 6 h, 1 d and 3 d, which are factors of 14.4, 6, 3 and 1. */
+/** SRE workbook, chapter 5, table 5-8: for 30 days 1 h, 6 h, 1 d and 3 d, with factors of 14.4, 6, 3 and 1. */
 const longPlan: Plan = [
   ['page-fast', 720, 2],
   ['page-slow', 120, 5],
@@ -29,8 +29,8 @@ export type TierPlan = Pick<Tier, 'name' | 'longMinutes' | 'shortMinutes' | 'sha
 type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
 
 /**
- * The windows for any objective window: for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short one is a twelfth of the
- * long one (SRE workbook, ch. 5), at most half an hour. Of tiers with the same long window the first is kept.
+ * The tiers' windows for any objective window; for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short window is a
+ * twelfth of the long one (SRE workbook, ch. 5), 30 minutes at most. Tiers with an equal long window are left out.
  */
 export function planTiers(windowMinutes: number): TierPlan[] {
   const plan = windowMinutes < longPlanMinutes ? shortPlan : longPlan
@@ -47,7 +47,7 @@ export function planTiers(windowMinutes: number): TierPlan[] {
   return plans.filter((each, i) => each.longMinutes !== plans[i - 1]?.longMinutes)
 }
 
-/** The burn alerts of an objective, with factor = share × window ÷ long window. */
+/** The burn alerts of an objective. factor = share × window ÷ long window. */
 export function tiers(objective: Planning, plans = planTiers(objective.windowMinutes)): Tier[] {
   return plans.map(each => {
     const severity = each.name.startsWith('page') ? 'page' : 'ticket'
@@ -63,7 +63,7 @@ export function tiers(objective: Planning, plans = planTiers(objective.windowMin
   })
 }
 
-/** Whether a tier's condition holds at the start of minute `at`, of the slots before it. 0 of 0 is no burn. */
+/** Whether a tier's condition holds at the start of minute `at`, from the slots before it. 0 of 0 is no burn. */
 export function fires(tier: Tier, tally: Tally, at: Minute): boolean {
   return (
     bad(tally, at - tier.longMinutes, at) >= tier.minimumBad &&
@@ -79,7 +79,7 @@ function burns(tier: Tier, tally: Tally, at: Minute, minutes: number): boolean {
 const whole = (of: Tier['of'], tally: Tally, at: Minute, minutes: number): number =>
   of === 'nominal' ? minutes : total(tally, at - minutes, at)
 
-/** How many times faster than the budget allows: 1 uses it up exactly at the end of the window. */
+/** The burn rate: 1 uses up the budget exactly at the end of the window. */
 export function burnRate(objective: Objective, tally: Tally, at: Minute, minutes: number): number {
   const of = objective.method === 'Timeslices' ? 'nominal' : 'events'
   const events = whole(of, tally, at, minutes)

@@ -1,4 +1,4 @@
-/** An exact ratio of integers in lowest terms: 9.6/24 as a double is 0.39999999999999997. */
+/** An exact ratio of integers in lowest terms. As a double 9.6/24 would be 0.39999999999999997. */
 export type Fraction = { numerator: number; denominator: number }
 
 export function fraction(numerator: number, denominator: number): Fraction {
@@ -14,14 +14,14 @@ export const complement = ({ numerator, denominator }: Fraction): Fraction =>
 
 export const toNumber = ({ numerator, denominator }: Fraction): number => numerator / denominator
 
-/** Whether part ÷ whole ≥ ratio, compared in integers. */
+/** Whether part ÷ whole ≥ ratio, compared as integers. */
 export const reaches = (part: number, whole: number, ratio: Fraction): boolean =>
   part * ratio.denominator >= ratio.numerator * whole
 
-/** Far below any difference that matters in a target, far above the rounding error of 23/24 as a decimal. */
+/** Much smaller than any relevant difference of targets, much larger than the rounding error of 23/24 as a decimal. */
 const tolerance = 1e-9
 
-/** The fraction of the smallest denominator that a decimal stands for: 0.9583333333333334 is 23/24. */
+/** The fraction with the smallest denominator that equals a decimal: 0.9583333333333334 is 23/24. */
 export function fromDecimal(value: number): Fraction {
   let [h0, k0, h1, k1] = [0, 1, 1, 0]
   for (let rest = value; ; rest = 1 / (rest - Math.floor(rest))) {

@@ -4,7 +4,7 @@ import { backtest, type Timeline } from './backtest.ts'
 import { type Tally, tallyOf } from './sli.ts'
 import { parseDuration } from './time.ts'
 
-/** A stretch of an outage: which part of the minutes is offline and of the events bad, in percent. */
+/** A part of an outage: the percentage of offline minutes and of bad events. `events`: whether there is traffic. */
 type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }
 
 export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 30m" or "30x(full 2m, ok 2m)":
@@ -15,13 +15,12 @@ export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 
   ok D          all well`
 
 const maxPhases = 1_000
-/** Two weeks. */
 const maxMinutes = 20_160
 
-/** The assumed traffic: of 100 events a minute, a share in whole percent is a whole number of events. */
+/** The assumed traffic: with 100 events a minute a whole percentage is a whole number of events. */
 const eventsAMinute = 100
 
-/** Undefined when it is no description. */
+/** Parses the description of an outage; undefined when it has another format. */
 export function parseOutage(text: string): Phase[] | undefined {
   let steps = 0
   const repeated = text.replace(/(\d{1,3})x\(([^()]*)\)/g, (_, times: string, inside: string) => {
@@ -53,7 +52,7 @@ function parsePhase(text: string): Phase | undefined {
 export const outageMinutes = (phases: readonly Phase[]): number =>
   phases.reduce((sum, { minutes }) => sum + minutes, 0)
 
-/** The outage beginning at a minute, after a good window and followed by one in which every alert clears. */
+/** The tally of an outage that begins at a minute, after a good window and before one in which every alert clears. */
 export function outageTally(objective: Objective, phases: readonly Phase[], begin: Minute): Tally {
   const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, badPercent: 0, events: true })
   const after = 2 * longestMinutes([objective])
@@ -77,7 +76,7 @@ function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Sl
 const spread = (percent: number, i: number): number =>
   Math.floor(((i + 1) * percent) / 100) - Math.floor((i * percent) / 100)
 
-/** What the alerts of an objective do in an outage that begins at a minute. */
+/** The firings of an objective's alerts in an outage that begins at a minute. */
 export function replayOutage(objective: Objective, phases: readonly Phase[], begin: Minute): Timeline[] {
   const tally = outageTally(objective, phases, begin)
   return backtest(objective, tally, begin, tally.to)

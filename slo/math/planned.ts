@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
 
-/** A maintenance that was announced: the minutes [from, to). Its offline minutes count against the budget like others. */
+/** A planned maintenance in the minutes [from, to). Its offline minutes use the budget like others. */
 export type Planned = { id: string; from: Minute; to: Minute; reason: string }
 
-/** A longer one is taken for a typing error. */
+/** A longer maintenance is probably a typing error. */
 export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** All planned downtime, earliest first. One file each, so that two processes that enter one lose none. */
+/** All planned downtime, earliest first. Each is a file of its own, so that two concurrent writers lose none. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])
@@ -21,12 +21,12 @@ export function readPlanned(dataDir: string): Planned[] {
 }
 
 /**
- * Enters a downtime, or its new reason; where there are too many the oldest is removed.
- * @throws RangeError when its minutes make no sense.
+ * Adds a downtime, or changes its reason. When there are too many, the oldest is removed.
+ * @throws RangeError when its minutes are not valid.
  */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {
   if (!Number.isInteger(from) || !Number.isInteger(to) || to <= from || to - from > maxPlannedMinutes)
-    throw new RangeError(`planned downtime is 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)
+    throw new RangeError(`planned downtime must be 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)
   const kept = readPlanned(dataDir)
   for (const { id } of kept.slice(0, Math.max(0, kept.length - limits.plannedDowntimes.value + 1))) {
     countLimit('plannedDowntimes')

@@ -18,7 +18,7 @@ export type Report = {
 }
 type Judged = ReturnType<typeof judgeAll>[number]
 
-/** The minutes that are judged: of each objective’s own window, or of one of the given length. */
+/** The minutes of a report: each objective's own window, or one of the given length. */
 export function spanOf(
   { start, to }: Recorded,
   { objective, tally }: Recorded['objectives'][number],
@@ -46,11 +46,11 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
   })
 }
 
-/** Fits a terminal beside two times. */
+/** Width of the strip, which fits a terminal beside two times. */
 const cells = 72
 const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
-/** The window’s minutes in one line: `·` all good, ▁ to █ bad, `?` no data. */
+/** The window's minutes as a line: `·` all good, ▁ to █ bad, `?` no data. */
 function strip(span: MinuteSpan, objective: Objective, tally: Tally): string {
   const width = Math.min(cells, span.to - span.from)
   return Array.from({ length: width }, (_, i) => {

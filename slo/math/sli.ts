@@ -4,9 +4,8 @@ import { reaches } from './fraction.ts'
 type Judging = Pick<Objective, 'method' | 'sliceTarget'>
 
 /**
- * Slots as the objective counts them. Timeslices: a minute is good when enough of what was counted in it was, else bad,
- * also without data. Occurrences: its events. A part that is larger than the total is no measurement and counts as no
- * data.
+ * A slot as the objective counts it. Timeslices: a minute, good when enough of its events are, else bad, also without
+ * data. Occurrences: its events. A part that is larger than the total is a wrong measurement, and counts as no data.
  */
 export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
   const { start, good, total } = slot
@@ -15,10 +14,10 @@ export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
   return { start, good: !unknown && reaches(good, total, sliceTarget) ? 1 : 0, total: 1, unknown }
 }
 
-/** Whether more good events, or more bad ones, were counted than events. */
+/** Whether more good or bad events than all events were counted. */
 export const isDoubtful = ({ good, total }: Slot): boolean => good > total || good < 0
 
-/** Running sums over judged slots, so that any window is two subtractions. Outside of them nothing is counted. */
+/** Running sums over judged slots, so that any window takes two subtractions. Outside of them nothing counts. */
 export type Tally = {
   from: Minute
   to: Minute
@@ -27,11 +26,11 @@ export type Tally = {
   unknown: Float64Array
 }
 
-/** Sums an objective’s slots, which must be without holes: [from, from + slots.length). */
+/** Sums an objective's slots, which must have no gaps: [from, from + slots.length). */
 export const tally = (objective: Judging, from: Minute, slots: readonly Slot[]): Tally =>
   tallyOf(objective, from, slots.length, i => slots[i] as Slot)
 
-/** The same of slots that are made one by one. */
+/** Like `tally`, for slots that are made one by one. */
 export function tallyOf(objective: Judging, from: Minute, count: number, slotAt: (i: number) => Slot): Tally {
   const sums = (): Float64Array => new Float64Array(count + 1)
   const result = { from, to: from + count, bad: sums(), total: sums(), unknown: sums() }

@@ -3,17 +3,17 @@ import { complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
 import type { MinuteSpan } from './window.ts'
 
-/** How an objective stands: slots for Timeslices, events for Occurrences. */
+/** The state of an objective's budget, in slots for Timeslices and events for Occurrences. */
 export type Standing = {
   objective: Objective
   span: MinuteSpan
   good: number
   bad: number
-  /** Minutes in which nothing was counted; of Timeslices they are a part of the bad. */
+  /** Minutes without data, which for Timeslices are included in `bad`. */
   unknown: number
   /** Null when nothing was counted. */
   ratio: number | null
-  /** How many may be bad: of the nominal window's slots, or of the counted events. */
+  /** How many slots of the nominal window, or of the counted events, may be bad. */
   budget: number
   budgetLeft: number
   broken: boolean
@@ -38,7 +38,7 @@ export function standing(objective: Objective, tally: Tally, span: MinuteSpan): 
   }
 }
 
-/** The budget’s part that is left, 1 when nothing is gone; below 0 the objective is broken. */
+/** The remaining share of the budget: 1 when nothing is used; below 0 the objective is broken. */
 export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
   budget === 0 ? 1 : budgetLeft / budget
 
@@ -49,10 +49,9 @@ export const round = (value: number, digits: number): number => Number(value.toF
 const nines = ({ target }: Pick<Objective, 'target'>): number =>
   Math.ceil(-Math.log10(toNumber(complement(target))) - 1e-9)
 
-/** Digits behind the point of a ratio, or by two fewer of a percentage, so that what is below the target does not look like it. */
+/** Decimal places of a ratio (a percentage has two fewer), so that a value below the target is not rounded up to it. */
 export const digitsOf = (objective: Pick<Objective, 'target'>): number => Math.max(5, nines(objective) + 1)
 
-/** The standing as the report’s JSON has it. */
 export function standingJson(standing: Standing): Record<string, number | null> {
   const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing
   const target = round(toNumber(objective.target), digitsOf(objective) + 1)

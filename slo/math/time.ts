@@ -21,7 +21,7 @@ export function toDuration(minutes: number): string {
 export const timeFormat =
   'a time in UTC: 2026-11-22T14:05Z, "today 14:05", "tomorrow 02:00", epoch seconds, or now'
 
-/** Epoch milliseconds; undefined when it is no time. A time without a zone is UTC. */
+/** Parses a time to epoch ms; undefined when it is none. A time without a zone is UTC. */
 export function parseTime(text: string, nowMs: number): number | undefined {
   if (text === 'now') return nowMs
   if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
@@ -29,7 +29,7 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
   const iso = day ? `${date}T${clock}` : text
   if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(iso)) return undefined
-  // To Date the 30th of February is the 2nd of March.
+  // Date would read the 30th of February as the 2nd of March.
   if (!isStartTime(iso.slice(0, 10))) return undefined
   const ms = Date.parse(
     /T.*(Z|[+-]\d{2}:\d{2})$/.test(iso) ? iso : `${iso}${iso.includes('T') ? '' : 'T00:00'}Z`,
@@ -39,7 +39,7 @@ export function parseTime(text: string, nowMs: number): number | undefined {
 
 const minutesOf: Record<string, number> = { m: 1, h: 60, d: 1440, w: 10_080 }
 
-/** `15m`, `24h`, `30d`, `4w` in minutes. */
+/** Parses `15m`, `24h`, `30d` or `4w` to minutes. */
 export function parseDuration(value: unknown): number | undefined {
   const [, digits, unit = ''] = /^([1-9]\d{0,5})([mhdw])$/.exec(String(value)) ?? []
   return digits === undefined ? undefined : Number(digits) * (minutesOf[unit] ?? Number.NaN)

@@ -5,7 +5,7 @@ type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 /** The nominal days of a unit. */
 const nominalDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 30 }
 const longestDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 31 }
-/** A window is longer when clocks are set back in it. */
+/** How much longer a window may be when clocks are set back in it. */
 const clockChangeMinutes = 120
 
 export const nominalMinutes = ({ count, unit }: Pick<Calendar, 'count' | 'unit'>): number =>
@@ -15,13 +15,13 @@ export const nominalMinutes = ({ count, unit }: Pick<Calendar, 'count' | 'unit'>
 export const longestWindowMinutes = ({ windowMinutes, calendar }: Windowed): number =>
   calendar ? calendar.count * longestDays[calendar.unit] * 1440 + clockChangeMinutes : windowMinutes
 
-/** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
+/** The minutes [from, to) to judge. `nominalMinutes`: the length of the complete window, even for a younger SLO. */
 export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }
 
-/** The last window of each calendar that was asked for: its bounds are slow to compute. */
+/** Cache: the last window of each calendar, whose bounds are slow to compute. */
 const lastOf = new WeakMap<Calendar, MinuteSpan>()
 
-/** The window in which the minute before `to` falls, up to there: a calendar window may end later. */
+/** The window that contains the minute before `to`, up to `to`: a calendar window may end later. */
 export function windowAt({ windowMinutes, calendar }: Windowed, to: Minute): MinuteSpan {
   if (!calendar) return { from: to - windowMinutes, to, nominalMinutes: windowMinutes }
   const last = lastOf.get(calendar)
@@ -49,7 +49,7 @@ function startsOf({ count, unit, startTime, timeZone }: Calendar): (index: numbe
   }
 }
 
-/** The 31st of a month without one is its last day. */
+/** Adds months. In a month without a 31st the last day is taken. */
 function addMonths(date: Date, months: number): void {
   const day = date.getUTCDate()
   date.setUTCDate(1)
@@ -58,12 +58,12 @@ function addMonths(date: Date, months: number): void {
   date.setUTCDate(Math.min(day, last))
 }
 
-/** The clocks of a time zone, by Intl: Temporal came with Node 26, and Node 24 is supported. Local times are written as minutes of UTC. */
+/** The clock of a time zone, from Intl: Node 24 has no Temporal. Local times are given as minutes of UTC. */
 function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
   const offset = (minute: Minute): number => toUtc(format.format(minute * 60_000)) / 60_000 - minute
   return {
-    // Clock changes: of a local time that occurs twice the first is taken; one that is skipped is shifted by the change.
+    // A local time that occurs twice means the first; a skipped one is shifted by the clock change.
     minuteAt(wall) {
       const [before, after] = [wall - offset(wall - 1440), wall - offset(wall + 1440)]
       return [before, after].find(minute => minute + offset(minute) === wall) ?? before
@@ -71,11 +71,11 @@ function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
   }
 }
 
-/** `2026-01-31` or `2026-01-31 12:30:00` read as UTC, in milliseconds. */
+/** Parses `2026-01-31` or `2026-01-31 12:30:00` as UTC, to epoch ms. */
 const toUtc = (text: string): number =>
   Date.parse(`${text.replace(' ', 'T')}${text.includes(' ') ? 'Z' : ''}`)
 
-/** Whether the text is a time of day on a date, as OpenSLO writes it: `2026-01-31 00:00:00`. */
+/** Whether a text is a date and time as OpenSLO writes it: `2026-01-31 00:00:00`. */
 export const isStartTime = (text: unknown): boolean =>
   typeof text === 'string' &&
   /^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?$/.test(text) &&

@@ -1,6 +1,6 @@
 import { LineCounter, type Node, parseAllDocuments, parseDocument, type Document as Yaml } from 'yaml'
 
-/** A fault at a place of a file, and its fix. */
+/** A fault at a place of a file, with its fix. */
 export type Finding = {
   file: string
   line: number
@@ -16,7 +16,7 @@ export type Path = readonly (string | number)[]
 /** A YAML document with the place of each of its values. */
 export type Document = {
   file: string
-  /** What is written, with aliases (`*name`) and merged maps (`<<`) as what they stand for; undefined with syntax errors. */
+  /** The value with resolved aliases (`*name`) and merged maps (`<<`); undefined with syntax errors. */
   value: unknown
   syntax: readonly Finding[]
   /** The place of a path, or of its nearest parent that exists. */
@@ -42,7 +42,7 @@ export function readDocument(file: string, text: string): Document {
   return placed(file, lineCounter, parseDocument(text, { ...options, lineCounter }))
 }
 
-/** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one empty document. */
+/** The documents of a file, separated by `---` or in a list. Empty ones are left out, unless all are empty. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
   const all = [...parseAllDocuments(text, { ...options, lineCounter })]
@@ -81,7 +81,7 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   if (syntax.length > 0) return { ...document, value: undefined, syntax }
   try {
     const value: unknown = yaml.toJS()
-    JSON.stringify(value) // throws for an alias of what it stands in
+    JSON.stringify(value) // throws for an alias of its own parent
     return { ...document, value, syntax }
   } catch (error) {
     const [message = ''] = (error as Error).message.split('\n', 1)

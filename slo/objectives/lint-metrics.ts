@@ -6,23 +6,23 @@ import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
 import { queriesOf, query } from './openslo.ts'
 
-/** What lint knows of where the metrics come from. */
+/** What lint knows about the source of the metrics. */
 export type Reading = {
   source: 'recorder' | 'prometheus'
-  /** How long the embedded recorder keeps minutes; 0 is for ever. */
+  /** Days that the embedded recorder keeps minutes; 0 means no limit. */
   keepDays: number
-  /** The metrics that the service exposes; undefined when that is not known. */
+  /** The metrics that the service exposes; undefined when unknown. */
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
-/** A finding at the place that is looked at. */
+/** Makes a finding at the place that is being checked. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
 
-/** Functions and aggregations whose result over counters is a counter. */
+/** Functions and aggregations that make a counter from counters. */
 const keepsCounter =
   /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
 
-/** What is wrong with the queries of an indicator: what they read is no counter, or is not exposed. */
+/** Findings for an indicator's queries: the metric is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
   if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
@@ -30,7 +30,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
-    // The increase of a counter is taken; the increase of a rate, a mean or a count of series is no number of events.
+    // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
     const metric = selectorsOf(promql)
       .map(selector => /^[\w:]*/.exec(selector)?.[0])
@@ -43,7 +43,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
   })
 }
 
-/** Where the metrics are not known, Prometheus' version is not, either. */
+/** Without known metrics Prometheus' version is unknown, too, and with it how bounds are written. */
 const lintBound = (find: Find, { matchers }: Selector): Finding[] =>
   matchers
     .filter(({ label, operator, value }) => label === 'le' && operator === '=' && /^\d+(\.0)?$/.test(value))
@@ -67,7 +67,7 @@ function lintSelector(
   ]
 }
 
-/** Prometheus adds these to every series it scrapes. */
+/** Labels that Prometheus adds to every scraped series. */
 const targetLabels = ['job', 'instance']
 
 function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {

@@ -11,8 +11,8 @@ import { queriesOf, query, windowPath } from './openslo.ts'
 const daySeconds = 86_400
 
 /**
- * What a Prometheus says of the queries: a metric is a gauge, or no series is meant. An objective that counts nothing
- * never alerts, and one whose bad events have a wrong name is always met.
+ * Findings from a Prometheus about the queries: a metric is a gauge, or no series is selected. An objective that counts
+ * nothing never alerts, and one whose bad events have a wrong name is always met.
  * @throws SourceError.
  */
 export async function lintSeen(

@@ -11,7 +11,7 @@ import { lintSli, type Reading } from './lint-metrics.ts'
 import type { parseFiles } from './objectives.ts'
 import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
 
-/** What the shape of a document allows and is wrong all the same. */
+/** Faults of a document that its shape allows. */
 export function lint(document: Document, objectives: readonly Objective[], reading: Reading): Finding[] {
   const [first] = objectives
   if (!first) return []
@@ -28,7 +28,7 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   ]
 }
 
-/** What is wrong with the objectives of a directory together. */
+/** Faults of a directory's objectives together. */
 export function lintTogether([first, ...others]: ReturnType<typeof parseFiles>): Finding[] {
   const methods = [first, ...others].flatMap(each => each?.objectives.map(({ method }) => method) ?? [])
   const isBlind = first && methods.includes('Occurrences') && !methods.includes('Timeslices')
@@ -61,7 +61,7 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
   const { numerator, denominator } = complement(target)
   const budget = (windowMinutes * numerator) / denominator
   if (budget < 1) return [found(document, path, 'no-budget', { budget: round(budget, 3) })]
-  // Months differ in length: no target gives whole minutes in each.
+  // Months differ in length, so that no target gives whole minutes in each.
   if (Number.isInteger(budget) || calendar) return []
   const whole = Math.round(budget)
   const exact = (windowMinutes - whole) / windowMinutes
@@ -109,7 +109,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     .map(rule => found(document, path, rule, values))
 }
 
-/** With the traffic that the objective expects: tiers for which the minimum of bad events decides and not their factor. */
+/** Finds tiers that, with the expected traffic, depend on the minimum of bad events and not on their factor. */
 function lintTraffic(document: Document, { tiers, method }: Objective): Finding[] {
   const path = annotation('events-per-day')
   const perDay = valueAt(document, path)

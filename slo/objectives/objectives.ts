@@ -10,11 +10,11 @@ import { found } from './found.ts'
 import { countedPart, readSlo, type Slo } from './openslo.ts'
 import { writtenOut } from './written-out.ts'
 
-/** Two minutes: adjacent minutes always join, and events of a longer gap are not counted in the minute after it. */
+/** Two minutes, so that adjacent minutes always join. Events of a longer gap are not counted in the minute after it. */
 const sliceGapSeconds = 120
-/** A day: events are counted when they are seen, also after a long gap; after a day a counter counts as new. */
+/** A day, because events are counted even when seen after a long gap. After that a counter counts as new. */
 const eventGapSeconds = 86_400
-/** Ten minutes: Prometheus evaluates an expression once for each step of the gap. */
+/** Ten minutes, because Prometheus evaluates an expression once for each step of the gap. */
 const computedGapSeconds = 600
 
 export class ObjectiveError extends ExpectedError {
@@ -31,13 +31,13 @@ export const formatFinding = ({ file, line, column, severity, rule, message, fix
 
 type Entry = Slo['spec']['objectives'][number]
 type Window = Slo['spec']['timeWindow'][number]
-/** One OpenSLO document: its objectives, or every fault in it. */
+/** An OpenSLO document: its objectives, or all of its faults. */
 type Parsed = { document: Document; objectives: Objective[]; findings: readonly Finding[] }
 
-/** The documents of a file. An objective's id is its name until the whole directory is known. */
+/** Parses the documents of a file. An objective's id is its name until the whole directory is known. */
 export const parseObjectives = (file: string, text: string): Parsed[] => parseAll(readDocuments(file, text))
 
-/** Kinds of OpenSLO that may stand beside objectives. Of an SLI the objective that names it makes use; slo has alerts of its own. */
+/** Kinds of OpenSLO that may occur beside objectives. Objectives refer to an SLI; the others have no effect. */
 const otherKinds = /^(SLI|Service|DataSource|AlertPolicy|AlertCondition|AlertNotificationTarget)$/
 
 function parseAll(documents: readonly Document[]): Parsed[] {
@@ -57,7 +57,7 @@ function parseAll(documents: readonly Document[]): Parsed[] {
     })
 }
 
-/** Every document of these files and folders. Objectives have their ids; those with the same id are faults. */
+/** Parses every document of these files and folders, and gives objectives their ids. Equal ids are faults. */
 export function parseFiles(paths: readonly string[]): Parsed[] {
   const read = paths.map(path => ({ path, documents: readPath(path) }))
   const parsed = parseAll(read.flatMap(({ documents }) => documents))
@@ -82,7 +82,7 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   })
 }
 
-/** The documents of the OpenSLO files below a folder in the order of their names, without hidden ones, or of one file. */
+/** The documents of a file, or of all files below a folder in the order of their names, without hidden ones. */
 function readPath(path: string): Document[] {
   const stats = statSync(path, { throwIfNoEntry: false })
   const all = stats?.isDirectory() ? readdirSync(path, { recursive: true, encoding: 'utf8' }) : []
@@ -101,7 +101,7 @@ const nothingIn = ({ path }: { path: string }): Parsed => {
   return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
 }
 
-/** A path in the current folder is relative to it. */
+/** A path for messages, relative if it is in the current folder. */
 export function show(path: string): string {
   const near = relative('.', path)
   return near.startsWith('..') ? path : near || path

@@ -8,16 +8,16 @@ import { isInstantVector, promqlError, withoutComments } from '../sources/promql
 import { type Document, type Finding, type Path, valueAt } from './document.ts'
 import { found } from './found.ts'
 
-/** What has an effect in some documents only. */
+/** A schema that is allowed only in documents in which it has an effect. */
 const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
   isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as unknown as S)
 const anything = is.rule<unknown>('anything', () => true)
-/** OpenSLO has no rule for it. It becomes a label, and a part of names. */
+/** OpenSLO has no rule for a service's name. It becomes a label and a part of names. */
 const service = is.matching(
   /^\w[\w.-]{0,62}$/,
   'a name of letters, digits, hyphens, dots and underscores, at most 63',
 )
-/** The other members of a report’s JSON, of which each objective is one. */
+/** Names that objectives may not have, because a report's JSON has these members, too. */
 const taken = ['window', 'unread', 'planned', 'witnesses']
 const ownName = is.rule(
   `${is.name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
@@ -38,7 +38,7 @@ const fractionOf = (value: unknown): Fraction | undefined =>
   typeof value === 'number' && value > 0 && value <= 1 ? fromDecimal(value) : undefined
 const target = is.parsed(value => {
   const part = fractionOf(value)
-  // One so near to 0 or 1 that it counts as that has no budget to divide by.
+  // A share that is rounded to 0 or 1 leaves no budget to divide by.
   return part && part.numerator > 0 && part.numerator < part.denominator ? part : undefined
 }, 'a number above 0 and below 1; 99 % is 0.99, 23 of 24 is 0.9583333333333334')
 const sliceTarget = is.parsed(
@@ -52,7 +52,7 @@ const promql = is.parsed(
       : undefined,
   'a PromQL expression of an instant vector, with patterns of RE2',
 )
-/** Served by the pages of any service. */
+/** Every service's pages serve this runbook. */
 const defaultRunbook = 'docs/runbooks/budget-burn.md'
 const source = {
   metricSource: {
@@ -67,21 +67,21 @@ const window: Path = ['spec', 'timeWindow', 0]
 export const windowPath: Path = [...window, 'duration']
 export const rollingPath: Path = [...window, 'isRolling']
 export const objectivePath = (index: number, key: string): Path => ['spec', 'objectives', index, key]
-/** A metric of the indicator: a part of the ratio, or the gauge. */
+/** A metric of the indicator: a count of the ratio, or the gauge. */
 export type Part = 'good' | 'bad' | 'total' | 'gauge'
 const indicator: Path = ['spec', 'indicator', 'spec']
 const metric = (which: Part): Path =>
   which === 'gauge' ? [...indicator, 'thresholdMetric'] : [...indicator, 'ratioMetric', which]
 export const query = (which: Part): Path => [...metric(which), 'metricSource', 'spec', 'query']
 
-/** The part that the ratio counts beside its total; undefined for a threshold. */
+/** Which events the ratio counts beside `total`; undefined for a threshold. */
 export function countedPart(document: Document): 'good' | 'bad' | undefined {
   const has = (which: Part) => valueAt(document, metric(which)) !== undefined
   if (has('gauge')) return undefined
   return has('bad') && !has('good') ? 'bad' : 'good'
 }
 
-/** The queries of an indicator, each with its part. */
+/** The queries of an indicator, each with the part that it counts. */
 export const queriesOf = (document: Document, sli: Sli): [Part, Counter][] =>
   sli.kind === 'threshold'
     ? [['gauge', { promql: sli.gauge, selector: null }]]
@@ -187,7 +187,7 @@ function schemaOf(document: Document) {
 
 export type Slo = is.Typed<ReturnType<typeof schemaOf>>
 
-/** A document, and every value that its shape does not allow, with its place and what it may be. */
+/** A document, and findings for every value that its shape does not allow. */
 export function readSlo(document: Document): { slo: Slo; findings: readonly Finding[] } {
   const { value: slo, findings } = is.read(schemaOf(document), document, document.value)
   const second: Path = ['spec', 'timeWindow', 1]
@@ -195,7 +195,7 @@ export function readSlo(document: Document): { slo: Slo; findings: readonly Find
   return { slo, findings: document.syntax.length > 0 ? document.syntax : findings }
 }
 
-/** `1d`, `2w`, `1M` or `1Q` of a calendar, with the nominal length. */
+/** Parses `1d`, `2w`, `1M` or `1Q` of a calendar, with its nominal length. */
 function parseCalendar(value: unknown): Duration | undefined {
   const [, digits, letter] = /^([1-9]\d?)([dwMQ])$/.exec(String(value)) ?? []
   if (letter === undefined) return undefined

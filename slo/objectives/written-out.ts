@@ -1,13 +1,13 @@
 import type { Document } from './document.ts'
 
 type Values = Record<string, unknown>
-/** The map at a place, or those of a list; what is neither stays for its finding. */
+/** The maps in `value`, a map or a list. Anything else is left for its lint finding. */
 const maps = (value: unknown): Values[] =>
   [value].flat().filter(each => typeof each === 'object' && each !== null) as Values[]
 
 /**
- * A document as the schema reads it: with its indicator, targets as shares, `isRolling`, and without annotations of
- * other programs.
+ * A document in the form that the schema reads: with its indicator, targets as shares and `isRolling`, without
+ * annotations of other programs.
  */
 export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, unknown>): Document {
   const value: unknown = JSON.parse(JSON.stringify(document.value ?? null), withoutNulls)
@@ -29,7 +29,7 @@ export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, 
   return { ...document, value: value ?? undefined }
 }
 
-/** To the readers of OpenSLO a key without a value is no key. */
+/** Removes keys without a value, which count as missing in OpenSLO. */
 function withoutNulls(this: unknown, _key: string, value: unknown): unknown {
   return value === null && !Array.isArray(this) ? undefined : value
 }

@@ -6,28 +6,27 @@ import { type Loop, startLoop } from '../serve/loop.ts'
 import { onChange } from '../serve/on-change.ts'
 
 const spacingMs = 15_000
-/** An attempt starts early in its quarter of the minute, so that a healthy one also ends in it. */
+/** An attempt starts early in its quarter of the minute, so that a healthy one also ends in that quarter. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
-/** Authorities that renew by themselves do so about 30 days before the end: then it has failed twice. */
+/** Automatic renewal happens about 30 days before the end: at 14 days it has failed twice. */
 const leastCertificateDays = 14
-/** A stop waits this long for the removal of what attempts left behind. */
+/** How long a stop waits for the removal of what attempts left behind. */
 const closeMs = 3_000
 
-/** One attempt of the synthetic user. */
 export type Attempt = {
   /** Seconds by phase; 0 for a phase that was not reached. */
   phases: Readonly<Record<string, number>>
-  /** How long the shortest certificate is valid that was met. */
+  /** Days until the first of the certificates ends. */
   certificateDays?: number
   /** Absent on success. */
   failure?: { step: string; why: string }
-  /** Removes what the attempt left behind, after it was counted. */
+  /** Removes what the attempt left behind. Called after the attempt was counted. */
   tidyUp?(): Promise<void>
 }
 
 export type Probe = {
-  /** Does not throw for what the service does; throws the signal's reason when stopped. */
+  /** Makes an attempt. Faults of the service are a `failure`. @throws only the signal's reason when stopped. */
   attempt(signal: AbortSignal): Promise<Attempt>
   /** Removes what all attempts left behind. */
   close(signal: AbortSignal): Promise<void>
@@ -40,7 +39,7 @@ export type ProbeOptions = {
   log: Log
 }
 
-/** What a module named by `probe` exports. */
+/** The exports of a module that `probe` of service.yaml names. */
 export type ProbeModule = {
   /** Metrics of the catalogue: a counter by outcome, a gauge by phase, and others that the module sets. */
   names: { attempts: MetricName; seconds: MetricName; others: readonly MetricName[] }
@@ -50,7 +49,7 @@ export type ProbeModule = {
 
 /**
  * Starts the synthetic user: four attempts a minute, one in each quarter at a random moment. A missed attempt is not
- * repeated later. Each attempt is counted once, in the minute in which it ends.
+ * repeated. Each attempt is counted once, in the minute in which it ends.
  */
 export function startProbe(probe: Probe, names: ProbeModule['names'], options: ProbeOptions): Loop {
   const { metrics, log } = options
@@ -88,7 +87,7 @@ export function startProbe(probe: Probe, names: ProbeModule['names'], options: P
   }
 }
 
-/** Milliseconds until the next attempt: in the next quarter of the minute, `random` (0 to 1) says where. */
+/** Milliseconds until the next attempt, in the next quarter of the minute. `random` (0 to 1) gives the moment. */
 export function untilNextStart(nowMs: number, random: number): number {
   const quarter = (Math.floor(nowMs / spacingMs) + 1) * spacingMs
   return quarter - nowMs + jitterFromMs + random * (jitterToMs - jitterFromMs)

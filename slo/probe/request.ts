@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
-/** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
+/** Seconds of a request by phase; 0 for a phase that was not reached or does not exist (tls on http). */
 export const noPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
 type RequestPhases = typeof noPhases
 export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
@@ -13,7 +13,7 @@ export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
- * How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then.
+ * How a request ended: with an answer, or a reason for its failure. A failed phase has its time until the failure.
  * `certificateDays`: how long the server’s certificate is valid.
  */
 export type Timed = { phases: RequestPhases; certificateDays?: number } & (
@@ -21,7 +21,7 @@ export type Timed = { phases: RequestPhases; certificateDays?: number } & (
   | { failed: string }
 )
 
-/** A larger answer is not read to its end: the request fails. */
+/** With a larger answer the request fails. */
 const maxAnswerMiB = 4
 
 type Asked = {
@@ -33,12 +33,12 @@ type Asked = {
   signal: AbortSignal
 }
 
-/** A request that failed is repeated once after this: one lost packet is no outage. */
+/** A failed request is repeated once after this time, because one lost packet is no outage. */
 const retryAfterMs = 1_000
 
 /**
- * Sends a request, and once more when there was no answer, or one of 500 or more that is not expected. The phases are those
- * of the last one.
+ * Sends a request, and repeats it once when there was no answer, or an unexpected one of 500 or more. The phases are
+ * those of the last request.
  */
 export async function withRetry(
   send: () => Promise<Timed>,
@@ -60,13 +60,13 @@ export async function withRetry(
 }
 
 /**
- * One HTTP request on a new connection: name lookup, connect and TLS are measured as a first visitor has them. Does not
- * throw for what the service does; throws the signal's reason when stopped.
+ * Sends one HTTP request on a new connection, so that name lookup, connect and TLS are measured as for a first visitor.
+ * Faults of the service are a `failed`. @throws only the signal's reason when stopped.
  */
 export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked): Promise<Timed> {
   const clock = startClock()
   const abort = new AbortController()
-  // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason when the request is destroyed later.
+  // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason if the request is destroyed later.
   const cut = setTimeout(() => abort.abort(new DOMException('timeout', 'TimeoutError')), timeoutMs)
   const onStop = () => abort.abort(signal.reason)
   signal.addEventListener('abort', onStop, { once: true })
@@ -117,7 +117,7 @@ function startClock() {
   let since = performance.now()
   return {
     measured,
-    /** Ends the phase under way and begins another. */
+    /** Ends the current phase and begins another. */
     enter(phase: keyof RequestPhases | null): void {
       const now = performance.now()
       if (current) measured.phases[current] += (now - since) / 1000

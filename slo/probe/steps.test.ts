@@ -120,7 +120,7 @@ test('what is to be captured and is not there is a failure, and later steps are 
 })
 
 test.each([
-  ['an address that is none', 'matches: "to=(.*)"', '"/orders/1" is no address'],
+  ['an address that is none', 'matches: "to=(.*)"', '"/orders/1" is not an address'],
   ['nothing at all', 'matches: "id=(.*)"', 'nothing to capture as next: id=(.*) does not match'],
 ])('what an answer leads to counts as a failure also when it is %s', async (_, capture, why) => {
   const { environment } = await shop((_, response) => response.end('id=\nto=/orders/1'))

@@ -6,12 +6,12 @@ import { type Directory, loadModule } from '../directory.ts'
 import type { Probe, ProbeModule } from './probe.ts'
 import { excerpt, noPhases, phaseNames, type Timed, timedRequest, withRetry } from './request.ts'
 
-/** Methods for which a repeated request changes nothing more than the first. */
+/** Methods that may be repeated, because a second request changes nothing. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']
 
 type Values = Record<string, string | undefined>
 
-/** The module that the directory names, or its steps; undefined when it has no probe. */
+/** The probe of the directory: its module, or its steps; undefined when it has none. */
 export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
   if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
   if (!probe) return undefined
@@ -22,8 +22,8 @@ export async function probeOf({ folder, service: { probe } }: Directory): Promis
 }
 
 /**
- * The probe whose attempts send these requests in order, each with the values that earlier ones captured.
- * @throws ConfigError when a step names a value that neither the environment nor an earlier step has.
+ * A probe whose attempts send these requests in order, each with the values captured by earlier ones.
+ * @throws ConfigError when a step uses a value that neither the environment nor an earlier step has.
  */
 export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Values>): Probe {
   checkReferences(steps, environment)
@@ -48,7 +48,7 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   }
 }
 
-/** Checked once at the start. @throws ConfigError */
+/** Checks the values that steps use, once at the start. @throws ConfigError */
 function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Values>): void {
   const values: Values = { ...environment }
   for (const { url, body, headers, expect, capture } of steps) {
@@ -60,8 +60,8 @@ function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Valu
 async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {
   const written = expand(step.url, values)
   const url = address.parse(written)
-  // A part of it may be what the service answered before.
-  if (!url) return { phases: noPhases, failed: `"${written}" is no address` }
+  // A part of the URL may come from an earlier answer, so it may be invalid.
+  if (!url) return { phases: noPhases, failed: `"${written}" is not an address` }
   return timedRequest({
     method: step.method,
     url,
@@ -74,11 +74,11 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
   })
 }
 
-/** Why an answer is not the expected one; null when it is, and then its captures are in `values`. */
+/** Why an answer is not the expected one; null when it is, with its captures added to `values`. */
 function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
   const body = answer.body.toString()
   const { status, headers } = answer
-  // A form that redirects was taken; a page that does is not the page.
+  // A redirect is a success for a form, but not for a page.
   const usual = status < (idempotent.includes(method) ? 300 : 400)
   const isExpected = expect.status.length > 0 ? expect.status.includes(status) : usual
   if (!isExpected)

@@ -6,12 +6,11 @@ import type { Counts } from './exact.ts'
 
 /** Epoch milliseconds. */
 export type MsRange = { from: number; to: number }
-/** A value of each version. */
 export type Pair<T> = { old: T; new: T }
-/** When each version had customers, and when both (`together`): times are compared in these, as more traffic is slower. */
+/** When each version had customers, and when both had: more traffic is slower, so times of `together` are compared. */
 export type CustomerTimes = Pair<readonly MsRange[]> & { together: readonly MsRange[] }
 
-/** Bad events of all. With `seconds`, the mean times, `bad` are the events that took longer than most. */
+/** Counts of bad events. With `seconds`, the mean times, `bad` counts the events that took longer than most. */
 export type VersionComparison = {
   what: string
   process: string
@@ -21,10 +20,10 @@ export type VersionComparison = {
 }
 
 export type VersionCounts = ReturnType<typeof countVersions>
-/** Bytes of each process at each scrape, oldest first. */
+/** Memory in bytes of each process at each scrape, oldest first. */
 export type Memory = ReturnType<typeof memoryOf>[number]
 
-/** The names of all metrics that `countVersions` needs. */
+/** The names of all metrics that `countVersions` reads. */
 export const metricsOf = (
   { buildInfo, compare, memory }: Releases,
   objectives: readonly Objective[],
@@ -41,7 +40,7 @@ export const metricsOf = (
   ]),
 ]
 
-/** Objectives whose events each instance counts. A computed expression and a minute of the probe belong to no version. */
+/** Objectives whose events each instance counts. Computed expressions and the probe's minutes belong to no version. */
 export const countedOf = (objectives: readonly Objective[]) =>
   objectives.flatMap(objective => {
     const { sli, method } = objective
@@ -52,7 +51,7 @@ export const countedOf = (objectives: readonly Objective[]) =>
 
 function selector(text = ''): Selector {
   const parsed = parseSelector(text)
-  if (!parsed) throw new Error(`service.yaml, releases: "${text}" is no selector of one metric`)
+  if (!parsed) throw new Error(`service.yaml, releases: "${text}" is not a selector of one metric`)
   return parsed
 }
 
@@ -64,7 +63,7 @@ const countsOf = (bad: Pair<number>, total: Pair<number>): Pair<Counts> =>
 const minus = (one: Pair<number>, other: Pair<number>): Pair<number> =>
   both(which => one[which] - other[which])
 
-/** What each version did in its spans. A series belongs to the version that its instance's `buildInfo` names. */
+/** The counts of each version in its spans. A series belongs to the version in its instance's `buildInfo`. */
 export function countVersions(
   series: readonly Series[],
   releases: Releases,
@@ -73,7 +72,7 @@ export function countVersions(
   spans: CustomerTimes,
 ) {
   const known = lives(series, releases.buildInfo)
-  // An instance's earlier samples may be of another version.
+  // Earlier samples of an instance may be those of another version.
   const all = both(which =>
     series.flatMap(each => {
       const life = known.get(instanceOf(each.labels))
@@ -107,14 +106,14 @@ export function countVersions(
       }),
     ),
     memory: memoryOf(all, releases, spans.new),
-    /** Instances of the new version, each with the time of its last sample. */
+    /** Instances of the new version, with the time of each one's last sample. */
     seen: [...known]
       .filter(([, { version }]) => version === versions.new)
       .map(([instance, { to }]) => ({ instance, at: to })),
   }
 }
 
-/** The present version of each instance, and since when it runs. */
+/** The current version of each instance, and since when it runs. */
 function lives(series: readonly Series[], buildInfo: string) {
   const found = new Map<string, { version: string } & MsRange>()
   for (const { name, labels, points } of series) {
@@ -129,7 +128,7 @@ function lives(series: readonly Series[], buildInfo: string) {
 type Timed = Pick<Releases['compare'][number], 'seconds' | 'floorRatio' | 'floorSeconds'>
 type Sum = (selector: Selector) => Pair<number>
 
-/** The means, and how many events were slower than the bucket's bound that is nearest to the median of all. */
+/** The mean times, and how many events were slower than the bucket's bound that is nearest to the common median. */
 function times({ seconds, floorRatio, floorSeconds }: Timed, old: readonly Series[], sum: Sum) {
   const { metric, matchers } = selector(seconds)
   const of = (part: string, more: Selector['matchers'] = []) =>
@@ -150,7 +149,7 @@ function times({ seconds, floorRatio, floorSeconds }: Timed, old: readonly Serie
   }
 }
 
-/** The growth of a counter in the spans. A process of the new version counts from zero, also before its first sample. */
+/** The growth of a counter in the spans. A new version's process counts from zero, even before its first sample. */
 export function grown(
   points: readonly { at: number; value: number }[],
   spans: readonly MsRange[],
@@ -161,7 +160,7 @@ export function grown(
     let before = points.findLast(({ at }) => at <= from)?.value ?? (bornAtZero ? 0 : undefined)
     for (const { at, value } of points) {
       if (at <= from || at > to) continue
-      // A counter that fell belongs to a process that has restarted.
+      // A counter that fell belongs to a restarted process.
       if (before !== undefined) total += value >= before ? value - before : value
       before = value
     }

@@ -13,8 +13,8 @@ function logFactorial(n: number): number {
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 
 /**
- * Fisher's exact test, one-sided: the chance that the new version has at least its bad events if both versions were the
- * same.
+ * Fisher's exact test, one-sided: the chance that the new version has at least this many bad events if both versions
+ * were equal.
  */
 export function fisher(old: Counts, other: Counts): number {
   const [bad, total] = [old.bad + other.bad, old.total + other.total]
@@ -26,7 +26,7 @@ export function fisher(old: Counts, other: Counts): number {
   return Math.min(1, p)
 }
 
-/** The largest share of bad events with which this few are seen in `risk` of all cases (Clopper and Pearson). */
+/** The largest share of bad events for which so few would be seen with chance `risk` (Clopper and Pearson). */
 export function upperBound({ bad, total }: Counts, risk: number): number {
   if (total === 0) return 1
   let [low, high] = [bad / total, 1]
@@ -38,7 +38,7 @@ export function upperBound({ bad, total }: Counts, risk: number): number {
   return high
 }
 
-/** Chance of at most `bad` of `total` when each is bad with this share. */
+/** The chance of at most `bad` of `total` events when each is bad with this share. */
 function atMost(bad: number, total: number, share: number): number {
   let p = 0
   for (let k = 0; k <= bad; k++)
@@ -47,8 +47,8 @@ function atMost(bad: number, total: number, share: number): number {
 }
 
 /**
- * Kendall's test for a rising trend: the chance of such a rise in random order. 1 for fewer than 10, too few for its
- * approximation.
+ * Kendall's test for a rising trend: the chance of such a rise in random order. 1 for fewer than 10 values, too few for
+ * its approximation.
  */
 export function risingChance(values: readonly number[]): number {
   const n = values.length
@@ -59,7 +59,7 @@ export function risingChance(values: readonly number[]): number {
   return tail((rises - 1) / Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18))
 }
 
-/** Chance of more than z in a normal distribution (Abramowitz and Stegun 26.2.17, error below 1e-7). */
+/** The chance of more than z in a normal distribution (Abramowitz and Stegun 26.2.17, error below 1e-7). */
 function tail(z: number): number {
   if (z < 0) return 1 - tail(-z)
   const t = 1 / (1 + 0.2316419 * z)

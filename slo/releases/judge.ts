@@ -3,48 +3,47 @@ import type { Objective } from '../sources/index.ts'
 import type { Memory, VersionComparison, VersionCounts } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 
-/** Why a version is bad, in words, and in which process and stage. */
+/** A text that says why a version is bad, and in which process and stage. */
 export type Reason = { what: string; process: string; stage: string }
 export type Judgement =
   | { verdict: 'good' }
   | { verdict: 'bad'; reasons: Reason[] }
-  /** `missing`: what must be seen before the step is good. */
+  /** `missing`: what must be observed before the step is good. */
   | { verdict: 'waiting'; missing: string }
 
-/** Facts besides the counters. */
 export type Circumstances = {
   nowMs: number
-  /** Samples older than this say that an instance's metrics are away, seconds. */
+  /** Age in seconds from which an instance's metrics count as missing. */
   staleSeconds: number
-  /** Processes of the new version that ended without a request. */
+  /** Processes of the new version that ended although nobody stopped them. */
   died: readonly string[]
-  /** Journeys of the synthetic user at the new version; `offlineMinutes` had a failed one. */
+  /** Journeys of the synthetic user at the new version. `offlineMinutes`: minutes with a failed one. */
   journeys: { failedInARow: number; good: number; offlineMinutes: number; failure?: Reason | undefined }
   /** Events of each objective in the last 24 hours, both versions together. */
   dayTotals: readonly number[]
 }
 
-/** Chance, over a whole release, that a good version is judged bad. */
+/** Chance that a good version is judged bad during a whole release. */
 const falseAlarm = 0.01
-/** Chance, at one look, that a version is judged good which breaks more than its objective allows and more than the old one. */
+/** Chance, at one look, that a version is judged good which breaks more than allowed and more than the old one. */
 const missed = 0.05
-/** Failures are compared each time the new version's events have doubled: 12 looks are 20 to 40,000 events. */
+/** Failures are compared whenever the new version's events have doubled: 12 looks are 20 to 40,000 events. */
 const looks = { first: 20, most: 12 }
-/** Fewer events make no mean. */
+/** Minimum of events for a mean. */
 const fewestTimes = 30
 const goodJourneys = 3
-/** What one release may use: a tenth of the day's budget. */
+/** What one release may use: offline minutes, and a share of the day's budget. */
 const offlineMinutes = 6
 const budgetShare = 0.1
 const fewestBroken = 3
-/** Memory that rises and is this multiple of the old version's is a leak. */
+/** Memory that rises and is this multiple of the old version's counts as a leak. */
 const leakRatio = 2
 
-/** Judges one release, look by look. The state is how often each comparison was made, which bounds the chance of errors. */
+/** Judges one release, look by look. It counts each comparison, which limits the chance of errors. */
 export function openJudge() {
   const next = new Map<string, number>()
 
-  /** Whether more fails in the new version, by Fisher's exact test at a level that all looks of all comparisons share. */
+  /** Whether more fails in the new version, by Fisher's exact test. All looks of all comparisons share the level. */
   function failsMore(
     key: string,
     comparisons: number,
@@ -112,7 +111,7 @@ function hardStops({ objectives, compared, seen }: VersionCounts, given: Circums
 /** The share of bad events that an objective allows. */
 const allowedOf = ({ target }: Objective): number => toNumber(complement(target))
 
-/** A time must have grown by a size that matters, and not by chance. The size is required at each look, so the looks need not share the level. */
+/** A time must have grown by a relevant size and not by chance. Each look tests the size, so no level is shared. */
 const isSlower = ({ counts, seconds }: VersionComparison, comparisons: number): boolean =>
   seconds !== undefined &&
   counts.new.total >= looks.first &&
@@ -128,7 +127,7 @@ const reasonOf = ({ what, process, stage, counts, seconds }: VersionComparison):
   stage,
 })
 
-/** The likely place of a failure: the comparison with the surest failures, else the one with the surest growth of time. */
+/** The likely place of a failure: the comparison with the most significant failures, or else growth of time. */
 function worst(compared: readonly VersionComparison[]): { process: string; stage: string } {
   const chance = ({ counts }: VersionComparison) => fisher(counts.old, counts.new)
   const surest = (all: readonly VersionComparison[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
@@ -150,7 +149,7 @@ const leakOf = ({ instance, process, bytes, oldMost }: Memory): Reason => ({
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
-/** What is not known yet. A version without traffic is never good. */
+/** What is still unknown, or undefined. A version without traffic is never good. */
 function missingFor(
   { objectives, compared, seen }: VersionCounts,
   { journeys }: Circumstances,
@@ -171,6 +170,6 @@ function missingFor(
   return few && `${few.what}: ${few.counts.new.total} events of the new version, ${fewestTimes} needed`
 }
 
-/** About how many events are needed until this few bad ones are within the allowed share: 3 ÷ share for none, from 0.95^(1/share). */
+/** Estimated events until so few bad ones prove the allowed share; 3 ÷ share for none, from 0.95^(1/share). */
 const needed = (bad: number, allowed: number): number =>
   Math.ceil((bad + 2 * Math.sqrt(bad) - Math.log(missed)) / allowed)

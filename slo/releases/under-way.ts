@@ -3,9 +3,7 @@ import { join } from 'node:path'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
 
-/** A release while it runs. */
 export type UnderWay = {
-  /** The record of the release. */
   file: string
   title: string
   from: string
@@ -22,7 +20,7 @@ export type ReleaseLook = {
   objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
-/** Written by `npm run release` and removed at its end. It stops a second release, and the pages show it. */
+/** Written by `npm run release`, removed at its end and shown by the pages. It prevents a second release. */
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
 export const readUnderWay = (dataDir: string): UnderWay | null =>

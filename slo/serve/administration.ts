@@ -6,11 +6,11 @@ import type { Express } from 'express'
 import { watchdogName } from '../alerts/rules.ts'
 import type { Watch } from './watch.ts'
 
-/** What is read of Alertmanager's webhook, version 4, if it is one. */
+/** The part of Alertmanager's webhook (version 4) that is read. */
 type Webhook = { alerts?: unknown } | null
 type Received = { status?: string; labels?: { alertname?: string } } | null
 
-/** Administration of slo: what every service has, and where Alertmanager sends SloWatchdog. Never public. */
+/** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
 export const createAdmin = (options: {
   metrics: Metrics
   log: Log

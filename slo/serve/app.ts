@@ -25,16 +25,16 @@ import { stateOf } from './state.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
-/** How far back the stages are shown. The page’s texts say three hours. */
+/** How far back stages are shown. The page's texts say three hours, too. */
 const stagesMs = 3 * 3_600_000
-/** The source is read for the public this often, however many ask. */
+/** How often the source is read for the public, for any number of requests. */
 const readEveryMs = 5_000
-/** Long descriptions are programs. */
+/** A longer description could take long to compute. */
 const maxOutageLength = 500
-/** The state is computed this often for other machines: of many objectives it takes milliseconds. */
+/** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** What is read of the source, once for all who ask. */
+/** A read of the source that all requests share. */
 const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
   cached(readEveryMs, () =>
     read().catch(error => {
@@ -44,7 +44,7 @@ const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
     }),
   )
 
-/** The public side of slo: two pages and the JSON they are drawn from. Requests from other machines change nothing. */
+/** The public port of slo: two pages and their JSON. Requests from other machines change nothing. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log
@@ -64,7 +64,7 @@ export function createSloApp(options: {
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
-  // The addresses in the page are relative to it.
+  // Addresses in the page are relative to /status.
   const withoutSlash: RequestHandler = ({ path }, response, next) =>
     path.endsWith('/') ? response.redirect(301, '../status') : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
@@ -82,15 +82,15 @@ export function createSloApp(options: {
     void response.json({ ...state, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
   app.get('/api/state', async (request, response, next) => {
     if (request.query.at !== undefined) return next()
-    // A person on this machine sees at once what their button did.
+    // A person on this machine immediately sees the effect of a button.
     sendState(request, response, isLocal(request) ? stateNow() : await stateForAll())
   })
   const bounded = createPublicWork()
   const compute = (path: string, work: Work) => void app.get(path, bounded(work))
   compute('/api/state', async (request, response, pause) => {
     const at = parseTime(String(request.query.at), Date.now())
-    if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
-    // A link in an alert may be followed before the minute that it names was evaluated.
+    if (at === undefined) throw new Problem(400, 'bad-time', `at must be ${timeFormat}.`)
+    // A link in an alert may be opened before its minute was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
     const views = await watch.viewsAt(toMinute(at), pause)
     const advice = `The pages show the last days only: ${program} report --at shows older ones.`
@@ -114,7 +114,7 @@ export function createSloApp(options: {
   app.get('/api/stages', async (_request, response) => void response.json(await stages()))
   compute('/api/what-if', async ({ query }, response, pause) => {
     const outage = parseOutage(String(query.outage ?? '').slice(0, maxOutageLength))
-    if (!outage) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
+    if (!outage) throw new Problem(400, 'bad-outage', `outage must be ${outageFormat}`)
     const alerts: WhatIf['alerts'] = []
     for (const objective of directory.objectives) {
       alerts.push(...replayOutage(objective, outage, 0))
@@ -126,7 +126,11 @@ export function createSloApp(options: {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
-      throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
+      throw new Problem(
+        400,
+        'bad-maintenance',
+        `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`,
+      )
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }

@@ -1,4 +1,4 @@
-/** Reads at most once in `forMs` and once at a time, however many ask; a failure is kept as long as an answer. */
+/** Caches a read for `forMs`. Concurrent callers share one read. A failure is kept as long as a value. */
 export function cached<T>(
   forMs: number,
   read: () => Promise<T>,

@@ -14,26 +14,26 @@ import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-de
 import type { Verdict } from '../diagnose/verdict.ts'
 import type { Directory } from '../directory.ts'
 
-/** An answer of diagnose: from when a budget began to burn, or when a person asked. */
+/** A verdict of diagnose, made when a budget began to burn or a person asked. */
 export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
-/** The stage whose services log in detail, and until when, epoch milliseconds. */
+/** The stage whose services log debug entries, until a time (epoch ms). */
 type RaisedDetail = { stage: string; until: number }
 
 export type Diagnoser = ReturnType<typeof openDiagnosis>
 
-/** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
+/** A verdict counts for times within this distance. One is made each minute; older ones are kept this far apart. */
 const validMs = 5 * 60_000
-/** A verdict takes a second or two. After this long the process is ended; before, it says which source hangs. */
+/** A verdict takes one or two seconds. After this time the process is killed; before, it says which source hangs. */
 const timeoutMs = (limits.readSeconds.value + 5) * 1000
-/** Of its errors, whose last line says why. */
+/** Characters kept of the process's errors, whose last line says why it failed. */
 const saidChars = 500
 
-/** The packed slo is JavaScript. */
+/** The entry point, which is JavaScript in the packed slo. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
 /**
- * Runs `slo diagnose` as a process of its own: what it reads and computes blocks no request and no evaluation here. `logs`: the
- * log server’s address.
+ * Runs `slo diagnose` in a process of its own, so that it blocks no request or evaluation here. `logs`: the log
+ * server's address.
  */
 export function openDiagnosis(
   { folder, service }: Directory,
@@ -45,7 +45,7 @@ export function openDiagnosis(
   own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {
-    // Among them are those by which this process trusts the certificate of a Prometheus.
+    // It includes the variables by which Node trusts the certificate of a Prometheus.
     ...plainEnvironment(own),
     DATA_DIR: dataDir,
     LOGS_URL: logs,
@@ -70,7 +70,7 @@ export function openDiagnosis(
     const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
-      if (error.code === 1 && error.stdout) return error // an answer: something is slow
+      if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
       const said = String(error.stderr).trim().slice(-saidChars)
       throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
@@ -80,7 +80,7 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /** Asks diagnose about this time, unless it is being asked; resolves with null or why there is no answer, never throws. */
+    /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
     look(nowMs: number): Promise<string | null> {
       const fail = (error: Error) => {
         log.error('diagnosis.failed', { error: describeError(error) })
@@ -93,12 +93,12 @@ export function openDiagnosis(
         })
       return looking
     },
-    /** The last answer that is about this time, which may be past. */
+    /** The last verdict about a time, which may be past. */
     found: (atMs: number): FoundVerdict | null =>
       all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
-    /** The last answer, however old: its note is read after the incident too. */
+    /** The last verdict of any age: its note is also read after the incident. */
     last: (): FoundVerdict | null => all.at(-1) ?? null,
-    /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
+    /** Raises the log level for a stage; null when there is no such stage. @throws when its service does not answer. */
     async raise(wanted: string): Promise<RaisedDetail | null> {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
@@ -111,7 +111,7 @@ export function openDiagnosis(
   }
 }
 
-/** For an alert's text: the verdict, what to do, and where its note is. */
+/** A verdict in an alert's text: the sentence, what to do, and the link to its note. */
 export const inShort = ({ verdict }: FoundVerdict, pages: string): string =>
   [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)

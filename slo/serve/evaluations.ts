@@ -9,7 +9,7 @@ import { type View, viewOf } from './view.ts'
 
 export type Evaluations = ReturnType<typeof openEvaluations>
 
-/** All objectives, one for each group of those that are grouped, over the minutes kept in memory. */
+/** All objectives, with one for each group of a grouped one, over the minutes kept in memory. */
 export function openEvaluations(
   objectives: readonly Objective[],
   behind: Source,
@@ -17,7 +17,7 @@ export function openEvaluations(
 ) {
   let onRead: (isRead: boolean) => void
   const source = rememberSlots(behind, isRead => onRead(isRead))
-  /** The window, and before it a day of alerts with what these look back on. */
+  /** The kept minutes: the window, and before it a day of alerts with the minutes that these look back on. */
   const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined
   let unread = new Map<string, string>()
@@ -25,14 +25,14 @@ export function openEvaluations(
   return {
     objectives,
     /**
-     * Reads up to a minute. Answers which objectives could not be read and why, or null. `progress`: after each read,
-     * in vain or not.
+     * Reads up to a minute. Returns a text about objectives that could not be read, or null. `progress` is called after
+     * each read, also a failed one.
      */
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
-      // When each objective began is stored for a start while the source is away: then no data is offline, too.
+      // Each objective's begin is stored for a start without the source: minutes without data are then offline.
       const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
-      // One in the future was stored while the clock was ahead.
+      // A begin in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
       const each = await grouped(source, objectives, from, now)
@@ -68,10 +68,10 @@ export function openEvaluations(
       const [why] = troubled.values()
       return why === undefined ? null : `${[...troubled.keys()].join(', ')}: ${why}`
     },
-    /** Why objectives, or groups of them, could not be read last: by the objective’s id. */
+    /** Why objectives or groups could not be read at the last time, by the objective's id. */
     unread: (): ReadonlyMap<string, string> => unread,
     /**
-     * Whether an objective was read once since the SLO began, also by the id of a group; of a removed one, whether any
+     * Whether an objective was read since the start, also by the id of a group; for a removed objective, whether any
      * was.
      */
     hasRead(id: string): boolean {
@@ -79,8 +79,8 @@ export function openEvaluations(
       return isOurs ? everRead.has(ungrouped(id)) : everRead.size > 0
     },
     /**
-     * The objectives at a minute that was read, without groups that have ended; none before the SLO began, and when it
-     * is before what is kept. Many objectives over long windows take seconds: it pauses after each.
+     * The objectives at a minute that was read, without ended groups; none before the SLO began and before the kept
+     * minutes. Many objectives with long windows take seconds, so it pauses after each.
      */
     async viewsAt(asked: Minute, pause: () => Promise<unknown> = async () => {}): Promise<View[]> {
       const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }

@@ -3,7 +3,7 @@ import { repeat } from '@tintype/lib/repeat.ts'
 
 export type Loop = { stop(): Promise<void> }
 
-/** Waits and acts again and again until it is stopped. An error of a turn is passed to `onError` and does not end the loop. */
+/** Waits and acts repeatedly until stopped. An error is passed to `onError` and does not end the loop. */
 export function startLoop(
   waitMs: () => number,
   act: (signal: AbortSignal) => Promise<void>,

@@ -1,4 +1,4 @@
-/** Calls `say` when a trouble begins, changes and, with null, ends; not each time it is reported. */
+/** Calls `say` when a trouble begins or changes, and with null when it ends, but not at each report. */
 export function onChange(say: (trouble: string | null) => void): (trouble: string | null) => void {
   let said: string | null = null
   return trouble => {

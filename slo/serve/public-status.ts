@@ -15,9 +15,9 @@ const everyMs = 15_000
 const writtenWithinMs = 10_000
 
 /**
- * The state that everybody may see, which web shows on its page: online when all objectives about minutes are now, with the
- * budget of which the least is left; null before the SLO began.
- * @throws while the source is away: the last status in storage then grows old, and readers see its age.
+ * The public state, which web shows on its page: online while the current minute is good for all Timeslices objectives,
+ * with the budget of the one with the least left; null before the SLO began.
+ * @throws when the source is unreachable. The status in storage then grows old, and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source) {
   const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
@@ -36,7 +36,7 @@ export async function readStatus(watch: Watch, source: Source) {
   }
 }
 
-/** The minute that runs, as far as it is known; before its first journey has ended, the one before. */
+/** Whether the current minute is good so far; before its first journey has ended, the minute before. */
 async function isOnline({ objective }: View, source: Source): Promise<boolean> {
   const minute = toMinute(await source.now())
   const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
@@ -45,8 +45,8 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
 }
 
 /**
- * Writes the status into storage each 15 s; undefined when the directory names no file for it. One write is under way at
- * a time: each one that a disk does not answer holds a thread.
+ * Writes the status into storage every 15 s; undefined when the directory names no file. One write at a time, because
+ * each unanswered one holds a thread.
  */
 export async function startStatus(options: {
   watch: Watch

@@ -4,16 +4,16 @@ import { limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
 import type { Request, RequestHandler, Response } from 'express'
 
-/** Unused time that is saved up, so that several requests in a row are not refused. */
+/** Unused time that is saved, so that several requests in a row are not refused. */
 const burstMs = 3_000
 const leastPauseSeconds = 5
 
-/** Computes an answer, of one objective after the other, with a pause between two. */
+/** Computes an answer, one objective after the other, with a pause between two. */
 export type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
 
 /**
- * Runs handlers that compute, one at a time and within their share of the time: no requests may block the evaluation
- * and its alerts.
+ * Runs computing handlers one at a time and within a share of the time, so that requests do not delay evaluations and
+ * alerts.
  */
 export function createPublicWork(clock = () => performance.now()): (work: Work) => RequestHandler {
   let leftMs = burstMs

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import type { RequestHandler } from 'express'
 import type { Directory } from '../directory.ts'
 
-/** Those of alerts that every service has. */
+/** Runbooks of alerts that every service has. */
 const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
-/** They are written to be read as they are; a browser would download Markdown. */
+/** Runbooks are sent as plain text, because a browser would download Markdown. */
 const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
 
 /**

@@ -5,12 +5,11 @@ import type { Source } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { jobsIn, matches } from '../sources/selector.ts'
 
-/** As many points as a small chart can show. */
 const steps = 72
-/** The shortest step holds two scrapes: of one a step, a late one would leave its step empty. */
+/** The shortest step contains two scrapes: with one, a late scrape would leave its step empty. */
 const leastScrapes = 2
 
-/** How long each stage that has a histogram took since a time. Of a young service the steps are shorter. */
+/** Times of each stage with a histogram since a time. A young service has shorter steps. */
 export async function stagesOf(
   { stages, whole, scrapeSeconds }: Pick<Service, 'stages' | 'whole' | 'scrapeSeconds'>,
   source: Source,
@@ -70,7 +69,7 @@ export async function stagesOf(
 
 const total = (grown: Vector): number => grown.reduce((sum, { value }) => sum + value, 0)
 
-/** As Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
+/** Like Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
 function quantile(q: number, buckets: readonly { le: number; count: number }[]): number | null {
   const all = buckets.at(-1)?.count ?? 0
   if (all === 0) return null

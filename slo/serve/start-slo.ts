@@ -46,7 +46,7 @@ const used = pick(
 type Config = ReturnType<typeof readConfig<typeof used>>
 
 /**
- * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
+ * Starts the service that probes, records, evaluates, alerts and serves the pages.
  * @throws ConfigError on a bad environment.
  */
 export async function startSlo(written: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
@@ -66,7 +66,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   if (!service.prometheus) checkRecorded(slis)
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
-  // Two would probe twice as often, send each alert twice and write to one recorder's file.
+  // A second slo would double the probes, send each alert twice and write to the same recorder's file.
   if (release === 'taken')
     throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
   const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
@@ -106,7 +106,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
 
   const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, keepDays })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
-  // The port may have been any free one.
+  // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const admin = await listen(
@@ -120,7 +120,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
       : startRecorder({
           targets: () => {
             const known = targets()
-            // Without its own probe slo would read no journey as a service that is away.
+            // Without its own metrics slo would have no journeys, which looks like a service that is down.
             return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
           },
           intervalMs: service.scrapeSeconds * 1000,
@@ -155,7 +155,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   }
 }
 
-/** Its own address is known only once it listens. */
+/** slo as a target of its own recorder. Its address is known only once it listens. */
 const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
   job: 'slo',
   instance: INSTANCE,

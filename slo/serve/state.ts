@@ -11,10 +11,10 @@ import type { Minute, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type View, viewOf } from './view.ts'
 
-/** The day strip is of one day, whatever the objective's window is. */
+/** The strip shows one day for any window of the objective. */
 const stripMinutes = 1440
 
-/** The state of a time, whose measurements were read until `seenMs`. */
+/** The state at a time. Measurements were read until `seenMs`. */
 export function stateOf(
   { views, now, seenMs }: { views: readonly View[]; now: number; seenMs: number },
   diagnosis: Diagnoser,
@@ -39,7 +39,7 @@ export function stateOf(
     objectives: objectives
       .flatMap(each => {
         const seen = views.filter(({ objective }) => ungrouped(objective.id) === each.id)
-        // It has not begun, or no minute of it was evaluated yet: its whole budget is left.
+        // The objective has not begun, or no minute was evaluated yet: the whole budget is left.
         const nothing = { objective: each, slots: [], tally: tally(each, at, []), begun: undefined }
         return seen.length > 0 ? seen : [viewOf(nothing, at, at)]
       })

@@ -4,7 +4,7 @@ import { expand } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
-/** What is recorded: the targets of SCRAPE_TARGETS, else those of service.yaml. @throws ConfigError */
+/** The recorder's targets: those of SCRAPE_TARGETS, or else of service.yaml. @throws ConfigError */
 export function targetsOf(
   given: readonly Target[],
   { targets }: Service,
@@ -16,19 +16,20 @@ export function targetsOf(
       : targets.map(({ job, instance, url }) => {
           const address = expand(url, environment)
           const parsed = URL.parse(address)
-          if (!parsed) throw new ConfigError(`"${address}", the target ${job} of service.yaml, is no address`)
+          if (!parsed)
+            throw new ConfigError(`"${address}", the target ${job} of service.yaml, is not an address`)
           return { job, instance: instance ? expand(instance, environment) : parsed.host, url: parsed }
         })
   const names = all.map(({ job, instance }) => `${job} ${instance}`)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
-  // Each scrape of one would seem a restart of the other.
+  // Each scrape of one would look like a restart of the other.
   if (twice) throw new ConfigError(`two targets are ${twice}: give each an instance of its own`)
   return all
 }
 
 type Group = { targets: string[]; labels?: Record<string, string> }
 
-/** The targets that a file names (Prometheus' file_sd, JSON), as it stands now; undefined without a file, or when it cannot be read. */
+/** The current targets of a file (Prometheus' file_sd, JSON); undefined without a file, or when it is unreadable. */
 export function readTargets(file: string, given: readonly Target[]): readonly Target[] | undefined {
   if (given.length > 0 || file === '') return undefined
   try {

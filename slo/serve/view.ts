@@ -5,7 +5,7 @@ import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
 import type { RecordedObjective } from '../sources/recorded.ts'
 
-/** One objective as it stands at a full minute. */
+/** One objective's state at a full minute. */
 export type View = ReturnType<typeof viewOf>
 
 const rateMinutes = 60
@@ -17,7 +17,7 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute) {
   const window = windowAt(objective, at)
   const now = standing(objective, tally, { ...window, from: Math.max(tally.from, window.from) })
   const hour = standing(objective, tally, { from: at - rateMinutes, to: at, nominalMinutes: rateMinutes })
-  // The budget of events grows with them until the window is full: that of a rolling one then stays.
+  // The budget of events grows with the events until a rolling window is full.
   const isGrowing = method === 'Occurrences' && (calendar !== null || begun > at - windowMinutes)
   const lost = hour.bad - (isGrowing ? hour.budget : 0)
   const goneAt = at + Math.max(0, Math.floor((now.budgetLeft / Math.max(0, lost)) * rateMinutes))
@@ -27,14 +27,14 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute) {
     at,
     start,
     standing: now,
-    /** When the budget is gone at the rate of the last hour; null when it lasts to the end of the window. */
+    /** When the budget is used up at the rate of the last hour; null when it lasts until the window ends. */
     goneAt: goneAt < end ? goneAt : null,
     burns: tiers.map(tier => ({
       tier,
       long: burnRate(objective, tally, at, tier.longMinutes),
       short: burnRate(objective, tally, at, tier.shortMinutes),
     })),
-    /** Of all tiers, the oldest first; `clears` is null while one lasts. */
+    /** The firings of all tiers, the oldest first. `clears` is null while one lasts. */
     firings: backtest(objective, tally, tally.from, at)
       .flatMap(({ firings }, i) => firings.map(firing => ({ ...firing, tier: tiers[i] as Tier })))
       .sort((one, other) => one.fires - other.fires),

@@ -17,16 +17,16 @@ import { onChange } from './on-change.ts'
 import { expectSign } from './sign.ts'
 import type { View } from './view.ts'
 
-/** After the full minute, so that its last scrape is in. */
+/** Pause after the full minute, so that its last scrape is stored. */
 const settleMs = 2_000
-/** After three evaluations without a measurement an alert is sent. */
+/** Three evaluations without a measurement. Then an alert is sent. */
 const blindMs = 3 * 60_000
 /** Alertmanager repeats SloWatchdog each minute (`slo rules --alertmanager` configures it so). */
 const watchdogMs = 5 * 60_000
 /** Longer than `blindMs`, so that the alert is sent before the launcher ends the process. */
 const stalledSeconds = 5 * 60
 const heartbeatTimeoutMs = 5_000
-/** A verdict takes a second or two. */
+/** Longest wait for a verdict, which takes one or two seconds. */
 const verdictMs = 10_000
 const monitoring = 'monitoring'
 /** Some receivers refuse a message that is longer than 1,024 characters. */
@@ -35,15 +35,15 @@ const maxWhy = 500
 export type Watch = ReturnType<typeof startWatch>
 
 /**
- * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies,
- * slo sends what it cannot: that nothing or an objective cannot be read, alerts without rules in Prometheus, and all of
- * them while it is silent.
+ * Evaluates every objective each minute, updates the notifier, and watches that evaluations happen. If Alertmanager
+ * notifies, slo sends only what Alertmanager cannot: that the source or an objective is unreadable, alerts without
+ * rules in Prometheus, and all alerts while SloWatchdog is missing.
  */
 export function startWatch(options: {
   evaluations: Evaluations
   notifier: Notifier
   alertStore: AlertStore
-  /** Whose alerts an Alertmanager sends; null where slo alone notifies. */
+  /** Which objectives' alerts an Alertmanager sends; null when slo alone notifies. */
   alertmanager: (() => Promise<Sends>) | null
   heartbeat: URL | null
   diagnosis: Diagnoser
@@ -60,24 +60,24 @@ export function startWatch(options: {
     sign: expectSign(blindMs, sentSince('monitoring-blind', objective) ?? sentSince('monitoring-blind')),
   }))
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
-  // Until the first evaluation what was sent still fires: a restart ends no alert.
+  // Sent alerts still fire until the first evaluation: a restart ends no alert.
   let own: Alert[] = sent.filter(({ name }) => !(name in silences))
   let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
   const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
 
-  /** Never waits: a webhook that hangs must not delay the next evaluation. */
+  /** Does not wait, because a hanging webhook must not delay the next evaluation. */
   const notify = (): void => {
     const now = Date.now()
     const found = diagnosis.found(now)
     const verdict = found && inShort(found, pages())
-    // SloWatchdog can fall silent only where it is routed to slo.
+    // SloWatchdog can be missing only if it was ever routed to slo.
     const silent = alertStore.get('watchdog') === undefined ? null : watchdog.missingSince()
     const delegated = new Set(evaluations.objectives.filter(alertmanagerSends).map(({ id }) => id))
     if (silent !== null) delegated.clear()
     logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
-    const unruled = delegated.size === 0 ? '' : ' slo sends this itself: Prometheus evaluates no rules of it.'
-    // What slo began to send it also ends.
+    const unruled = delegated.size === 0 ? '' : ' slo sends this: Prometheus has no rules of this objective.'
+    // slo also sends the end of alerts that it began to send.
     const begunHere = notifier.begun()
     const alerts = own.flatMap(alert => {
       const isDelegated = delegated.has(ungrouped(alert.group))
@@ -87,14 +87,14 @@ export function startWatch(options: {
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),
     )
-    // One alert says it of all objectives.
+    // When no objective can be read, one alert covers all.
     const isBlind = blind.length === measured.length
     const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
     const all = isBlind ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since))) : []
     void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
   }
 
-  /** A Prometheus that does not answer or has just started is asked again in a minute, for `watchdogMs`. */
+  /** A Prometheus that does not answer or has just started is asked again in a minute, for up to `watchdogMs`. */
   const reached = expectSign(watchdogMs)
   const askForAlertmanager = async (): Promise<void> => {
     try {
@@ -107,7 +107,7 @@ export function startWatch(options: {
 
   const pulse = startPulse('the evaluation', stalledSeconds)
   const readNow = () => measured.filter(({ objective }) => !evaluations.unread().has(objective.id))
-  /** A long evaluation does not hang, and an objective that waits in it for its turn is none that cannot be read. */
+  /** Each read is progress: a long evaluation is not stalled, and a waiting objective is not unreadable. */
   const onRead = (isRead: boolean): void => {
     pulse.beat()
     for (const { sign } of isRead ? readNow() : []) if (sign.missingSince() === null) sign.came()
@@ -116,12 +116,12 @@ export function startWatch(options: {
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now, onRead), askForAlertmanager()])
     logAway(away)
-    // The probe's requests must not wait for the evaluation of all objectives.
+    // Pauses, because the probe's requests must not wait for all objectives.
     views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
-    // Until its objective was read once, an alert that is not seen has not ended.
+    // An alert that is not seen has not ended until its objective was read once.
     const isLeft = ({ group, name }: Alert) =>
       !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
     own = [...firing, ...own.filter(isLeft)]
@@ -129,7 +129,7 @@ export function startWatch(options: {
     if (heartbeat && readNow().length > 0) await beat(heartbeat, log)
   }
 
-  /** The first message carries a verdict if there is one in time; no page waits longer for it. */
+  /** The first message contains a verdict if one is ready in time. A page does not wait longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
     const late = once(AbortSignal.any([signal, AbortSignal.timeout(verdictMs)]), 'abort')
     await Promise.race([diagnosis.look(Date.now()), late])
@@ -147,11 +147,11 @@ export function startWatch(options: {
     },
     error => log.error('evaluation.failed', { error: describeError(error) }),
   )
-  // Apart from the loop: it must send when the loop hangs.
+  // A timer of its own, because it must send when the loop hangs.
   const deadMansCheck = setInterval(notify, blindMs / 6)
 
   return {
-    /** That no evaluation has begun for too long, though one is due each minute. */
+    /** Says that no evaluation has begun for too long, though one is due each minute; else null. */
     stalled: pulse.stalled,
     /** The last evaluation; empty before the SLO began. */
     views: (): readonly View[] => views,
@@ -169,14 +169,14 @@ export function startWatch(options: {
   }
 }
 
-/** Begins to burn: in the short window of a tier already as fast as it alerts on. */
+/** Whether a budget begins to burn: the short window of a tier has already reached its factor. */
 const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
 
 export const silences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
   'watchdog-silent':
-    'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or its way to slo. slo sends the alerts of objectives itself until it arrives.',
+    'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or cannot reach slo. slo sends the alerts of objectives itself until it arrives.',
 }
 
 type Silence = keyof typeof silences
@@ -184,7 +184,7 @@ type Silence = keyof typeof silences
 const monitoringOf = (objective?: Objective): string =>
   objective ? `${monitoring} of ${objective.id}` : monitoring
 
-/** What fires when a sign of life is missing since a time; of one objective, why. */
+/** The alert about a sign of life that is missing since a time; for one objective with the reason. */
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
@@ -198,7 +198,7 @@ async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
     const { status } = await askStatus(url.href, { signal })
-    // A redirect is not followed: what it leads to received nothing.
+    // Redirects are not followed, so their target has received nothing.
     if (status >= 300) throw new Error(`answer ${status}`)
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })

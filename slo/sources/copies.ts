@@ -2,17 +2,17 @@ import type { Sample } from './counter.ts'
 import type { Series } from './index.ts'
 
 type Point = [seconds: number, value: string]
-/** A series that Prometheus answers: `values` of a range vector and of a query_range, `value` of an instant vector. */
+/** A series in an answer of Prometheus: `values` of a range vector and of query_range, `value` of an instant vector. */
 export type Result = { metric: Record<string, string>; values?: Point[]; value?: Point }
-/** A series that Prometheus answered, its labels sorted by name. */
+/** An answered series with its labels sorted by name. */
 export type Answered = { labels: Series['labels']; samples: Sample[] }
 
-/** One server of a pair scraped nothing for so long: the other's samples are taken. */
+/** When one server of a pair has no samples for this time, the other's are used. */
 const gapMs = 60_000
-/** Of the clocks of a pair: a sample that is older than it seems would look like a restart (thanos#2401). */
+/** Difference of a pair's clocks: a sample that is older than it seems would look like a restart (thanos#2401). */
 const skewMs = 5_000
 
-/** Of series that differ only in which server of a pair has them, the one with most samples, with the others' in its gaps. */
+/** Merges series that differ only in their server of a pair: the one with most samples, its gaps filled by others. */
 export function onePerCopy(results: readonly Result[], replicaLabels: readonly string[]): Answered[] {
   const named = results.map(({ metric, value, values = value ? [value] : [] }) => {
     const kept = Object.entries(metric).filter(([label]) => !replicaLabels.includes(label))
@@ -28,7 +28,7 @@ export function onePerCopy(results: readonly Result[], replicaLabels: readonly s
   }))
 }
 
-/** The samples of one copy, and of another those in the gaps of the first. */
+/** The samples of one copy, and another's in its gaps. */
 function filled(samples: Sample[], other: Sample[]): Sample[] {
   const edges = [Number.NEGATIVE_INFINITY, ...samples.map(({ timeMs }) => timeMs), Number.POSITIVE_INFINITY]
   const gaps = edges.flatMap((to, i) => {

@@ -2,24 +2,24 @@ import type { Minute, RatioSli, Slot } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
-/** Samples are read in these steps, as PromQL walks in the generated rules. Two scrapes 15 s apart never share a step. */
+/** Step in which samples are read, as in the generated rules. Two scrapes 15 s apart never share a step. */
 export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds
 
 /** The minute that a sample belongs to: one taken at exactly 12:01:00 belongs to 12:00. */
 export const minuteOf = (timeMs: number): Minute => Math.ceil(timeMs / 60_000) - 1
 
-/** NaN, infinities and negatives are no counter’s value; the sample is treated as never taken. */
+/** Whether a value can be a counter's. Samples with NaN, infinite or negative values are ignored. */
 export const isCounterValue = (value: number): boolean => Number.isFinite(value) && value >= 0
 
-/** The minutes [from, to), in which nothing was counted. */
+/** Slots of the minutes [from, to) without data. */
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
-/** To a millionth: a counter of seconds has rounding errors, by which good could be more than the total, or less. */
+/** Rounded to a millionth: rounding errors in a counter of seconds could make good larger than the total. */
 const rounded = (count: number): number => Math.round(count * 1e6) / 1e6
 
-/** A minute in which so much of the part and of the total was counted, each NaN where it had no sample. */
+/** The slot of a minute with these counts of the part and the total, each NaN without a sample. */
 export function ratioSlot(counts: RatioSli['counts'], start: Minute, part = NaN, total = NaN): Slot {
   const [some, all] = [rounded(part) || 0, rounded(total) || 0]
   return { start, good: counts === 'good' ? some : all - some, total: all, unknown: Number.isNaN(total) }
@@ -29,8 +29,8 @@ const isFurther = (one: Sample, other: Sample, seconds: number): boolean =>
   cell(other.timeMs) - cell(one.timeMs) > seconds
 
 /**
- * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts
- * nothing, as when it happened is not known; the recorder also uses when the process started.
+ * The growth of a counter up to `sample`. A value that fell is a restart and counts from zero. A first value counts as
+ * 0, because its time is unknown; the recorder also uses the process's start time.
  */
 export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
   if (!previous || isFurther(previous, sample, maxGapSeconds)) return 0
@@ -38,10 +38,9 @@ export function increase(previous: Sample | undefined, sample: Sample, maxGapSec
 }
 
 /**
- * The same of an expression, such as a sum over processes. Its fall counts nothing: one of the processes restarted,
- * ended or missed a scrape, and what is left is no growth. A rise above the highest value in the gap counts from that
- * value: a process that missed a scrape is back with all that it had counted before. `recent` is kept from call to
- * call: the earlier samples that matter, each lower than the one before it.
+ * Like `increase`, for an expression such as a sum over processes. A fall counts as 0: a process restarted, ended or
+ * missed a scrape. A rise above the highest value in the gap counts from that value: the process is back with all its
+ * counts. `recent` is kept from call to call: the earlier samples that matter, each lower than the one before it.
  */
 export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds: number): number {
   while (recent[0] && isFurther(recent[0], sample, maxGapSeconds)) recent.shift()
@@ -51,7 +50,7 @@ export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds
   return from ? sample.value - from.value : 0
 }
 
-/** Samples in the order of their times; of two with the same time the larger counts. */
+/** Samples in order of time. Of two with the same time the larger is kept. */
 export const ordered = (samples: readonly Sample[]): Sample[] =>
   samples
     .filter(({ value }) => isCounterValue(value))

@@ -3,10 +3,10 @@ import { type Sli, type Slot, type Source, SourceError } from './index.ts'
 import type { Reader } from './recorder/reader.ts'
 import { openStore, recorderFile } from './recorder/store.ts'
 
-/** The source over the recorder's file, read beside its writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
+/** Opens the recorder's file as a source, beside its writer. @throws ExpectedError when it is missing or unreadable. */
 export const openEmbedded = (dataDir: string): Source => embeddedSource(openStore(recorderFile(dataDir)))
 
-/** The source over an open recorder's file; closing it closes the file. */
+/** The source on an open recorder's file. Closing the source closes the file. */
 export const embeddedSource = (store: Reader): Source => ({
   now: async () => Date.now(),
   async slots(sli, from, to) {

@@ -3,8 +3,8 @@ import type { Counter, Minute, Objective, Sli, Source } from './index.ts'
 import { counterOf, withMatchers } from './promql.ts'
 
 /**
- * The objectives with each that is grouped replaced by one for each value of its label, seen in [from, to).
- * `onLeftOut`: called with an objective of which groups are left out, or that has none, and why.
+ * Replaces each grouped objective by one for each value of its label that was seen in [from, to). `onLeftOut` is called
+ * with an objective that has no groups, or of which groups are left out, and why.
  */
 export async function grouped(
   source: Pick<Source, 'labelValues'>,
@@ -44,5 +44,5 @@ export function groupOf(objective: Objective, label: string, value: string): Obj
   }
 }
 
-/** The id of the objective that a group is of; of an objective its own. */
+/** The id of a group's objective; the id itself when it is no group's. */
 export const ungrouped = (id: string): string => id.split('{')[0] as string

@@ -4,17 +4,17 @@ import type { Fraction } from '../math/fraction.ts'
 /** Whole minutes since the Unix epoch. The slot `minute` holds the samples of (minute, minute + 1] × 60 s. */
 export type Minute = number
 
-/** What happened in one minute, in integers. `unknown`: there was no sample of what is counted. */
+/** The counts of one minute, as integers. `unknown`: there was no sample of what is counted. */
 export type Slot = { start: Minute; good: number; total: number; unknown: boolean }
 
 export type Matcher = { label: string; operator: '=' | '!=' | '=~' | '!~'; value: string }
 /** A Prometheus instant vector selector of one counter: `name{label="value"}`. */
 export type Selector = { metric: string; matchers: readonly Matcher[] }
 
-/** An expression with a counter in each series; how much all of them grow together is what happened. */
+/** An expression whose series are counters. The sum of their growth is counted. */
 export type Counter = {
   promql: string
-  /** The selector, when the expression is one or a sum of one: resets are then found series by series. */
+  /** The selector, if the expression is one or a sum of one: resets are then found in each series. */
   selector: Selector | null
 }
 
@@ -27,18 +27,18 @@ export type RatioSli = {
   counts: 'good' | 'bad'
   part: Counter
   total: Counter
-  /** An increase between two samples further apart than this is not counted: its minute is not known. */
+  /** An increase over a longer gap between two samples is not counted, because its minute is unknown. */
   maxGapSeconds: number
 }
 
-/** Readings of a gauge, one each `gridSeconds` and series; good are those that compare with `value`. NaN is no reading. */
+/** Readings of a gauge, one each `gridSeconds` and series; those that compare with `value` are good. NaN is none. */
 export type ThresholdSli = { kind: 'threshold'; gauge: string; operator: ThresholdOperator; value: number }
 
 export type Sli = RatioSli | ThresholdSli
 
 /** Where slots come from: Prometheus or the embedded recorder. Both give the same slots for the same samples. */
 export type Source = {
-  /** Up to when there are samples, epoch milliseconds. A minute that ends later is not judged. Never rejects. */
+  /** The time up to which there are samples, epoch ms. A minute that ends later is not judged. Never rejects. */
   now(): Promise<number>
   /** One slot for every minute of [from, to), in order; a minute without data has 0 of 0 and is unknown. */
   slots(sli: Sli, from: Minute, to: Minute): Promise<Slot[]>
@@ -47,8 +47,8 @@ export type Source = {
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
   /**
-   * Samples in (fromMs, toMs], ascending, by series; with a step one of each. `jobsOf`: a pattern of the jobs to ask,
-   * empty for any.
+   * Samples in (fromMs, toMs], ascending, by series; with `stepMs` one for each step. `jobsOf`: a pattern of the jobs
+   * to ask, empty for any.
    */
   series(
     metrics: readonly string[],
@@ -67,7 +67,7 @@ export type Series = {
   points: readonly { at: number; value: number }[]
 }
 
-/** The source is away or refuses: exit status 2, never a wrong number. */
+/** The source is unreachable or refuses. Exit status 2: a command never prints a wrong number instead. */
 export class SourceError extends ExpectedError {
   override name = 'SourceError'
 }
@@ -76,32 +76,32 @@ export class SourceError extends ExpectedError {
 export type Objective = {
   /** Unique in a directory: the name, `service/name` when two services share it, and a group's `id{label="value"}`. */
   id: string
-  /** `metadata.name`; with several entries each has its own displayName behind it. */
+  /** `metadata.name`; with several entries followed by the entry's displayName. */
   name: string
   /** `spec.service`. */
   service: string
   displayName: string
   description: string
-  /** What is counted, in the plural: minutes of Timeslices, else the annotation slo/unit or "events". */
+  /** What is counted, in the plural: minutes for Timeslices, else the annotation slo/unit or "events". */
   unit: string
-  /** Timeslices: minutes that are good or not. Occurrences: events that are good or not. */
+  /** Timeslices counts good and bad minutes, Occurrences good and bad events. */
   method: 'Timeslices' | 'Occurrences'
   target: Fraction
-  /** Timeslices: a minute is good when at least this part of what it counted was; 1 of 1 for Occurrences. */
+  /** Timeslices: the share of a minute's events that must be good in a good minute. Occurrences: 1 of 1. */
   sliceTarget: Fraction
   /** Length of the window; of a calendar window its nominal length, as 30 days for a month. See math/window.ts. */
   windowMinutes: number
-  /** Null: the window rolls. */
+  /** Null for a rolling window. */
   calendar: Calendar | null
   sli: Sli
-  /** A budget for each value of this label; null: one for all. */
+  /** The label whose every value has its own budget; null for one budget. */
   groupBy: string | null
-  /** The value, of one group; null until the groups are known (sources/groups.ts). */
+  /** The group's value of the label; null until the groups are known (sources/groups.ts). */
   group: string | null
-  /** Bad events in the long window below which a tier stays silent: one bad event of a quiet night is no page. */
+  /** A tier stays silent below this number of bad events in the long window: one bad event at night is no page. */
   minimumBad: { page: number; ticket: number }
   tiers: readonly Tier[]
-  /** What to do when it burns: an address, or a path below the pages. */
+  /** The runbook for a burning budget: an address, or a path below the pages. */
   runbook: string
   /** The file it was read from. */
   file: string
@@ -119,13 +119,13 @@ export type Tier = {
   severity: 'page' | 'ticket'
   longMinutes: number
   shortMinutes: number
-  /** The part of the whole window’s budget that is gone when the long window is full of this burn. */
+  /** The share of the whole window's budget that is used when the long window is full of this burn. */
   share: Fraction
   /** share × window ÷ long window. */
   factor: number
   /** factor × (1 − target), exactly: the bad ratio from which the tier burns. */
   threshold: Fraction
-  /** What the bad ratio is taken of: the nominal window (minutes that never were count as good) or its events. */
+  /** The denominator of the bad ratio: the nominal window, where minutes before the begin are good, or its events. */
   of: 'nominal' | 'events'
   minimumBad: number
 }

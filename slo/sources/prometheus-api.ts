@@ -9,7 +9,7 @@ import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
-/** A scrape and its write take so long. */
+/** Time that a scrape and its write take. */
 const settleSeconds = 5
 
 /** Of one read. */
@@ -18,14 +18,14 @@ export class TooManySeries extends SourceError {}
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus’ HTTP API. Every expression is narrowed to the scope; copies of a series are answered as one. Each call
- * @throws SourceError when Prometheus is away, refuses, answers in part, or beyond `limits.readSeconds`, `readSeries`
- * or `readBytes`.
+ * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged. Each call
+ * @throws SourceError when Prometheus is unreachable, refuses, answers partially, or beyond `limits.readSeconds`,
+ * `readSeries` or `readBytes`.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
   const [address = '', ofAddress = ''] = url.split('?')
   const base = `${address.replace(/\/+$/, '')}/api/v1/`
-  // Without a password that stands in the address.
+  // The address in messages, without its password.
   const shown = address.replace(/\/\/[^/]*@/, '//')
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
@@ -43,11 +43,11 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const read = async () => {
       const isGet = !path.startsWith('query')
       const answer = await ask(isGet).catch(error => {
-        // A load balancer closed the connection that was kept, in the moment in which it was used again.
+        // A load balancer closed the kept connection at the moment of its reuse.
         if (errorCode(error) !== 'ECONNRESET') throw error
         return ask(isGet)
       })
-      // Some proxies let only GET through.
+      // Some proxies allow only GET.
       return [403, 404, 405].includes(answer.status) && !isGet ? ask(true) : answer
     }
     const { status, headers, body } = await turn(read).catch(error => {
@@ -64,7 +64,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       throw new SourceError(
         `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: ${[401, 403].includes(status) ? 'PROMETHEUS_HEADERS may name its token and tenant' : 'is that a Prometheus?'}`,
       )
-    // Up to version 2.53 hints at the query, which the answer does not lack anything for, are among the warnings.
+    // Up to version 2.53 warnings include hints about the query, although the answer is complete.
     const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
     if (answer.isPartial) warnings.push('isPartial')
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
@@ -95,9 +95,9 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   }
   return {
     /**
-     * Up to when there are samples, epoch milliseconds: Prometheus’ clock, and where samples come late, the newest one.
-     * Older than five minutes is none: then the scrapes have ended, and what is missing counts. Of a clock an hour off
-     * ours is taken.
+     * The time up to which there are samples, epoch ms: Prometheus' clock or, if samples come late, the newest sample.
+     * A sample older than five minutes means that scrapes have ended: then missing data counts. A clock that is an hour
+     * off is not used.
      */
     async now(): Promise<number> {
       const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
@@ -107,7 +107,6 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isClock = Math.abs(at * 1000 - Date.now()) < 3_600_000
       return isClock ? (isLate ? newest : at) * 1000 : Date.now()
     },
-    /** Whether it has an Alertmanager to send alerts to. */
     hasAlertmanager: async () =>
       (await call<{ activeAlertmanagers: unknown[] }>('alertmanagers', 'alertmanagers', parametersOf({})))
         .activeAlertmanagers.length > 0,
@@ -117,10 +116,10 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     instant: (query: string, time: number) => evaluate('query', query, { time }),
     range: (query: string, start: number, end: number, step: number) =>
       evaluate('query_range', query, { start, end, step }),
-    /** How many series a selector has between two times. */
+    /** The number of a selector's series between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,
-    /** For how many days it keeps samples; undefined where that is not known, or up to a size alone. */
+    /** Days that Prometheus keeps samples; undefined when unknown, or when only their size is limited. */
     async keepDays(): Promise<number | undefined> {
       const daysOf: Record<string, number> = { h: 1 / 24, d: 1, w: 7, y: 365 }
       const { storageRetention = '' } = await call<{ storageRetention?: string }>(
@@ -133,7 +132,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (daysOf[unit] ?? 0), 0) || undefined
       )
     },
-    /** `counter`, `gauge`, `histogram` or `summary`, of a metric that a target exposes with its kind. */
+    /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {
       const known = await call<Record<string, { type: string }[]>>(
         'metadata',

@@ -24,17 +24,17 @@ import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from
 import { growth, rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
 
-/** Prometheus answers at most 11,000 points a series; fewer keep the memory of an answer small. */
+/** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
 /** Samples of one answer: about 20 MB of memory. */
 const maxSamples = 200_000
-/** Of a counter whose samples are computed, how many series are expected. */
+/** Expected number of series of a computed counter. */
 const computedSeries = 100
-/** So long before the first minute samples are read; of a longer gap the last value alone: each minute is read by `slo serve`. */
+/** Samples are read from this long before the first minute. For longer gaps only the last value is read. */
 const leadSeconds = 600
-/** Two scrapes or steps are never closer together. */
+/** Maximum of scrapes or steps in a minute. */
 const samplesAMinute = 6
-/** How far back the start of the SLO is looked for: the longest objective window. */
+/** How far back the begin of the SLO is searched: the longest objective window. */
 const seenDays = 90
 /** Mimir refuses a query over more than 32 days. */
 const daysAtOnce = 30
@@ -42,7 +42,7 @@ const daysAtOnce = 30
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
-/** The source over Prometheus’ HTTP API, version 2 or 3. */
+/** The source on Prometheus' HTTP API, version 2 or 3. */
 export function openPrometheus(url: string, scope: Scope = unscoped): Source {
   const api = prometheusApi(url, scope)
   return {
@@ -65,7 +65,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
       const total = sli.kind === 'ratio' ? sli.total.promql : sli.gauge
       return api.labelValues(label, selectorsOf(total), from * 60, to * 60)
     },
-    // One that may not be asked this is read as one whose clock is ours.
+    // If Prometheus refuses this query, its clock is assumed to be right.
     now: () => api.now().catch(() => Date.now()),
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
@@ -116,14 +116,14 @@ async function ratioSlots(
 
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 
-/** Whether a selector means no series but some of another’s. */
+/** Whether a selector selects only series of another one. */
 const isWithin = (part: Selector, total: Selector): boolean =>
   part.metric === total.metric &&
   total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /**
- * What a counter grew in each minute, and its series that `part` means. Prometheus sums it if `isSummed`, or of too
- * many series.
+ * The growth of a counter in each minute, and that of its series that `part` selects. Prometheus sums it if `isSummed`
+ * or if there are too many series.
  */
 async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
   if (!counter.selector) return readEach(reading, counter, computedSeries, part)
@@ -134,7 +134,7 @@ async function readGrowth(reading: Reading, counter: Counter, part: Selector | n
     : readEach(reading, counter, series, part)
 }
 
-/** From all samples, piece by piece. */
+/** Reads the growth from all samples, piece by piece. */
 async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null) {
   const { api, maxGapSeconds, from, to } = reading
   const noSamples = () => new Float64Array(to - from).fill(NaN)
@@ -148,7 +148,7 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
       const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
       const recent = last.get(key) ?? []
       for (const sample of ordered(samples)) {
-        // Prometheus 2 also gives a sample at the very start of a range: it belongs to the piece before.
+        // Prometheus 2 includes a sample at the very start of a range, which belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
         const grown = counter.selector
           ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
@@ -162,17 +162,17 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
   return { ...sums, isSummed: false }
 }
 
-/** A function drops the name. */
+/** The key of a series without its name, which functions drop. */
 const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
 
-/** The last sample of each series in the gap before a minute; it is taken for as old as that minute. */
+/** The last sample of each series in the gap before a minute. It is treated as if it were taken at that minute. */
 async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
   const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
   const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
   return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), ordered(samples)]))
 }
 
-/** From the last samples of each minute: events between that and a restart in the same minute are missing. */
+/** Reads the growth from each minute's last samples, which lacks events between the last sample and a restart. */
 async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Counter, series: number) {
   countLimit('readSeries')
   const summed = `sum(${growth(counter, `${lead(maxGapSeconds)}s`, '1m')} >= 0 < +Inf)`

@@ -5,34 +5,34 @@ import { patternOf } from './selector.ts'
 
 type Node = ReturnType<typeof parser.parse>['topNode']
 
-/** What every read of a Prometheus that several services share is limited to. */
+/** Limits every read of a Prometheus that several services share. */
 export type Scope = {
   /** Matchers added to every selector: label to value. */
   selectors: Readonly<Record<string, string>>
-  /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
+  /** Labels that distinguish the copies of a highly available pair. Series that differ only in them are one. */
   replicaLabels: readonly string[]
-  /** The scrape interval; default: the longest, 60. */
+  /** The scrape interval in seconds; default: the longest one, 60. */
   scrapeSeconds?: number
-  /** Sent with each read: a token, a tenant. */
+  /** Headers sent with each read, such as a token or a tenant. */
   headers?: Readonly<Record<string, string>>
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 
-/** The nodes of a kind, in the order of the text. */
+/** The nodes of some kinds, in the order of the text. */
 function nodes(promql: string, ...names: string[]): Node[] {
   const found: Node[] = []
   parser.parse(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
   return found
 }
 
-/** Where a text stops being PromQL; undefined when it is. */
+/** Offset at which a text stops being PromQL; undefined when it is valid. */
 export const errorAt = (promql: string): number | undefined =>
   promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
 
-/** Lookaround and references to groups, for which Prometheus refuses a whole file of rules. */
+/** Lookaround and back-references, for which Prometheus refuses a whole rule file. */
 const notRe2 = /^\w+\s*[=!]~.*(\(\?<?[=!]|\\[1-9])/
 
-/** What cannot be read of a text that is no PromQL, from its first wrong character on, or a matcher whose pattern cannot. */
+/** The invalid part of a text: from the first wrong character on, or a matcher with an unsupported pattern. */
 export function promqlError(promql: string): string | undefined {
   const at = errorAt(promql)
   if (at !== undefined) return promql.slice(at).trim() || 'its end'
@@ -43,7 +43,7 @@ export function promqlError(promql: string): string | undefined {
 const takesRange =
   /_over_time$|^(i?rate|increase|i?delta|deriv|predict_linear|changes|resets|holt_winters|double_exponential_smoothing)$/
 
-/** Whether an expression gives an instant vector, and has ranges where functions take them, and nowhere else. */
+/** Whether an expression is an instant vector and has ranges only where functions take them. */
 export function isInstantVector(promql: string): boolean {
   const key = ({ name, from, to }: Node) => `${name} ${from} ${to}`
   const taker = (range: Node): Node => {
@@ -68,7 +68,7 @@ function isVector(node: Node | null, promql: string): boolean {
   return !/^(scalar|time|pi)$/.test(functionOf(node, promql))
 }
 
-/** Whether an aggregation of the expression leaves a label out. */
+/** Whether an aggregation in the expression drops a label. */
 export const losesLabel = (promql: string, label: string): boolean =>
   nodes(promql, 'AggregateExpr').some(node => {
     const { from = 0, to = 0 } = node.getChild('AggregateModifier') ?? {}
@@ -78,13 +78,13 @@ export const losesLabel = (promql: string, label: string): boolean =>
     return modifier.startsWith('without') ? isNamed : !isNamed
   })
 
-/** The function that a node calls; empty when it calls none. */
+/** The function that a node calls; empty when it is no call. */
 function functionOf(node: Node, promql: string): string {
   const { from = 0, to = 0 } = node.getChild('FunctionIdentifier') ?? {}
   return promql.slice(from, to)
 }
 
-/** Without its comments: what is put behind an expression would be a part of them. */
+/** Removes comments: text appended to an expression would become part of them. */
 export const withoutComments = (promql: string): string =>
   nodes(promql, 'LineComment')
     .reduceRight((text, { from, to }) => text.slice(0, from) + text.slice(to), promql)
@@ -94,17 +94,16 @@ export const withoutComments = (promql: string): string =>
 export const functionsOf = (promql: string): string[] =>
   nodes(promql, 'FunctionIdentifier', 'AggregateOp').map(({ from, to }) => promql.slice(from, to))
 
-/** The selectors of an expression, each as it is written. */
+/** The selectors of an expression, as written. */
 export const selectorsOf = (promql: string): string[] =>
   nodes(promql, 'VectorSelector').map(({ from, to }) => promql.slice(from, to))
 
-/** Puts texts into a text: each before what stood at its place. */
 const insert = (text: string, added: { at: number; text: string }[]): string =>
   added
     .toSorted((one, other) => one.at - other.at)
     .reduceRight((all, each) => all.slice(0, each.at) + each.text + all.slice(each.at), text)
 
-/** The expression with a matcher for each of these values in every selector. */
+/** Adds a matcher for each of these values to every selector. */
 export const withMatchers = (
   promql: string,
   values: Readonly<Record<string, string>>,
@@ -120,7 +119,7 @@ export const withMatchers = (
   return text.length === 0 ? promql : insert(promql, added)
 }
 
-/** The expression within a scope: its selectors are narrowed, and copies of a series are one. */
+/** Applies a scope to an expression: narrows its selectors, and merges copies of series. */
 export function scoped(promql: string, { selectors, replicaLabels }: Scope): string {
   const narrowed = withMatchers(promql, selectors)
   if (replicaLabels.length === 0) return narrowed
@@ -136,10 +135,10 @@ export function scoped(promql: string, { selectors, replicaLabels }: Scope): str
   return insert(narrowed, wrapped)
 }
 
-/** Read from the text: the grammar’s tree puts `b @ end()` of `a - b @ end()` around both. */
+/** Matched in the text, because the grammar's tree applies `b @ end()` of `a - b @ end()` to both. */
 const modifiers = /(\s*(offset\s+-?\w+|@\s*(start\(\s*\)|end\(\s*\)|-?[\d.]+)))+/iy
 
-/** The instant vector that a selector is or that a function makes of its range; undefined for a range alone. */
+/** The instant vector of a selector or of a function of its range; undefined for a range alone. */
 function instantVector(selector: Node, promql: string): { from: number; to: number } | undefined {
   if (selector.parent?.name !== 'MatrixSelector') {
     modifiers.lastIndex = selector.to
@@ -151,8 +150,8 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
 }
 
 /**
- * A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series
- * count. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
+ * Parses a counter. A sum of a selector, also with `or vector(0)` or of a rate, counts the same as the selector's
+ * series. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
  */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
@@ -165,7 +164,7 @@ export function counterOf(promql: string): Counter {
   return { promql, selector: selector && !selector.metric.includes(':') ? selector : null }
 }
 
-/** The only operand of a sum, of parentheses or of a rate, and that of `or vector(0)`. */
+/** The only operand of a sum, parentheses, a rate or `or vector(0)`. */
 function within(node: Node, promql: string): Node | null | undefined {
   if (node.name === 'ParenExpr') return node.firstChild
   const operand = node.getChild('FunctionCallBody')?.firstChild
@@ -180,7 +179,7 @@ function within(node: Node, promql: string): Node | null | undefined {
   return node.name === 'AggregateExpr' && /^sum\b/.test(promql.slice(node.from)) ? operand : undefined
 }
 
-/** Reads `name{label="value", …}`; undefined when it is anything else, such as a function of it. */
+/** Parses `name{label="value", …}`; undefined for anything else, such as a function of it. */
 export function parseSelector(text: string): Selector | undefined {
   if (promqlError(text) !== undefined) return undefined
   const node = nodes(text, 'PromQL')[0]?.firstChild
@@ -188,7 +187,7 @@ export function parseSelector(text: string): Selector | undefined {
   if (node?.name !== 'VectorSelector' || !name || node.nextSibling) return undefined
   const braces = node.getChild('LabelMatchers')
   const written = braces?.getChildren('UnquotedLabelMatcher') ?? []
-  // Names in quotation marks, which Prometheus 3 has, are left to it.
+  // Quoted names, which Prometheus 3 allows, are not parsed.
   if (braces?.getChild('QuotedLabelMatcher') || braces?.getChild('QuotedLabelName')) return undefined
   const matchers = written.map((matcher): Matcher | undefined => {
     const [label, operator, quoted] = ['LabelName', 'MatchOp', 'StringLiteral'].map(part => {
@@ -210,7 +209,7 @@ export const formatMatcher = ({ label, operator, value }: Matcher): string =>
 export const formatSelector = ({ metric, matchers }: Selector): string =>
   matchers.length === 0 ? metric : `${metric}{${matchers.map(formatMatcher).join(',')}}`
 
-/** Undefined for an escape that only Go has. */
+/** Unquotes a string; undefined for an escape that only Go has. */
 function unquote(quoted: string): string | undefined {
   const inside = quoted.slice(1, -1)
   if (quoted.startsWith('`')) return inside

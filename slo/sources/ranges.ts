@@ -2,17 +2,17 @@ import { gridSeconds } from './counter.ts'
 import { type Counter, type ThresholdOperator, type ThresholdSli, thresholdOperators } from './index.ts'
 import { formatSelector } from './promql.ts'
 
-/** A counter over a range: the samples of a selector; an expression computed at each step. */
+/** PromQL of a counter over a range: the samples of a selector, or an expression computed at each step. */
 export const rangeOf = ({ promql, selector }: Counter, range: string, stepSeconds = gridSeconds): string =>
   selector ? `${formatSelector(selector)}[${range}]` : `(${promql})[${range}:${stepSeconds}s]`
 
 const opposite: Record<ThresholdOperator, string> = { lt: '>=', lte: '>', gt: '<=', gte: '<' }
 
-/** PromQL for the readings in the minute before the evaluation that compare with the value, or that do not. */
+/** PromQL that counts the readings of the last minute that compare with the value, or those that do not. */
 export const readings = ({ gauge, operator, value }: ThresholdSli, isGood: boolean): string =>
   `count_over_time(((${gauge}) ${isGood ? thresholdOperators[operator] : opposite[operator]} ${value})[55s:${gridSeconds}s])`
 
-/** PromQL for what each series grew in a step, as `increase` of a selector and `computedIncrease` of an expression. */
+/** PromQL of each series' growth in a step, like `increase` for a selector and `computedIncrease` for an expression. */
 export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`

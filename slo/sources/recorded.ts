@@ -6,15 +6,15 @@ import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from './groups.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from './index.ts'
 
-/** A group that counted nothing for so long has ended, here and in the generated rules; else it would be offline for ever. */
+/** A group without events for this time has ended, also in the generated rules, or it would stay offline. */
 export const goneMinutes = 1_440
 
 /** Longer than an outage that the alerts of other objectives report. */
 const silentMinutes = 60
 
-/** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
+/** A source's minutes of the objectives, from the start of the SLO or from the first requested minute. */
 export type Recorded = {
-  /** The first minute that counts; before it there was no objective. */
+  /** The first minute that counts: when the SLO began. */
   start: Minute
   to: Minute
   objectives: RecordedObjective[]
@@ -23,35 +23,35 @@ export type Recorded = {
   leftOut: Unread[]
 }
 
-/** An objective that is missing among the others, and why. */
+/** An objective that could not be read, and why. */
 export type Unread = { objective: Objective; why: string }
 
-/** The minutes of an objective from the first one that counts, without holes; none of one that has not begun. */
+/** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
 export type RecordedObjective = {
   objective: Objective
   slots: readonly Slot[]
   tally: Tally
-  /** The first minute in which it counted something, or `since`; undefined while there is none. */
+  /** The first minute with events, or `since`; undefined while there is none. */
   begun: Minute | undefined
-  /** Since when it has no sample, when that is an hour or more; not of minutes, which are then offline. */
+  /** Since when an objective of events has no sample, if for an hour or more. (Minutes are then offline.) */
   silentSince?: Minute | undefined
 }
 
 type Period = {
   from: Minute
   to: Minute
-  /** When the SLO starts, whatever was counted before. */
+  /** When the SLO starts, regardless of earlier counts. */
   since?: Minute | undefined
-  /** When an objective is known to have begun, if its source does not say; called after the minutes were read. */
+  /** A known begin of an objective, if the source does not have it. Called after the minutes were read. */
   begun?: (objective: Objective) => Minute | undefined
-  /** The first minute that is read of an objective; default: `from`. */
+  /** The first minute to read of an objective; default: `from`. */
   fromOf?: (objective: Objective) => Minute
 }
 
 /**
- * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with
- * `since`, else with its first counted minute, as in the generated rules. The SLO starts with the first Timeslices
- * objective that has begun, else with the first of any kind; undefined when none has.
+ * Reads the minutes [from, to) of all objectives, up to the source's clock. An objective begins with `since`, else with
+ * its first counted minute, as in the generated rules. The SLO begins with the first Timeslices objective that has
+ * begun, else with the first of any kind; undefined when none has.
  * @throws SourceError when none that has begun could be read.
  */
 export async function readRecorded(
@@ -69,7 +69,7 @@ export async function readRecorded(
   const onLeftOut = (objective: Objective, why: string) => void leftOut.push({ objective, why })
   const groups = objectives.map(each => orNone(each, grouped(source, [each], from, wanted, onLeftOut)))
   const known = (await Promise.all(groups)).flat()
-  // A few objectives at a time: of all at once, each would be read only when the last one is, and a slow source looks hung.
+  // A few objectives at a time: if all were read at once, all would end last, and a slow source would look stalled.
   const turn = turns(limits.reads.value)
   const read = async (objective: Objective): Promise<Read[]> => {
     const own = fromOf(objective)
@@ -77,7 +77,7 @@ export async function readRecorded(
     const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
     return [{ objective, from: own, slots, begun }]
   }
-  // At once: a source that hangs takes its whole time for each.
+  // In parallel, because a hanging source uses its whole timeout for each.
   const [now, all] = await Promise.all([
     source.now(),
     Promise.all(known.map(each => orNone(each, read(each)))),
@@ -96,7 +96,7 @@ export async function readRecorded(
     leftOut,
     objectives: reads.map(({ objective, from, slots: whole, begun }) => {
       const slots = whole.slice(0, Math.max(0, to - from))
-      // A minute without data is bad only after the objective began; an event counts also before that.
+      // A minute without data is bad only after the objective began. Events count also before that.
       const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
       const last = slots.findLast(({ total }) => total > 0)?.start ?? from
       const mayEnd = objective.group !== null && since === undefined
@@ -122,7 +122,7 @@ export function throwUnread([first]: readonly Unread[]): void {
 
 type Read = { objective: Objective; from: Minute; slots: readonly Slot[]; begun: Minute | undefined }
 
-/** When an objective began, of what was read. */
+/** When an objective began, from its minutes. */
 async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: readonly Slot[]) {
   const first = slots.find(({ total }) => total > 0)?.start
   return first === from || (await source.seenBefore(sli, from)) ? from : first
@@ -130,10 +130,10 @@ async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: 
 
 const rank = ({ objective }: Pick<Read, 'objective'>): number => (objective.method === 'Timeslices' ? 0 : 1)
 
-/** How far back the windows and the alerts of these objectives look. */
+/** How many minutes the windows and alerts of these objectives look back. */
 export const lookBackMinutes = (objectives: readonly Objective[]): number =>
   Math.max(longestMinutes(objectives), ...objectives.map(longestWindowMinutes))
 
-/** The longest burn window: what must be known before the first minute that is judged. */
+/** The longest burn window, in minutes: it must be known before the first judged minute. */
 export const longestMinutes = (objectives: readonly Objective[]): number =>
   Math.max(0, ...objectives.flatMap(({ tiers }) => tiers.map(({ longMinutes }) => longMinutes)))

@@ -2,13 +2,13 @@ import { unknownSlots } from './counter.ts'
 import type { Minute, Sli, Slot, Source } from './index.ts'
 import { goneMinutes } from './recorded.ts'
 
-/** Minutes asked for again each time: what was scraped or written late is then still counted. */
+/** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
 
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 
 /**
- * A source that keeps what it has read, and so asks for a few minutes. What could not be read is unknown and asked for
+ * A source that caches slots and reads only the last minutes. Slots that could not be read are unknown, and are read
  * again.
  */
 export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
@@ -26,14 +26,14 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       .finally(() => onRead(!troubles.has(key)))
   return {
     ...source,
-    /** Why reads of an indicator failed since this was last called, by the indicator. */
+    /** Errors of an indicator's reads since the last call, by indicator. */
     troubles(): (sli: Sli) => unknown {
       const last = troubles
       troubles = new Map()
       return sli => last.get(JSON.stringify(sli))
     },
     /**
-     * While an indicator could not be read since the start: the minute of the first attempt, before which nothing
+     * While an indicator could not be read since the start: the minute of the first attempt, before which no minute
      * counts as offline.
      */
     blindUntil: (sli: Sli) => blindUntil.get(JSON.stringify(sli)),
@@ -41,9 +41,9 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
     async slots(sli: Sli, asked: Minute, to: Minute) {
       const key = JSON.stringify(sli)
       const last = kept.get(key)
-      // The longest window of those that read this indicator is kept for all of them.
+      // The longest window of the objectives that read this indicator is kept for all of them.
       const from = last && to > last.from ? Math.min(asked, to - last.slots.length) : asked
-      // A clock that was set back, or that had been far ahead, asks for all of it anew.
+      // After a clock was set back or was far ahead, everything is read again.
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from }
       const end = Math.min(known.from + known.slots.length, to)
@@ -56,7 +56,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
         return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
       }
       const read = async (): Promise<Kept> => {
-        // What was counted stays so: a Prometheus that lost its samples has no data of these minutes.
+        // Counted slots are kept: a Prometheus that lost its samples has no data of these minutes.
         const fresh = (await source.slots(sli, since, to)).map(slot =>
           slot.total === 0 ? (known.slots[slot.start - known.from] ?? slot) : slot,
         )
@@ -76,7 +76,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
     async seenBefore(sli: Sli, minute: Minute) {
       const key = JSON.stringify(sli)
       if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
-      // Where its minutes could not be read: a source that hangs takes its whole time for each question.
+      // Not asked if the minutes could not be read: a hanging source uses its whole timeout for each question.
       if (Number.isFinite(kept.get(key)?.missedFrom)) return false
       const isSeen = await orElse(key, source.seenBefore(sli, minute), () => false)
       if (isSeen) seen.set(key, minute)

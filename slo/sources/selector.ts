@@ -1,9 +1,9 @@
 import type { Selector } from './index.ts'
 
-/** Escapes and classes that JavaScript reads as something else than Go does. */
+/** Escapes and classes that JavaScript reads differently from Go. */
 const onlyGo = /\\(?![bBdDsSwWfnrtv])[a-zA-Z]|\[:/
 
-/** A matcher's pattern for a whole value, as in Prometheus; undefined for one that only Go reads. */
+/** A matcher's pattern for a whole value, as in Prometheus; undefined when only Go can read it. */
 export function patternOf(value: string): RegExp | undefined {
   if (onlyGo.test(value)) return undefined
   try {
@@ -13,7 +13,7 @@ export function patternOf(value: string): RegExp | undefined {
   }
 }
 
-/** Whether a series with these labels is meant. */
+/** Whether a series with these labels is selected. */
 export function matches(
   { matchers }: Pick<Selector, 'matchers'>,
   labels: Readonly<Record<string, string>>,
@@ -25,7 +25,7 @@ export function matches(
   })
 }
 
-/** A pattern of the jobs whose series these selectors mean; empty where one names none. */
+/** A pattern of the jobs whose series these selectors select; empty if one has no job. */
 export function jobsIn(selectors: readonly Pick<Selector, 'matchers'>[]): string {
   const jobs = selectors.map(({ matchers }) =>
     matchers.flatMap(({ label, operator, value }) =>
@@ -35,7 +35,7 @@ export function jobsIn(selectors: readonly Pick<Selector, 'matchers'>[]): string
   return jobs.every(each => each.some(Boolean)) ? [...new Set(jobs.flat())].sort().join('|') : ''
 }
 
-/** A bound of a bucket as Go and Prometheus 3 write it. */
+/** A bucket's bound as Go and Prometheus 3 write it. */
 export function inGo(bound: number): string {
   const [digits, power = ''] = bound.toExponential().split('e')
   if (Number(power) >= 6 || Number(power) < -4)
@@ -43,7 +43,7 @@ export function inGo(bound: number): string {
   return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
 }
 
-/** The matcher of a bucket, however its bound is written. */
+/** A matcher of a bucket for all forms in which its bound is written. */
 export function boundMatcher(bound: number): string {
   const go = inGo(bound)
   if (go === `${bound}`) return `le="${bound}"`

@@ -24,7 +24,7 @@ export async function examplesOf(
   return slowest
 }
 
-/** The numbers in the debug entries of some jobs, the largest first; none while no detail was raised. */
+/** The numbers in the debug entries of some jobs, the largest first; none without debug entries. */
 export async function loggedBy(
   stores: Stores,
   jobs: readonly string[],

@@ -4,9 +4,9 @@ import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
-/** Of each HTTP request of a journey. */
+/** Timeout of each HTTP request of a journey. */
 const requestTimeoutMs = 5_000
-/** Between requests for the thumbnail: short at first, to measure the common case exactly. */
+/** Pauses between requests for the thumbnail: short at first, to measure the common case exactly. */
 const firstLookMs = 100
 const slowestLookMs = 1_000
 
@@ -18,14 +18,14 @@ type Journey = {
   certificateDays: number
   /** Seconds of the upload's `processing` that Server-Timing does not account for; NaN without that header. */
   lostSeconds: number
-  /** Where the photo is, to be deleted; absent when none was accepted. */
+  /** The photo's address, for its deletion; absent when no photo was accepted. */
   photo?: URL
   /** Absent on success. */
   failure?: { step: 'upload' | 'thumbnail'; why: string }
 }
 
 export type Walk = {
-  /** The service's address: http or https, local or remote; with a proxy's prefix it ends in a slash. */
+  /** The service's address, local or remote; with a proxy's path prefix it ends in a slash. */
   target: URL
   token: string
   promiseSeconds: number
@@ -34,8 +34,8 @@ export type Walk = {
 }
 
 /**
- * The synthetic user's journey: upload a photo, wait for its thumbnail, check the picture. A phase that was not reached is 0.
- * Does not throw for what the service does; throws the signal's reason when stopped.
+ * The synthetic user's journey: uploads a photo, waits for its thumbnail and checks the picture. Phases that were not
+ * reached are 0. Faults of the service are a `failure`. @throws only the signal's reason when stopped.
  */
 export async function walk(walk: Walk): Promise<Journey> {
   const upload = await ask(walk, 'POST', new URL('photos', walk.target), requestTimeoutMs)
@@ -48,7 +48,7 @@ export async function walk(walk: Walk): Promise<Journey> {
   if ((status !== 201 && status !== 202) || !headers.location)
     return { ...journey, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
 
-  // A proxy that serves the service under a prefix does not rewrite Location.
+  // Not Location itself, because a proxy with a path prefix does not rewrite it.
   const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
   const begun = performance.now()
   const why = await awaitThumbnail(walk, photo)
@@ -56,7 +56,7 @@ export async function walk(walk: Walk): Promise<Journey> {
   return { ...journey, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
 }
 
-/** Null when the thumbnail came in time, else why not. */
+/** Waits for the thumbnail. Returns null when it came in time, else the reason. */
 async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
   const thumbnail = new URL(`${photo.pathname}/thumbnail`, photo)
   const deadline = performance.now() + walk.promiseSeconds * 1000
@@ -65,12 +65,12 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
     if (leftMs <= 0) return `no thumbnail within ${walk.promiseSeconds} s`
     const look = await ask(walk, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
     if ('failed' in look) {
-      // The last look has only the rest of the promise for its answer.
+      // The last request has only the rest of the promise as its timeout.
       if (leftMs < requestTimeoutMs && performance.now() >= deadline) continue
       return look.failed
     }
     const { status, headers, body } = look.answer
-    // A retry may end after the deadline: then the thumbnail was late.
+    // A retry may end after the deadline, which means a late thumbnail.
     if (status === 200 && performance.now() < deadline)
       return isPicture(headers['content-type'], body)
         ? null
@@ -80,14 +80,14 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
   }
 }
 
-/** Deletes a journey's photo. Null when it is gone, else why not. */
+/** Deletes a journey's photo. Returns null when it is gone, else the reason. */
 export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
   const gone = await ask(walk, 'DELETE', photo, requestTimeoutMs)
   if ('failed' in gone) return gone.failed
   return gone.answer.status < 300 || gone.answer.status === 404 ? null : `answer ${gone.answer.status}`
 }
 
-/** Deletes a visitor's remaining photos: of journeys that timed out, or whose deletion failed. */
+/** Deletes a visitor's remaining photos, of journeys that timed out or whose deletion failed. */
 export async function tidyUpAll(walk: Walk): Promise<void> {
   if (!walk.visitor.cookie) return
   const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)

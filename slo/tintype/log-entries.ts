@@ -11,9 +11,9 @@ import { linesOfStream } from './witness/lines.ts'
 type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 
 /**
- * Asks the log server for the entries in [fromMs, toMs) whose event begins with a text, or that are of a level. Each is passed
- * to `take`. False when no log server runs, it has nothing of these days, or its answer did not come whole within
- * `limits.logSeconds`: then what was taken is a part. @throws ExpectedError when it refuses.
+ * Asks the log server for the entries in [fromMs, toMs) with a level or whose event begins with a text, and passes each
+ * to `take`. False when no log server runs, it has no entries of these days, or its answer was incomplete after
+ * `limits.logSeconds`: then `take` got only a part. @throws ExpectedError when it refuses.
  */
 export async function readEntries(
   stores: Stores,
@@ -45,7 +45,7 @@ export async function readEntries(
   }
 }
 
-/** LOGS_URL, else the log server that the launcher started on this DATA_DIR. */
+/** LOGS_URL, or else the log server that the launcher started on this DATA_DIR. */
 function addressOf({ dataDir, environment }: Stores): URL | null | undefined {
   if (environment.LOGS_URL) return base.parse(environment.LOGS_URL)
   try {

@@ -10,6 +10,6 @@ const beginnings: Readonly<Record<string, RegExp>> = {
   'image/avif': /^.{4}ftyp/s,
 }
 
-/** Whether a body begins as its content type does: an error page sent as 200 is no thumbnail. */
+/** Whether a body begins like its content type: an error page sent as 200 is no thumbnail. */
 export const isPicture = (contentType: string | undefined, body: Buffer): boolean =>
   beginnings[contentType?.split(';')[0] ?? '']?.test(body.toString('latin1', 0, 16)) ?? false

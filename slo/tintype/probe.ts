@@ -6,8 +6,8 @@ import type { Attempt, ProbeModule, ProbeOptions } from '../probe/probe.ts'
 import { type ProbeSession, tidyUp, tidyUpAll, type Walk, walk } from './journey.ts'
 
 /**
- * A visitor is kept for an hour. A new visitor for each journey would leave 5,760 sessions a day in storage, and the photo of
- * an upload that timed out could not be found. A permanent visitor would never test a first visit.
+ * How long a visitor is kept. A new visitor for each journey would leave 5,760 sessions a day in storage, and the photo
+ * of an upload that timed out could not be found. A permanent visitor would never test a first visit.
  */
 const visitorMs = 3_600_000
 
@@ -17,7 +17,7 @@ export const names: ProbeModule['names'] = {
   others: ['tintype_probe_lost_seconds'],
 }
 
-/** Each attempt is a journey: it uploads a photo, waits for the thumbnail and deletes the photo. */
+/** Opens the probe. Each attempt is a journey: it uploads a photo, waits for the thumbnail and deletes the photo. */
 export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metrics, log }: ProbeOptions) => {
   const config = readConfig(
     environment,
@@ -28,10 +28,10 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
     token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
     promiseSeconds: config.PROMISE_SECONDS,
   }
-  /** The visitor of this hour, and the one before, who may have a journey under way. */
+  /** The visitor of this hour, and the one before, who may still have a journey. */
   const visitors: ProbeSession[] = [{ cookie: undefined }]
   let since = performance.now()
-  /** Begins with a new visitor each hour; those who have no journey any more. */
+  /** Begins with a new visitor each hour. Returns visitors without journeys. */
   const retire = (): ProbeSession[] => {
     if (performance.now() - since < visitorMs) return []
     since = performance.now()

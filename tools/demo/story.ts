@@ -23,18 +23,17 @@ export function chooseLesson(part = 'no converter'): Drill {
 
 export type Seen = ReturnType<typeof seenIn>
 
-/** What the monitor says at a moment. */
 export function seenIn({ objectives, diagnosis }: State) {
   const photos = objectives.find(({ unit }) => unit === 'photos')
   const { verdict = 'unknown', cause = null, lever = null } = diagnosis?.verdict ?? {}
   return {
     good: photos?.good ?? 0,
     broken: photos?.bad ?? 0,
-    /** Of the budget, from 0 to 1. */
+    /** The remaining share of the budget, 0 to 1. */
     left: Math.max(0, photos ? photos.budgetLeft / (photos.budget || 1) : 1),
-    /** One promise in so many may be broken. */
+    /** One promise in this many may be broken. */
     oneIn: photos ? Math.round(1 / (1 - photos.target)) : 0,
-    // Tickets call no person.
+    // Tickets do not page a person.
     firing: objectives.flatMap(({ name, tiers }) =>
       tiers.flatMap(tier => (tier.firing && tier.name.startsWith('page') ? `${name} ${tier.name}` : [])),
     ),
@@ -43,7 +42,7 @@ export function seenIn({ objectives, diagnosis }: State) {
   }
 }
 
-/** In sentences, what became different; `told` are the verdicts that were told before, the last one last. */
+/** Sentences about what changed. `told`: the verdicts already printed, the last one last. */
 export function changes(before: Seen, now: Seen, told: string[], truth: readonly string[]): string[] {
   const begun = now.firing.filter(each => !before.firing.includes(each))
   const ended = before.firing.filter(each => !now.firing.includes(each))
@@ -67,7 +66,7 @@ function promises(before: Seen, { good, broken, left, oneIn }: Seen): string[] {
   return kept > 0 ? [`kept      ${kept} more photos in time, none late`] : []
 }
 
-/** On a busy machine the verdict changes from look to look: another one than the lesson's is told when it comes twice. */
+/** On a busy machine verdicts alternate: one other than the lesson's is printed when it comes twice. */
 function verdict(before: Seen, now: Seen, told: string[], truth: readonly string[]): string[] {
   const isSteady = [...truth, 'healthy', before.verdict].includes(now.verdict)
   if (now.verdict === 'unknown' || now.verdict === told.at(-1) || !isSteady) return []
@@ -79,7 +78,7 @@ function verdict(before: Seen, now: Seen, told: string[], truth: readonly string
   return [`verdict   ${place}${isNew && now.action ? `. Do: ${now.action}` : ''}${isNew ? '' : ', again'}`]
 }
 
-/** That other programs take the processors of this machine, which the monitor finds too; empty when they do not. */
+/** Says that other programs use this machine's processors, which the monitor also finds; empty when they do not. */
 export function busy(load: number, processors: number): string {
   if (load <= 2 * processors) return ''
   return `this machine is busy with other work (load ${Math.round(load)} on ${processors} processors)`

@@ -5,7 +5,7 @@ import type { Part, Source } from '../parts.ts'
 
 type GoSource<F extends string> = Extract<Source, { from: F }>
 
-/** Pinned parts are here, each in a folder of its name with its program in `bin`. */
+/** The folder of pinned parts, each in a folder of its name with its program in `bin`. */
 export const cache = join(import.meta.dirname, '..', '..', '.parts')
 
 export function installDebian(missing: Part[]): void {
@@ -24,7 +24,7 @@ export function installDebian(missing: Part[]): void {
   })
 }
 
-/** Debian starts a server when it is installed; Debian Policy 9.11.2 lets this file forbid it. Tests start their own. */
+/** Prevents Debian from starting installed servers, by a file of Debian Policy 9.11.2. Tests start their own. */
 function withoutDaemons(action: () => void): void {
   const policy = '/usr/sbin/policy-rc.d'
   const ours = !existsSync(policy)
@@ -37,7 +37,7 @@ function withoutDaemons(action: () => void): void {
 }
 
 export function installPypi(name: string, requirement: string): void {
-  // --target is allowed where the system's Python refuses installs into itself (PEP 668).
+  // --target also works where the system's Python refuses to install into itself (PEP 668).
   const target = join(cache, name)
   attempt('python3', [
     '-m',
@@ -59,8 +59,8 @@ export function installGo(name: string, { module, tags }: GoSource<'go'>): void 
 }
 
 /**
- * Kubernetes cannot be installed by its module's name: its go.mod replaces its libraries by folders that the module lacks.
- * Each library is also released as a module, as v0 of the same minor version.
+ * Kubernetes cannot be installed by module name, because its go.mod replaces libraries by folders that the module
+ * lacks. Each library is also released as a module, as v0 of the same minor version.
  */
 export function installKubernetes(name: string, source: string): void {
   const [command, version] = source.split('@') as [string, string]
@@ -99,7 +99,7 @@ export function installFolder({ name, command }: Part, { module, folder }: GoSou
   if (itself) cpSync(join(itself.Dir, folder), join(cache, name, 'bin', command), { recursive: true })
 }
 
-/** Where Go keeps a module. */
+/** Downloads a Go module. Returns where Go keeps it. */
 function download(module: string): { Dir: string; GoMod: string } | undefined {
   const { stdout, status } = spawnSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8' })
   if (status === 0) return JSON.parse(stdout)
@@ -107,7 +107,7 @@ function download(module: string): { Dir: string; GoMod: string } | undefined {
   return undefined
 }
 
-/** A failure is printed and ignored: `install` lists the parts that are still missing. */
+/** Prints a failure and continues: `install` lists the parts that are still missing. */
 function attempt(command: string, args: string[], environment: Record<string, string> = {}): void {
   console.log(`$ ${command} ${args.join(' ')}`)
   try {

@@ -9,10 +9,10 @@ import { cache } from '../parts/install.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** What a version is named by: a folder with a checkout, or a commit of this repository. */
+/** How a version is named: a folder with a checkout, or a commit of this repository. */
 export type Named = { folder: string } | { commit: string }
 
-/** What git prints, or undefined when it fails. */
+/** Git's output, or undefined when it fails. */
 export const git = (folder: string, ...args: string[]): string | undefined => {
   try {
     return execFileSync('git', ['-C', folder, ...args], {
@@ -24,7 +24,7 @@ export const git = (folder: string, ...args: string[]): string | undefined => {
   }
 }
 
-/** @throws UsageError when it is neither. */
+/** Parses a version's name. @throws UsageError when it is neither. */
 export function named(option: string, name: string): Named {
   if (existsSync(name)) {
     if (existsSync(join(name, 'services/web/main.ts'))) return { folder: resolve(name) }
@@ -42,12 +42,12 @@ export const isBuild = (running: Build, it: Named): boolean =>
     : running.version.endsWith(`+${it.commit.slice(0, 12)}`) ||
       git(running.root, 'rev-parse', 'HEAD')?.trim() === it.commit
 
-/** A version's name before it is laid out. */
+/** A version's name before its files are written. */
 export const nameOf = (it: Named): string => ('folder' in it ? it.folder : `commit ${it.commit.slice(0, 12)}`)
 
 /**
- * A build that can be started. A commit is laid out once, in .parts/releases, with the packages of its own lock. It uses `git
- * archive` and not `git worktree`, so that deleting the folder leaves nothing in the repository.
+ * A build that can be started. A commit's files are written once to .parts/releases, with the packages of its own lock.
+ * `git archive` instead of `git worktree`, so that deleting the folder leaves nothing in the repository.
  */
 export function buildOf(it: Named): Build {
   const folder = 'folder' in it ? it.folder : checkout(it.commit)
@@ -76,20 +76,20 @@ export function layOut(commit: string, folder: string): void {
   install(folder)
 }
 
-/** With the same lock the packages are shared with this checkout, as hard links: a second instead of a minute, and no space. */
+/** Installs packages. With the same lock they are hard links to this checkout's, in a second instead of a minute. */
 function install(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8')
   if (lock(folder) === lock(root)) {
     for (const each of globSync('{.,lib,slo,services/*}/node_modules', { cwd: root })) {
       const [from, to] = [join(root, each), join(folder, each)]
-      // Another file system cannot link to these.
+      // Hard links do not work across file systems.
       if (spawnSync('cp', ['-al', from, to]).status !== 0) execFileSync('cp', ['-aT', from, to])
       rmSync(join(to, '.cache'), { recursive: true, force: true })
     }
   } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: ['ignore', 2, 2] })
 }
 
-/** A hash of all files that are run, ten digits. */
+/** A hash of ten digits over all files that are executed. */
 function contentOf(folder: string): string {
   const hash = createHash('sha256')
   const files = globSync(['package-lock.json', '{lib,services,slo}/**/*.{ts,yaml,html,css,json}'], {

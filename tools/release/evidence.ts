@@ -11,17 +11,17 @@ import {
 
 export type ReleaseEvidence = {
   directory: Directory
-  /** The events of both versions in the spans. */
+  /** Counts the events of both versions in the spans. */
   count(spans: CustomerTimes): Promise<VersionCounts>
-  /** Events of each objective of events in the 24 hours before now. */
+  /** Events of each Occurrences objective in the last 24 hours. */
   dayTotals(): Promise<number[]>
 }
 
 const dayMinutes = 1_440
-/** The counters' samples of this time before the first span are read too, as the values to count from. */
+/** Samples are also read from this long before the first span, as the values to count from. */
 const beforeMs = 120_000
 
-/** Reads slo's metrics, from Prometheus or its own file, as `slo report` does. */
+/** Opens slo's metrics, from Prometheus or the recorder, as `slo report` does. */
 export function openEvidence(
   from: { prometheusUrl: string; dataDir: string },
   versions: Pair<string>,

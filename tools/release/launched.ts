@@ -9,10 +9,10 @@ import { part, remedy } from '../parts.ts'
 import { type Fronting, openFront } from '../scaled/front.ts'
 import type { Color } from '../scaled/haproxy.ts'
 
-/** The running service, for a release. */
+/** The state of the running service, for a release. */
 export type Status = {
   serving: Color
-  /** Where slo reads metrics; empty: its embedded recorder. */
+  /** Where slo reads metrics; empty means its embedded recorder. */
   prometheusUrl: string
   scrapeSeconds: number
   members: {
@@ -40,8 +40,8 @@ const reachedMs = 1_000
 const other = (color: Color): Color => (color === 'blue' ? 'green' : 'blue')
 
 /**
- * The launcher's part of a release: it starts and stops processes and sets HAProxy's share, as the command asks. When the
- * command's connection closes before `keep`, all customers go back to the old version, and the new processes are stopped.
+ * The launcher's part of a release: starts and stops processes and sets HAProxy's share on request. When the command's
+ * connection closes before `keep`, the old version gets all customers back and the new processes are stopped.
  */
 export async function openReleases({ fleet, config, log, socketFolder, front: planned }: Options) {
   let front = planned
@@ -52,7 +52,7 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
     [...members.values()].filter(each => each.color === color && isOfTwo(each.role))
 
   async function stopAll(color: Color): Promise<void> {
-    // A request that HAProxy sent to one of them a moment ago arrives within this time.
+    // Waits until a request that HAProxy has just sent has arrived.
     await delay(reachedMs)
     const names = of(color).map(({ service }) => service.name)
     const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
@@ -68,11 +68,11 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
     await stopAll(other(serving()))
   }
 
-  /** HAProxy takes the port over from the one web: both listen on it until the web has finished what it had begun. */
+  /** HAProxy takes over the only web's port: both listen on it until the web has finished its requests. */
   async function putInFront(): Promise<Fronting> {
     const program = part('haproxy')
     const old = members.get('web')
-    if (!program) throw new ExpectedError(`haproxy missing: ${remedy(['haproxy'])}`)
+    if (!program) throw new ExpectedError(`haproxy is missing: ${remedy(['haproxy'])}`)
     if (!old) throw new ExpectedError('no web runs')
     const behind = await fleet.twin('web', 'blue', old)
     const made = await openFront({
@@ -105,11 +105,11 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
         endpoints: fleet.ready.get(service.name) ?? {},
       })),
     }),
-    /** HAProxy stands before the webs. */
+    /** Puts HAProxy in front, unless it is there. */
     async front() {
       front ??= await putInFront()
     },
-    /** The other version's processes, converters first, as many as there are; the webs have no customers yet. */
+    /** Starts as many processes of the other version, converters first. The new webs have no customers yet. */
     async begin(build: Build) {
       if (!front) throw new Error('no HAProxy stands before the webs')
       underWay = true
@@ -121,13 +121,15 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
         await front.add(color, backendOf(`${role}-${color}`, endpoints))
       }
     },
-    /** The percentage of customers that the new version has. */
+    /** Sets the new version's percentage of customers. */
     async share({ percent }: { percent: number }) {
       await front?.share(serving() === 'blue' ? percent : 100 - percent, false)
       log.info('release.share', { percent })
     },
     back,
-    /** The new version has everybody, and the old one ends: its webs when their requests are answered, then its converters. */
+    /**
+     * Gives everybody to the new version and ends the old one: first its webs, after their requests, then converters.
+     */
     async keep(build: Build) {
       if (!underWay) throw new Error('no release is under way')
       const old = serving()
@@ -148,9 +150,9 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
   )
 }
 
-/** The processes of the version that a release brings. */
+/** The processes of the new version. */
 export const broughtBy = ({ members, serving }: Status): Status['members'] =>
   members.filter(({ role, color }) => color !== serving && isOfTwo(role))
 
-/** Of logs and slo there is only one; the engines are no version's. */
+/** Whether a role runs in two versions. logs and slo run once; databases have no version. */
 const isOfTwo = (role: string): boolean => /^(web|converter)/.test(role)

@@ -1,12 +1,12 @@
 export const strategies = ['rolling', 'blue-green', 'canary'] as const
 export type Strategy = (typeof strategies)[number]
 
-/** The percentage of customers that the new version has from this step on, and the step's purpose. */
+/** The new version's percentage of customers from this step on, and the step's purpose. */
 export type Step = { percent: number; why: string }
 
 const everybody = 'everybody; the old version stands by, and has them all back at the first bad sign'
 
-/** The steps of a release. Each is judged; only a good one is followed by the next. */
+/** The steps of a release. Each is judged, and followed by the next only when it is good. */
 export const stepsOf: Record<Strategy, readonly Step[]> = {
   rolling: [
     { percent: 5, why: 'a small share of the customers first' },

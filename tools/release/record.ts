@@ -8,11 +8,10 @@ export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'inte
 const folderOf = (dataDir: string): string => join(dataDir, 'releases')
 
 export type Record = {
-  /** Where it is written. */
   file: string
-  /** A line with its time. */
+  /** Adds a line with its time. */
   note(line: string): void
-  /** Kept in DATA_DIR/releases/under-way.json while the release runs. */
+  /** Writes DATA_DIR/releases/under-way.json, which exists during the release. */
   look(look: ReleaseLook): void
   close(outcome: ReleaseOutcome, summary: string): void
 }
@@ -37,7 +36,7 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   }
 }
 
-/** Whole at any time: the pages read it. */
+/** Written atomically, because the pages read it. */
 function writeUnderWay(dataDir: string, underWay: UnderWay): void {
   const file = underWayFile(dataDir)
   writeFileSync(`${file}.tmp`, JSON.stringify(underWay), { flush: true })
@@ -54,7 +53,7 @@ function who(): string {
   }
 }
 
-/** A release whose command was killed: says so, once, and closes its record. */
+/** Closes the record of a release whose command was killed. Returns a sentence about it, once. */
 export function settleKilled(dataDir: string): string | undefined {
   const underWay = readUnderWay(dataDir)
   if (!underWay || isAlive(underWay.pid)) return undefined

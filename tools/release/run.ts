@@ -14,13 +14,11 @@ export type Release = {
   launcher: Controlled
   steps: readonly Step[]
   to: Build
-  /** The name of the running version. */
   oldVersion: string
   pace: Pace
   dataDir: string
   probeToken: string
   record: Record
-  /** Prints a line. */
   show(line: string): void
   /** Aborted by Ctrl-C. */
   signal: AbortSignal
@@ -36,7 +34,7 @@ class Refused extends Error {
 }
 
 const lookMs = 1_000
-/** Between lines of progress while the verdict stays the same. */
+/** Interval of progress lines while the verdict stays the same. */
 const progressMs = 5_000
 const beforeMs = 600_000
 
@@ -86,7 +84,7 @@ function note({ record, show }: Release, line: string): void {
   show(line)
 }
 
-/** HAProxy stands in front, and the new version's processes are ready. */
+/** Puts HAProxy in front and waits until the new version's processes are ready. */
 async function begin(options: Release) {
   const { launcher, to, dataDir, oldVersion } = options
   await launcher.ask('front')
@@ -110,7 +108,7 @@ async function begin(options: Release) {
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }
 
-/** The version in its metrics. A build older than the variable VERSION has its package's version there. */
+/** The version in a build's metrics. Builds older than the variable VERSION have their package's version. */
 async function versionOf(admin: string | undefined, expected: string): Promise<string> {
   const metrics = await fetch(`${admin}/metrics`).then(
     answer => answer.text(),
@@ -119,7 +117,7 @@ async function versionOf(admin: string | undefined, expected: string): Promise<s
   return /^tintype_build_info\{[^}]*version="([^"]*)"/m.exec(metrics)?.[1] ?? expected
 }
 
-/** The system test at the new version, before HAProxy sends it any customer. */
+/** Runs the system test at the new version, before HAProxy sends customers to it. */
 async function systemTest(options: Release, [web = '']: string[]): Promise<void> {
   const { signal } = options
   const start = performance.now()
@@ -145,9 +143,9 @@ type Judged = Release & {
   evidence: ReleaseEvidence
   status: () => Promise<Status>
   judge: Judge
-  /** Of earlier steps. They leave out the events of the system test. */
+  /** Spans of earlier steps, without those of the system test. */
   spans: MsRange[]
-  /** Further ones, in which only the old version is counted. */
+  /** Further spans, in which only the old version is counted. */
   oldSpans: MsRange[]
   step: Step
   user: User
@@ -157,7 +155,7 @@ type Judged = Release & {
 async function judged(options: Judged): Promise<void> {
   const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()
-  // The next scrape still counts events of the system test.
+  // The next scrape still contains events of the system test.
   await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
   const begun = Date.now()
   const dayTotals = await evidence.dayTotals()

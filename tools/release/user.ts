@@ -4,11 +4,10 @@ import type { Reason } from '../../slo/releases/judge.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 
-/** The synthetic user of a release. It visits the new version only, past HAProxy. */
+/** The synthetic user of a release, who visits only the new version, without HAProxy. */
 export type User = {
   failedInARow: number
   good: number
-  /** Minutes in which a journey failed. */
   offlineMinutes: number
   failure?: Reason
   stop(): Promise<void>
@@ -17,7 +16,7 @@ export type User = {
 const pauseMs = 2_000
 const patienceMs = 65_000
 
-/** Walks one journey after the other, at each web in turn: a known photo, and its thumbnail compared with it. */
+/** Makes one journey after the other, at each web in turn: uploads a known photo and checks its thumbnail. */
 export async function startUser(webs: readonly string[], probeToken: string): Promise<User> {
   const stopping = new AbortController()
   const image = await quadrantImage({ width: 1600, height: 1200, format: 'jpeg', orientation: 6 })
@@ -46,13 +45,13 @@ export async function startUser(webs: readonly string[], probeToken: string): Pr
   return user
 }
 
-/** Process and stage of a failure: a bad picture is the converter's, a bad answer is web's. */
+/** Process and stage of a failure: the converter for a bad picture, web for a bad answer. */
 export const placeOf = (why: string): Pick<Reason, 'process' | 'stage'> =>
   /thumbnail|picture|upright|photo-(crash|timeout|memory)/.test(why)
     ? { process: 'converter', stage: 'convert' }
     : { process: 'web', stage: 'receive' }
 
-/** Why the journey failed, or undefined. */
+/** Makes a journey. Returns why it failed, or undefined. */
 async function journey(web: string, image: Buffer, probeToken: string): Promise<string | undefined> {
   try {
     const someone = person(web)
@@ -75,7 +74,7 @@ async function journey(web: string, image: Buffer, probeToken: string): Promise<
   }
 }
 
-/** THUMBNAILS sets the size, so only the shape is compared. */
+/** Only the shape is compared, because THUMBNAILS sets the size. */
 async function flawOf(thumbnail: Buffer): Promise<string | undefined> {
   const { width = 0 } = await sharp(thumbnail).metadata()
   return flawOfThumbnail(thumbnail, { width, height: Math.round((width * 3) / 4) })

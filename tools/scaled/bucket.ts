@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { clientOf, stores } from './seaweedfs.ts'
 
-/** For compose.yaml: ends when the S3 server at ENDPOINT stores in BUCKET, which it makes. */
+/** For compose.yaml: creates BUCKET at ENDPOINT, and ends when the S3 server stores in it. */
 const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env
 const [endpoint = '', bucket = ''] = process.argv.slice(2)
 const client = clientOf(endpoint, {

@@ -7,22 +7,22 @@ import type { Config } from '../launcher.ts'
 import type { Service } from '../supervise.ts'
 import { type Backend, type Color, checks, colors, haproxyConfig, serverOf } from './haproxy.ts'
 
-/** HAProxy before the webs of one version, or of two while a release runs. */
+/** HAProxy in front of the web processes of one version, or of two during a release. */
 export type Fronting = {
   service: Service
-  /** HAProxy runs on: a command changes it now, and the files hold the same for its next start. */
+  /** Adds a backend without a restart: a command changes the running HAProxy, and the files its next start. */
   add(color: Color, backend: Backend): Promise<void>
   remove(color: Color, name: string): Promise<void>
-  /** Sets green's percentage of customers; with `keep` also for HAProxy's next start. */
+  /** Sets green's percentage of customers, with `keep` also for HAProxy's next start. */
   share(green: number, keep: boolean): Promise<void>
-  /** The version that has all customers when HAProxy starts. */
+  /** The version that gets all customers when HAProxy starts. */
   serving(): Color
 }
 
 type Options = {
   program: string
   config: Config
-  /** A short path, for its socket. */
+  /** The socket's folder, with a short path. */
   socketFolder: string
   port: number
   webs: readonly Backend[]
@@ -42,7 +42,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     writeFileSync(control.shareFile, `green ${kept}\n`)
   }
   write()
-  /** @throws Error with HAProxy's answer when it refuses: versions before 2.6 add no server while they run. */
+  /** Sends a command. @throws Error when HAProxy refuses: versions before 2.6 cannot add a server while running. */
   const send = async (command: string) => {
     const answer = (await ask(control.socket, command)).trim()
     if (answer && answer !== 'New server registered.')
@@ -59,7 +59,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
       program,
       args: ['-db', '-f', file],
       folder,
-      // HAProxy then finishes its requests.
+      // With this signal HAProxy finishes its requests.
       stopSignal: 'SIGUSR1',
       answers: () =>
         fetch(`${endpoints.haproxyAdmin}/livez`).then(
@@ -78,7 +78,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     async remove(color, name) {
       standing[color] = standing[color].filter(each => each.name !== name)
       write()
-      // A HAProxy that was restarted meanwhile does not know it any more.
+      // Errors are ignored: after a restart HAProxy no longer knows the server.
       for (const command of ['set server % state maint', 'shutdown sessions server %', 'del server %'])
         await ask(control.socket, command.replace('%', `${color}/${name}`))
     },

@@ -1,10 +1,10 @@
-/** One web: its public address and that of its /readyz. */
+/** A web process: its public address and that of its /readyz. */
 export type Backend = { name: string; web: string; admin: string }
 export type Front = { host: string; port: number; adminPort: number }
-/** Two versions run side by side during a release; otherwise the webs of one of them serve everybody. */
+/** The two versions during a release. Otherwise all web processes have one colour. */
 export const colors = ['blue', 'green'] as const
 export type Color = (typeof colors)[number]
-/** The socket for commands, and the file of green's share: the percentage of persons that go there. */
+/** The socket for commands, and the file with green's share: the percentage of people who go there. */
 export type Control = { socket: string; shareFile: string }
 
 const problem = JSON.stringify({
@@ -14,7 +14,7 @@ const problem = JSON.stringify({
   detail: 'No web is ready; try again in a few seconds.',
 })
 
-/** How HAProxy reaches a web and its /readyz. */
+/** A server's line: how HAProxy reaches a web process and its /readyz. */
 export function serverOf({ web, admin }: Backend): string {
   const [serves, checked] = [new URL(web), new URL(admin)]
   const elsewhere = checked.hostname === serves.hostname ? '' : `addr ${checked.hostname} `
@@ -24,8 +24,8 @@ export function serverOf({ web, admin }: Backend): string {
 export const checks = 'inter 500ms fall 2 rise 1'
 
 /**
- * A person has a number from 0 to 99: from their cookie, else computed from their session, else random. Persons below the
- * share go to green. The number lasts, so that a person changes the version once, when the share passes it.
+ * A person has a number from 0 to 99: from the cookie, else computed from the session, else random. People below the
+ * share go to green. The number is kept, so that a person changes the version once, when the share passes it.
  */
 const choice = ({ shareFile }: Control): string => `
   acl numbered req.cook(tintype_number) -m reg ^[0-9]{1,2}$
@@ -51,7 +51,7 @@ const backend = (name: string, webs: readonly Backend[], more = ''): string => `
 ${webs.map(each => `  server ${each.name} ${serverOf(each)}\n`).join('')}`
 
 /**
- * Without it HAProxy asks for a name once, and ends when there is none: a container that is made anew has another
+ * Without this section HAProxy resolves a name only at its start, and ends when it fails. A new container has another
  * address.
  */
 const names = `
@@ -59,8 +59,8 @@ resolvers names
   parse-resolv-conf`
 
 /**
- * Its timeouts are longer than web's, so that web's apply (lib/limits.ts). Without `control` it is that of the containers,
- * whose webs have names.
+ * HAProxy's configuration. Its timeouts are longer than web's, so that web's apply (lib/limits.ts). Without `control`
+ * it is the configuration for containers, whose web processes have names.
  */
 export const haproxyConfig = (
   front: Front,

@@ -16,32 +16,32 @@ import type { Endpoints, Service } from '../supervise.ts'
 
 type User = { uid?: number; gid?: number }
 
-/** PostgreSQL refuses to run as root: then it runs as the user that Debian's package made. */
+/** The user for PostgreSQL, which refuses to run as root: then the user of Debian's package. */
 export function postgresUser(): User {
   if (process.getuid?.() !== 0) return {}
   const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** Another program of the same version; what is on the PATH may be a link. */
+/** Another program of the same version. The one on the PATH may be a link. */
 const beside = (program: string, name: string): string => join(dirname(realpathSync(program)), name)
 
-/** Makes the database's files. `options`: for `initdb`. */
+/** Creates the database's files. `options` are those of `initdb`. */
 export function makeDatabase(program: string, folder: string, user: User, options: string[]): void {
   const initdb = ['-D', folder, '-U', 'tintype', '-E', 'UTF8', '--locale=C', ...options]
   execFileSync(beside(program, 'initdb'), initdb, { ...user, cwd: dirname(folder), stdio: 'ignore' })
 }
 
 /**
- * After a kill: a new server refuses to start beside backends of the old one, which run on for a moment, and beside its
- * lock file while the killed process is not yet reaped. The file is removed when no process is left in the folder.
+ * After a kill a new server refuses to start while backends of the old one still run, and while the lock file exists.
+ * Removes the lock file when no process is left in the folder.
  */
 async function clearAfterKill(data: string): Promise<void> {
   const isIn = (pid: string): boolean => {
     try {
       return readlinkSync(`/proc/${pid}/cwd`) === data
     } catch {
-      return false // It ended, or belongs to another user.
+      return false // The process ended, or belongs to another user.
     }
   }
   const isServed = () => readdirSync('/proc').some(isIn)
@@ -50,7 +50,7 @@ async function clearAfterKill(data: string): Promise<void> {
 }
 
 /**
- * PostgreSQL on a loopback port, its files in `folder`, made at the first start.
+ * PostgreSQL on a loopback port, with its files in `folder`, which the first start creates.
  * @throws ExpectedError when its user cannot reach the folder.
  */
 export async function postgres(
@@ -67,7 +67,7 @@ export async function postgres(
     throw new ExpectedError(
       `PostgreSQL runs as the user postgres, who cannot reach ${folder}: choose a DATA_DIR that every user may enter, such as /srv/tintype`,
     )
-  // Written last: without it the making was cut off.
+  // Written last, so that an interrupted creation is repeated.
   const made = join(folder, 'made')
   if (!existsSync(made)) {
     rmSync(data, { recursive: true, force: true })
@@ -91,7 +91,7 @@ export async function postgres(
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     folder,
     user,
-    // Not SIGTERM, which would wait for connections to be closed.
+    // Not SIGTERM, which would wait until connections are closed.
     stopSignal: 'SIGINT',
     answers: () =>
       new Promise<Endpoints | undefined>(resolve => {

@@ -14,7 +14,7 @@ export async function seaweedPorts(): Promise<Ports> {
   return ports
 }
 
-/** Arguments of SeaweedFS in one process, on loopback. Writes the keys that it accepts into its folder. */
+/** Arguments of SeaweedFS as one process on loopback. Writes the keys that it accepts into its folder. */
 export function seaweedArguments(folder: string, ports: Ports, keys: Keys): string[] {
   const config = join(folder, 's3.json')
   const credentials = [{ accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey }]
@@ -25,9 +25,9 @@ export function seaweedArguments(folder: string, ports: Ports, keys: Keys): stri
     '-ip=127.0.0.1',
     '-ip.bind=127.0.0.1',
     `-dir=${folder}`,
-    // It would report statistics to its makers.
+    // Otherwise it reports statistics to its makers.
     '-master.telemetry=false',
-    // By default it waits 10 to 20 s for other masters when it is started again.
+    // By default a restart waits 10 to 20 s for other masters.
     '-master.electionTimeout=1s',
     '-master.volumeSizeLimitMB=256',
     '-volume.max=20',
@@ -45,7 +45,7 @@ export function seaweedArguments(folder: string, ports: Ports, keys: Keys): stri
 export const clientOf = (endpoint: string, credentials: Keys): S3Client =>
   new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials, maxAttempts: 1 })
 
-/** Whether a server stores in this bucket, which is made if it is absent. SeaweedFS answers before it can store. */
+/** Whether a server stores in this bucket, which is created if absent. SeaweedFS answers before it can store. */
 export async function stores(client: S3Client, bucket: string): Promise<boolean> {
   try {
     await client.send(new CreateBucketCommand({ Bucket: bucket }))
@@ -58,7 +58,6 @@ export async function stores(client: S3Client, bucket: string): Promise<boolean>
   )
 }
 
-/** SeaweedFS with its files in `folder`. */
 export function seaweedfs(
   program: string,
   folder: string,
@@ -72,7 +71,7 @@ export function seaweedfs(
     program,
     args: seaweedArguments(folder, ports, keys),
     folder,
-    // After SIGTERM it waits 15 s for its internal connections. What it acknowledged is in its files.
+    // After SIGTERM it would wait 15 s for internal connections. Acknowledged data is already in its files.
     stopSignal: 'SIGKILL',
     async answers() {
       const client = clientOf(`http://127.0.0.1:${ports['s3.port']}`, keys)

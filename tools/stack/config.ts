@@ -1,6 +1,6 @@
 import { adminPortsIn, type Endpoints } from '../../slo/diagnose/raise-detail.ts'
 
-/** Prometheus' configuration: npm run stack's own, and compose's. */
+/** Prometheus' configuration, for npm run stack and compose. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
   /** `host:port` of each administration port, by job. */
@@ -21,7 +21,7 @@ export function prometheusConfig(options: {
   }
 }
 
-/** The administration ports among the service's endpoints, by job: `webAdmin` is job `web`. */
+/** The administration ports of the service's endpoints by job: `webAdmin` belongs to job `web`. */
 export const targetsOf = (endpoints: Endpoints): Record<string, string[]> =>
   Object.fromEntries(
     [...Map.groupBy(adminPortsIn(endpoints), ({ job }) => job)].map(([job, ports]) => [

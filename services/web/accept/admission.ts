@@ -2,7 +2,7 @@ import { type Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
 
-/** Older statistics are read again, so at most four times a second. */
+/** Statistics are read again at this age: four times a second at most. */
 const maxStatsAgeMs = 250
 /** Service time assumed until a converter has measured one. A 12-megapixel JPEG takes a tenth of it. */
 const unmeasuredServiceSeconds = 1
@@ -13,15 +13,15 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
 /**
- * Admits a photo while its predicted time is below `predictedShare` of the promise, and again, below `receivedShare`, when its
- * body was received. Uploads whose body is still to come are no waiting work: stalled clients would block others.
+ * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
+ * `receivedShare`. Earlier an upload does not count as waiting work: stalled clients would block others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
   promiseSeconds: number,
   now: () => number = () => performance.now(),
 ) {
-  /** Received and not yet in the queue. */
+  /** Uploads that are received and not yet in the queue. */
   let received = 0
   let finished = 0
   let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, finished: 0 }
@@ -44,7 +44,7 @@ export function openAdmission(
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
     const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
-    // Refused, it would leave the service time as it was measured last, and no photo would ever be taken.
+    // Otherwise a bad service time would refuse every photo, and would never be measured again.
     if (ahead === 0) return
     const seconds = predictedSeconds(ahead, stats)
     const overSeconds = seconds - promiseSeconds * limits[limit].value
@@ -52,12 +52,12 @@ export function openAdmission(
   }
 
   return {
-    /** A ticket, to be held until the upload's job is in the queue. @throws Problem 503 when the promise cannot be kept. */
+    /** Hold the ticket until the upload's job is in the queue. @throws Problem 503 when the promise would be broken. */
     async admit() {
       assertKeepable(await fresh(), received, 'predictedShare')
       let confirmed = false
       return {
-        /** The body was received: from now on the upload is waiting work. @throws Problem 503, as above. */
+        /** The body was received: from now on the upload is waiting work. @throws Problem 503 like `admit`. */
         async confirm() {
           assertKeepable(await fresh(), received, 'receivedShare')
           received++ // synchronous with the check, so that concurrent uploads count each other
@@ -73,6 +73,5 @@ export function openAdmission(
   }
 }
 
-/** The refusal of a photo that would be late. */
 export const tooMany = (retrySeconds: number, limit?: LimitName): Problem =>
   tryAgain(503, 'busy', 'So many photos are waiting that yours would be late.', retrySeconds, limit)

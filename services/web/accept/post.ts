@@ -30,11 +30,11 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
-/** Types that may hold a photo, or none. The last is curl's default for any body. */
+/** Content types that may contain a photo, or no type. The last one is curl's default. */
 const photoType =
   /^(image\/(?!svg)|multipart\/form-data$|application\/(octet-stream|x-www-form-urlencoded)$|$)/
 
-/** The bytes decide what a body is. Only with `Expect: 100-continue`, before any bytes, the declared type decides. */
+/** With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide. */
 function refuseDeclaredType(request: Request): void {
   const type = mediaType(request)
   if (!photoType.test(type)) throw unsupported(type, Buffer.alloc(0))
@@ -85,7 +85,7 @@ function answer(response: Response, view: PhotoView | 'not-found', waited: boole
   response
     .status(waited && state === 'ready' ? 201 : 202)
     .set('Location', self)
-    // The browser and the probe subtract it from their own time to get the time on the network.
+    // The browser and the probe subtract it from their own time to get the network's time.
     .set('Server-Timing', `app;dur=${Math.round(performance.now() - response.locals.startedAt)}`)
     .json(view)
 }
@@ -111,7 +111,7 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
 
 const notStored = 'not-stored'
 
-/** The problem of an error with a code, from storage or queue (disk full, server away); undefined for a bug. */
+/** The problem for an error with a code, which comes from storage or queue; undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)

@@ -1,4 +1,3 @@
-/** The longest wait. */
 const maxWaitSeconds = 60
 
 const token = "[!#$%&'*+.^_`|~\\w-]+"

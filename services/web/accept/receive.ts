@@ -19,8 +19,8 @@ export const isProbe = ({ probeToken }: Web, request: Request): boolean =>
   request.get('tintype-probe') === probeToken
 
 /**
- * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
- * photo's id, for a known Idempotency-Key that of its photo, and the record of a new photo.
+ * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns
+ * the photo's id (for a known Idempotency-Key that of its photo), and the record of a new photo.
  * @throws Problem for a refusal, or the error of storage or queue.
  */
 export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
@@ -40,7 +40,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   const { queue, log, metrics } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
-  // The photo of a known key is accepted already.
+  // A photo with a known key was admitted before.
   const ticket = (await findKey(web, owner, key)) ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
@@ -71,7 +71,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       detailUntil: detailEnd(log, session),
     })
     const answer = await arriving.catch(error => {
-      // Storage's error when the body broke off: its cause is the problem to answer with.
+      // When the body broke off, storage throws, and its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
     if (typeof answer === 'object' && 'record' in answer) {
@@ -107,7 +107,7 @@ function refusalOf(refused: Refused, maxBytes: number): Problem {
   return new Problem(409, 'idempotency-key-reused', detail)
 }
 
-/** Until when (epoch ms) the session's detail is raised. */
+/** Until when the session's debug entries are logged, epoch ms. */
 function detailEnd(log: Log, session: string): number | undefined {
   const raised = log
     .level()

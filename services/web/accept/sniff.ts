@@ -6,7 +6,7 @@ import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 
-/** Bytes of the body that are read to find type and size. In a JPEG the size follows the metadata. */
+/** Bytes of the body that are read to find type and size. In a JPEG the size comes after the metadata. */
 export const headBytes = 64 * 1024
 
 const formatsByType: Record<string, Format> = {
@@ -19,7 +19,7 @@ const formatsByType: Record<string, Format> = {
 }
 
 /**
- * The type of a photo by its first bytes. The client's Content-Type is ignored.
+ * The format of a photo by its first bytes. The client's Content-Type is ignored.
  * @throws Problem 415 for a type that is not accepted, 422 for more than maxPixels.
  */
 export async function sniff(head: Buffer, maxPixels: number): Promise<Format> {
@@ -36,8 +36,8 @@ const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined
   mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
 
 /**
- * Of the first page of a TIFF. 0 when the head does not hold it: the converter applies the limit again before it decodes, and
- * lower ones to kinds that the head does not show (interlaced, progressive).
+ * The stored size; of a TIFF the first page's. 0 when the head does not contain it: the converter checks again before
+ * it decodes, with lower limits for kinds that the head does not show (interlaced, progressive).
  */
 function storedSize(format: Format, head: Buffer): { width: number; height: number } {
   try {
@@ -53,7 +53,7 @@ function storedSize(format: Format, head: Buffer): { width: number; height: numb
   }
 }
 
-/** The refusal of a type; `head` may be empty. */
+/** The refusal of a type. `head` may be empty. */
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')

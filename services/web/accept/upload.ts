@@ -11,10 +11,10 @@ import { headBytes } from './sniff.ts'
 /** Limits of a form: its photo and a few fields, each of which costs memory. */
 const parts = limits.formParts.value
 const multipartLimits = { files: 1, parts, fieldSize: 1024, headerSize: 16 * 1024 }
-/** Room for a form's boundaries and headers. */
+/** Bytes allowed for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
 
-/** `head`: the first bytes, at most `headBytes` and a chunk; also the first of `body`. `received` rejects with a Problem. */
+/** `head`: the first bytes of `body`, at most `headBytes` and a chunk. `received` rejects with a Problem. */
 export type IncomingUpload = Pick<Arrival, 'body' | 'disposable' | 'received'> & { head: Buffer }
 
 export function tooLarge(maxBytes: number): Problem {
@@ -23,8 +23,8 @@ export function tooLarge(maxBytes: number): Problem {
 }
 
 /**
- * The media type without parameters. `request.is` finds none beside a boundary with a slash and no quotes, as iPhone
- * apps send it.
+ * The media type without parameters. `request.is` fails on a boundary with a slash and no quotes, which iPhone apps
+ * send.
  */
 export const mediaType = ({ headers }: Request): string =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
@@ -36,11 +36,11 @@ export const maxBodyBytes = (request: Request, maxBytes: number): number =>
   maxBytes + (isForm(request) ? formOverheadBytes : 0)
 
 /**
- * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest is read with `body`. Never
- * destroys the request, so that an early response reaches the client.
- * `maxBytes` is enforced here for a whole form; for a raw body the reader of `body` enforces it.
- * `digest`: whether `received` holds the SHA-256 of the photo. `now`: the clock of the photo's stages.
- * @throws Problem 400 when it is empty or malformed, 413.
+ * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the caller reads `body`. Never
+ * destroys the request, so that an early response reaches the client. `maxBytes` is enforced here for a whole form, and
+ * by the reader of `body` for a raw body. `digest`: whether `received` has the SHA-256 of the photo. `now`: the clock
+ * of the photo's stages.
+ * @throws Problem 400 when it is empty or malformed, 413 when too large.
  */
 export async function openUpload(request: Request, maxBytes: number, digest: boolean, now: () => number) {
   const raw = { chunks: request.iterator({ destroyOnReturn: false }), wellFormed: null, disposable: true }
@@ -62,7 +62,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
   const head = Buffer.concat(first)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
-  received.promise.catch(() => {}) // it is not awaited when the upload is refused by its head
+  received.promise.catch(() => {}) // nobody awaits it when the upload is refused by its head
   async function* all() {
     const hash = digest ? createHash('sha256') : undefined
     let bytes = 0
@@ -84,7 +84,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
   return { head, body, disposable, received: received.promise }
 }
 
-/** The bytes of a form's photo; `wellFormed` settles when the whole request was read. */
+/** The bytes of a form's photo. `wellFormed` settles when the whole request was read. */
 async function photoPart(request: Request, maxBytes: number) {
   const form = openForm(request)
   const wellFormed = new Promise((resolve, reject) => {
@@ -101,7 +101,7 @@ async function photoPart(request: Request, maxBytes: number) {
       if (left < 0) reject(tooLarge(maxBytes))
     })
   })
-  // Without a listener at once the error of a small form that breaks off would end the process. `wellFormed` has it, too.
+  // Listens at once: the error of a small form that breaks off would end the process. `wellFormed` reports it.
   const found = new Promise<Readable>(resolve =>
     form.once('file', (_name, file) => resolve(file.on('error', () => {}))),
   )
@@ -130,7 +130,7 @@ function openForm(request: Request) {
   try {
     return new Busboy({
       headers: request.headers as { 'content-type': string },
-      // A browser sends a file input in which nothing was chosen as a file without a name.
+      // A browser sends an empty file input as a file without a name.
       isPartAFile: (name, _type, fileName) => name === 'photo' && fileName !== '',
       limits: multipartLimits,
     })

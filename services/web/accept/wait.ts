@@ -3,13 +3,13 @@ import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
-/** Interval of reading storage without an event, because events are only hints. */
+/** Interval of reading storage without an event, because an event is only a hint. */
 const pollMs = 1_000
 
 /**
- * The photo when it is ready or failed, or its state when the time is over or the signal aborts.
- * `accepted`: the record of a photo that was accepted just now. Nothing is read before its first event or poll. While queue or
- * storage is away it is shown as it was: after an error its client would send the photo again.
+ * The photo when it is ready or failed, or its state at the timeout or when the signal aborts. `accepted`: the record
+ * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
+ * state stands: after an error the client would send the photo again.
  */
 export async function settledWithin(
   web: Web,

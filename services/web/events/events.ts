@@ -8,7 +8,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 /** Pause before the queue's events are read again after an error. */
 const retryMs = 1_000
 
-/** Reads the queue's events once a process and passes them to the subscribers of their owner. */
+/** Reads the queue's events once for the process and passes them to the subscribers of their owner. */
 export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: AbortSignal) {
   const owners = new EventEmitter().setMaxListeners(0)
   let seq: number | null = null

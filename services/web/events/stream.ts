@@ -11,14 +11,14 @@ import { countAtOnce } from '../visitors/at-once.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
-/** After so long without an event a comment is sent: proxies close a connection that is idle for 30 to 60 s. */
+/** A comment is sent after this time without an event: proxies close a connection that is idle for 30 to 60 s. */
 const heartbeatMs = 15_000
-/** The browser's delay before it reconnects. */
+/** Delay before the browser reconnects. */
 const retryMs = 1_000
 
 /**
- * GET /events: server-sent events of this session's photos. Each `photo` event holds the photo as GET /photos/{id} answers it
- * now, or its id and state `deleted`. With Last-Event-ID the later events are sent, or `reset`.
+ * GET /events: server-sent events of this session's photos. Each `photo` event has the photo as GET /photos/{id}
+ * answers it now, or its id and state `deleted`. With Last-Event-ID later events are sent first, or `reset`.
  */
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
@@ -68,8 +68,8 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
 }
 
 /**
- * Sends the events after the reader's last one, or a `reset`, after which it reads its list again, when the queue no longer
- * has them. Returns the numbers that it sent, because some of them also wait.
+ * Sends the events after the reader's last one. When the queue no longer has them it sends `reset`, and the reader
+ * reads its list again. Returns the sent numbers, because some of these events also wait in the subscription.
  */
 async function sendMissed(web: Web, owner: Owner, request: Request, response: Response) {
   const given = request.get('last-event-id')

@@ -8,9 +8,9 @@ import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { notFound, photoIdOf } from './photo-view.ts'
 
-/** A photo's bytes never change, and only its session may cache them. */
+/** A photo's bytes never change. Only its session's browser may cache them. */
 const immutable = 'private, max-age=31536000, immutable'
-/** A file up to this size is read at once: a stream of it costs three times the processor time and holds as much. */
+/** A file up to this size is read at once: a stream costs three times the CPU time and the same memory. */
 const wholeBytes = 65_536
 const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
 
@@ -61,7 +61,7 @@ async function photoOf(web: Web, request: Request, response: Response): Promise<
   return photo
 }
 
-/** Sends a file of a photo, which has `bytes` by its record, or 304. */
+/** Sends a file of a photo, or 304. The photo's record says that it has `bytes`. */
 async function send(
   { storage }: Web,
   request: Request,
@@ -83,13 +83,13 @@ async function send(
   } else
     await pipeline(found.body, response)
       .catch(ignore('ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE')) // the client left
-      // A pipeline that cannot begin leaves its source open, and Node ends the process over an unclosed FileHandle.
+      // A pipeline that cannot begin leaves its source open, and an unclosed FileHandle ends the process.
       .finally(() => found.body.destroy())
 }
 
 /**
- * Whether If-None-Match matches: by `*` or in a list of tags, which may be weak and hold commas. Express's own `fresh`
- * ignores it when the client also sends `Cache-Control: no-cache`, as fetch does.
+ * Whether If-None-Match matches, by `*` or in a list of tags, which may be weak and contain commas. Express's `fresh`
+ * ignores the header when the client also sends `Cache-Control: no-cache`, as fetch does.
  */
 const isHeld = (header: string | undefined, etag: string): boolean =>
   header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)

@@ -21,7 +21,7 @@ export type PhotoView = {
   reason?: FailureReason
   acceptedAt: string
   promiseBy: string
-  /** Absent while it is open, and when the promise is void. */
+  /** Absent while the promise is open, and when it is void. */
   kept?: boolean | undefined
   format: string
   bytes: number
@@ -46,13 +46,13 @@ export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoVi
   if (known.state === 'deleted') return 'not-found'
   if (result) return settled(record, result, known)
   if (known.state === 'queued' || known.state === 'converting') return pending(web, record, known.state)
-  // The job ended after the first read of storage, so the result is there now.
+  // The job ended after the first read of storage, so the result can be read now.
   const again = await findPhoto(web.storage, record.owner, record.id)
   if (again !== 'not-found' && again.result) return settled(again.record, again.result, known)
   return pending(web, record, 'converting')
 }
 
-/** A photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
+/** The view of a photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
 async function unfinished(web: Web, record: PhotoRecord): Promise<PhotoView | 'not-found'> {
   const files = await filesOf(web.storage, record.owner, record.id)
   return files.has('original') ? pending(web, record, 'queued') : 'not-found'
@@ -80,7 +80,7 @@ export function pending({ queue }: Web, record: PhotoRecord, state: 'queued' | '
   return { ...common(record, state), kept: late ? false : undefined }
 }
 
-/** `known` is the queue's state; after 8 days only the result is left. */
+/** `known` is the queue's state; null after 8 days, when only the result is left. */
 function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | null): PhotoView {
   const view = common(record, result.state)
   const outcome =
@@ -98,14 +98,14 @@ function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | n
   return { ...view, kept, width, height, damaged, thumbnails, stages }
 }
 
-/** `receive` is the rest: the time from the first byte to the durable result, without the other stages. */
+/** `receive` is the time from the first byte to the durable result, less the other stages. */
 function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
   const wholeMs = durableAt - Date.parse(receivedAt) + receiveSeconds * 1000
   const receive = roundedSeconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
   return { receive: Math.max(receiveSeconds, receive), ...stages }
 }
 
-/** A session's photos after a given one, newest first. `next` is the last one's id when there may be more. */
+/** A session's photos after a given one, newest first. `next` is the id of the last one when there may be more. */
 export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefined, limit: number) {
   const prefix = ownerPrefix(owner)
   const start = after === undefined ? undefined : `${photoPrefix(owner, after)}zzz` // after each of its files
@@ -124,7 +124,7 @@ export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefi
 
 export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')
 
-/** @throws Problem 404 when the path holds no photo's id: it never becomes a storage key. */
+/** The photo id of the path. @throws Problem 404 for any other text, so that it never becomes a storage key. */
 export function photoIdOf(request: Request): PhotoId {
   const { id } = request.params
   if (typeof id !== 'string' || !isPhotoId(id)) throw notFound()

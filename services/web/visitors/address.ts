@@ -6,8 +6,8 @@ import ipaddr from 'ipaddr.js'
 const trustedRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal'])
 
 /**
- * The address of a request's client: the nearest in `X-Forwarded-For` that is no trusted proxy, in canonical form and
- * without port; for IPv6 the /64, which belongs to one subscriber. Express's `ip` is the header's raw text.
+ * The address of a request's client: the nearest one in `X-Forwarded-For` that is not a trusted proxy, in canonical
+ * form, without port; for IPv6 its /64, which belongs to one subscriber. Express's `ip` is the header's raw text.
  */
 export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): string {
   const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',')
@@ -23,7 +23,7 @@ export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): str
 
 type Address = ReturnType<typeof ipaddr.process>
 
-/** `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`; mapped IPv4 is IPv4. */
+/** Parses `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:443`; mapped IPv4 as IPv4. */
 function parse(hop: string): Address | undefined {
   const [, bracketed, dotted] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?$/.exec(hop) ?? []
   const address = bracketed ?? dotted ?? hop

@@ -1,9 +1,9 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 
-/** Counts open requests: in total, for each session and for each address. */
+/** Counts open requests in total, for each session and for each address. */
 export function countAtOnce<L extends LimitName>(total: L, ofVisitor: L, ofAddress: L) {
   const open = new Map<string, number>()
-  /** Counts one more. Returns the function that ends it, or the limit that is reached. */
+  /** Counts one more request. Returns the function that ends it, or the limit that it exceeds. */
   return (owner: string, address: string): (() => void) | L => {
     const places = [
       [total, total],

@@ -4,9 +4,9 @@ import { limits } from '@tintype/lib/limits.ts'
 import type { Visitor } from './session.ts'
 
 /**
- * Limits uploads by token buckets that hold a minute's uploads and refill evenly. Each upload takes a token from the bucket
- * of its session and from the larger one of its address, so that a new cookie for each upload does not evade the limit.
- * Without a session the address counts as one. The returned check throws Problem 429 with Retry-After.
+ * Limits uploads by token buckets that hold a minute's uploads and refill evenly. Each upload takes a token from the
+ * bucket of its session and from the larger one of its address, so that new cookies do not evade the limit. All
+ * requests without a session from one address share a bucket. The returned check throws Problem 429 with Retry-After.
  */
 export function uploadRate(perMinute: number, now = () => performance.now()) {
   const ofVisitor = openBuckets(perMinute, 'visitorRate', now)

@@ -6,7 +6,7 @@ import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
 
 const cookieName = 'tintype_session'
-/** 400 days: the longest that browsers keep a cookie. */
+/** 400 days, the longest time that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
 
 /** The visitor of a request, set by `sessions` for all later routes. */
@@ -21,15 +21,15 @@ export type Visitor = {
 export const visitorOf = (response: Response): Visitor => response.locals.visitor
 
 /**
- * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so that no
- * session store is needed.
+ * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so
+ * no session store is needed.
  */
 export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
   return (request, response, next) => {
     const start = performance.now()
     const known = issuedSession(request.headers.cookie ?? '', secret)
     const id = known ?? randomBytes(16).toString('hex')
-    // Each view of the page begins the 400 days anew: otherwise a person who comes daily loses all photos after them.
+    // Each view of the page restarts the 400 days: otherwise a person who comes daily would lose all photos.
     if (known === undefined || request.path === '/')
       response.append('Set-Cookie', setCookie(id, secret, request.secure))
     const owner = ownerOf(id)
@@ -47,7 +47,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 
-/** The valid session of a Cookie header, which may hold several cookies of this name, set for other paths or domains. */
+/** The valid session of a Cookie header, which may have several cookies of this name, for other paths or domains. */
 function issuedSession(header: string, secret: string): string | undefined {
   for (const [, id = '', signature = ''] of header.matchAll(issuedCookie))
     if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id

@@ -50,7 +50,7 @@ test('a time as Go writes it, and a backslash that escapes nothing, are read as 
 })
 
 test.each([
-  ['a torn answer', 'a 1\n', 'openmetrics', 'torn'],
+  ['a torn answer', 'a 1\n', 'openmetrics', 'was cut'],
   ['a value cut short', 'a 1\nb', 'text', 'line 2: no sample'],
   ['no number', 'a one', 'text', 'line 1: no sample'],
   ['a hexadecimal number', 'a 0x10', 'text', 'no sample'],

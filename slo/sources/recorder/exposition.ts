@@ -1,7 +1,7 @@
-/** One line of a metrics endpoint. `labels` is canonical: sorted by name, values as written, `a="1",b="2"`. */
+/** A line of a metrics endpoint. `labels` is canonical: sorted by name, values as written, `a="1",b="2"`. */
 export type ExposedSample = { name: string; labels: string; value: number }
 
-/** A line that cannot be read: none of the scrape is recorded. */
+/** A line is malformed. Nothing of the scrape is recorded. */
 export class ExpositionError extends Error {
   override name = 'ExpositionError'
 }
@@ -9,21 +9,21 @@ export class ExpositionError extends Error {
 // Blanks may stand between any two tokens.
 const label = /[ \t]*([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"[ \t]*/g
 const labels = `(?:${label.source.replaceAll(/\((?!\?)/g, '(?:')}(?:,|(?=\\})))*`
-/** Letters of NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
+/** NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
 const number = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]`
-/** Passed over: a sample has the time of its scrape, and traces are found by their own store. */
+/** Ignored: a sample has its scrape's time, and traces are found in their own store. */
 const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)?`
 const sample = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
 )
 
 /**
- * Reads Prometheus text 0.0.4 or OpenMetrics 1.0.
- * @throws ExpositionError with the line, or when `# EOF` is missing: the answer is torn.
+ * Parses Prometheus text 0.0.4 or OpenMetrics 1.0.
+ * @throws ExpositionError naming the line, or when `# EOF` is missing because the answer was cut.
  */
 export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   if (format === 'openmetrics' && !/(^|\n)# EOF\n?$/.test(text))
-    throw new ExpositionError('ends without "# EOF": the answer is torn')
+    throw new ExpositionError('ends without "# EOF": the answer was cut')
   return text.split('\n').flatMap((written, index) => {
     const line = written.trim()
     if (line === '' || line.startsWith('#')) return []
@@ -50,7 +50,6 @@ const canonical = (pairs: [string, string][]): string =>
     .map(([key, value]) => `${key}="${value}"`)
     .join(',')
 
-/** Canonical labels as a record. */
 export const labelsOf = (canonicalLabels: string): Record<string, string> =>
   Object.fromEntries(
     pairsOf(canonicalLabels).map(([key, value]) => [
@@ -59,7 +58,7 @@ export const labelsOf = (canonicalLabels: string): Record<string, string> =>
     ]),
   )
 
-/** Canonical labels with more of them; those there already give way, as in Prometheus for job and instance. */
+/** Adds labels to canonical ones and overrides existing ones, as Prometheus does with job and instance. */
 export function withLabels(canonicalLabels: string, more: Record<string, string>): string {
   const all = Object.entries({ ...labelsOf(canonicalLabels), ...more })
   const escaped = (value: string) => value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`))

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
 /**
- * Opens a SQLite file to read; where its -shm file cannot be made, a temporary copy. Undefined when there is none.
+ * Opens a SQLite file for reading, or a copy if its -shm file cannot be created; undefined without a file.
  * @throws ExpectedError.
  */
 export function openReadOnly(file: string): DatabaseSync | undefined {
@@ -19,11 +19,11 @@ export function openReadOnly(file: string): DatabaseSync | undefined {
   }
 }
 
-/** Undefined when SQLite finds no -shm and can make none: CANTOPEN or READONLY, in any of their forms. */
+/** Undefined when SQLite can neither find nor create the -shm file: CANTOPEN or READONLY, in any of their forms. */
 function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
   const db = new DatabaseSync(file, { readOnly })
   try {
-    // The file is opened with the first query.
+    // Only the first query opens the file.
     db.prepare('SELECT 1 FROM sqlite_schema').get()
     return db
   } catch (error) {
@@ -33,7 +33,7 @@ function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
   }
 }
 
-/** The copy is removed as soon as it is open: the process keeps what it has open. */
+/** Opens a temporary copy and removes it at once: the process keeps the open file. */
 function openCopy(file: string): DatabaseSync | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'slo-recorder-'))
   try {

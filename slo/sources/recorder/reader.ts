@@ -9,10 +9,10 @@ type HourRow = { start: number; increases: Uint8Array }
 export type Reader = ReturnType<typeof reader>
 export const minutesAnHour = 60
 
-/** An hour's increases as stored; 60 minutes without a sample (NaN) when there is no row. */
+/** Decodes a stored hour of increases; without a row 60 minutes without a sample (NaN). */
 export function decodeHour(blob: Uint8Array | undefined): Float64Array {
   if (blob === undefined) return new Float64Array(minutesAnHour).fill(Number.NaN)
-  // A view needs aligned bytes, which SQLite’s own buffer mostly has; a copy of each would cost most of a read.
+  // A view needs aligned bytes, which SQLite's buffer mostly has. Copying each would take most of a read's time.
   return blob.byteOffset % 8 === 0
     ? new Float64Array(blob.buffer as ArrayBuffer, blob.byteOffset, minutesAnHour)
     : new Float64Array(blob.slice().buffer)
@@ -33,14 +33,14 @@ export function reader(db: DatabaseSync) {
     'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ? AND max_gap = ? AND above_zero_at <= ?3 * 60000 AND start < ?3 LIMIT 1',
   )
   const seenSince = db.prepare('SELECT 1 FROM counter WHERE series = ? AND at >= ? * 60000')
-  // Numbers of JavaScript arrive as REAL, hence the cast. With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
+  // CAST: JavaScript's numbers are REAL. min(at): SQLite then takes the other columns from that row.
   const scrapes = db.prepare(
     'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 
   return {
-    /** The samples of these metrics in (fromMs, toMs], by series; with a step, the first of each. */
+    /** The samples of these metrics in (fromMs, toMs], by series; with `stepMs` the first of each step. */
     read(names: readonly string[], fromMs: number, toMs: number, stepMs = 1): Series[] {
       type Filled = Series & { points: Series['points'][number][] }
       const wanted = new Map<number, Filled>()
@@ -65,7 +65,7 @@ export function reader(db: DatabaseSync) {
       return [...wanted.values()].filter(({ points }) => points.length > 0)
     },
 
-    /** Increases in each minute of [from, to), summed over the counters a selector means; NaN where none had a sample. */
+    /** Increases in each minute of [from, to), summed over the selected counters; NaN when none had a sample. */
     increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array {
       const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
       for (const { id } of selected(selector))
@@ -81,13 +81,12 @@ export function reader(db: DatabaseSync) {
     },
 
     /**
-     * Whether a counter that the selector means was above zero at or before the start of a minute, and was rolled up
-     * with that gap.
+     * Whether a selected counter was above zero at or before the start of a minute, and was rolled up with that gap.
      */
     aboveZeroBy: (selector: Selector, maxGapSeconds: number, minute: Minute): boolean =>
       selected(selector).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined),
 
-    /** Values of a label among the counters that the selector means, of those with a sample since a minute. */
+    /** Values of a label of the selected counters that have a sample since a minute. */
     labelValues(selector: Selector, label: string, from: Minute): string[] {
       const counted = selected(selector).filter(({ id }) => seenSince.get(id, from) !== undefined)
       return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))]

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits } from '@tintype/lib/limits.ts'
-import { lastMetricsFolder, leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
+import { lastMetricsFolder, writeLastMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -36,7 +36,7 @@ const kept = (value: number) => `tintype_promises_total{outcome="kept"} ${value}
 
 test.each([
   ['an error', { status: 500, body: 'no' }, 'answered 500'],
-  ['half an answer', { body: 'a 1\n' }, 'torn'],
+  ['half an answer', { body: 'a 1\n' }, 'was cut'],
   ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
 ])('%s is no samples and a word', async (_, answer, word) => {
   const { samples, trouble } = await scrape(await exposing(() => answer), 1_000, never)
@@ -125,7 +125,7 @@ test('a stop records what was counted since the last scrape, of targets that ans
   const stopped = await recording(target, neverMs)
   const web = createMetrics('web', '1')
   web.increment('tintype_promises_total', { outcome: 'kept' }, 7)
-  await leaveMetrics(web, 'web', { DATA_DIR: stopped.folder, INSTANCE: '0' })
+  await writeLastMetrics(web, 'web', { DATA_DIR: stopped.folder, INSTANCE: '0' })
   await stopped.recorder.stop()
   expect(stopped.points('tintype_promises_total')).toMatchObject([{ value: 7 }])
   expect(stopped.points('up')).toMatchObject([{ value: 1 }])

@@ -11,30 +11,30 @@ import { onChange } from '../../serve/on-change.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
 import type { Writer } from './writer.ts'
 
-/** `job` and `instance` identify it, also when a restart moves it to another address. */
+/** `job` and `instance` identify a target, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
 
-/** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
+/** Bounds of a scrape's timeout, which is one interval: a busy machine needs more than 200 ms. */
 const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
-/** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
+/** The last scrape of a minute is this long before its end, so that events are counted in their minute. */
 const beforeTheMinuteMs = 500
-/** Beyond an interval; a turn takes no longer than its slowest scrape. */
+/** Allowed time beyond an interval. A round takes no longer than its slowest scrape. */
 const stalledSeconds = 60
 
 type Options = {
-  /** Called before each scrape: processes come and go. */
+  /** Called before each scrape, because processes come and go. */
   targets: () => readonly Target[]
-  /** Where targets that stop leave what they counted, and where traces are. */
+  /** The folder of traces and of the final metrics of stopped targets. */
   dataDir: string
   intervalMs: number
-  /** Days; 0 is for ever. */
+  /** Days to keep; 0 means no limit. */
   keep: { minutes: number; traces: number }
   store: Writer
   log: Log
 }
 
-/** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
+/** Scrapes all targets in parallel at each interval, aligned to the clock, and once more when stopped. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
   const says = new Map<string, ReturnType<typeof sayOf>>()
@@ -47,7 +47,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
       const say = says.get(key) ?? sayOf(log, target)
       says.set(key, say)
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
-      // Withdrawn while it was asked: it stops, and is not away.
+      // A target that was removed during its scrape is stopping, and is not reported as failed.
       const isWithdrawn = () => !options.targets().some(each => keyOf(each) === key)
       if (signal.aborted || (!samples && (isLast || isWithdrawn()))) return
       if (limit) countLimit(limit)
@@ -78,7 +78,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     stalled: pulse.stalled,
     async stop() {
       await loop.stop()
-      // What was counted since the last scrape, of those that still answer and of those that stopped before.
+      // The last counts of targets that still answer, and of those that stopped before.
       await round(minScrapeMs, new AbortController().signal, true)
     },
   }
@@ -86,7 +86,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
 
 const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
 
-/** Records what each process that stopped left, once. */
+/** Records the final metrics of each stopped process once. */
 function recordLeft({ dataDir, store, log }: Options): void {
   const folder = lastMetricsFolder(dataDir)
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
@@ -106,8 +106,8 @@ function recordLeft({ dataDir, store, log }: Options): void {
 }
 
 /**
- * Removes one trace file whose process is gone (a living one begins a file each day). Not all at once: a clock may be
- * ahead.
+ * Removes one old trace file, whose process is gone (a running one begins a file each day). Only one, because the clock
+ * may be ahead.
  */
 function removeOldTraces({ dataDir, keep }: Options): number {
   const folder = join(dataDir, 'traces')
@@ -120,16 +120,16 @@ function removeOldTraces({ dataDir, keep }: Options): number {
   return old ? 1 : 0
 }
 
-/** Milliseconds until the next scrape; an interval shorter than a few seconds has no room before the minute. */
+/** Milliseconds until the next scrape. Intervals below 2.5 s have no early scrape before the minute. */
 export function untilNextScrape(nowMs: number, intervalMs: number): number {
   const early = intervalMs >= 5 * beforeTheMinuteMs ? beforeTheMinuteMs : 0
   return intervalMs - ((nowMs + early) % intervalMs)
 }
 
-/** What a target exposes, or null and why it is not recorded; `limit`: the one that was reached. */
+/** A target's samples, or null and the reason. `limit`: the limit that was reached. */
 type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName }
 
-/** Scrapes a target once; never throws. A metric with too many series is left out. */
+/** Scrapes a target once. Never throws. A metric with too many series is left out. */
 export async function scrape(
   { url }: Pick<Target, 'url'>,
   timeoutMs: number,
@@ -154,7 +154,7 @@ export async function scrape(
 
 const none = (trouble: string): Exposed => ({ samples: null, trouble })
 
-/** Leaves out metrics with too many series: an unbounded label would fill the disk, and half of a metric would be wrong. */
+/** Leaves out metrics with too many series, which would fill the disk. A part of a metric would be wrong. */
 function bounded(samples: ExposedSample[]): Exposed {
   const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
   const tooMany = [...Map.groupBy(samples, ({ name }) => name)].filter(([, { length }]) => length > ofMetric)
@@ -169,7 +169,7 @@ function bounded(samples: ExposedSample[]): Exposed {
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 
-/** Logs what is wrong with a target when it begins, changes and ends. */
+/** Logs a target's trouble when it begins, changes and ends. */
 const sayOf = (log: Log, { job, url }: Target) =>
   onChange(why => {
     const about = { job, address: url.host }

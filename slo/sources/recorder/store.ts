@@ -7,9 +7,9 @@ import { type Reader, reader } from './reader.ts'
 import { type Writer, writer } from './writer.ts'
 
 /**
- * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples are under a
- * kilobyte. Counters that an objective reads are also rolled up as they come, an hour a row, so that 30 days are read
- * in milliseconds.
+ * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples take less than a
+ * kilobyte. Counters of objectives are also rolled up, with an hour in each row, so that 30 days are read in
+ * milliseconds.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS target(id INTEGER PRIMARY KEY, job TEXT, instance TEXT, UNIQUE(job, instance));
@@ -23,15 +23,13 @@ const schema = `
     PRIMARY KEY(series, max_gap, start)) WITHOUT ROWID;
 `
 
-/** `PRAGMA user_version` of the file; version 0.1 wrote 0. A new column or table does not raise it. */
+/** `PRAGMA user_version` of the file; release 0.1 wrote 0. A new column or table does not raise it. */
 const schemaVersion = 1
 
-/** Where the recorder's file is. */
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
 /**
- * Opens the recorder's file to write, for its one writer, and rolls up the counters of `slis`.
- * @throws when it cannot be opened.
+ * Opens the recorder's file for its only writer, and rolls up the counters of `slis`. @throws when it cannot be opened.
  */
 export function createStore(file: string, slis: readonly Sli[]): Reader & Writer {
   mkdirSync(dirname(file), { recursive: true })
@@ -42,13 +40,13 @@ export function createStore(file: string, slis: readonly Sli[]): Reader & Writer
 const sqliteIoError = 10
 
 /**
- * Undefined when a full disk has no room for the -shm file. EXCLUSIVE needs none; until the next start no other process
- * can read.
+ * Undefined when a full disk has no space for the -shm file. EXCLUSIVE needs none, but no other process can read until
+ * the next start.
  */
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {
-    // NORMAL: a power cut may lose the last seconds of measurements, and a minute without data is offline.
+    // NORMAL: a power cut may lose the last seconds of measurements, and minutes without data are offline anyway.
     db.exec(
       `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
     )
@@ -57,7 +55,7 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
       throw new SourceError(
         `${file} was written by a newer version (schema ${version}, known is ${schemaVersion})`,
       )
-    // Only when there is something to write: a start on a full disk needs none.
+    // Only if needed, so that a start on a full disk writes nothing.
     if (version < schemaVersion) db.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`)
     return db
   } catch (error) {
@@ -68,7 +66,7 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
   }
 }
 
-/** Opens it to read, beside the writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
+/** Opens the recorder's file for reading, beside its writer. @throws ExpectedError when it is missing or unreadable. */
 export function openStore(file: string): Reader {
   const db = openReadOnly(file)
   if (!db)

@@ -10,9 +10,9 @@ import { decodeHour, minutesAnHour } from './reader.ts'
 type Scrape = {
   job: string
   instance: string
-  /** When it was asked, epoch milliseconds. */
+  /** When the target was scraped, epoch ms. */
   at: number
-  /** Null: the target did not answer, or its answer was refused. */
+  /** Null when the target did not answer or its answer was refused. */
   samples: ExposedSample[] | null
 }
 
@@ -20,12 +20,12 @@ export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** Removed at once, so that the event loop is not held, and a clock that is ahead for minutes costs days of the oldest. */
+/** Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. */
 const pruneRows = 500
-/** Between a target's clock and ours. */
+/** Tolerated difference between a target's clock and this one. */
 const clockSkewMs = 5_000
 
-/** The writing half of the recorder's file: appends scrapes, rolls counters up, prunes. */
+/** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[]) {
   const ids = identities(db)
   const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
@@ -37,7 +37,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
 
   const append = ({ job, instance, at, samples }: Scrape): void => {
     const target = ids.target(job, instance)
-    // With them each counter would seem to fall once that time comes.
+    // Later samples would make each counter seem to fall.
     removeLater.run(target, at)
     const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
     const known = Number(newestSeries.get()?.id ?? 0)
@@ -45,11 +45,11 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
     const up = { name: 'up', labels: '', value: samples ? 1 : 0 }
     for (const { name, labels, value } of [up, ...(samples ?? [])]) {
       const series = ids.series(name, labels, job, instance)
-      // Of a series that appears twice in one scrape the first counts, as in Prometheus.
+      // If a series appears twice in one scrape the first counts, as in Prometheus.
       if (values.has(series)) continue
       values.set(series, value)
       const maxGaps = gaps(name, labels)
-      // NaN, infinities and negatives are no counter’s value: the sample is left out.
+      // Samples with NaN, infinite or negative values are not a counter's, and are left out.
       if (maxGaps.length > 0 && isCounterValue(value)) {
         const last = (anew ? undefined : counters.last(series)) ?? (series > known ? newborn : zero)
         counters.add(series, maxGaps, last, { timeMs: at, value })
@@ -72,17 +72,17 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
   ].map(query => db.prepare(query))
   let lastSweep = 0
   return {
-    /** A scrape with a time before the target's last one means that the clock was set back: later ones are removed. */
+    /** Appends a scrape. If its time is before the target's last one (clock set back), later scrapes are removed. */
     append(scrape: Scrape): void {
       try {
         transaction(db, () => append(scrape))
       } catch (error) {
-        // Series ids of a rolled-back transaction must be discarded, or later rows would point to missing series.
+        // Series ids of a rolled-back transaction must be discarded, or later rows would refer to missing series.
         ids.series.forget()
         throw error
       }
     },
-    /** Removes a little of what is too old; returns how many rows. `keepDays`: of the minutes, 0 is for ever. */
+    /** Removes some expired rows, and returns how many. `keepDays`: for the minutes; 0 means no limit. */
     prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
       const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
       const samplesFrom = nowMs - Math.min(limits.sampleAge.value * dayMs, keepMs)
@@ -99,7 +99,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
   }
 }
 
-/** Targets, layouts and series that nothing refers to any more: routes and streams come and go. */
+/** Removes targets, layouts and series without rows, because routes and streams come and go. */
 const removeOrphans = `
   DELETE FROM target WHERE id NOT IN (SELECT target FROM scrape UNION SELECT target FROM process);
   DELETE FROM layout WHERE id NOT IN (SELECT layout FROM scrape);
@@ -108,14 +108,14 @@ const removeOrphans = `
 `
 
 /**
- * Where a series without a sample of this process began: `zero`, or `newborn` if never seen. `anew`: what is recorded
- * is of an earlier one.
+ * Start values of a series without a sample of this process: `zero`, or `newborn` if the series is new. `anew`:
+ * recorded samples are an earlier process's.
  */
 type Birth = { anew: boolean; zero?: Sample; newborn?: Sample }
 
 /**
- * A process counts from zero at its start, and a series new in it from its last scrape. Without a start time nothing is
- * known.
+ * A process counts from zero at its start, and a series that is new in it from its last scrape. Without a start time
+ * nothing is known.
  */
 function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')
@@ -125,8 +125,8 @@ function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at
     if (started === undefined || !isCounterValue(started)) return { anew: false }
     const last = lastOf.get(target) as { started: number; at: number } | undefined
     set.run(target, started, at)
-    // Some runtimes compute it anew for each scrape, and it varies with their clock (dotnet/runtime#108959): a process that
-    // started before its last scrape is the one that was scraped then.
+    // Some runtimes compute the start time for each scrape, so that it varies with their clock (dotnet/runtime#108959):
+    // a process that started before its last scrape is the same one.
     const isSame = last && (last.started === started || started * 1000 < last.at - clockSkewMs)
     if (isSame) return { anew: false, newborn: { timeMs: last.at, value: 0 } }
     const zero = { timeMs: Math.min(at, started * 1000), value: 0 }
@@ -134,7 +134,7 @@ function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at
   }
 }
 
-/** The last sample of each counter; `add` adds its increase since then to the minute of the sample. */
+/** Keeps the last sample of each counter. `add` adds the increase since then to the sample's minute. */
 function rollUps(db: DatabaseSync) {
   const lastCount = db.prepare('SELECT at AS timeMs, value FROM counter WHERE series = ?')
   const setCount = db.prepare(
@@ -165,7 +165,7 @@ function rollUps(db: DatabaseSync) {
   }
 }
 
-/** Numbers for targets, series and layouts, made at first sight; those of series are remembered. */
+/** Ids of targets, series and layouts, created on first use. Those of series are cached. */
 function identities(db: DatabaseSync) {
   const numbered = (table: string, columns: string) => {
     const places = columns.replaceAll(/\w+/g, '?')
@@ -184,7 +184,7 @@ function identities(db: DatabaseSync) {
   }
 }
 
-/** The gaps with which a series is rolled up: those of the objectives that read it. */
+/** The gaps with which a series is rolled up: those of the objectives that read the series. */
 function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, string>): number[] {
   const isRead = ({ selector }: Counter) => selector?.metric === name && matches(selector, labels)
   const gaps = slis.flatMap(sli =>
@@ -193,7 +193,7 @@ function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, strin
   return [...new Set(gaps)]
 }
 
-/** Remembers what was computed for each list of arguments. */
+/** Caches a function's values by its arguments. */
 function memo<A extends (string | number)[], R>(
   compute: (...args: A) => R,
 ): ((...args: A) => R) & { forget(): void } {
@@ -206,7 +206,7 @@ function memo<A extends (string | number)[], R>(
   return Object.assign(remembered, { forget: () => known.clear() })
 }
 
-/** Rolls an open transaction back first: a failed one that stayed open would prevent each later one. */
+/** Runs a transaction. A failed one that is still open would prevent all later ones, so it is rolled back first. */
 function transaction(db: DatabaseSync, act: () => void): void {
   if (db.isTransaction) db.exec('ROLLBACK')
   db.exec('BEGIN IMMEDIATE')

@@ -4,13 +4,13 @@ import type { WitnessCounts } from '../../directory/witnesses.ts'
 /** `at`: epoch milliseconds. */
 export type Seen = { outcome: Outcome; at: number }
 
-/** The outcomes in one store of telemetry, by photo, and the restarts of counting processes that the store shows. */
+/** The outcomes in one store of telemetry by photo, and the restarts of counting processes in that store. */
 export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 
 type Disagreement = WitnessCounts['disagreements'][number]
 type Count = { kept: number; broken: number }
 
-/** How many photos a disagreement names. */
+/** Photos named in a disagreement at most. */
 const maxNamed = 100
 
 export type MeasuredOutcomes = {
@@ -23,8 +23,8 @@ export type MeasuredOutcomes = {
 }
 
 /**
- * Compares the witnesses. Traces and logs name each photo, so they must agree on each that is not within a scrape interval
- * of the window's ends. Metrics only count, and have an outcome with the next scrape: they may differ by the outcomes
+ * Compares the witnesses. Traces and logs name each photo, so they must agree on each, except within a scrape interval
+ * of the window's ends. Metrics only count, and get an outcome with the next scrape: they may differ by the outcomes
  * near the ends, and for each restart by those of the busiest scrape interval.
  */
 export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: MeasuredOutcomes): WitnessCounts {
@@ -50,7 +50,7 @@ function count(outcomes: Outcomes | null): Count | null {
   return { kept: counts.kept, broken: counts.broken }
 }
 
-/** The largest number of outcomes in any interval of this length: a kill can lose this many from the counters. */
+/** The largest number of outcomes in any interval of this length, which a kill can lose from the counters. */
 function busiest(outcomes: Seen[], intervalMs: number): number {
   const times = outcomes.map(({ at }) => at).sort((one, other) => one - other)
   let first = 0

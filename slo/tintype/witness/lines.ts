@@ -2,8 +2,7 @@ import { linesIn } from '@tintype/lib/lines.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 /**
- * The lines of a stream that hold a text, as `linesIn` finds them. A last line without its newline is still being written,
- * and is left out.
+ * The lines of a stream that contain a text, as `linesIn` finds them, without a last line that is still being written.
  */
 export async function* linesOfStream(chunks: AsyncIterable<Buffer>, text: string): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)

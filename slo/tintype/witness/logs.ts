@@ -3,7 +3,7 @@ import type { Stores } from '../../diagnose/open-examples.ts'
 import { readEntries } from '../log-entries.ts'
 import type { Outcomes, Seen } from './compare.ts'
 
-/** The outcomes in the log server: of each photo an entry `promise.kept`, `promise.broken` or `promise.void`. */
+/** The outcomes in the log server: an entry `promise.kept`, `promise.broken` or `promise.void` of each photo. */
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
@@ -23,6 +23,6 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
   return { photos, restarts: restartsIn(streams) }
 }
 
-/** A stream is `service.instance.epoch`; each start has a new epoch, so each epoch after the first is a restart. */
+/** The number of restarts. A stream is `service.instance.epoch`, and each epoch after the first is a restart. */
 const restartsIn = (streams: Set<string>): number =>
   streams.size - new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.')))).size

@@ -2,7 +2,7 @@ import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { linesOfStream } from './lines.ts'
 
-/** The fields of an OTLP JSON line that are read. */
+/** The fields that are read of an OTLP JSON line. */
 type Exported = { resourceSpans?: { scopeSpans?: { spans?: OtlpSpan[] }[] }[] }
 export type OtlpSpan = {
   traceId: string
@@ -12,18 +12,18 @@ export type OtlpSpan = {
   attributes?: { key: string; value: { stringValue?: string } }[]
 }
 
-/** The files of a folder that were written to since a time. */
+/** The files of a folder that were written since a time. */
 export const filesSince = (folder: string, ms: number): string[] =>
   globSync('*.jsonl', { cwd: folder })
     .sort()
     .map(name => join(folder, name))
     .filter(file => {
-      // Another process may rotate it away meanwhile.
+      // Another process may rotate the file away meanwhile.
       const found = statSync(file, { throwIfNoEntry: false })
       return found && found.size > 0 && found.mtimeMs >= ms
     })
 
-/** The spans in files written to since a time, of the lines that hold a text. */
+/** The spans in files written since a time, from lines that contain a text. */
 export async function* spansIn(folder: string, sinceMs: number, text: string): AsyncGenerator<OtlpSpan> {
   for (const file of filesSince(folder, sinceMs)) {
     const chunks = createReadStream(file, { highWaterMark: 2 ** 20 })
@@ -31,7 +31,7 @@ export async function* spansIn(folder: string, sinceMs: number, text: string): A
   }
 }
 
-/** The spans of one line; none of a line that a kill or a full disk left unfinished. */
+/** The spans of a line; none if a kill or a full disk left the line incomplete. */
 function spansOf(line: string): OtlpSpan[] {
   let exported: Exported = {}
   try {

@@ -3,7 +3,7 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Outcomes, Seen } from './compare.ts'
 import { attributeOf, filesSince, spansIn } from './otlp.ts'
 
-/** The outcomes in a folder of OTLP JSON lines: the span of the process that settled a photo carries its outcome. */
+/** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
 export async function outcomesInTraces(
   folder: string,
   fromMs: number,

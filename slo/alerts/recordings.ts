@@ -6,8 +6,6 @@ import { type Scope, scoped, withMatchers } from '../sources/promql.ts'
 import { growth, readings } from '../sources/ranges.ts'
 import { goneMinutes } from '../sources/recorded.ts'
 
-export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
-
 /** The recorded metrics. Each objective has a series of each. */
 export const recorded = {
   good: 'slo:good:increase1m',
@@ -44,7 +42,7 @@ export const window = (recordedSeries: string, minutes: number): string =>
 const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
 
 /** An objective's recording rules. A calendar window's budget has none: PromQL ranges have a fixed length. */
-export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
+export function recordings(objective: Objective, scope: Scope) {
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
     series(each, objective, scope),

@@ -6,19 +6,11 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
-import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
+import { identity, recorded, recordings, series, window } from './recordings.ts'
 
 /** A Prometheus rule file, with the parts that slo generates. */
-type Rule = RecordingRule | AlertRule
-export type AlertRule = {
-  alert: string
-  expr: string
-  keep_firing_for?: string
-  labels: Record<string, string>
-  annotations: Record<string, string>
-}
-type Group = { name: string; interval: string; limit?: number; rules: Rule[] }
-export type RuleFile = { groups: Group[] }
+export type RuleFile = ReturnType<typeof rules>
+export type AlertRule = ReturnType<typeof watchdog>
 
 /** Address of slo's pages under `npm start`. Links in alerts begin with it unless another address is given. */
 export const defaultPages = 'http://localhost:8084/'
@@ -34,7 +26,7 @@ export const rules = (
   objectives: readonly Objective[],
   scope: Scope = unscoped,
   pages = defaultPages,
-): RuleFile => ({
+) => ({
   groups: [
     ...objectives.map(objective => ({
       name: groupName(objective, objectives),
@@ -58,7 +50,7 @@ function groupName({ name, service }: Objective, all: readonly Objective[]): str
   return `${service}${isTwice ? '/' : '-'}${name}`
 }
 
-function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): AlertRule {
+function alert(objective: Objective, tier: Tier, scope: Scope, pages: string) {
   return {
     alert: alertName(objective),
     expr: [tier.longMinutes, tier.shortMinutes]
@@ -146,7 +138,7 @@ function ask(promql: string, show: string): string {
 export const watchdogName = 'SloWatchdog'
 
 /** Always fires. A dead-man's switch that no longer receives it reports that Prometheus' alerts do not arrive. */
-const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
+const watchdog = ({ selectors }: Scope, pages: string) => ({
   alert: watchdogName,
   expr: 'vector(1)',
   labels: asTexts({ severity: 'watchdog', ...selectors }),

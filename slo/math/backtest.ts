@@ -1,25 +1,17 @@
-import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
+import type { Minute, Objective, Tier } from '../sources/index.ts'
 import { fires } from './burn-rate.ts'
 import type { Tally } from './sli.ts'
 import { round, standing } from './standing.ts'
 import { windowAt } from './window.ts'
 
-/** `clears` is null while the alert fires. `budgetUsed`: the used share of the window's budget when it fired. */
-export type Firing = { fires: Minute; clears: Minute | null; budgetUsed: number }
-
-export type Timeline = {
-  objective: string
-  tier: TierName
-  firings: Firing[]
-  /** `budgetUsed` of the first firing; null when the alert never fired. */
-  budgetUsedAtFire: number | null
-}
+export type Timeline = ReturnType<typeof backtest>[number]
 
 /**
  * The firings of an objective's alerts in [from, to], evaluated at the end of every minute from the tally's first bad
- * minute.
+ * minute. `budgetUsed` is the used share of the window's budget when an alert fired, and `budgetUsedAtFire` that of the
+ * first firing; null when the alert never fired.
  */
-export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
+export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute) {
   const usedAt = (at: Minute): number => {
     const { bad, budget } = standing(objective, tally, windowAt(objective, at))
     return round(bad / budget, 4)
@@ -38,7 +30,8 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
  * alternation of 2 minutes up and 2 down would send messages without end.
  */
 function replay(tier: Tier, tally: Tally, to: Minute) {
-  const firings: Pick<Firing, 'fires' | 'clears'>[] = []
+  /** `clears` is null while the alert fires. */
+  const firings: { fires: Minute; clears: Minute | null }[] = []
   let lastTrue = Number.NEGATIVE_INFINITY
   const firstBad = tally.bad.findIndex(sum => sum > 0)
   for (let at = firstBad === -1 ? to + 1 : tally.from + firstBad; at <= to; at++) {

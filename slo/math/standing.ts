@@ -3,23 +3,10 @@ import { complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
 import type { MinuteSpan } from './window.ts'
 
-/** The state of an objective's budget, in slots for Timeslices and events for Occurrences. */
-export type Standing = {
-  objective: Objective
-  span: MinuteSpan
-  good: number
-  bad: number
-  /** Minutes without data, which for Timeslices are included in `bad`. */
-  unknown: number
-  /** Null when nothing was counted. */
-  ratio: number | null
-  /** How many slots of the nominal window, or of the counted events, may be bad. */
-  budget: number
-  budgetLeft: number
-  broken: boolean
-}
+export type Standing = ReturnType<typeof standing>
 
-export function standing(objective: Objective, tally: Tally, span: MinuteSpan): Standing {
+/** The state of an objective's budget, in slots for Timeslices and events for Occurrences. */
+export function standing(objective: Objective, tally: Tally, span: MinuteSpan) {
   const { from, to, nominalMinutes } = span
   const [badCount, totalCount] = [bad(tally, from, to), total(tally, from, to)]
   const whole = objective.method === 'Timeslices' ? nominalMinutes : totalCount
@@ -30,8 +17,11 @@ export function standing(objective: Objective, tally: Tally, span: MinuteSpan): 
     span,
     good: totalCount - badCount,
     bad: badCount,
+    /** Minutes without data, which for Timeslices are included in `bad`. */
     unknown: unknown(tally, from, to),
+    /** Null when nothing was counted. */
     ratio: totalCount === 0 ? null : (totalCount - badCount) / totalCount,
+    /** How many slots of the nominal window, or of the counted events, may be bad. */
     budget,
     budgetLeft: budget - badCount,
     broken: badCount > 0 && reaches(badCount, whole, allowed) && badCount > budget,

@@ -11,7 +11,7 @@ export type View = ReturnType<typeof viewOf>
 const rateMinutes = 60
 
 /** `start`: when the SLO began. */
-export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute) {
+export function viewOf(recorded: Omit<RecordedObjective, 'silentSince'>, start: Minute, at: Minute) {
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
   const window = windowAt(objective, at)

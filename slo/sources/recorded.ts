@@ -1,6 +1,6 @@
 import { limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { type Tally, tally } from '../math/sli.ts'
+import { tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from './groups.ts'
@@ -13,29 +13,12 @@ export const goneMinutes = 1_440
 const silentMinutes = 60
 
 /** A source's minutes of the objectives, from the start of the SLO or from the first requested minute. */
-export type Recorded = {
-  /** The first minute that counts: when the SLO began. */
-  start: Minute
-  to: Minute
-  objectives: RecordedObjective[]
-  unread: Unread[]
-  /** Grouped objectives without groups, or with too many. */
-  leftOut: Unread[]
-}
+export type Recorded = NonNullable<Awaited<ReturnType<typeof readRecorded>>>
+/** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
+export type RecordedObjective = Recorded['objectives'][number]
 
 /** An objective that could not be read, and why. */
 export type Unread = { objective: Objective; why: string }
-
-/** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
-export type RecordedObjective = {
-  objective: Objective
-  slots: readonly Slot[]
-  tally: Tally
-  /** The first minute with events, or `since`; undefined while there is none. */
-  begun: Minute | undefined
-  /** Since when an objective of events has no sample, if for an hour or more. (Minutes are then offline.) */
-  silentSince?: Minute | undefined
-}
 
 type Period = {
   from: Minute
@@ -58,7 +41,7 @@ export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
   { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
-): Promise<Recorded | undefined> {
+) {
   const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
   const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
     read.catch(error => {
@@ -90,9 +73,11 @@ export async function readRecorded(
   if (start === undefined) throwUnread(unread)
   if (start === undefined) return undefined
   return {
+    /** The first minute that counts: when the SLO began. */
     start: Math.max(start, from),
     to,
     unread,
+    /** Grouped objectives without groups, or with too many. */
     leftOut,
     objectives: reads.map(({ objective, from, slots: whole, begun }) => {
       const slots = whole.slice(0, Math.max(0, to - from))
@@ -108,7 +93,9 @@ export async function readRecorded(
         objective,
         slots: counted,
         tally: tally(objective, first, counted),
+        /** The first minute with events, or `since`; undefined while there is none. */
         begun,
+        /** Since when an objective of events has no sample, if for an hour or more. (Minutes are then offline.) */
         silentSince: isSilent && !mayEnd ? silent : undefined,
       }
     }),

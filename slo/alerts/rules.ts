@@ -22,11 +22,7 @@ export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
  * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`). They fire and clear in the same minutes as
  * `backtest`.
  */
-export const rules = (
-  objectives: readonly Objective[],
-  scope: Scope = unscoped,
-  pages = defaultPages,
-) => ({
+export const rules = (objectives: readonly Objective[], scope: Scope = unscoped, pages = defaultPages) => ({
   groups: [
     ...objectives.map(objective => ({
       name: groupName(objective, objectives),

@@ -73,7 +73,7 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   now: async () => 0,
   hasAlertmanager: async () => false,
   series: async () => 0,
-  keepDays: async () => undefined,
+  keepDays: async () => Infinity,
   kindOf: async () => undefined,
   labelValues: async () => ['process_cpu_seconds_total'],
 })

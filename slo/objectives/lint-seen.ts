@@ -20,7 +20,7 @@ export async function lintSeen(
   api: PrometheusApi,
   atSeconds: number,
 ): Promise<Finding[]> {
-  const keepDays = (await api.keepDays()) ?? Infinity
+  const keepDays = await api.keepDays()
   const all = files.map(async ({ document, objectives: [objective] }) => {
     if (!objective) return []
     const needed = Math.ceil(longestWindowMinutes(objective) / 1440)

@@ -119,18 +119,12 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     /** The number of a selector's series between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,
-    /** Days that Prometheus keeps samples; undefined when unknown, or when only their size is limited. */
-    async keepDays(): Promise<number | undefined> {
-      const daysOf: Record<string, number> = { h: 1 / 24, d: 1, w: 7, y: 365 }
-      const { storageRetention = '' } = await call<{ storageRetention?: string }>(
-        'status/runtimeinfo',
-        'runtimeinfo',
-        parametersOf({}),
-      ).catch(() => ({}) as { storageRetention?: string })
-      const parts = [...storageRetention.matchAll(/(\d+)([hdwy])/g)]
-      return (
-        parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (daysOf[unit] ?? 0), 0) || undefined
-      )
+    /** For how many days it keeps samples; Infinity when unknown, or when retention is limited by size alone. */
+    async keepDays(): Promise<number> {
+      const known = call<{ storageRetention?: string }>('status/runtimeinfo', 'runtimeinfo', parametersOf({}))
+      const { storageRetention = '' } = await known.catch((): { storageRetention?: string } => ({}))
+      const [, count, unit] = /^(\d+)([hdwy])/.exec(storageRetention) ?? []
+      return count ? Number(count) * { h: 1 / 24, d: 1, w: 7, y: 365 }[unit as 'h' | 'd' | 'w' | 'y'] : Infinity
     },
     /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {
@@ -143,7 +137,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>
-      (await call<string[]>(`label/${label}/values`, label, match(selectors, start, end))).sort(),
+      (await call<string[]>(`label/$label/values`, label, match(selectors, start, end))).sort(),
   }
 }
 

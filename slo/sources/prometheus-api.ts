@@ -124,7 +124,9 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const known = call<{ storageRetention?: string }>('status/runtimeinfo', 'runtimeinfo', parametersOf({}))
       const { storageRetention = '' } = await known.catch((): { storageRetention?: string } => ({}))
       const [, count, unit] = /^(\d+)([hdwy])/.exec(storageRetention) ?? []
-      return count ? Number(count) * { h: 1 / 24, d: 1, w: 7, y: 365 }[unit as 'h' | 'd' | 'w' | 'y'] : Infinity
+      return count
+        ? Number(count) * { h: 1 / 24, d: 1, w: 7, y: 365 }[unit as 'h' | 'd' | 'w' | 'y']
+        : Infinity
     },
     /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {

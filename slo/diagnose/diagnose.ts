@@ -28,14 +28,21 @@ const contested = 1 / 4
 const settlingSteps = nowSteps / 2
 
 /** The basis of an answer. `burning`: the budgets that burn. */
-type Seen = WindowGrowth & {
+type Situation = WindowGrowth & {
   model: Model
   baseline: Baseline
   jobs: readonly JobState[]
   burning: readonly string[]
   stepMs: number
-  lookAt(window: Window): WindowGrowth
 }
+
+const lookAt = (
+  { model, baseline }: Pick<Situation, 'model' | 'baseline'>,
+  window: Window,
+): WindowGrowth => ({
+  window,
+  grown: attribute(model, baseline, window),
+})
 
 /**
  * Names one stage and one cause: the stage whose time grew against a baseline of windows in which no budget burned, and
@@ -50,9 +57,9 @@ export function diagnose(
   const length = nowSteps * stepMs
   const now = windowOf(samples, { fromMs: atMs - length, toMs: atMs })
   const baseline = baselineOf(model, now, spansRead(atMs, stepMs, days), firstOf(series), burning)
-  const lookAt = (window: Window) => ({ window, grown: attribute(model, baseline, window) })
   const jobs = jobsAt(model, now, baseline.windows)
-  const seen: Seen = { model, ...lookAt(now), baseline, jobs, burning: burning?.now ?? [], stepMs, lookAt }
+  const compared = { model, baseline, jobs, burning: burning?.now ?? [], stepMs }
+  const seen: Situation = { ...compared, ...lookAt(compared, now) }
   const stages = seen.grown.map(({ of: _, before: __, since: ___, isDoubted: ____, ...each }) => ({
     ...each,
     ...dataOf(model, each.stage, now),
@@ -83,7 +90,7 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
 })
 
 /** The stage that grew most, if the growth lasted: a wrong name makes the person act in the wrong place. */
-function slowest(seen: Seen): Answer | undefined {
+function slowest(seen: Situation): Answer | undefined {
   const { model, baseline, jobs, stepMs } = seen
   const [first, second] = explainAll(model, seen)
   if (!first) return undefined
@@ -104,22 +111,18 @@ function slowest(seen: Seen): Answer | undefined {
 }
 
 /** Whether a queue fills that may soon be the slowest stage. */
-function isContested({ model, window, lookAt }: Seen, stage: string): boolean {
-  const filling = model.stages.filter(({ name, queues }) => queues && name !== stage)
-  return explainAll(model, lookAt(partOf(window, 2 / 3, 1))).some(
+function isContested(seen: Situation, stage: string): boolean {
+  const filling = seen.model.stages.filter(({ name, queues }) => queues && name !== stage)
+  return explainAll(seen.model, lookAt(seen, partOf(seen.window, 2 / 3, 1))).some(
     each => each.share > contested && filling.some(({ name }) => name === each.stage),
   )
 }
 
-function isSettled(
-  { model, window, grown, stepMs, lookAt }: Seen,
-  stage: string,
-  steps: number,
-  isClear: boolean,
-) {
+function isSettled(seen: Situation, stage: string, steps: number, isClear: boolean): boolean {
+  const { model, window, grown, stepMs } = seen
   const ago = (scrapes: number): WindowGrowth => {
     const [fromMs, toMs] = [window.fromMs - scrapes * stepMs, window.toMs - scrapes * stepMs]
-    return lookAt(windowOf(window.samples, { fromMs, toMs }))
+    return lookAt(seen, windowOf(window.samples, { fromMs, toMs }))
   }
   if ([1, 1.5, 2].some(times => ago(times * steps).grown.some(isSlow))) return true
   if (!isClear) return false
@@ -136,13 +139,13 @@ function slowReplica(jobs: readonly JobState[]): Answer | undefined {
 }
 
 /** Missing jobs that a stage needs; all missing jobs if the service has no stages. */
-const missingOf = ({ model: { stages }, jobs }: Seen): string[] =>
+const missingOf = ({ model: { stages }, jobs }: Situation): string[] =>
   jobs.flatMap(({ job, isAway }) =>
     isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))) ? job : [],
   )
 
 /** Names a resource at its limit if there is nothing to compare with, a budget burns, or a process is missing. */
-function reachedLimit(seen: Seen): Answer | undefined {
+function reachedLimit(seen: Situation): Answer | undefined {
   const { model, window, baseline, burning } = seen
   const [isYoung, missing] = [baseline.history < minBaselineWindows, missingOf(seen)]
   if (!isYoung && burning.length === 0 && missing.length === 0) return undefined
@@ -156,7 +159,7 @@ function reachedLimit(seen: Seen): Answer | undefined {
 }
 
 /** The verdict when nothing grew: healthy if there was data and no budget burns, else unknown. */
-function atRest(seen: Seen): Answer {
+function atRest(seen: Situation): Answer {
   const { model, window, grown, baseline, jobs, burning } = seen
   const objectives = burning.join(' and ')
   const remarks = [
@@ -202,7 +205,7 @@ function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Ev
 }
 
 /** When a stage that grew left its baseline for good, epoch ms. */
-function sinceOf({ model, grown, window, stepMs }: Seen, samples: Samples): number | null {
+function sinceOf({ model, grown, window, stepMs }: Situation, samples: Samples): number | null {
   const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
     if (growth === 0 || baseline === null) return []
     for (let at = first.fromMs - (nowSteps - 2) * stepMs; at < window.toMs; at += stepMs) {

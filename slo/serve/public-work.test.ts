@@ -26,7 +26,10 @@ test('what the public port computes gets a tenth of the time; then it is refused
       refused++
       clock.now += 100
     })
-  expect(last).toMatchObject({ status: 503, limit: 'publicWork', headers: { 'Retry-After': '6' } })
+  expect(last).toMatchObject({
+    status: 503,
+    more: { limit: 'publicWork', headers: { 'Retry-After': '6' } },
+  })
   expect(refused).toBeGreaterThan(500)
   expect(clock.computed / clock.now).toBeLessThan(0.13)
   clock.now += 60_000
@@ -67,7 +70,7 @@ test('of more requests than may wait the last is refused at once, while one is c
   const ask = async () =>
     bounded(() => new Promise(resolve => ends.push(resolve)))({} as Request, {} as Response, () => {})
   const [computed, waits] = [ask(), ask()]
-  await expect(ask()).rejects.toMatchObject({ status: 503, limit: 'publicWaits' })
+  await expect(ask()).rejects.toMatchObject({ status: 503, more: { limit: 'publicWaits' } })
   ends.shift()?.()
   await computed
   ends.shift()?.()

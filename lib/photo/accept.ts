@@ -185,8 +185,5 @@ async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, r
   if (state === 'absent') return 'full' // removed meanwhile; a retry begins anew
   if (state !== 'stored') return { photo }
   const { record, result } = await recordStanding(context, { ...arrival, photo }, received)
-  if (result) return { photo }
-  const answer = await context.queue.enqueue(jobOf(record))
-  if (answer === 'queued') context.account.accepted(record)
-  return answer === 'full' || answer === 'deleted' ? answer : { photo }
+  return result ? { photo } : enqueue(context, { ...arrival, photo }, record)
 }

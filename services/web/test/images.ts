@@ -71,15 +71,12 @@ export const heads = {
     ])
   },
   /** `copies`: how many more images the file claims to hold, before the primary one. */
-  avif: (width: number, height: number, brand = 'avif', copies = 0, quarterTurns = 0): Buffer => {
+  avif: (width: number, height: number, brand = 'avif', copies = 0): Buffer => {
     const other = box('ispe', Buffer.alloc(4), be32(9), be32(9))
-    const own = [
-      box('ispe', Buffer.alloc(4), be32(width), be32(height)),
-      box('irot', Buffer.from([quarterTurns])),
-    ]
-    const sizes = box('ipco', ...Array.from({ length: copies }, () => other), ...own)
+    const own = box('ispe', Buffer.alloc(4), be32(width), be32(height))
+    const sizes = box('ipco', ...Array.from({ length: copies }, () => other), own)
     // Wide: the primary image's properties are counted beyond 127.
-    const places = Buffer.concat([be16(1), Buffer.from([2]), be16(0x8000 + copies + 1, 0x8000 + copies + 2)])
+    const places = Buffer.concat([be16(1), Buffer.from([1]), be16(0x8000 + copies + 1)])
     const ipma = box('ipma', be32(1), be32(1), places)
     const meta = [box('pitm', be32(0), be16(1)), box('iprp', sizes, ipma)]
     return Buffer.concat([
@@ -88,12 +85,8 @@ export const heads = {
       Buffer.alloc(32),
     ])
   },
-  /** Its directory first, or behind as many bytes; `next` is where the second page's directory stands. */
-  tiff: (
-    width: number,
-    height: number,
-    { orientation = 1, at = 8, next = 0, bigEndian = true, big = false } = {},
-  ): Buffer => {
+  /** Its directory first, or behind as many bytes. */
+  tiff: (width: number, height: number, { at = 8, bigEndian = true, big = false } = {}): Buffer => {
     const value = (number: number, bytes: number) => {
       const hex = Buffer.from(number.toString(16).padStart(bytes * 2, '0'), 'hex')
       return bigEndian ? hex : hex.reverse()
@@ -111,11 +104,10 @@ export const heads = {
     return Buffer.concat([
       start,
       Buffer.alloc(at - 8),
-      value(3, big ? 8 : 2),
+      value(2, big ? 8 : 2),
       entry(256, 4, width),
       entry(257, 3, height),
-      entry(274, 3, orientation),
-      offset(next),
+      offset(0),
       Buffer.alloc(64),
     ])
   },

@@ -18,14 +18,7 @@ const reopenAfterMs = 1_000
 const tailBytes = 2 ** 18
 
 /** `stream`: the stream that its entries are shipped in. `written`: the stream in the ids of its lines. */
-export type Segment = {
-  file: string
-  stream: string
-  written: string
-  epoch: number
-  first: number
-  bytes: number
-}
+export type Segment = { file: string; stream: string; written: string; first: number; bytes: number }
 
 /** A journal, as shipping needs it. */
 export type ShippableJournal = {
@@ -92,8 +85,8 @@ export function openJournal(
       countLimit('journalHeld')
       throw new Error(`journal ${into.path} is full: ${held} bytes are not shipped yet`)
     }
-    const { epoch, stream } = writing?.segment ?? into
-    const segment = { stream, written: into.stream, epoch, first: seq + 1, bytes: 0 }
+    const { stream } = writing?.segment ?? into
+    const segment = { stream, written: into.stream, first: seq + 1, bytes: 0 }
     const file = join(into.path, nameOf(segment))
     const next = { segment: { ...segment, file }, fd: fs.openSync(file, 'ax'), torn: false }
     if (writing) retire(writing)
@@ -178,8 +171,8 @@ function openFolder(root: string, service: string, instance: string) {
     try {
       const segments = findSegments(path, source)
       // At least the current time, so that no epoch repeats after the folder was lost.
-      const epoch = Math.max((segments.at(-1)?.epoch ?? 0) + 1, Math.floor(Date.now() / 1000))
-      return { path, stream: `${source}.${epoch}`, epoch, release, segments }
+      const epoch = Math.max(newestEpoch(segments) + 1, Math.floor(Date.now() / 1000))
+      return { path, stream: `${source}.${epoch}`, release, segments }
     } catch (error) {
       release()
       throw error
@@ -191,18 +184,20 @@ function openFolder(root: string, service: string, instance: string) {
 
 /** A segment's file name: epoch, first sequence number, and the epoch in its lines if that differs. */
 export const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
-const nameOf = ({ epoch, first, stream, written }: Omit<Segment, 'file'>): string =>
-  `${epoch}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
+const nameOf = ({ first, stream, written }: Omit<Segment, 'file'>): string =>
+  `${epochOf(stream)}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
+const newestEpoch = (segments: readonly Segment[]): number =>
+  Math.max(0, ...segments.map(({ stream }) => epochOf(stream)))
 
 /**
  * Another process ships the stream `taken`: its segments are shipped with a later epoch, also after a restart. The last
  * segment is renamed first: if this process is killed in between, the server still refuses the earlier ones.
  */
 export function renameSegments(segments: readonly Segment[], taken: string): void {
-  const epoch = Math.max(...segments.map(each => each.epoch)) + 1
+  const stream = `${sourceOf(taken)}.${newestEpoch(segments) + 1}`
   for (const segment of segments.filter(({ stream }) => stream === taken).toReversed()) {
     const before = segment.file
-    Object.assign(segment, { epoch, stream: `${sourceOf(taken)}.${epoch}` })
+    segment.stream = stream
     segment.file = join(dirname(before), nameOf(segment))
     fs.renameSync(before, segment.file)
   }
@@ -215,9 +210,9 @@ export function findSegments(path: string, source: string): Segment[] {
     if (epoch === undefined) continue
     const file = join(path, name)
     const streams = { stream: `${source}.${epoch}`, written: `${source}.${written}` }
-    segments.push({ file, ...streams, epoch: Number(epoch), first: Number(first), bytes: cutTornTail(file) })
+    segments.push({ file, ...streams, first: Number(first), bytes: cutTornTail(file) })
   }
-  return segments.sort((a, b) => a.epoch - b.epoch || a.first - b.first)
+  return segments.sort((a, b) => epochOf(a.stream) - epochOf(b.stream) || a.first - b.first)
 }
 
 /** Removes the incomplete line of a process that was killed while it wrote. Returns the remaining size. */

@@ -116,10 +116,16 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   const append = async (stream: string, request: Request): Promise<Appended> => {
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
     const oldest = request.get('tintype-oldest') === 'true'
+    const start = performance.now()
     const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
     try {
       const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false
+      if ('newestMs' in appended && appended.appended > 0) {
+        // By the checked clock: this machine's may have stepped.
+        const lagMs = received.receivedMs + performance.now() - start - appended.newestMs
+        metrics.set('tintype_log_lag_seconds', { stream: sourceOf(stream) }, Math.max(0, lagMs) / 1000)
+      }
       return appended
     } catch (error) {
       // Logged once and not for each retried batch, because these entries are shipped to this server, too.
@@ -157,7 +163,6 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       endOldSeries()
       metrics.increment('tintype_log_entries_total', labels, appended.appended)
       metrics.increment('tintype_log_bytes_total', labels, appended.bytes)
-      metrics.set('tintype_log_lag_seconds', labels, Math.max(0, Date.now() - appended.newestMs) / 1000)
     }
     response.json({ acked: appended.acked })
   })

@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
+import { dayMs } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { openJournal } from '@tintype/lib/telemetry/journal.ts'
@@ -26,7 +27,10 @@ import { openServerJournal } from './streams.ts'
 const token = 'secret-of-the-shippers'
 
 /** A log server in this process, and what it keeps. */
-async function startServer(folder: string, { host = '127.0.0.1', port = 0, secret = token } = {}) {
+async function startServer(
+  folder: string,
+  { host = '127.0.0.1', port = 0, secret = token, clock = openClock() } = {},
+) {
   const journal = openServerJournal(folder)
   const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
   const metrics = createMetrics('logs', '0')
@@ -39,7 +43,7 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
     log: quiet,
     metrics,
     token: secret,
-    clock: openClock(),
+    clock,
     keep: { logsDays: 30, revisionsDays: 1 },
   })
   const listening = await listen(app, host, port)
@@ -171,6 +175,20 @@ test('acknowledgements that are lost on the way double nothing', async () => {
   await until(() => countLines(at) >= 2_500, { what: '2,500 entries' })
   expect(proxy.dropped()).toBe(4)
   expect(kept(at)).toEqual(upTo(2_500))
+})
+
+test('the lag of a stream is by the clock that the server believes', async () => {
+  const nowMs = Date.now()
+  // This machine's clock is a day ahead of the one that its shippers agree on.
+  const clock = { believed: () => nowMs, receive: () => ({ receivedMs: nowMs - dayMs, offsetMs: 0 }) }
+  const { url, metrics } = await startServer(await temporaryFolder(), { clock })
+  const headers = { authorization: `Bearer ${token}` }
+  const body = line('web.0.17', 1, nowMs - dayMs - 5_000)
+  const { status } = await fetch(`${url}/streams/web.0.17`, { method: 'POST', headers, body })
+  expect(status).toBe(200)
+  const lag = await sampleIn(metrics, 'tintype_log_lag_seconds{stream="web.0"}')
+  expect(lag).toBeGreaterThanOrEqual(5)
+  expect(lag).toBeLessThan(15)
 })
 
 test('entries wait for a server that is away, over a restart of their service too', async () => {

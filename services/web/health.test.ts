@@ -28,9 +28,9 @@ test('a dependency that is away or does not answer is shown, and is asked once a
 
 test('the event lag begins at the scrape that saw an event waiting: a busy queue is always ahead by a moment', async () => {
   const { web } = await startWeb()
-  const now = vi.spyOn(Date, 'now')
+  const now = vi.spyOn(performance, 'now')
   onTestFinished(() => now.mockRestore())
-  const begun = Date.now()
+  const begun = performance.now()
   const look = async (seconds: number, passed: number, lastEvent: number) => {
     now.mockReturnValue(begun + seconds * 1000)
     const set = vi.fn()

@@ -43,8 +43,9 @@ function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
     metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
     metrics.set('tintype_dead_letters', {}, dead)
     const passed = events.seq() ?? lastEvent
+    const now = performance.now()
     if (passed >= lastEvent) awaited = undefined
-    else if (!awaited || passed >= awaited.seq) awaited = { seq: lastEvent, since: Date.now() }
-    metrics.set('tintype_event_lag_seconds', {}, awaited ? (Date.now() - awaited.since) / 1000 : 0)
+    else if (!awaited || passed >= awaited.seq) awaited = { seq: lastEvent, since: now }
+    metrics.set('tintype_event_lag_seconds', {}, awaited ? (now - awaited.since) / 1000 : 0)
   }
 }

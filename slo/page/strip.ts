@@ -84,7 +84,7 @@ export function legend(objectives: ObjectiveState[], from: number, hasAlerts = f
   )
   const all = [...new Map(seen), ...(hasAlerts ? [[say('alerts'), 'firing']] : [])]
   const swatches = all.map(([text, name]) =>
-    h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), ` ${text}`),
+    h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), text),
   )
   return h('p', { class: 'legend small soft' }, swatches)
 }

@@ -20,15 +20,15 @@ export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElem
   const from = firstMeasured(objectives)
   const length = minutesADay - from
   if (!first || length <= 0) return h('p', { class: 'soft' }, say('nothingCounted'))
-  const width = `${Math.max(100, (100 * length) / (hours * 60))}%`
+  const screens = Math.max(1, length / (hours * 60))
   const beginMs = Date.parse(first.strip.from)
-  const axis = ticks(beginMs + from * 60_000, beginMs + minutesADay * 60_000, 4 * Math.ceil(24 / hours))
+  const axis = ticks(beginMs + from * 60_000, beginMs + minutesADay * 60_000, Math.round(4 * screens))
   const strips = objectives.map(objective => [
     h('p', { class: 'small' }, translated(objective.displayName)),
     strip(objective, from),
     objective.alerts.length > 0 && alertStrip(objective, from),
   ])
-  return h('div', { class: 'strips', style: { width } }, strips, axis)
+  return h('div', { class: 'strips', style: { width: `${100 * screens}%` } }, strips, axis)
 }
 
 /** Since when it is measured, what the looks of the strips mean, and the strips as a table. */
@@ -84,7 +84,7 @@ export function legend(objectives: ObjectiveState[], from: number, hasAlerts = f
   )
   const all = [...new Map(seen), ...(hasAlerts ? [[say('alerts'), 'firing']] : [])]
   const swatches = all.map(([text, name]) =>
-    h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), ` ${text}`),
+    h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), text),
   )
   return h('p', { class: 'legend small soft' }, swatches)
 }

@@ -47,5 +47,10 @@ const segment = ({ stage, seconds = 0 }: StageTime, total: number): HTMLElement 
 
 function row({ stage, seconds }: StageTime): HTMLElement {
   const text = seconds === undefined ? say('notSeen') : duration(seconds)
-  return h('div', {}, h('dt', { 'data-stage': stage }, say(stage)), h('dd', {}, text))
+  return h(
+    'div',
+    {},
+    h('dt', {}, h('i', { class: 'swatch', 'data-stage': stage }), say(stage)),
+    h('dd', {}, text),
+  )
 }

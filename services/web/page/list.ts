@@ -38,12 +38,10 @@ export function add(files: readonly File[]): void {
     const problem = !remembersPhotos
       ? say('noCookies')
       : file.size > maxUploadBytes && say('tooLarge', { bytes: file.size, most: maxUploadBytes })
-    if (!problem) {
-      send(item)
-      continue
-    }
-    item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
-    changed(item)
+    if (problem) {
+      item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
+      changed(item)
+    } else send(item)
   }
   // At once: a photo that is ready in the meantime would not be counted.
   showChanges()
@@ -66,7 +64,7 @@ function showChanges(): void {
   gathering = false
   showEarly()
   keepUnsent(sending().map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })))
-  stayAwake(sending().some(({ file }) => file))
+  stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
   showProgress(items())
   find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
@@ -78,13 +76,13 @@ const sending = (): Upload[] =>
 
 let awake: Promise<WakeLockSentinel | undefined> | undefined
 
-/** Keeps the screen on while something is sent: a phone that goes to sleep stops its uploads. Browsers allow it on https. */
+/** Keeps the screen on while something is sent: a phone that sleeps stops its uploads. Browsers allow it on https only. */
 function stayAwake(isNeeded: boolean): void {
   if (!isNeeded) void awake?.then(lock => lock?.release())
   awake = isNeeded ? (awake ?? navigator.wakeLock?.request('screen').catch(() => undefined)) : undefined
 }
 
-// A browser lets the screen go dark once the tab was hidden.
+// A browser ends the lock when the tab is hidden.
 document.addEventListener('visibilitychange', () => {
   awake = undefined
   if (!document.hidden) showChanges()

@@ -32,7 +32,7 @@ describe('npm start refuses', () => {
     const { code, err } = await refusal({ WEB_PORT: String(port), LOGS_PORT: '0', SLO_PORT: '0' })
     server.close()
     expect(code).toBe(1)
-    expect(err).toContain(`WEB_PORT=${port} is not free`)
+    expect(err).toContain(`WEB_PORT=${port} cannot be used: another program has it on 127.0.0.1`)
   })
 
   test('a queue that is no database, in a sentence', async () => {
@@ -47,7 +47,13 @@ describe('npm start refuses', () => {
   test('one port for two', async () => {
     const { code, err } = await refusal({ WEB_PORT: '9083' })
     expect(code).toBe(1)
-    expect(err).toContain('LOGS_ADMIN_PORT=9083 is not free (also WEB_PORT)')
+    expect(err).toContain('LOGS_ADMIN_PORT=9083 cannot be used: it is WEB_PORT, too')
+  })
+
+  test('an address of another machine', async () => {
+    const { code, err } = await refusal({ HOST: '192.0.2.1', ...anyPorts, WEB_PORT: '8080' })
+    expect(code).toBe(1)
+    expect(err).toContain('WEB_PORT=8080 cannot be used: 192.0.2.1 is no address of this machine')
   })
 })
 

@@ -38,9 +38,9 @@ async function checkPorts(config: Config): Promise<string[]> {
     const host = name.endsWith('_ADMIN_PORT') ? config.ADMIN_HOST : config.HOST
     if (port === 0) continue
     taken.set(port, name)
-    const problem = other ? `also ${other}` : await whyNotFree(host, port)
+    const problem = other ? `it is ${other}, too` : await whyNotFree(host, port)
     if (problem)
-      problems.push(`  ${name}=${port} is not free (${problem}); choose another, or 0 for any free port`)
+      problems.push(`  ${name}=${port} cannot be used: ${problem}; choose another, or 0 for any free port`)
   }
   return problems
 }
@@ -48,7 +48,12 @@ async function checkPorts(config: Config): Promise<string[]> {
 function whyNotFree(host: string, port: number): Promise<string | undefined> {
   const answer = Promise.withResolvers<string | undefined>()
   const server = createServer()
-  server.once('error', (error: NodeJS.ErrnoException) => answer.resolve(`${error.code} on ${host}`))
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `another program has it on ${host}`,
+    EACCES: 'only root may have it',
+    EADDRNOTAVAIL: `${host} is no address of this machine`,
+  }
+  server.once('error', ({ code = '' }: NodeJS.ErrnoException) => answer.resolve(reasons[code] ?? code))
   server.listen(port, host, () => server.close(() => answer.resolve(undefined)))
   return answer.promise
 }

@@ -1,6 +1,6 @@
 /**
- * People for k6: each has an own browser, uploads one photo after the other and looks until the thumbnail is there.
- * HAProxy reports which version answered; failed requests and broken promises are counted for that version.
+ * People for k6: each has a browser of their own, uploads one photo after the other and looks until the thumbnail is
+ * there. HAProxy reports which version answered; failed requests and broken promises are counted for that version.
  */
 import { sleep } from 'k6'
 import http, { type RefinedResponse } from 'k6/http'

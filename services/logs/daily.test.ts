@@ -286,9 +286,9 @@ test('days between which a clock went back are sound together, and what is doubl
   ])
   await write('2026-11-24', [6, 7, 9], midnight + 2 * dayMs)
   const [first, , last] = await verify(into)
-  expect(last?.faults).toEqual(['web.0.17.6 is of another day, too'])
+  expect(last?.faults).toEqual(['web.0.17.6 is also in another day'])
   expect(last?.missing).toEqual([{ stream: 'web.0.17', ranges: [[8, 8]] }])
-  expect(first?.faults).toEqual(['web.0.17.6 is of another day, too'])
+  expect(first?.faults).toEqual(['web.0.17.6 is also in another day'])
 })
 
 test('what a stream has before all that is published is not missing, unless it began later', async () => {
@@ -385,7 +385,7 @@ test('in place of a published day’s file or index that a person removed, timel
   expect((await timeline(into, session)).entries).toHaveLength(2)
   rmSync(dayFile(into.days, { day, revision: 1 }))
   expect((await timeline(into, session)).entries).toHaveLength(2)
-  expect((await verify(into))[0]?.faults).toContain(`${day}.r1.ndjson is not there`)
+  expect((await verify(into))[0]?.faults).toContain(`${day}.r1.ndjson does not exist`)
 })
 
 test('a day whose journals a person removed is not superseded by what comes late', async () => {

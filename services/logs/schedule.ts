@@ -38,7 +38,7 @@ function isNews({ streams, days }: Folders, day: string, nowMs: number): boolean
     // A time in the future was written before the clock was set back.
     return files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
   } catch {
-    return true // a journal that cannot be read must not keep other days: the publish of its day says why
+    return true // An unreadable journal must not delay other days. Publishing its day reports the error.
   }
 }
 

@@ -33,12 +33,12 @@ type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: n
 export function readBatch(body: Buffer, stream: string): Line[] | string {
   const prefix = streamPrefix(stream)
   const lines: Line[] = []
-  if (body.at(-1) !== newline) return 'a batch is whole lines, each ended by a newline'
+  if (body.at(-1) !== newline) return 'a batch must be complete lines, each ended by a newline'
   if (!isUtf8(body)) return 'a batch is UTF-8'
   for (let start = 0; start < body.length; ) {
     const end = body.indexOf(newline, start)
     const scanned = scanEntry(body, start, end, prefix)
-    if (!scanned) return `line ${lines.length + 1} is no entry of the stream ${stream}`
+    if (!scanned) return `line ${lines.length + 1} is not an entry of the stream ${stream}`
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`

@@ -14,7 +14,8 @@ const maxFaults = 10
 
 /**
  * Reads published days line by line, without the code that merged them, and compares them with their manifests. An
- * entry is missing when its stream has a later one and no other published day has it, because clocks may go back.
+ * entry is missing when its stream has a later one and no published day has it. (After a clock step another day may
+ * have it.)
  */
 export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)
@@ -36,7 +37,7 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const { checkLine, held } = lineChecker()
   let entries = 0
   const file = dayFile(folder, manifest)
-  if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
+  if (!existsSync(file)) faults.push(`${basename(file)} does not exist`)
   for await (const line of faults.length > 0 ? [] : linesWith(file, '')) {
     entries++
     hash.update(line).update('\n')
@@ -91,7 +92,7 @@ function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifes
       const [first, last] = range
       if (before && own.has(range) && first > before[1] + 1) gaps.push([before[1] + 1, first - 1])
       if (before && first <= before[1] && (own.has(range) || own.has(before)))
-        doubled.push(`${stream}.${first} is of another day, too`)
+        doubled.push(`${stream}.${first} is also in another day`)
       if (!before || last > before[1]) before = range
     }
     if (gaps.length > 0) missing.push({ stream, ranges: gaps })

@@ -46,13 +46,13 @@ test('no data is unknown, which is neither 0 nor a mean of no calls', () => {
 describe('what slo cannot evaluate is said with its place', () => {
   test.each<[string, number, string]>([
     ['rate(calls_total[5m])', 0, '[$w]'],
-    ['sum(rate(calls_total[$w])', 25, 'no PromQL'],
+    ['sum(rate(calls_total[$w])', 25, 'not PromQL'],
     ['1 + quantile_over_time(0.9, size[$w])', 4, 'the function quantile_over_time'],
     ['sum without (job) (size)', 4, 'by labels'],
     ['size * on (job) size', 7, 'without on'],
     ['size offset 5m', 0, 'OffsetExpr'],
     ['topk(1, size)', 0, 'the aggregation topk'],
-    ['', 0, 'no PromQL'],
+    ['', 0, 'not PromQL'],
     ['clamp_min(size)', 0, 'two values'],
   ])('%s', (text, at, message) => {
     expect(checkExpression(text)).toMatchObject({ at, message: expect.stringContaining(message) })

@@ -73,7 +73,7 @@ const nothing = () => []
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
-  if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
+  if (wrong !== undefined) throw new ExpressionError(wrong, 'this is not PromQL from here on')
   const whole = partOf(parser.parse(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
@@ -172,7 +172,7 @@ function oneOf(part: Part, names: readonly string[], what: string): string {
 
 function number(part: Part): Value {
   const value = Number(part.text)
-  if (Number.isNaN(value)) fail(part, `${part.text} is no number; a sign stands before numbers only`)
+  if (Number.isNaN(value)) fail(part, `${part.text} is not a number: only a number may have a sign`)
   return scalar(value)
 }
 

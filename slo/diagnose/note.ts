@@ -62,7 +62,7 @@ export function incidentNote(incident: Incident): string {
   const firing = views.flatMap(({ firings }) => firings.filter(({ clears }) => clears === null))
   const firstAlert = Math.min(...firing.map(({ fires }) => fires))
   const timeline = [
-    found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known',
+    found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'its beginning is unknown',
     firing.length === 0 ? 'no alert fires' : `${clock(firstAlert * 60_000)}: the first alert`,
     ...found.context,
     `${at}: this note`,

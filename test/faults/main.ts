@@ -87,5 +87,5 @@ function readRecording(file: string): Recording {
   } catch {
     // Said below.
   }
-  throw new ExpectedError(`${file} is no recording of a drill: --replay wants the folder that --keep filled`)
+  throw new ExpectedError(`${file} is not a recording of a drill; give the folder that --keep filled`)
 }

@@ -14,7 +14,7 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
 
 /**
  * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
- * `receivedShare`. Earlier an upload does not count as waiting work: stalled clients would block others.
+ * `receivedShare`. Before that it does not count as waiting work: stalled clients would block others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,

@@ -94,7 +94,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
 function keyOf(owner: Owner, given: string | undefined): Key | undefined {
   if (given === undefined) return undefined
   if (given === '' || given.length > 255)
-    throw new Problem(400, 'bad-idempotency-key', 'An Idempotency-Key has 1 to 255 characters.')
+    throw new Problem(400, 'bad-idempotency-key', 'An Idempotency-Key must have 1 to 255 characters.')
   return `keys/${owner.slice(0, 2)}/${owner}/${hash('sha256', given)}`
 }
 

@@ -39,15 +39,15 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
 
 const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
 
-/** Some servers compress without being asked. @throws when the body is not what Content-Encoding says, or too long. */
+/** Decompresses a body: some servers compress unasked. @throws when it is malformed or too long. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
   const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
-  // The answer to HEAD has the header and no body.
+  // The answer to HEAD has the header but no body.
   if (!decode || body.length === 0) return body
   return decode(body, { maxOutputLength: maxMiB * 2 ** 20 })
 }
 
-/** The same for the status and the headers alone: the body is dropped, and its end is not waited for. */
+/** Like askBounded, but resolves with status and headers, and discards the body without waiting for its end. */
 export const askStatus = (address: string, options: Options) =>
   ask(address, options, async response => void response.on('error', () => {}).resume())
 

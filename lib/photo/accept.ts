@@ -158,8 +158,8 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
-  // After an error the job may be in the queue all the same, when the connection broke behind the commit. With a key the files stay:
-  // another upload may have joined and been acknowledged, and a retry goes on from here.
+  // When the connection broke after the commit, the job is in the queue: the photo is also removed there. With a key
+  // the files stay, because another upload may have joined and been acknowledged, and a retry continues from them.
   const takeBack = async () => {
     if (key === undefined) await discard(context, photo, () => untilAnswered(() => remove(context, arrival)))
   }
@@ -174,8 +174,8 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
 }
 
 /**
- * A request whose key is known: answers its photo, and finishes the upload that began it. A finished or deleted photo is not
- * enqueued again.
+ * A request whose key is known: answers its photo, and finishes the upload that began it. A finished or deleted photo
+ * is not enqueued again.
  */
 async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
   if (received.sha256 !== known.sha256) return 'other-body'

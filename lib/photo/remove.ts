@@ -33,8 +33,8 @@ const discardMs = 500
 let discarding = 0
 
 /**
- * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
- * `discardMs`: storage that failed just now would delay the answer by a second deadline.
+ * Removes an upload that was never acknowledged; the sweep removes what is left. After `discardMs` it resolves and the
+ * removal goes on: storage that has just failed would delay the response by a second deadline.
  */
 export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () => Promise<unknown>) {
   if (discarding >= limits.discards.value) return countLimit('discards')
@@ -46,7 +46,7 @@ export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () 
 }
 
 const retryMs = 1_000
-/** Until the next sweep, which enqueues what is still there: its promise is then late, and its files stay. */
+/** One hour, until the next sweep. The sweep enqueues the photo if it is still there: its promise is then late. */
 const maxTries = 3_600
 
 /** Repeats a step until queue and storage answer. */

@@ -3,12 +3,12 @@ import type { QueueCall } from './port.ts'
 
 type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
 
-/** Code of an engine that gives no answer in time. */
+/** The code of the error when an engine does not answer in time. */
 export const noAnswer = 'ETIMEDOUT'
 
 /**
- * Group commit: the calls of one turn of the event loop, and those that come while a batch is under way, share the next batch,
- * and so its transaction and its fsync. `run` gives their answers in order; an error among them is that of its call.
+ * Group commit: the calls of one turn of the event loop, and those that arrive during a batch, share the next batch,
+ * its transaction and its fsync. `run` returns their answers in order; an answer that is an Error rejects its call.
  */
 export function groupCalls(run: (calls: QueueCall[]) => Promise<unknown[]>, maxBatch: number) {
   const pending: Waiting[] = []
@@ -24,7 +24,7 @@ export function groupCalls(run: (calls: QueueCall[]) => Promise<unknown[]>, maxB
         for (const [i, { resolve, reject }] of batch.entries())
           answers[i] instanceof Error ? reject(answers[i]) : resolve(answers[i])
       } catch (error) {
-        // Waiting calls would wait for the same server in vain.
+        // Pending calls would only wait for the same server.
         const isAway = (error as NodeJS.ErrnoException).code === noAnswer
         for (const { reject } of isAway ? [...batch, ...pending.splice(0)] : batch) reject(error)
       }
@@ -40,7 +40,7 @@ export function groupCalls(run: (calls: QueueCall[]) => Promise<unknown[]>, maxB
       working ??= work()
       return promise
     },
-    /** Resolves when the waiting calls are answered; later ones are refused. */
+    /** Resolves when all pending calls are answered. Later calls are refused. */
     async close(): Promise<void> {
       closed = true
       await working

@@ -44,7 +44,7 @@ export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Pause of a worker that found all waiting jobs locked by others, who may release them. */
 const missMs = 5
-/** After a purge. Each process purges, so that together they remove more rows than they add. */
+/** Pause between purges. All processes together remove rows faster than they add them. */
 const purgeEveryMs = 1_000
 
 type OfEngine = {

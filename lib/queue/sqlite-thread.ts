@@ -6,7 +6,7 @@ import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 
 export type ThreadReply = { value?: unknown; error?: { message: string; code: string } }
-/** `bells`: the files that are touched after each event, and after each job that waits from now on. */
+/** `bells`: the files to touch after each event, and after each job that begins to wait. */
 export type ThreadData = { file: string; bells: { events: string; work: string }; settings: Settings }
 
 /** How long to wait for another process's lock, longer than any transaction takes. Then the engine counts as busy. */

@@ -10,8 +10,8 @@ import { type Queue, queueOn } from './port.ts'
 import type { ThreadData, ThreadReply } from './sqlite-thread.ts'
 
 /**
- * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
- * process. No fsync blocks the event loop.
+ * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker
+ * thread of each process. No fsync blocks the event loop.
  */
 export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
@@ -29,7 +29,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   return queue
 }
 
-/** Most calls of one transaction, for which other processes wait. */
+/** Most calls of one transaction, because other processes wait for its end. */
 const maxBatch = 500
 
 function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {

@@ -153,7 +153,7 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
   return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
-/** Called when storage holds no file of a deleted photo any more: its tombstone is later purged by age. */
+/** Called when storage has no file of a deleted photo left. Its tombstone is then purged by age. */
 export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {
   sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).send(clock(), photo)
 }

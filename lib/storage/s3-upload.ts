@@ -21,7 +21,7 @@ function release(part: Buffer): void {
 }
 
 type Parts = AsyncGenerator<Buffer, Exclude<Stored, 'exists'>>
-/** What the requests for one object have in common. */
+/** The common input of the requests for one object. */
 type ObjectWrite = { target: { Bucket: string; Key: string }; condition: { IfNoneMatch?: '*' } }
 
 /** Stores a body in one request if its length is known or short, else in parts, with two in memory at a time. */

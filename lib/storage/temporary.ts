@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Disk } from '../disk.ts'
 
-/** Some sandboxes have none. */
+/** Some sandboxes do not have this file. */
 const bootId = '/proc/sys/kernel/random/boot_id'
 
 /**

@@ -82,7 +82,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
 
-/** Converts pixels to sRGB where they are. Colours that sRGB does not have become the nearest of each channel. */
+/** Converts pixels to sRGB in place. Each channel is clipped to sRGB's range. */
 export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colours): void {
   const lights = Float64Array.from({ length: 256 }, (_, value) => light(value / 255))
   const at = (index: number) => lights[pixels[index] ?? 0] ?? 0

@@ -94,7 +94,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
-  // Of a TIFF that breaks off libvips says an error, and of one that lacks tiles only a warning.
+  // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
   let whole = await attempt(format === 'tiff' ? 'warning' : 'truncated')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }

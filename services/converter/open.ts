@@ -15,7 +15,7 @@ export type Undecodable = {
   limit?: LimitName
 }
 
-/** At what a decode ends; with `none` it goes on after an error. */
+/** What ends a decode; with `none` it continues after an error. */
 export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
@@ -32,7 +32,7 @@ export type OpenedPhoto = {
   /** A reached limit that changes what is shown. */
   limit?: LimitName
   warnings: string[]
-  /** Opens the page that is shown, of these bytes or its own. */
+  /** Opens the page that is shown, from `bytes` or `from`. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
@@ -68,13 +68,13 @@ export async function openPhoto(
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   const field = (tag: number) => (format === 'tiff' ? fieldOf(bytes, tag, page)?.value : undefined)
-  // libvips takes YCbCr that is no JPEG for RGB where its chroma is whole.
+  // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
   // libvips shows signed samples, and integers of 32 bits, white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
-  // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
+  // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, maxPixels, kind)

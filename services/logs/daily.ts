@@ -108,7 +108,7 @@ async function writeDraft(
   return manifest
 }
 
-/** Buffers, hashes and writes. It waits for the disk: nothing else runs in the thread of a publish. */
+/** Buffers, hashes and writes. It waits for the disk: nothing else runs in the process of a publish. */
 function writer(fd: number) {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(outBytes)

@@ -80,7 +80,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
     const main = join(import.meta.dirname, 'main.ts')
     const args = [main, 'publish', '--day', day, '--json']
     const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
-    // Exit status 1 with an answer: published, without what a process of this machine has not shipped yet.
+    // Exit status 1 with an answer: published without entries that a process of this machine has not shipped yet.
     const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
       if (error.code === 1 && error.stdout) return error as { stdout: string }
       throw error

@@ -19,7 +19,7 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
   const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)
   const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
-  // Before a whole day is known, each sixth of the last hours.
+  // Until a complete day is known, each sixth of the last hours counts.
   const ofHours = ofDays.length > 0 || hours === 0 ? [] : ratesOf(inSixths(lately))
   const ofDisk = ofDays.length > 0 ? ofDays : ofHours
   const daily = ofDisk.length > 0 ? ofDisk : logs
@@ -78,8 +78,8 @@ type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
 const unknown: Estimate = { low: null, likely: null, high: null }
 
 /**
- * From the bytes that came each day: the median of the slopes between all pairs of days (Theil-Sen: one odd day does not
- * bend it), with its spread. `isMean`: parts of a day, as bytes a day, go on like their mean.
+ * The growth is the median of the slopes between all pairs of days (Theil-Sen, which one odd day does not change), with
+ * its spread. `isMean`: `daily` are parts of a day, as bytes a day, and the forecast continues their mean.
  */
 export function forecast(daily: number[], freeBytes: number, isMean = false): Forecast {
   const last = daily.length - 1
@@ -150,13 +150,13 @@ const lastOfDays = (looks: Look[]): Look[] => [
   ...new Map(looks.map(look => [dayOf(look.atMs), look])).values(),
 ]
 
-/** Looks that divide these into six parts, or fewer. */
+/** Measurements that divide the time into six parts, or fewer. */
 const inSixths = (looks: Look[]): Look[] =>
   looks.filter(
     (_, i) => Math.floor((i * 6) / (looks.length - 1)) > Math.floor(((i - 1) * 6) / (looks.length - 1)),
   )
 
-/** Bytes a day by which the disk filled between looks that follow each other. */
+/** Growth of the used space between consecutive measurements, in bytes a day. */
 const ratesOf = (looks: Look[]): number[] =>
   looks.slice(1).map(({ atMs, bytes }, i) => {
     const before = looks[i] as Look

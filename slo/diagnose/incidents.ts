@@ -16,7 +16,7 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
   const to = toMinute(atMs)
   const longest = Math.max(0, ...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const from = to - days * 1440 - longest
-  // An objective that cannot be read does not keep a verdict from the others.
+  // An unreadable objective must not prevent the verdict about the others.
   const readable = rememberSlots(source)
   const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
   const troubles = all.map(({ sli }) => sli).map(readable.troubles())

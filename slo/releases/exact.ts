@@ -2,8 +2,8 @@
 export type Counts = { bad: number; total: number }
 
 /**
- * ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. A counter of seconds is no whole
- * number.
+ * ln(n!), from 10 on by Stirling's series with an error below 1e-10, which is enough for all p values here. A count of
+ * seconds is not an integer.
  */
 function logFactorial(n: number): number {
   if (n < 10) return Math.log([1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880][Math.floor(n)] as number)

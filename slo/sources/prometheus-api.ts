@@ -12,7 +12,7 @@ type Answer<T> = { status?: string; error?: string; warnings?: string[]; isParti
 /** Time that a scrape and its write take. */
 const settleSeconds = 5
 
-/** Of one read. */
+/** A read has more series than `limits.readSeries`. */
 export class TooManySeries extends SourceError {}
 
 export type PrometheusApi = ReturnType<typeof prometheusApi>

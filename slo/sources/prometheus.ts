@@ -38,7 +38,7 @@ const samplesAMinute = 6
 const seenDays = 90
 /** Mimir refuses a query over more than 32 days. */
 const daysAtOnce = 30
-/** Metrics read at once; one by one, when they have more than `limits.readSeries` series. */
+/** Metrics of one request. They are read one by one when they have more than `limits.readSeries` series. */
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
@@ -74,7 +74,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
           ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
           : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
         return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
-          // An aggregation over the copies of a pair drops the name.
+          // The aggregation that merges copies of a pair drops the name.
           name: name ?? String(names[0]),
           labels,
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),

@@ -21,7 +21,7 @@ export function refuseEarly(web: Web): RequestHandler {
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
-    // A low rate would count as an outage.
+    // The rate does not limit the probe: its refused attempts would count as an outage.
     if (!isProbe(web, request)) checkRate(visitorOf(response), clientAddress(request))
     if (request.headers.expect !== undefined) refuseDeclaredType(request)
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))

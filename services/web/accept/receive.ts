@@ -14,7 +14,7 @@ import { tooMany } from './admission.ts'
 import { sniff } from './sniff.ts'
 import { openUpload, tooLarge } from './upload.ts'
 
-/** The synthetic user is no customer: its photos are no promises. */
+/** Whether slo's probe sent the request. Its photos are not promises. */
 export const isProbe = ({ probeToken }: Web, request: Request): boolean =>
   request.get('tintype-probe') === probeToken
 

@@ -74,7 +74,7 @@ async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }
 
 /**
  * absent → stored → queued. Original, key, photo.json, then the job: when it resolves with a photo, all are durable
- * and the photo is a promise. A refusal, or an error before the key was sent, leaves nothing that a retry would meet.
+ * and the photo is a promise. A refusal or an error before the key was sent leaves nothing that a retry would meet.
  */
 export async function accept(context: PhotoContext, arrival: Arrival): Promise<Accepted | Refused> {
   const { owner, photo, key } = arrival

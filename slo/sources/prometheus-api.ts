@@ -130,12 +130,9 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     },
     /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {
-      const known = await call<Record<string, { type: string }[]>>(
-        'metadata',
-        metric,
-        parametersOf({ metric }),
-      )
-      return known[metric]?.[0]?.type
+      // Not every program that answers as Prometheus does has metadata.
+      const known = call<Record<string, { type: string }[]>>('metadata', metric, parametersOf({ metric }))
+      return (await known.catch(() => undefined))?.[metric]?.[0]?.type
     },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>

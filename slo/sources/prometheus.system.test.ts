@@ -202,6 +202,22 @@ describe('a Prometheus that is none', () => {
     ])
   })
 
+  test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {
+    const server = createServer(({ url }, response) => {
+      if (url?.includes('/series?')) response.end('{"status":"success","data":[]}')
+      else response.writeHead(404).end('404 page not found')
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const written = openSlo('odd', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
+    const findings = await lintSeen(parseObjectives('x.yaml', written), prometheusApi(url), 1_000_000)
+    expect(findings.map(({ rule, severity }) => `${severity}: ${rule}`)).toEqual([
+      'warning: not-seen',
+      'error: not-seen',
+    ])
+  })
+
   test('a native histogram is no counter, and what counts it is named', async () => {
     const url = await answeringWith([{ metric: {}, histograms: [] }])
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/histogram_count\(\)/)

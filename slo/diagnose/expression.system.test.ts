@@ -16,9 +16,10 @@ const series: Series[] = ['a', 'b', 'c']
   .flatMap(name => ['x', 'y', ''].flatMap(job => ['0', '1'].map(instance => ({ name, job, instance }))))
   .filter(() => random() > 0.25)
   .map(({ name, job, instance }) => {
+    const growth = pick(0, 0, 1)
     const points = Array.from({ length: count }, (_, i) => ({
       at: startMs + (i + 1) * stepMs,
-      value: pick(0, 0, 1, 2.25, -1) + i * pick(0, 1),
+      value: pick(0, 0, 0, 1, 2.25, -1) + i * growth,
     }))
     return { name, labels: { instance, ...(job && { job }) }, points }
   })
@@ -36,13 +37,15 @@ function vector(depth: number): string {
   const [one, other] = [vector(depth - 1), operand(depth - 1)]
   return pick(
     `${pick('sum', 'max', 'min', 'avg', 'count')}${pick('', ' by (job)', ' by (job, instance)', ' by (none)')} (${one})`,
-    `(${one} ${pick('+', '-', '*', '/')} ${other})`,
+    `(${one} ${pick('+', '-', '*', '/', '/', '/')} ${other})`,
     `(${other} ${pick('-', '/')} ${one})`,
     `(${one} ${comparison()} ${other})`,
     `(${other} ${comparison()} bool ${one})`,
     `(${one} ${pick('and', 'or')} ${vector(depth - 1)})`,
     `${pick('clamp_min', 'clamp_max')}(${one}, ${number()})`,
     `abs(${one})`,
+    // Of no work 0 / 0, which is no number.
+    `${pick('max', 'min')} (${one} / ${other})`,
   )
 }
 

@@ -115,10 +115,16 @@ export const functions: Readonly<Record<string, (...values: [Vector, Vector?]) =
   scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : Number.NaN).vector,
 }
 
+/** Without those that are no number, of which a maximum is none only when all are. */
+function numbersIn(values: readonly number[]): readonly number[] {
+  const known = values.filter(value => !Number.isNaN(value))
+  return known.length > 0 ? known : values
+}
+
 export const aggregations: Readonly<Record<string, (values: readonly number[]) => number>> = {
   sum,
-  max: values => Math.max(...values),
-  min: values => Math.min(...values),
+  max: values => Math.max(...numbersIn(values)),
+  min: values => Math.min(...numbersIn(values)),
   avg: values => sum(values) / values.length,
   count: values => values.length,
 }
@@ -127,7 +133,10 @@ export function aggregate(name: string, by: readonly string[], vector: Vector): 
   const groups = Map.groupBy(vector, ({ labels }) => by.map(label => labels[label] ?? '').join('\0'))
   return [...groups.values()].map(group => {
     const [first] = group as [Element]
-    const labels = Object.fromEntries(by.map(label => [label, first.labels[label] ?? '']))
+    // An empty label is none.
+    const labels = Object.fromEntries(
+      by.flatMap(label => (first.labels[label] ? [[label, first.labels[label]]] : [])),
+    )
     const values = group.map(({ value }) => value)
     return { labels, value: aggregations[name]?.(values) ?? Number.NaN }
   })

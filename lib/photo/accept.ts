@@ -57,19 +57,22 @@ export async function findKey(context: PhotoContext, owner: Owner, key: Key | un
   if (key === undefined) return undefined
   const isRecord = ({ photo, sha256 }: KeyRecord) => typeof photo === 'string' && typeof sha256 === 'string'
   const known = await readJson(context.storage, key, isRecord)
-  if (typeof known === 'object' && (await stateOf(context, owner, known)) !== 'absent') return known
+  const state = typeof known === 'object' && (await stateOf(context, owner, known))
+  if (typeof known === 'object' && state) return { ...known, state }
   if (known !== 'not-found') await context.storage.delete(key)
   return undefined
 }
 
-/** The state of a key's photo. `stored`: a retry enqueues it. `absent`: a retry begins anew. */
+type KnownKey = NonNullable<Awaited<ReturnType<typeof findKey>>>
+
+/** The state of a key's photo. `stored`: a retry enqueues it. Undefined: a retry begins anew. */
 async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
   const known = await queue.look(photo)
   if (known !== 'unknown') return known.state
   const files = await filesOf(storage, owner, photo)
   const isStored =
     files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
-  return isStored ? 'stored' : 'absent'
+  return isStored ? 'stored' : undefined
 }
 
 /**
@@ -90,11 +93,11 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
   const { sha256 = '' } = received
   faultPoint('accept.original')
   // When this throws, the key may have been written and another upload may have joined: nothing is removed.
-  const winner = await claimKey(context, owner, key, { photo, sha256 })
+  const standing = await claimKey(context, owner, key, { photo, sha256 })
   faultPoint('accept.key')
-  if (winner.photo !== photo) {
+  if (standing && standing.photo !== photo) {
     await discardFiles()
-    return join(context, arrival, winner, received)
+    return join(context, arrival, standing, received)
   }
   const { record } = await recordStanding(context, arrival, received)
   return enqueue(context, arrival, record)
@@ -122,11 +125,11 @@ const recordFile = (record: PhotoRecord) => ({
   body: bytesOf(record),
 })
 
-/** Writes the key's record if absent. Returns the record that stands: this upload's or a concurrent one's. */
-async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord): Promise<KeyRecord> {
+/** Writes the key's record if absent. Returns the one that stands. */
+async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord) {
   const body = Buffer.from(JSON.stringify(ours))
   for (let tries = 1; ; tries++) {
-    if ((await context.storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
+    if ((await context.storage.put(key, body, { ifAbsent: true })) !== 'exists') return undefined
     const standing = await findKey(context, owner, key)
     if (standing) return standing
     if (tries === maxKeyTries)
@@ -177,12 +180,10 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
  * A request whose key is known: answers its photo, and finishes the upload that began it. A finished or deleted photo
  * is not enqueued again.
  */
-async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
-  if (received.sha256 !== known.sha256) return 'other-body'
-  const { photo } = known
-  const state = await stateOf(context, arrival.owner, known)
+async function join(context: PhotoContext, arrival: Arrival, known: KnownKey, received: Received) {
+  const { photo, sha256, state } = known
+  if (received.sha256 !== sha256) return 'other-body'
   if (state === 'deleted') return state
-  if (state === 'absent') return 'full' // removed meanwhile; a retry begins anew
   if (state !== 'stored') return { photo }
   const { record, result } = await recordStanding(context, { ...arrival, photo }, received)
   return result ? { photo } : enqueue(context, { ...arrival, photo }, record)

@@ -24,6 +24,9 @@ const port = parentPort
 const { file, bells, settings } = workerData as ThreadData
 const eventBell = openSync(bells.events, 'a')
 const workBell = openSync(bells.work, 'a')
+/** After a wait in vain calls wait briefly until one gets the lock: others, also reads, stand behind them. */
+let patienceMs = busyMs
+const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
@@ -51,6 +54,7 @@ async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
     if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
+    patienceMs = busyMs
     const engine = newEngine()
     const replies: ThreadReply[] = []
     for (const call of calls) replies.push({ value: await callEngine(engine, call) })
@@ -103,16 +107,18 @@ function close(): void {
   port.close()
 }
 
-/** @throws the engine's own error when another process holds the lock for longer than busyMs. */
+/** @throws the engine's own error when another process holds the lock for longer than `patienceMs`. */
 async function whenFree<T>(work: () => T): Promise<Awaited<T>> {
-  const deadline = performance.now() + busyMs
+  const deadline = performance.now() + patienceMs
   for (;;) {
     try {
       return await work()
     } catch (error) {
       // SQLITE_BUSY, in any of its extended forms.
       const isBusy = ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
-      if (!isBusy || performance.now() > deadline) throw error
+      const isOver = performance.now() > deadline
+      if (isBusy && isOver) patienceMs = brieflyMs
+      if (!isBusy || isOver) throw error
       Atomics.wait(sleeper, 0, 0, busyStepMs)
     }
   }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { groupCalls, noAnswer } from './group.ts'
 import type { QueueCall } from './port.ts'
@@ -15,7 +16,9 @@ function grouped(maxBatch = 3) {
   }, maxBatch)
   return { batches, ask: (photo: string) => call(look(photo)), close }
 }
-const turn = () => new Promise(resolve => setTimeout(resolve, 5))
+const turn = async () => {
+  for (let n = 0; n < 3; n++) await nextTurn()
+}
 
 test('the calls of a turn share a batch, those that come meanwhile the next, and each gets its own answer', async () => {
   const { batches, ask, close } = grouped()

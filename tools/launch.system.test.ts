@@ -47,13 +47,13 @@ describe('npm start refuses', () => {
   test('one port for two', async () => {
     const { code, err } = await refusal({ WEB_PORT: '9083' })
     expect(code).toBe(1)
-    expect(err).toContain('LOGS_ADMIN_PORT=9083 cannot be used: it is WEB_PORT, too')
+    expect(err).toContain('LOGS_ADMIN_PORT=9083 cannot be used: WEB_PORT has the same port')
   })
 
   test('an address of another machine', async () => {
     const { code, err } = await refusal({ HOST: '192.0.2.1', ...anyPorts, WEB_PORT: '8080' })
     expect(code).toBe(1)
-    expect(err).toContain('WEB_PORT=8080 cannot be used: 192.0.2.1 is no address of this machine')
+    expect(err).toContain('WEB_PORT=8080 cannot be used: 192.0.2.1 is not an address of this machine')
   })
 })
 

@@ -38,7 +38,7 @@ async function checkPorts(config: Config): Promise<string[]> {
     const host = name.endsWith('_ADMIN_PORT') ? config.ADMIN_HOST : config.HOST
     if (port === 0) continue
     taken.set(port, name)
-    const problem = other ? `it is ${other}, too` : await whyNotFree(host, port)
+    const problem = other ? `${other} has the same port` : await whyNotFree(host, port)
     if (problem)
       problems.push(`  ${name}=${port} cannot be used: ${problem}; choose another, or 0 for any free port`)
   }
@@ -50,8 +50,8 @@ function whyNotFree(host: string, port: number): Promise<string | undefined> {
   const server = createServer()
   const reasons: Record<string, string> = {
     EADDRINUSE: `another program has it on ${host}`,
-    EACCES: 'only root may have it',
-    EADDRNOTAVAIL: `${host} is no address of this machine`,
+    EACCES: 'only root may use it',
+    EADDRNOTAVAIL: `${host} is not an address of this machine`,
   }
   server.once('error', ({ code = '' }: NodeJS.ErrnoException) => answer.resolve(reasons[code] ?? code))
   server.listen(port, host, () => server.close(() => answer.resolve(undefined)))

@@ -44,7 +44,7 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
   const replies: (ThreadReply | undefined)[] = []
   for (const call of calls) replies.push(isRead(call) ? await read(call) : written.shift())
   port.postMessage(replies)
-  if (!isThere()) process.exit(1) // the next start opens the file at the path again
+  if (!isThere()) process.exit(1) // a restarted process opens the file that is now at the path
 })
 
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {

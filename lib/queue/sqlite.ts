@@ -46,7 +46,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     const message = `queue "${workerData.file}": ${closing ? 'closed' : (cause?.message ?? 'its engine ended')}`
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     underWay?.reject(dead)
-    // A thread that never answered could not open the file: the caller of `openQueue` gets the error.
+    // A thread that never answered could not open the file. `openQueue` has thrown that error.
     if (answered && !closing) onDeath(dead)
   }
   thread.on('error', die)
@@ -60,7 +60,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     underWay = Promise.withResolvers()
     thread.postMessage(batch)
     const replies = await underWay.promise
-    // Structured cloning drops an error's code, so it is sent beside the message.
+    // Structured cloning drops an error's code, so the code is sent beside the message.
     return replies.map(({ value, error }) =>
       error ? Object.assign(new Error(error.message), { code: error.code }) : value,
     )

@@ -122,7 +122,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false
       if ('newestMs' in appended && appended.appended > 0) {
-        // By the checked clock: this machine's may have stepped.
+        // By the checked clock, because this machine's clock may have stepped.
         const lagMs = received.receivedMs + performance.now() - start - appended.newestMs
         metrics.set('tintype_log_lag_seconds', { stream: sourceOf(stream) }, Math.max(0, lagMs) / 1000)
       }

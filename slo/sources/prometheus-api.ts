@@ -119,7 +119,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     /** The number of a selector's series between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,
-    /** For how many days it keeps samples; Infinity when unknown, or when retention is limited by size alone. */
+    /** Days that Prometheus keeps samples; Infinity when unknown, or when only their size is limited. */
     async keepDays(): Promise<number> {
       const known = call<{ storageRetention?: string }>('status/runtimeinfo', 'runtimeinfo', parametersOf({}))
       const { storageRetention = '' } = await known.catch((): { storageRetention?: string } => ({}))

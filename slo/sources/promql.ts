@@ -25,6 +25,12 @@ function nodes(promql: string, ...names: string[]): Node[] {
   return found
 }
 
+/** The text of a node; empty when it is missing. */
+const textOf = (promql: string, node: Pick<Node, 'from' | 'to'> | null): string =>
+  promql.slice(node?.from ?? 0, node?.to ?? 0)
+const texts = (promql: string, ...names: string[]): string[] =>
+  nodes(promql, ...names).map(node => textOf(promql, node))
+
 /** Offset at which a text stops being PromQL; undefined when it is valid. */
 export const errorAt = (promql: string): number | undefined =>
   promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
@@ -36,8 +42,7 @@ const notRe2 = /^\w+\s*[=!]~.*(\(\?<?[=!]|\\[1-9])/
 export function promqlError(promql: string): string | undefined {
   const at = errorAt(promql)
   if (at !== undefined) return promql.slice(at).trim() || 'its end'
-  const matchers = nodes(promql, 'UnquotedLabelMatcher').map(({ from, to }) => promql.slice(from, to))
-  return matchers.find(each => notRe2.test(each))
+  return texts(promql, 'UnquotedLabelMatcher').find(each => notRe2.test(each))
 }
 
 const takesRange =
@@ -71,18 +76,14 @@ function isVector(node: Node | null, promql: string): boolean {
 /** Whether an aggregation in the expression drops a label. */
 export const losesLabel = (promql: string, label: string): boolean =>
   nodes(promql, 'AggregateExpr').some(node => {
-    const { from = 0, to = 0 } = node.getChild('AggregateModifier') ?? {}
-    const modifier = promql.slice(from, to)
+    const modifier = textOf(promql, node.getChild('AggregateModifier'))
     const isNamed = new RegExp(`\\b${label}\\b`).test(modifier)
     if (/^(topk|bottomk|limit)/.test(promql.slice(node.from))) return false
     return modifier.startsWith('without') ? isNamed : !isNamed
   })
 
 /** The function that a node calls; empty when it is no call. */
-function functionOf(node: Node, promql: string): string {
-  const { from = 0, to = 0 } = node.getChild('FunctionIdentifier') ?? {}
-  return promql.slice(from, to)
-}
+const functionOf = (node: Node, promql: string): string => textOf(promql, node.getChild('FunctionIdentifier'))
 
 /** Removes comments: text appended to an expression would become part of them. */
 export const withoutComments = (promql: string): string =>
@@ -91,12 +92,10 @@ export const withoutComments = (promql: string): string =>
     .trim()
 
 /** The functions and aggregations of an expression. */
-export const functionsOf = (promql: string): string[] =>
-  nodes(promql, 'FunctionIdentifier', 'AggregateOp').map(({ from, to }) => promql.slice(from, to))
+export const functionsOf = (promql: string): string[] => texts(promql, 'FunctionIdentifier', 'AggregateOp')
 
 /** The selectors of an expression, as written. */
-export const selectorsOf = (promql: string): string[] =>
-  nodes(promql, 'VectorSelector').map(({ from, to }) => promql.slice(from, to))
+export const selectorsOf = (promql: string): string[] => texts(promql, 'VectorSelector')
 
 const insert = (text: string, added: { at: number; text: string }[]): string =>
   added
@@ -160,7 +159,7 @@ export function counterOf(promql: string): Counter {
     if (!inner) break
     node = inner
   }
-  const selector = node?.name === 'VectorSelector' && parseSelector(promql.slice(node.from, node.to))
+  const selector = node?.name === 'VectorSelector' && parseSelector(textOf(promql, node))
   return { promql, selector: selector && !selector.metric.includes(':') ? selector : null }
 }
 
@@ -190,18 +189,15 @@ export function parseSelector(text: string): Selector | undefined {
   // Quoted names, which Prometheus 3 allows, are not parsed.
   if (braces?.getChild('QuotedLabelMatcher') || braces?.getChild('QuotedLabelName')) return undefined
   const matchers = written.map((matcher): Matcher | undefined => {
-    const [label, operator, quoted] = ['LabelName', 'MatchOp', 'StringLiteral'].map(part => {
-      const { from = 0, to = 0 } = matcher.getChild(part) ?? {}
-      return text.slice(from, to)
-    }) as [string, Matcher['operator'], string]
+    const [label, operator, quoted] = ['LabelName', 'MatchOp', 'StringLiteral'].map(part =>
+      textOf(text, matcher.getChild(part)),
+    ) as [string, Matcher['operator'], string]
     const value = unquote(quoted)
     if (value === undefined || (operator.endsWith('~') && !patternOf(value))) return undefined
     return { label, operator, value }
   })
   const known = matchers.filter(each => each !== undefined)
-  return known.length === matchers.length
-    ? { metric: text.slice(name.from, name.to), matchers: known }
-    : undefined
+  return known.length === matchers.length ? { metric: textOf(text, name), matchers: known } : undefined
 }
 
 export const formatMatcher = ({ label, operator, value }: Matcher): string =>

@@ -136,7 +136,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>
-      (await call<string[]>(`label/$label/values`, label, match(selectors, start, end))).sort(),
+      (await call<string[]>(`label/${label}/values`, label, match(selectors, start, end))).sort(),
   }
 }
 

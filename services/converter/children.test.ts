@@ -1,10 +1,11 @@
+import { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
@@ -55,6 +56,17 @@ test('the steps of a conversion are measured when asked for', async () => {
 
 test('a conversion that takes too long is ended by its deadline', async () => {
   const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
+  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
+  expect(isAlive()).toBe(false)
+})
+
+test('a child that does not end when it is killed, as while its disk hangs, is given up', async () => {
+  const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
+  const { kill } = ChildProcess.prototype
+  const vain = vi.spyOn(ChildProcess.prototype, 'kill').mockImplementation(function (this: ChildProcess) {
+    return kill.call(this, 0) // without a signal
+  })
+  onTestFinished(() => vain.mockRestore())
   expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
   expect(isAlive()).toBe(false)
 })

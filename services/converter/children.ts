@@ -17,6 +17,8 @@ export type Child = Awaited<ReturnType<typeof startChild>>
 const memoryCheckMs = 100
 /** Deadline of a start, which takes 0.3 s on an idle machine. */
 const startMs = 30_000
+/** Deadline of the end of a killed child. While its disk or network share hangs, it does not end. */
+const endMs = 2_000
 
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
@@ -30,7 +32,8 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
   })
   forwardStderr(child)
   const kill = () => void child.kill('SIGKILL')
-  const isAlive = () => child.exitCode === null && child.signalCode === null && child.connected
+  const isAlive = () =>
+    !child.killed && child.exitCode === null && child.signalCode === null && child.connected
   const hung = setTimeout(kill, startMs)
   const ended = once(child, 'exit').then(() => {
     throw new Error(`a converter child ${howItEnded(child)} before it was ready`)
@@ -54,8 +57,10 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
   return new Promise<ChildAnswer>(resolve => {
     let killed: ChildAnswer | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
-      killed ??= { outcome, error }
+      if (killed) return
+      killed = { outcome, error }
       child.kill('SIGKILL')
+      setTimeout(settle, endMs, killed).unref()
     }
     const deadline = setTimeout(() => kill('timeout', `not done within ${deadlineMs} ms`), deadlineMs)
     const watch = setInterval(() => {

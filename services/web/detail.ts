@@ -12,6 +12,7 @@ export function observeStorageInDetail(metrics: Metrics, log: Log): NonNullable<
   const observe = observeStorage(metrics)
   return (operation, adapter, seconds, outcome) => {
     observe(operation, adapter, seconds, outcome)
-    log.debug('storage.called', { operation, seconds, outcome }, currentSession.getStore())
+    const session = currentSession.getStore() // none in a sweep, whose calls would fill the log
+    if (session !== undefined) log.debug('storage.called', { operation, seconds, outcome }, session)
   }
 }

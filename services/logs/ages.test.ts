@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, unlinkSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, unlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -82,6 +82,16 @@ test('a day that was never published is kept over its age, until it is', async (
   await remove()
   expect(namesIn(folders.streams)).not.toContain(day)
   expect(namesIn(folders.days)).toEqual([])
+})
+
+test('a day that cannot be read, and so is not published, keeps no other from being removed', async () => {
+  const { folders, send, remove } = await house(await temporaryFolder())
+  const damaged = join(folders.streams, dayOf(ago(45)), `${begun(ago(45))}.ndjson`)
+  mkdirSync(damaged, { recursive: true })
+  await send(begun(ago(40)), 1, 10, ago(40))
+  await publish(folders, dayOf(ago(40)))
+  await remove()
+  expect(namesIn(folders.streams).filter(name => name.startsWith('2'))).toEqual([dayOf(ago(45))])
 })
 
 test('what is sent again of a day that was removed is removed again, and its stream goes on', async () => {

@@ -43,7 +43,9 @@ test('a day whose journal cannot be read is due, and keeps no other day from bei
     const file = writeJournal(folders.streams, each, 'web.0.17', stamped(line('web.0.17', 1, at), at))
     utimesSync(file, midnight / 1000, midnight / 1000)
   }
-  mkdirSync(`${folders.streams}/2026-11-19/web.9.17.ndjson`)
+  const damaged = `${folders.streams}/2026-11-19/web.9.17.ndjson`
+  mkdirSync(damaged)
+  utimesSync(damaged, midnight / 1000, midnight / 1000)
   expect(due(folders, midnight + 10 * minute)).toEqual(['2026-11-19', day])
   await expect(publish(folders, '2026-11-19')).rejects.toThrow('EISDIR')
 })

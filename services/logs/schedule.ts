@@ -28,19 +28,21 @@ const isOver = (day: string, forMs: number, nowMs: number): boolean =>
 /** Days with unpublished entries that ended, and got their last entry, at least `graceMs` ago. */
 export const due = (folders: Folders, nowMs: number): string[] =>
   namesIn(folders.streams)
-    .filter(day => isDay(day) && isOver(day, graceMs, nowMs) && isNews(folders, day, nowMs))
+    .filter(day => isDay(day) && isOver(day, graceMs, nowMs) && hasNews(folders, day))
+    .filter(day => streamFiles(join(folders.streams, day)).every(({ file }) => isQuiet(file, nowMs)))
     .sort()
 
-function isNews({ streams, days }: Folders, day: string, nowMs: number): boolean {
+/** An unreadable journal must not delay the publish or the removal of other days. Publishing its day reports the error. */
+function hasNews({ streams, days }: Folders, day: string): boolean {
   try {
-    const files = streamFiles(join(streams, day))
-    if (newsOf(files, newestManifest(days, day)).length === 0) return false
-    // A time in the future was written before the clock was set back.
-    return files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
+    return newsOf(streamFiles(join(streams, day)), newestManifest(days, day)).length > 0
   } catch {
-    return true // An unreadable journal must not delay other days. Publishing its day reports the error.
+    return true
   }
 }
+
+/** A time in the future was written before the clock was set back. */
+const isQuiet = (file: string, nowMs: number): boolean => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs
 
 /** Removes expired files one at a time, so that batches are accepted in between. An unpublished day stays. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
@@ -51,7 +53,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   const isOld = (day: string) => isOver(day, daysMs(keep.logsDays), nowMs)
   for (const day of namesIn(streams).filter(each => isDay(each) && isOld(each))) {
     const files = streamFiles(join(streams, day))
-    if (!newest.has(day) && newsOf(files).length > 0) continue
+    if (!newest.has(day) && hasNews(folders, day)) continue
     for (const { stream } of files) {
       await journal.forget(stream, day)
       removed('logAge')

@@ -5,10 +5,10 @@ export const anotherFolder = fileURLToPath(new URL('another/', import.meta.url))
 
 const example = fileURLToPath(new URL('../../slo/examples/prometheus/', import.meta.url))
 
-/** A service of this test, and the example. */
+/** This test's own service, and the example. */
 export const anotherDirectories: readonly Directory[] = [anotherFolder, example].map(folder =>
   readDirectory(folder),
 )
 
-/** Tintype's own directory, then those. */
+/** Tintype's own directory, followed by the others. */
 export const directories: readonly Directory[] = [readDirectory(), ...anotherDirectories]

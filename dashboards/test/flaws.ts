@@ -2,7 +2,7 @@ import { expressionOf, variableQueries } from '../build.ts'
 import { fill } from '../promql.ts'
 import type { DashboardSpec, PanelSpec, Query } from '../spec.ts'
 
-/** What Grafana would fill in, had it looked for an hour, on a clock that is ten times as fast. */
+/** Grafana's values for a view of one hour, on a clock that runs ten times as fast. */
 const variables = { interval: '20s', ago: '5s' }
 
 export type Series = { metric: Record<string, string>; value: [seconds: number, value: string] }
@@ -20,7 +20,7 @@ export async function ask(prometheus: string, query: string): Promise<Series[]> 
 export const filled = (spec: DashboardSpec, query: Query): string =>
   fill(expressionOf(spec, query), variables)
 
-/** What keeps a panel from being drawn as it says, by asking Prometheus all its queries; `values` must be among those of `label`. */
+/** The faults of a panel, found by asking Prometheus all its queries. `values` must be among those of `label`. */
 export async function flawsOf(
   prometheus: string,
   spec: DashboardSpec,
@@ -28,7 +28,7 @@ export async function flawsOf(
   { label = '', values = [] }: { label?: string; values?: readonly string[] } = {},
 ): Promise<string[]> {
   const answers = await Promise.all(panel.queries.map(query => ask(prometheus, filled(spec, query))))
-  // A line may be empty where the panel says what that means, such as a budget of which nothing is lost.
+  // A line may be empty if the panel says what that means, such as a budget without losses.
   const shown = answers.some(series => series.length > 0)
   const flaws = answers.flatMap((series, i) =>
     series.length === 0 && shown && panel.nothing
@@ -42,7 +42,7 @@ export async function flawsOf(
   )
 }
 
-/** Only the outgrown form has these engines; on one machine they are called never. */
+/** Only the scaled form has these engines. On one machine they are never called. */
 const ofOtherEngine = /adapter="(s3|postgres)"/
 
 function flawsOfSeries({ min, max, values }: PanelSpec, { legend, expr }: Query, series: Series[]): string[] {
@@ -57,14 +57,14 @@ function flawsOfSeries({ min, max, values }: PanelSpec, { legend, expr }: Query,
       ...labels.filter(label => !(label in metric)).map(label => `no label ${label} in ${name}`),
       ...(Number.isFinite(value) ? [] : [`${text} of ${name} from ${expr}`]),
       ...(typeof min === 'number' && value < min ? [`${text} of ${name} is below ${min}`] : []),
-      // Sums of doubles that are one in the end.
+      // The sums of doubles are 1 except for rounding errors.
       ...(max !== undefined && value > max + 1e-9 ? [`${text} of ${name} is above ${max}`] : []),
       ...(states > 1 && !(text in (values ?? {})) ? [`${text} has no word`] : []),
     ]
   })
 }
 
-/** Variables that offer no value, of those that the service has: a Prometheus of one cluster has neither cluster nor namespace. */
+/** Variables without values, among those that the service has: one cluster's Prometheus has no label cluster. */
 export async function emptyVariables(prometheus: string, spec: DashboardSpec): Promise<string[]> {
   const offered = await Promise.all(
     variableQueries(spec)

@@ -125,7 +125,7 @@ const recordFile = (record: PhotoRecord) => ({
   body: bytesOf(record),
 })
 
-/** Writes the key's record if absent. Returns the one that stands. */
+/** Writes the key's record if absent. Returns the record that is then stored. */
 async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord) {
   const body = Buffer.from(JSON.stringify(ours))
   for (let tries = 1; ; tries++) {

@@ -11,7 +11,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { PhotoContext } from './find.ts'
 import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
-/** What tests of a photo's life share: a context on real files and a real queue, and what its account counted. */
+/** For tests of a photo's life: a context on real files and a real queue, and the counts of its account. */
 
 export const owner: Owner = 'ab'.repeat(16)
 

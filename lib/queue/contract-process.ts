@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { openQueue, type Queue, type QueueOptions } from './index.ts'
 
-/** What a test asks of a queue in another process. */
+/** The calls of a test to a queue in another process. */
 type Remote = Pick<
   Queue,
   'enqueue' | 'renew' | 'complete' | 'fail' | 'release' | 'mark' | 'stats' | 'announce'
@@ -12,8 +12,8 @@ type Remote = Pick<
 type Request = { id: number; method: keyof Remote; args: unknown[] }
 
 /**
- * A queue opened in a process of its own, which a test kills or stops as the world does. For tests only. `script` is
- * this file, or that of another release.
+ * Opens a queue in a separate process, which a test kills or stops. For tests only. `script`: this file, or that of
+ * another release.
  */
 export async function openElsewhere(
   url: string,

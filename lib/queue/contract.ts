@@ -9,9 +9,9 @@ import { type Claim, type Job, openQueue, type Queue, type QueueEvent, type Queu
 type Engine = {
   /** An empty queue. */
   newUrl(): string
-  /** The engine dies as by SIGKILL and comes back; no-op where it lives within its users' processes. */
+  /** Kills the engine as by SIGKILL and restarts it; does nothing where it runs in its users' processes. */
   crash(): Promise<void>
-  /** Runs a statement of SQL on a queue, beside those who use it. */
+  /** Runs an SQL statement on a queue while others use it. */
   run(url: string, sql: string): Promise<void>
   stop(): Promise<void>
 }
@@ -60,14 +60,14 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
   beforeEach(() => {
     url = engine.newUrl()
   })
-  /** The test's own queue; opened again it is the same one. */
+  /** Opens the test's own queue; repeated calls open the same one. */
   const openQueue = (options?: QueueOptions) => opened(url, options)
   async function elsewhere(options: QueueOptions = {}) {
     const other = await openElsewhere(url, options)
     onTestFinished(other.kill)
     return other
   }
-  /** Takes and completes everything that waits. */
+  /** Claims and completes all waiting jobs. */
   async function drain(queue: Queue): Promise<Claim[]> {
     const done: Claim[] = []
     while ((await queue.stats()).depth > 0) {
@@ -84,7 +84,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
     return claim
   }
   const timeIs = (at: number) => until(() => Date.now() >= at, { timeoutMs: 60_000, what: 'the time' })
-  /** A claim if there is work within a moment. */
+  /** Claims a job; null when none waits within a moment. */
   const claimNow = (queue: Queue, lease = leaseMs, withinMs = 300) =>
     queue.claim('test', lease, AbortSignal.timeout(withinMs))
   async function stateOf(queue: Queue, photo: string) {

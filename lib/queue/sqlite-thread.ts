@@ -24,7 +24,7 @@ const port = parentPort
 const { file, bells, settings } = workerData as ThreadData
 const eventBell = openSync(bells.events, 'a')
 const workBell = openSync(bells.work, 'a')
-/** After a wait in vain calls wait briefly until one gets the lock: others, also reads, stand behind them. */
+/** How long a call waits for the lock. After a failed wait it is short, because other calls wait behind this one. */
 let patienceMs = busyMs
 const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))

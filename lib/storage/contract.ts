@@ -10,7 +10,7 @@ import { type OpenObject, openStorage, type Storage, type StorageOptions } from 
 const bytes = (text: string) => Buffer.from(text)
 const kibibyte = Buffer.alloc(1024, 'x')
 
-/** In chunks as a socket gives them, and odd ones. */
+/** Chunks as from a socket, and others of odd lengths. */
 function chunked(body: Buffer): Readable {
   const lengths = [65_536, 65_536, 1, 99_991]
   let [from, chunk] = [0, 0]
@@ -37,14 +37,14 @@ async function bodyOf(storage: Storage, key: string) {
   return body.toString()
 }
 
-/** A name that goes on from a sibling folder's name with one of these sorts before that folder's keys. */
+/** A name that continues a sibling folder's name with one of these sorts before that folder's keys. */
 const beforeSlash = ['a-', 'a.b']
 
-/** Where a server is not what S3 promises; neither matters to the keys and bodies of photos. */
+/** Deviations of a server from S3 that do not affect the keys and bodies of photos. */
 export type Faults = {
-  /** Lists folder by folder, so that names with `beforeSlash` come elsewhere. */
+  /** It lists folder by folder, so that names with `beforeSlash` come elsewhere. */
   foldersFirst?: boolean
-  /** Of uploads in parts that end at the same moment, several may find the key absent. */
+  /** Several multipart uploads that end at the same moment may find the key absent. */
   racingParts?: boolean
 }
 
@@ -62,7 +62,7 @@ export function storageContract(
     expect(adapter).toBe(storage.adapter)
     observed.push([operation, seconds, outcome])
   }
-  /** Each test keeps to a prefix of its own. */
+  /** Each test uses a separate prefix. */
   let tests = 0
   const newPrefix = () => `test${++tests}/`
 

@@ -6,16 +6,16 @@ import type { Storage } from '@tintype/lib/storage/index.ts'
 import sharp, { type Sharp } from 'sharp'
 import { everyOutcome } from '../../test/outcomes.ts'
 
-/** Photos that the converter's tests make themselves. */
+/** Photos that the converter's tests generate. */
 
-/** The whole picture in one colour. */
+/** A picture of one colour. */
 export const plain = (
   width: number,
   height: number,
   background: string | { r: number; g: number; b: number; alpha: number } = '#3070b0',
 ): Sharp => sharp({ create: { width, height, channels: typeof background === 'string' ? 3 : 4, background } })
 
-/** Something of everything: encodes and decodes as slowly as a photo. */
+/** Noise, which encodes and decodes as slowly as a photo. */
 export const noise = (width: number, height: number): Sharp =>
   sharp({
     create: {
@@ -37,7 +37,7 @@ const corner = (x: number, y: number): readonly [number, number, number] => {
   return lower ? [255, 255, 255] : [255, 0, 0]
 }
 
-/** EXIF's own definition: which side of the picture the first row and the first column of what is stored are. */
+/** EXIF's definition: the side of the picture at which the first stored row and the first stored column are. */
 const pictureAt: ((x: number, y: number) => readonly [x: number, y: number])[] = [
   (x, y) => [x, y], // 1: top, left
   (x, y) => [upright.width - 1 - x, y], // 2: top, right
@@ -49,7 +49,7 @@ const pictureAt: ((x: number, y: number) => readonly [x: number, y: number])[] =
   (x, y) => [y, upright.height - 1 - x], // 8: left, bottom
 ]
 
-/** The corners' picture as a camera held so stores it, with its EXIF orientation (1 to 8). */
+/** The picture of the corners as a camera with this EXIF orientation (1 to 8) stores it. */
 export function heldBy(orientation: number): Sharp {
   const at = pictureAt[orientation - 1]
   if (!at) throw new Error(`EXIF orientation ${orientation} does not exist`)
@@ -109,14 +109,14 @@ function claimPngSize(bytes: Buffer, width: number, height: number): void {
   bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29)
 }
 
-/** Of the first directory of a little-endian TIFF. */
+/** Writes a tag of the first directory of a little-endian TIFF. */
 export function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
   const entry = tiffEntry(bytes, tag)
   bytes.writeUInt16LE(4, entry + 2)
   bytes.writeUInt32LE(value, entry + 8)
 }
 
-/** A little-endian TIFF in tiles, of which those from the `first` on lie beyond its end. */
+/** A little-endian TIFF whose tiles from `first` on lie beyond its end. */
 export function withoutTiles(bytes: Buffer, first: number): Buffer {
   const entry = tiffEntry(bytes, 324)
   const [count, offsets] = [bytes.readUInt32LE(entry + 4), bytes.readUInt32LE(entry + 8)]
@@ -133,16 +133,16 @@ function tiffEntry(bytes: Buffer, tag: number): number {
 type Page = {
   width: number
   height: number
-  /** One pixel: its samples, all pixels being the same. */
+  /** The samples of each pixel; all pixels are the same. */
   pixel: number[]
   bits?: 8 | 16 | 32
   photometric?: number
-  /** What each channel beyond the colours is: 0 unknown, 2 alpha. */
+  /** The kind of each extra channel: 0 unknown, 2 alpha. */
   extra?: number[]
   orientation?: number
 }
 
-/** An uncompressed TIFF of one strip a page; samples of 32 bits are floats. Each directory stands behind its pixels. */
+/** An uncompressed TIFF of one strip a page; samples of 32 bits are floats. Each directory follows its pixels. */
 export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Buffer {
   const number = (value: number, bytes: number) => {
     const hex = Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex')
@@ -200,7 +200,7 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
   return Buffer.concat(parts)
 }
 
-/** A photo as web accepts it: original, photo.json, job. */
+/** Stores a photo as web does: original, photo.json, job. */
 export async function enqueuePhoto(
   { queue, storage }: { queue: Queue; storage: Storage },
   original: Buffer,
@@ -218,19 +218,19 @@ export async function enqueuePhoto(
   return job
 }
 
-/** The result as it stands in storage, or undefined. */
+/** The stored result, or undefined. */
 export async function resultOf(storage: Storage, { photo, owner }: Job): Promise<ResultRecord | undefined> {
   const bytes = await storage.read(photoKey(owner, photo, 'result.json'))
   return bytes === 'not-found' ? undefined : JSON.parse(bytes.toString())
 }
 
-/** What the queue says of a photo, in a word. */
+/** The queue's state of a photo, in a word. */
 export async function queueStateOf(queue: Queue, { photo }: Job): Promise<string> {
   const known = await queue.look(photo)
   return known === 'unknown' ? known : known.state
 }
 
-/** Every outcome the queue remembers, by photo. */
+/** All outcomes in the queue, by photo. */
 export async function outcomesOf(queue: Queue): Promise<Record<string, string>> {
   const outcomes: Record<string, string> = {}
   for await (const { photo, outcome } of everyOutcome(queue)) outcomes[photo] = outcome

@@ -18,7 +18,7 @@ export function line(
 export const lines = (stream: string, from: number, to: number, time: string | number): string =>
   Array.from({ length: to - from + 1 }, (_, i) => line(stream, from + i, time)).join('')
 
-/** The same line as the server's journal keeps it. */
+/** The same line as the server's journal stores it. */
 export const stamped = (text: string, received: string, effective?: string): string =>
   text.replace(/\}\n$/, `,"received_at":"${received}"${effective ? `,"effective_at":"${effective}"` : ''}}\n`)
 
@@ -32,14 +32,14 @@ export function writeJournal(folder: string, day: string, stream: string, text: 
 const journalsIn = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ndjson'))
 
-/** Entries in a folder of journals, without parsing them. */
+/** The number of entries in a folder of journals, without parsing them. */
 export const countLines = (folder: string): number =>
   journalsIn(folder).reduce(
     (sum, name) => sum + readFileSync(join(folder, name), 'latin1').split('\n').length - 1,
     0,
   )
 
-/** Everything in a folder of journals: the file's name and its parsed entries. */
+/** The parsed entries of a folder of journals, by file name. */
 export function readJournals(folder: string): Record<string, Record<string, unknown>[]> {
   const names = journalsIn(folder)
   return Object.fromEntries(
@@ -47,7 +47,7 @@ export function readJournals(folder: string): Record<string, Record<string, unkn
   )
 }
 
-/** Whole lines: a file that is being written ends in half a one. */
+/** The complete lines: a file that is being written may end in a part of one. */
 export const parseLines = (text: string): Record<string, unknown>[] =>
   text
     .split('\n')

@@ -115,7 +115,7 @@ export const functions: Readonly<Record<string, (...values: [Vector, Vector?]) =
   scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : Number.NaN).vector,
 }
 
-/** Without those that are no number, of which a maximum is none only when all are. */
+/** The values without NaN, which max and min ignore unless all values are NaN. */
 function numbersIn(values: readonly number[]): readonly number[] {
   const known = values.filter(value => !Number.isNaN(value))
   return known.length > 0 ? known : values
@@ -133,7 +133,7 @@ export function aggregate(name: string, by: readonly string[], vector: Vector): 
   const groups = Map.groupBy(vector, ({ labels }) => by.map(label => labels[label] ?? '').join('\0'))
   return [...groups.values()].map(group => {
     const [first] = group as [Element]
-    // An empty label is none.
+    // A label with an empty value counts as missing.
     const labels = Object.fromEntries(
       by.flatMap(label => (first.labels[label] ? [[label, first.labels[label]]] : [])),
     )

@@ -6,18 +6,18 @@ import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
 import { groupOf } from './groups.ts'
 import type { Minute, Objective, Source } from './index.ts'
 
-/** Scenarios stand this far apart, so that none sees another’s counters. */
+/** Time between scenarios, so that none counts another's events. */
 const apartMinutes = 5 * 1440
 const scenarios = process.env.TEST_FULL ? 8 : 3
 const epochMinute = Date.UTC(2026, 0, 1) / 60_000
 
-/** Tintype's own, and one of each kind that every source reads; of the grouped ones a group each. */
+/** Tintype's objectives, and one of each kind that every source reads; of grouped ones one group each. */
 export const contractObjectives: readonly Objective[] = [
   ...readDirectory().objectives,
   ...countedKinds.map(each => (each.groupBy ? groupOf(each, each.groupBy, 'converter') : each)),
 ]
 
-/** All scenarios one after the other, with one of awkward values: what a source is filled with. */
+/** All scenarios in sequence, with one of unusual values: the data that a source is filled with. */
 export function contractData(): { series: Simulated['series']; parts: { from: Minute; part: Simulated }[] } {
   const parts = Array.from({ length: scenarios }, (_, i) => {
     const from = epochMinute + i * apartMinutes
@@ -60,7 +60,7 @@ function join(parts: { part: Simulated }[]): Simulated['series'] {
   return [...joined.values()]
 }
 
-/** What holds of every source that was filled with `contractData()`: the same slots as from the samples. */
+/** What every source must do when it has `contractData()`: give the same slots as the samples. */
 export function sourceContract(open: () => Source): void {
   const objectives = contractObjectives
   const { parts } = contractData()

@@ -130,7 +130,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     },
     /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {
-      // Not every program that answers as Prometheus does has metadata.
+      // Some servers with Prometheus' API have no metadata.
       const known = call<Record<string, { type: string }[]>>('metadata', metric, parametersOf({ metric }))
       return (await known.catch(() => undefined))?.[metric]?.[0]?.type
     },

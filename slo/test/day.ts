@@ -9,8 +9,8 @@ const minutesToCome = 10
 type Minute = { online: boolean | null; kept: number; broken: number }
 
 /**
- * Writes a day into a recorder's file, as scrapes of slo and converter each minute. It goes on as it ended for some
- * minutes to come, so that what a page says does not depend on how long the test takes.
+ * Writes a day into a recorder's file, as scrapes of slo and converter each minute. It continues as it ended for some
+ * minutes in the future, so that a page's text does not depend on how long the test takes.
  */
 export function recordDay(dataDir: string, minuteOf: (before: number) => Minute): void {
   const store = createStore(
@@ -19,7 +19,7 @@ export function recordDay(dataDir: string, minuteOf: (before: number) => Minute)
   )
   const counts = { success: 0, failure: 0, kept: 0, broken: 0, slow: 0 }
   const end = Math.floor(Date.now() / 60_000) * 60_000
-  // Two minutes more than the day: a counter's first value counts nothing.
+  // Two minutes more than the day, because a counter's first value counts nothing.
   for (let before = minutesADay + 2; before > -minutesToCome; before--) {
     const { online, kept, broken } = minuteOf(Math.max(1, before))
     if (online !== null) counts[online ? 'success' : 'failure'] += 4
@@ -48,7 +48,7 @@ const promiseSamples = ({ kept, broken }: { kept: number; broken: number }): Exp
   { name: 'tintype_promises_total', labels: 'outcome="broken"', value: broken },
 ]
 
-/** The page shows three hours of them. */
+/** The page shows three hours of stages. */
 const stagesShown = 200
 
 function stageSamples({
@@ -83,7 +83,7 @@ function stageSamples({
   return Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds))
 }
 
-/** slo as a process, whose probe and scrapes reach no service: it has only what was recorded. */
+/** slo as a process. Its probe and scrapes reach no service, so it has only recorded data. */
 export async function startSlo(dataDir: string, environment: Record<string, string> = {}): Promise<Started> {
   return startScript(
     'slo/main.ts',
@@ -95,7 +95,7 @@ export async function startSlo(dataDir: string, environment: Record<string, stri
       GRACE_SECONDS: '1',
       PROBE_URL: 'http://127.0.0.1:9',
       SCRAPE_SECONDS: '60',
-      // Named slo, or slo would record its own probe, which fails.
+      // Named slo; otherwise slo would record its own failing probe.
       SCRAPE_TARGETS: 'slo=http://127.0.0.1:9/metrics',
       ...environment,
     },

@@ -14,10 +14,10 @@ function openBook(stepMs: number, startMs: number, seed: number) {
     return 0.95 + (state / 2 ** 32) * 0.1
   }
   let at = startMs
-  /** By how much the number of photos differs from its mean: a deviation of its root. */
+  /** The deviation of the number of photos from its mean, whose standard deviation is its root. */
   const chance = (mean: number) =>
     Math.max(0, 1 + ((noise() + noise() + noise() - 3) * 40) / 3 / Math.sqrt(mean))
-  /** By how much the mean size of so many photos differs from what is usual: most are small, some very large. */
+  /** The deviation of the mean size of `count` photos: most are small, some very large. */
   const sizes = (count: number) => {
     const all = Array.from(
       { length: Math.max(1, Math.min(30, count)) },
@@ -39,7 +39,7 @@ function openBook(stepMs: number, startMs: number, seed: number) {
     grow(`${name}_count`, labels, count)
     grow(`${name}_sum`, labels, count * mean * noise())
   }
-  /** Of all kinds of storage or queue one is called; the series of the others are there, at zero. */
+  /** One kind of storage or queue is called; the series of the others exist and are zero. */
   const observeOne = (
     [name, labels]: [string, Labels],
     adapters: readonly string[],
@@ -50,7 +50,7 @@ function openBook(stepMs: number, startMs: number, seed: number) {
     for (const adapter of adapters)
       observe(name, { ...labels, adapter }, adapter === used ? count : 0, adapter === used ? mean : 0)
   }
-  /** What the probe's last journey took. */
+  /** The phases of the probe's last journey. */
   const journey = new Map<string, number>()
   const next = () => {
     at += stepMs
@@ -60,7 +60,7 @@ function openBook(stepMs: number, startMs: number, seed: number) {
 }
 type Book = ReturnType<typeof openBook>
 
-/** Scrapes of a calm time, then of the time with the incident. */
+/** Scrapes of a normal time, then of the incident. */
 export const simulate = (
   { before, during }: { before: number; during: number },
   stepMs: number,
@@ -78,11 +78,11 @@ export type Life = {
   stepMs: number
   /** Epoch milliseconds of the first second. */
   startMs?: number
-  /** What is not calm at a second. */
+  /** What differs from normal at a second. */
   world: (second: number) => Partial<World>
-  /** Several converters: in what each differs from the world at a second. */
+  /** For several converters: how each differs from the world at a second. */
   converters?: readonly ((second: number) => Partial<World>)[]
-  /** Photos come by chance and differ in size: few of them make means that jump. */
+  /** Photos arrive at random and differ in size, so that means of few photos vary. */
   byChance?: boolean
   seed?: number
 }
@@ -91,7 +91,7 @@ type Flow = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest',
 const promiseSeconds = 60
 const probeMs = 15_000
 
-/** What scrapes of a service see while it lives. */
+/** The series of a running service as scrapes read them. */
 export function live({
   seconds: length,
   stepMs,
@@ -121,7 +121,7 @@ export function live({
       return { own, labels, convert, holds, able: Math.max(0, (free / holds) * seconds * (1 - bad)) }
     })
     const able = each.reduce((sum, one) => sum + one.able, 0)
-    // One claim at a time is under way.
+    // Only one claim at a time is in progress.
     const done = Math.min(queued + arriving, able, seconds / now.queue.converter)
     queued += arriving - done
     const busy = Math.min(0.95, done / able)
@@ -171,7 +171,7 @@ function scrapeProbe(
   grow('tintype_promises_total', { ...slo, outcome: 'broken' }, isLate ? Math.round(arriving) : 0)
 }
 
-/** What a process is let have, in seconds of a processor and of waiting for one. */
+/** The processor time of a process and its wait for a processor, in seconds. */
 function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: number): void {
   const ran = 0.1 * seconds
   grow('process_cpu_seconds_total', job, ran)

@@ -51,7 +51,7 @@ export const countedKinds = parse(
     target: 0.99,
     window: '30d',
   }),
-  // The bad ones are none of the total's series.
+  // The bad events are not among the total's series.
   openSlo('apart', ratio({ bad: promises('broken') }, promises('kept')), { target: 0.9 }),
   openSlo('grouped', ratio({ good: promises('kept') }, all), { target: 0.97, groupBy: 'job' }),
   openSlo('grouped-slices', ratio({ bad: promises('broken') }, all), {

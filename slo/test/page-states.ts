@@ -4,14 +4,14 @@ const minuteMs = 60_000
 const now = Date.UTC(2026, 10, 26, 12, 30)
 const iso = (minutesAgo: number) => new Date(now - minutesAgo * minuteMs).toISOString()
 
-/** The last minutes of a day, each with this letter; the minutes before were not measured. */
+/** The last minutes of a day, each with its letter. Earlier minutes have no data. */
 const lastOf = (day: string): string => day.padStart(1440, '.').slice(-1440)
 
 type Kind = ObjectiveState['kind']
-/** Events a minute, and how many of them are bad in a bad minute. */
+/** Events a minute, and the bad ones of a bad minute. */
 const traffic = { good: 6, bad: 2 }
 
-/** An objective of a day whose counts follow from its minutes. */
+/** An objective over a day whose counts are computed from its minutes. */
 function objective(
   displayName: string,
   kind: Kind,
@@ -148,7 +148,7 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   ...more,
 })
 
-/** The states in which people meet the pages, by name. */
+/** The states of the pages that people see, by name. */
 export const pageStates: Readonly<Record<string, State>> = {
   waiting: state([objective(online, 'minutes', ''), objective(inTime, 'events', '')], { begun: false }),
   'first minutes': state([objective(online, 'minutes', 'o'.repeat(13)), objective(inTime, 'events', 'o')], {

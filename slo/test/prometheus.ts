@@ -9,7 +9,7 @@ import type { SimulatedSeries } from './simulate.ts'
 
 export type RunningPrometheus = { url: string; pid: number; stop(): Promise<void> }
 
-/** A real Prometheus that holds these samples and scrapes nothing. */
+/** Starts a real Prometheus with these samples and without targets. */
 export async function startPrometheus(
   parts: { prometheus: string; promtool: string },
   folder: string,
@@ -19,7 +19,7 @@ export async function startPrometheus(
     join(folder, name),
   ) as [string, string, string]
   await writeFile(metrics, openMetrics(series))
-  // Blocks of two hours would each read the whole file again.
+  // With blocks of two hours promtool would read the whole file for each.
   await promisify(execFile)(
     parts.promtool,
     ['tsdb', 'create-blocks-from', 'openmetrics', '--max-block-duration=768h', metrics, data],
@@ -59,7 +59,7 @@ export async function startPrometheus(
   }
 }
 
-/** The samples as OpenMetrics text with times, which promtool makes into blocks. */
+/** The samples as OpenMetrics text with times, from which promtool makes blocks. */
 function openMetrics(series: readonly SimulatedSeries[]): string {
   const lines = [...Map.groupBy(series, ({ metric }) => metric)].flatMap(([metric, each]) => [
     `# TYPE ${metric.replace(/_total$/, '')} counter`,

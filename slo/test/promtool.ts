@@ -10,7 +10,7 @@ import type { Objective } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 import type { Simulated, SimulatedSeries } from './simulate.ts'
 
-/** A promtool test: these samples, and which alerts fire in which minutes. */
+/** A promtool test: samples, and the alerts that fire in each minute. */
 export const promtoolTest = ({ name, minutes, series }: Simulated, timelines: readonly Timeline[]) => ({
   name,
   interval: '1s',
@@ -48,7 +48,7 @@ function sample({ objective, tier }: Timeline, value: number) {
   return { labels: `{objective="${name}", job="${job}", tier="${tier}"}`, value }
 }
 
-/** The minutes at which something fires or clears, and those before. */
+/** The minutes at which an alert fires or clears, and the minutes before. */
 const interesting = (timelines: readonly Timeline[], minutes: number): number[] =>
   [
     ...new Set(
@@ -79,7 +79,7 @@ function values({ samples }: SimulatedSeries): string {
 const testYaml = (tests: readonly PromtoolTest[]): string =>
   stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests }, { lineWidth: 0 })
 
-/** Runs tests through the generated rules. @throws with promtool’s own words when one does not hold. */
+/** Runs tests on the generated rules. @throws with promtool's message when one fails. */
 export async function runPromtool(
   promtool: string,
   folder: string,

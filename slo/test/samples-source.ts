@@ -3,7 +3,7 @@ import type { Counter, Minute, Selector, Sli, Source } from '../sources/index.ts
 import { matches } from '../sources/selector.ts'
 import type { Simulated } from './simulate.ts'
 
-/** The contract’s reference: slots straight from samples. */
+/** The contract's reference: computes slots directly from samples. */
 export function samplesSource({ series }: Simulated): Source {
   const of = ({ selector }: Counter) =>
     series.filter(
@@ -37,7 +37,7 @@ export function samplesSource({ series }: Simulated): Source {
   }
 }
 
-/** What one counter grew in each minute of [from, to), however its samples are ordered or repeated. */
+/** The growth of a counter in each minute of [from, to); samples may be unordered or repeated. */
 export function increases(
   samples: readonly Sample[],
   maxGapSeconds: number,

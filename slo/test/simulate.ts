@@ -1,6 +1,6 @@
 import type { Sample } from '../sources/counter.ts'
 
-/** Counters as a scraper saw them: times in whole seconds from 0, which is a midnight. */
+/** Counters as scraped. Times are whole seconds from 0, which is a midnight. */
 export type Simulated = { name: string; minutes: number; series: SimulatedSeries[] }
 export type SimulatedSeries = { metric: string; labels: Record<string, string>; samples: Sample[] }
 
@@ -14,7 +14,7 @@ export type Scenario = {
   /** Seconds from the full minute to its first scrape. */
   phase: number
   seed: number
-  /** When the probe fails, and when the promises break. */
+  /** Times in which the probe fails, and in which promises break. */
   outages: Trouble[]
   lateness: Trouble[]
   photosAMinute: number
@@ -22,13 +22,13 @@ export type Scenario = {
   blind: Interval[]
   probeAway: Interval[]
   restarts: { process: string; at: number; down: number }[]
-  /** Processes that count promises, and when each appeared and vanished. */
+  /** Processes that count promises, with their start and end. */
   counting: { process: string; from: number; to: number; zeroed: boolean }[]
 }
 
 const scrapeSeconds = 15
 
-/** A generator of numbers in [0, 1) that gives the same ones for the same seed (mulberry32). */
+/** Generates the same numbers in [0, 1) for the same seed (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -42,7 +42,7 @@ function seeded(seed: number): () => number {
 const inside = (intervals: readonly Interval[], at: number): boolean =>
   intervals.some(({ from, to }) => at >= from && at < to)
 
-/** The share of events that are bad at a time; a flapping trouble is there every other time. */
+/** The share of bad events at a time. A flapping trouble is on every other time. */
 function badShare(troubles: readonly Trouble[], at: number): number {
   const active = troubles.filter(
     ({ from, to, flap }) => at >= from && at < to && (flap === 0 || Math.floor((at - from) / flap) % 2 === 0),
@@ -115,7 +115,7 @@ function promiseSeries(scenario: Scenario, times: number[], random: () => number
 const down = (restarts: Scenario['restarts'], process: string, at: number): boolean =>
   restarts.some(each => each.process === process && at >= each.at && at < each.at + each.down)
 
-/** A random scenario: outages of every kind at awkward seconds. One in ten crosses a midnight. */
+/** A random scenario with outages of every kind at odd seconds. One in ten crosses a midnight. */
 export function randomScenario(seed: number): Scenario {
   const random = seeded(seed * 7919 + 1)
   const below = (limit: number) => Math.floor(random() * limit)

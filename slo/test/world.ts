@@ -1,11 +1,11 @@
-/** A service as a few numbers, from which every metric follows: for the tests of diagnose. */
+/** A service as a few numbers, from which all metrics are computed, for the tests of diagnose. */
 export type World = {
   photosASecond: number
   pixels: number
   cpuPerPixel: number
-  /** How many processes share a core with a conversion, 1 is none beside it. */
+  /** Number of processes that share a core with a conversion; 1: no other one. */
   stolen: number
-  /** Share of the time in which web can run that it waits for a processor, or collects garbage. */
+  /** Share of web's runnable time in which it waits for a processor or collects garbage. */
   starved: number
   garbage: number
   format: string
@@ -16,16 +16,16 @@ export type World = {
   engine: 'sqlite' | 'postgres'
   put: { web: number; converter: number }
   get: { web: number; converter: number }
-  /** Seconds of each list of names in storage; 0: nobody asked for one. */
+  /** Seconds of each listing of storage; 0: no listing. */
   list: number
   /** The queue's own calls. */
   queue: { web: number; converter: number }
   session: number
-  /** Between the probe and web. */
+  /** Time lost between the probe and web. */
   lost: number
-  /** Shares of what fails: uploads, calls of the converter to storage, and of both to the queue. */
+  /** Failing shares: of uploads, of the converter's calls to storage, of both services' calls to the queue. */
   failing: { uploads: number; storage: number; queue: number }
-  /** The phase in which the probe's journeys end, when they fail. */
+  /** The phase in which failing journeys of the probe end. */
   probeDies: string | null
   slots: number
   hung: number
@@ -34,7 +34,7 @@ export type World = {
   webUp: boolean
   /** Epoch seconds. */
   webStarted: number
-  /** 0: it does not. */
+  /** 0: no restarts. */
   webRestartsEverySeconds: number
   lag: { web: number; converter: number }
   eventLag: number
@@ -43,7 +43,7 @@ export type World = {
   converterUp: boolean
   logsUp: boolean
   metricsUp: boolean
-  /** Of the converter's clock against web's. */
+  /** Difference of the converter's clock from web's. */
   skewSeconds: number
   crashes: number
   outOfMemory: number

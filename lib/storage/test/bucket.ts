@@ -21,7 +21,7 @@ async function opened(url: string, options: Parameters<typeof openStorage>[1] = 
 }
 
 const mebibytes = (count: number, digit = 1) => Buffer.alloc(count * 2 ** 20, `${digit}`)
-/** Of an unknown length, in chunks of 64 KiB. */
+/** A body of unknown length, in chunks of 64 KiB. */
 const streamed = (body: Buffer) => {
   let from = 0
   return new Readable({
@@ -32,10 +32,10 @@ const streamed = (body: Buffer) => {
   })
 }
 
-/** The storage contract on an S3 server, and what a folder has not: a network, a bucket, a server that may be away. */
+/** The storage contract on an S3 server, and tests of what only a bucket has: a network, a server that may be away. */
 export function bucketContract(name: string, start: () => Promise<S3Server>, faults?: Faults): void {
   Object.assign(process.env, s3Environment)
-  // Each call is a request: on a busy machine a test of hundreds takes its time.
+  // Each call is a request, and a test makes hundreds.
   vi.setConfig({ testTimeout: 120_000 })
   let started: S3Server
   const server = () => started
@@ -204,7 +204,7 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
   })
 }
 
-/** Tells the most memory that it had during an upload beyond that before it. */
+/** Prints by how much the memory grew at most during an upload. */
 const uploadingScript = `
   import { Readable } from 'node:stream'
   const { openStorage } = await import(process.argv[2])

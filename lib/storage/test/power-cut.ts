@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { type Disk, realDisk } from '../../disk.ts'
 
-/** What is on the platter: a file's content as of its last fsync, a folder's entries as of its last. */
+/** The durable state: a file's content and a folder's entries as of their last fsync. */
 type File = { durable: Buffer }
 type Folder = { entries: Map<string, Node>; durable: Map<string, Node> }
 type Node = File | Folder
@@ -12,24 +12,24 @@ const newFolder = (): Folder => ({ entries: new Map(), durable: new Map() })
 
 type PoweredDisk = {
   disk: Disk
-  /** How many fsyncs there were. */
+  /** The number of fsyncs. */
   syncs(): number
-  /** Writes what a power cut now would leave into a new folder, at once: meanwhile others go on. */
+  /** Writes what a power cut would leave now into a new folder, synchronously, because other calls go on. */
   cutPower(target: string): void
 }
 
 type Options = {
-  /** The other extreme that file systems allow: names reach the platter at once, contents only by fsync. */
+  /** File systems may also make names durable at once, and contents only by fsync. */
   entriesAtOnce?: boolean
-  /** This fsync, counted from 1, does nothing: what it is for is lost. */
+  /** This fsync, counted from 1, does nothing: its effect is lost. */
   loseSync?: number
   /** Called after each change and each fsync. */
   afterEach?: () => Promise<void>
 }
 
 /**
- * The real disk, and beside it a ledger of what a power cut would leave of it: nothing but what was fsynced.
- * For tests only; knows the calls that the storage makes.
+ * The real disk with a record of what a power cut would leave: only what was fsynced. For tests only. It supports the
+ * calls that the storage makes.
  */
 export function openPoweredDisk(
   root: string,
@@ -63,7 +63,7 @@ export function openPoweredDisk(
     if (isFolder(node)) node.durable = new Map(node.entries)
     else node.durable = await fs.readFile(path)
   }
-  /** The inode that a descriptor was opened for, whatever its name is by then. */
+  /** The inode of each descriptor, whatever its name is now. */
   const opened = new Map<number, { path: string; node: Node | undefined }>()
   const noteOpened = (file: number, path: string) => {
     opened.set(file, { path, node: at(path) })

@@ -8,7 +8,7 @@ const chunk = (type: string, data: Buffer): Buffer => {
   return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)])
 }
 
-/** A whole PNG, grey, and then `padding` bytes that no decoder looks at. */
+/** A complete grey PNG, followed by `padding` bytes that no decoder reads. */
 export function png(width = 8, height = 8, padding = 0): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
@@ -33,7 +33,7 @@ const box = (type: string, ...content: Buffer[]): Buffer => {
 const ftyp = (brand: string, ...compatible: string[]) =>
   box('ftyp', Buffer.from(brand), be32(0), Buffer.from(compatible.join('')))
 
-/** The heads of other formats: enough to find type and size, not to decode. */
+/** Heads of other formats, from which type and size can be read, but no pixels. */
 export const heads = {
   jpeg: (width: number, height: number, metadataBytes = 0): Buffer =>
     Buffer.concat([
@@ -70,7 +70,7 @@ export const heads = {
       Buffer.alloc(32),
     ])
   },
-  /** `copies`: how many more images the file claims to hold, before the primary one. */
+  /** `copies`: the number of images that the file claims to have before the primary one. */
   avif: (width: number, height: number, brand = 'avif', copies = 0): Buffer => {
     const other = box('ispe', Buffer.alloc(4), be32(9), be32(9))
     const own = box('ispe', Buffer.alloc(4), be32(width), be32(height))

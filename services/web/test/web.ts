@@ -32,9 +32,9 @@ export type Running = {
   storage: Storage
   queue: Queue
   folder: string
-  /** A request of one session (its cookie jar), whose answer /openapi.json must list. */
+  /** Sends requests of one session (a cookie jar). /openapi.json must list their answers. */
   visitor(): Visitor
-  /** The value of one sample, 0 when there is none. */
+  /** The value of a sample; 0 when there is none. */
   sample(name: string): Promise<number>
   drain(): void
 }
@@ -45,7 +45,7 @@ export type Visitor = {
   post(body: Uint8Array | FormData | ReadableStream, headers?: Record<string, string>): Promise<Response>
 }
 
-/** One web in this process on its own storage and queue; `converter`: one that announced itself, and nothing else. */
+/** A web in this process with its own storage and queue. `converter`: announces a converter, which converts nothing. */
 export async function startWeb(given: Partial<Limits> = {}, { converter = true } = {}): Promise<Running> {
   const folder = await temporaryFolder()
   const metrics = createMetrics('web', 'test')
@@ -150,7 +150,7 @@ function memoryLog(entries: Entry[]): Log {
   }
 }
 
-/** Does a converter's part for the next photo in the queue, without decoding anything. */
+/** Does a converter's work for the next queued photo, without decoding it. */
 export async function convertNext({ queue, storage }: Running, failure?: FailureReason): Promise<string> {
   const claim = await queue.claim('test', 5_000, AbortSignal.timeout(5_000))
   if (claim === 'aborted') throw new Error('there was nothing to convert')
@@ -175,14 +175,14 @@ export async function convertNext({ queue, storage }: Running, failure?: Failure
   return photo
 }
 
-/** Everything that is stored, as keys. */
+/** The keys of all stored files. */
 export async function keysOf({ storage }: Running): Promise<string[]> {
   const keys: string[] = []
   for (const prefix of ['photos/', 'keys/']) for await (const key of storage.list(prefix)) keys.push(key)
   return keys
 }
 
-/** A photo's bytes sent in pieces, with a pause between them. */
+/** A photo's bytes in pieces, with a pause between them. */
 export function slowly(bytes: Buffer, pieces: number, pauseMs: number): ReadableStream<Uint8Array> {
   const size = Math.ceil(bytes.length / pieces)
   let at = 0

@@ -9,7 +9,7 @@ import { freePort } from '../../../tools/free-port.ts'
 
 export type Program = { url: string; process: ChildProcess; stop(): Promise<void> }
 
-/** A program that listens on the given port, else on a free one, and answers `ready` when it is. */
+/** Starts a program that listens on the given port or a free one. Resolves when the path `ready` answers. */
 export async function startProgram(
   command: string,
   args: (port: number) => string[],
@@ -36,7 +36,7 @@ export async function startProgram(
   }
 }
 
-/** A Prometheus of this configuration, with rules and with samples in its past. */
+/** Starts a Prometheus with this configuration, rules and samples of the past. */
 export async function startServer(
   parts: { prometheus: string; promtool: string },
   folder: string,
@@ -68,7 +68,7 @@ export async function startServer(
 export const slo = (environment: Record<string, string>, ...args: string[]): Promise<Ended> =>
   runScript('slo/main.ts', args, environment)
 
-/** Values of a series, each 15 s of the minutes before `end` (in seconds), as OpenMetrics. */
+/** Values of a series, each 15 s in the minutes before `end` (epoch seconds), as OpenMetrics. */
 export const recordedSeries = (
   name: string,
   end: number,

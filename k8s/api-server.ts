@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { freePort } from '../tools/free-port.ts'
 
-/** It takes 8 s alone, and a minute on a machine that is busy. */
+/** A start takes 8 s on an idle machine and a minute on a busy one. */
 const readyMs = 180_000
 
 export type Answer = { ok: boolean; text: string }
@@ -19,9 +19,8 @@ export type ApiServer = {
 }
 
 /**
- * An API server of this machine alone, with its etcd, in a temporary folder and on free ports, until `stop`. Nothing
- * runs on it, neither node nor controller: it takes or refuses objects as a cluster does.
- *
+ * Starts an API server with its etcd in a temporary folder and on free ports, until `stop`. It has no nodes and no
+ * controllers: it accepts or refuses objects as a cluster does.
  * @throws when a program ends or the server does not become ready.
  */
 export async function startApiServer(
@@ -51,7 +50,7 @@ export async function startApiServer(
       'authorization-mode': 'RBAC',
       'service-cluster-ip-range': '10.0.0.0/24',
       'endpoint-reconciler-type': 'none',
-      // etcd 3.5.1 cannot tell how far a watch has come.
+      // etcd 3.5.1 does not report the progress of a watch.
       'feature-gates': 'WatchList=false',
     }),
   ]
@@ -62,7 +61,7 @@ export async function startApiServer(
     clean()
     process.off('exit', clean)
   }
-  /** Nothing of it is kept: it need not end in order. */
+  /** Nothing is kept, so the programs need no graceful stop. */
   function clean() {
     for (const { child } of started) child.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
@@ -75,7 +74,7 @@ export async function startApiServer(
   throw new Error(problem)
 }
 
-/** Who may do everything, and how kubectl finds the server as them, whatever clusters this machine knows. */
+/** Writes the server's key and tokens, with one administrator, and kubectl's configuration for this server only. */
 function writeFiles(folder: string, server: string): [key: string, tokens: string, kubeconfig: string] {
   const token = randomUUID()
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -126,7 +125,7 @@ function run(program: string, args: readonly string[], input: unknown): Promise<
   return promise
 }
 
-/** Asks until the answer is good; else what it was, when the time is over. */
+/** Repeats a command until it succeeds. Returns its last error at the timeout. */
 export async function whyNot(kubectl: ApiServer['kubectl'], args: string[]): Promise<string | undefined> {
   let last = ''
   for (const deadline = performance.now() + readyMs; performance.now() < deadline; await delay(200)) {

@@ -1,6 +1,6 @@
 /**
- * Kubernetes' HorizontalPodAutoscaler (autoscaling/v2, its defaults: 15 s between decisions, 10 % tolerance), which KEDA
- * drives with external metrics, as a function of its inputs. Only what our ScaledObject uses.
+ * Kubernetes' HorizontalPodAutoscaler (autoscaling/v2, its defaults: 15 s between decisions, 10 % tolerance), which
+ * KEDA drives with external metrics, as a function of its inputs. Only the features that our ScaledObject uses.
  */
 export const syncSeconds = 15
 const tolerance = 0.1
@@ -18,7 +18,7 @@ export type Scaling = {
 
 type Pods = { wanted: number; ready: number }
 
-/** Decides at each sync how many pods there shall be. */
+/** Decides the number of pods at each sync. */
 export function createAutoscaler({ min, max, metrics, scaleUp, scaleDown }: Scaling) {
   const recommended: { at: number; pods: number }[] = []
   const changes: { at: number; by: number }[] = []
@@ -33,7 +33,7 @@ export function createAutoscaler({ min, max, metrics, scaleUp, scaleDown }: Scal
     const lowest = Math.min(...within(scaleUp.stabilizationWindowSeconds))
     const highest = Math.max(...within(scaleDown.stabilizationWindowSeconds))
     const steady = Math.max(lowest, Math.min(highest, wanted))
-    // As many as the most generous policy lets it change within its period.
+    // The largest change that any policy allows within its period.
     const most = Math.max(
       ...scaleUp.policies.map(({ type, value, periodSeconds }) => {
         const start = wanted - changed(at, periodSeconds, 1)

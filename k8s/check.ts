@@ -16,7 +16,7 @@ Example: npm run k8s:check -- k8s/overlays/single
 Exit status: 0 all are taken, 1 one is refused, 2 bad arguments, a part is missing or there is no object.`
 
 export const needed = ['kubectl', 'etcd', 'kube-apiserver', 'prometheus-operator-crds', 'keda-crds'] as const
-/** The kinds of others that our overlays use: the part that has each one's schema, its file there, and its name. */
+/** Custom resource kinds of our overlays: the part that has the schema, its file there, and its name. */
 const kinds = [
   {
     part: 'prometheus-operator-crds',
@@ -69,7 +69,7 @@ export async function startChecker(programs = findPrograms()): Promise<Checker> 
   return { check: manifests => check(server, manifests), stop: server.stop }
 }
 
-/** The kinds of the Prometheus operator and of KEDA, and their schemas served. */
+/** Installs the schemas of the Prometheus operator's and KEDA's kinds. */
 async function install(
   { kubectl }: ApiServer,
   folders: Record<(typeof kinds)[number]['part'], string>,
@@ -78,15 +78,15 @@ async function install(
   const established = kinds.map(({ name }) => `crd/${name}`)
   const { ok, text } = await kubectl(['apply', '--server-side', ...files])
   if (!ok) throw new Error(text)
-  // More than once: the wait fails when it comes before the first condition of a kind.
+  // Repeated, because the wait fails before a kind has its first condition.
   const why = await whyNot(kubectl, ['wait', '--for=condition=Established', ...established])
   if (why) throw new Error(why)
 }
 
-/** Whether an overlay's objects would be taken, and the pods that its workloads would make. */
+/** Whether an overlay's objects, and the pods of its workloads, would be accepted. */
 async function check(server: ApiServer, manifests: readonly Manifest[]): Promise<Verdict[]> {
   const verdicts: Verdict[] = []
-  // Others live in them, and their labels decide about pods: a dry run alone would leave them out.
+  // Created for real, because a dry run needs existing namespaces, whose labels decide about pods.
   for (const namespace of namespacesOf(manifests)) await found(server, namespace)
   for (const each of manifests) {
     verdicts.push(await ask(server, each))
@@ -96,7 +96,7 @@ async function check(server: ApiServer, manifests: readonly Manifest[]): Promise
   return verdicts
 }
 
-/** Those of the overlay, and those that it expects in the cluster. */
+/** The namespaces of the overlay, and those that it expects in the cluster. */
 function namespacesOf(manifests: readonly Manifest[]): Manifest[] {
   const own = manifests.filter(({ kind }) => kind === 'Namespace')
   const named = new Set(manifests.flatMap(({ metadata }) => metadata.namespace ?? []))
@@ -106,11 +106,11 @@ function namespacesOf(manifests: readonly Manifest[]): Manifest[] {
 
 async function found({ kubectl }: ApiServer, namespace: Manifest): Promise<void> {
   await kubectl(['apply', '--server-side', '--filename=-'], namespace)
-  // Made by a controller where one runs; no pod is taken without.
+  // In a cluster a controller creates it. Without it no pod is accepted.
   await kubectl(['create', 'serviceaccount', 'default', `--namespace=${namespace.metadata.name}`])
 }
 
-/** A workload is taken whatever its pods are; pod security speaks when they are made. */
+/** The pod of a workload. The server checks pod security only when a pod is created. */
 function podOf({ kind, metadata, spec }: Manifest): Manifest | undefined {
   const { template, volumeClaimTemplates = [] } = spec ?? {}
   if (!template?.spec) return undefined
@@ -143,13 +143,13 @@ export function buildOverlay(kubectl: string, folder: string): Manifest[] {
 async function main(args: string[]): Promise<number> {
   const { positionals } = readArguments(args, {}, true)
   const programs = findPrograms()
-  // Built before the server starts, which takes a minute: a wrong folder is named at once.
+  // Built before the server starts, which takes a minute, so that a wrong folder is reported at once.
   const built = (positionals.length > 0 ? positionals : overlays).map(
     folder => [folder, buildOverlay(programs.kubectl, folder)] as const,
   )
   for (const [folder, manifests] of built)
     if (manifests.length === 0) throw new ExpectedError(`${folder} has no object: this says nothing`)
-  // What it started ends with it, by the exit.
+  // The exit also ends the started programs.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2))
   const checker = await startChecker(programs)
   try {

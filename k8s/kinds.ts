@@ -1,4 +1,6 @@
-/** The kinds of the Prometheus operator and of KEDA that our manifests use, with the keys they use: others are a type error. */
+/**
+ * Kinds of the Prometheus operator and of KEDA in our manifests, with the keys that we use. Others are a type error.
+ */
 export type ServiceMonitor = {
   apiVersion: 'monitoring.coreos.com/v1'
   kind: 'ServiceMonitor'

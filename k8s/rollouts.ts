@@ -3,11 +3,11 @@ import type { Directory } from '../slo/directory.ts'
 import { countedOf } from '../slo/releases/evidence.ts'
 import type { Selector } from '../slo/sources/index.ts'
 
-/** Argo Rollouts' objects that take the place of the Deployments of web and converter, for one of the two ways. */
+/** Argo Rollouts' objects that replace the Deployments of web and converter, for one of the two strategies. */
 type Metric = ReturnType<typeof metric> & { consecutiveSuccessLimit?: number }
 export type Way = 'canary' | 'blue-green'
 
-/** Since when events count, and how many there must be: fewer with none bad do not show that 1 % is not exceeded (0.99^299 = 0.05). */
+/** The window of events, and their minimum: fewer events, none bad, do not prove less than 1 % (0.99^299 = 0.05). */
 const window = '30m'
 const fewest = 299
 const budgetShare = 0.1
@@ -16,7 +16,7 @@ const fewestBroken = 3
 const hash = '{{args.hash}}'
 const address = 'http://prometheus-operated.monitoring.svc:9090'
 
-/** How much the new pods' counters grew. Their names hold the hash of their template, so no metric needs a label of its own. */
+/** The growth of the new pods' counters. Pod names have the hash of their template, so metrics need no label for it. */
 function grown({ metric, matchers }: Selector, version: 'new' | 'all', range: string): string {
   const labels = [
     ...matchers.map(({ label, operator, value }) => `${label}${operator}${JSON.stringify(value)}`),
@@ -49,7 +49,7 @@ const template = (name: string, metrics: object[]): object => ({
   spec: { args: [{ name: 'hash' }], metrics },
 })
 
-/** The comparison with what each objective allows, which a step waits for; and the budget, which is looked at all the time. */
+/** The comparison with each objective, for which a step waits, and the budget, which is checked all the time. */
 export function analyses({ objectives }: Directory): { ratios: Metric[]; budgets: Metric[] } {
   const each = countedOf(objectives).map(({ objective, part, total, isBad }) => {
     const { numerator, denominator } = objective.target
@@ -57,10 +57,10 @@ export function analyses({ objectives }: Directory): { ratios: Metric[]; budgets
     const [all, some] = [grown(total, 'new', window), grown(part, 'new', window)]
     const bad = isBad ? some : `(${all} - ${some})`
     const day = grown(total, 'all', '1d')
-    // No answer while there are too few events: no traffic is never good.
+    // No answer with too few events, so that no traffic is never good.
     const ratio = metric(objective.name, `${bad} / (${all} >= ${fewest})`, allowed)
     const share = `${bad} / clamp_min(${budgetShare * allowed} * ${day}, ${fewestBroken})`
-    // Good once is good enough for a step; the budget is never done.
+    // One good answer ends the step. The check of the budget never ends.
     const budget = metric(objective.name, `${share} or vector(0)`, 1)
     return { ratio: { ...ratio, consecutiveSuccessLimit: 1 }, budget }
   })
@@ -88,7 +88,7 @@ function rollout(name: 'web' | 'converter', way: Way): object {
       activeService: service,
       previewService: `${service}-preview`,
       autoPromotionEnabled: true,
-      // The old pods stay until the new ones have been judged with everybody.
+      // The old pods stay until the new ones were judged with all customers.
       scaleDownDelaySeconds: 3_600,
       postPromotionAnalysis: judged,
     },
@@ -99,9 +99,9 @@ function rollout(name: 'web' | 'converter', way: Way): object {
     metadata: { name: service, namespace: 'tintype' },
     spec: {
       selector: { matchLabels: { 'app.kubernetes.io/name': service } },
-      // The pods are those of the Deployment, which ends when the Rollout has taken over.
+      // The pods are those of the Deployment, which is scaled down when the Rollout has taken over.
       workloadRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: service, scaleDown: 'onsuccess' },
-      // Converters have no Service: they take the jobs of their own version as soon as a web accepts some.
+      // Converters have no Service: they claim the jobs of their own version as soon as a web of it accepts photos.
       strategy: way === 'canary' || name === 'converter' ? canary : blueGreen,
     },
   }

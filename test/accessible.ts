@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-/** What axe looks for in each colour scheme: only contrast depends on it, and a whole look takes a second. */
+/** The checks of axe in each colour scheme. Only contrast depends on the scheme, and all checks take a second. */
 const runOnly = {
   light: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
   dark: { type: 'rule', values: ['color-contrast'] },
@@ -12,8 +12,8 @@ const runOnly = {
 type Violation = { id: string; help: string; nodes: { target: string[] }[] }
 
 /**
- * What keeps a person from using the page as it stands now, in light and in dark: violations of axe, and content beside
- * the screen. Empty when all is well.
+ * The barriers of the page in its current state, in light and in dark: violations of axe, and content outside of the
+ * screen. Empty without barriers.
  */
 export async function barriers(page: Page): Promise<string[]> {
   await page.evaluate(axe)

@@ -5,7 +5,7 @@ import { labelsOf, parseExposition } from '../slo/sources/recorder/exposition.ts
 
 type Service = (typeof services)[number]
 
-/** What of the catalogue a service's /metrics lacks, has otherwise, or has beside it; empty when they agree. */
+/** The differences between the catalogue and a service's /metrics; empty when they agree. */
 export async function compareWithCatalogue(service: Service, admin: string): Promise<string[]> {
   const response = await fetch(`${admin}/metrics`, { headers: { Accept: 'application/openmetrics-text' } })
   const text = await response.text()
@@ -14,7 +14,7 @@ export async function compareWithCatalogue(service: Service, admin: string): Pro
     ...sample,
     labels: labelsOf(sample.labels),
   }))
-  // Tintype's probe gives its metrics names of its own; slo_probe_* are those of a probe that does not.
+  // Tintype's probe has metrics of its own; slo_probe_* belong to probes without them.
   const promised = Object.entries<Definition>(metrics).filter(
     ([name, definition]) => definition.in.includes(service) && !name.startsWith('slo_probe_'),
   )

@@ -21,15 +21,15 @@ export type Person = {
   photo(id: string): Promise<Photo>
   /** Waits until a photo is ready or failed. */
   settled(id: string, timeoutMs: number): Promise<Photo>
-  /** Opens the stream of events; from then on none is missed. Ends with the signal. */
+  /** Opens the stream of events. No later event is missed. It ends with the signal. */
   events(signal: AbortSignal, lastEventId?: string): Promise<AsyncIterable<ServerEvent>>
   readonly cookie: string | undefined
 }
 
-/** No single answer may take longer: a service that hangs is a failure, not a wait. */
+/** Timeout of each request, so that a service that hangs is a failure. */
 const requestTimeoutMs = 90_000
 
-/** A new person, or with a cookie one who comes back. */
+/** A new person, or with a cookie a returning one. */
 export function person(address: string, known?: string): Person {
   let cookie = known
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
@@ -56,7 +56,7 @@ export function person(address: string, known?: string): Person {
     upload: (image, headers = {}) =>
       request('/photos', {
         method: 'POST',
-        // Whatever it is: the service must see for itself.
+        // For any image, because the service must detect the type.
         headers: image instanceof FormData ? headers : { 'Content-Type': 'image/jpeg', ...headers },
         body: image instanceof FormData ? image : new Uint8Array(image),
       }),
@@ -81,7 +81,7 @@ export function person(address: string, known?: string): Person {
   }
 }
 
-/** Server-sent events of which each field stands once: what the service sends. */
+/** Parses server-sent events whose fields each occur once, as the service sends them. */
 async function* parseEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
   let text = ''

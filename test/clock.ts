@@ -21,7 +21,7 @@ if (process.argv[1]?.endsWith('slo/main.ts')) {
   syncBuiltinESMExports()
 }
 
-/** What the clock of slo shows at a time of ours. */
+/** The time of slo's clock at a time of the real clock. */
 export function fastTime(ms: number, since: number, times: number): number {
   return since + (ms - since) * times
 }

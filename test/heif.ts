@@ -3,7 +3,7 @@
  * pillow-heif 1.5 encoded once: what a phone's photo has (grid, turn, profile, burst), in some hundred bytes.
  */
 
-/** Each one's samples, and of which kind they are. */
+/** The samples of each tile, and their kind. */
 const tiles = {
   red: ['8', 'AAAAICgBrwY4Wvz9N/jGT///rRH6H+mnEqvEJj7vJ1avN6mA'],
   green: ['8', 'AAAAHygBrwY4Wvz9N/FYH///KQx//9kfKq8QmPu8nVq83qY='],
@@ -27,7 +27,7 @@ const tileHeight = 64
 
 export type HeicOptions = {
   brand?: string
-  /** Of the primary image, row by row; one alone is no grid. */
+  /** The tiles of the primary image, row by row; a single one makes no grid. */
   shown?: Tile[]
   columns?: number
   /** Counter-clockwise (irot). */
@@ -41,9 +41,9 @@ export type HeicOptions = {
   nclx?: { primaries: number; transfer: number }
   /** Opacity: the whole picture is half transparent. */
   transparent?: boolean
-  /** Pictures of their own that stand before the primary one, as in a burst. */
+  /** Separate pictures before the primary one, as in a burst. */
   before?: Tile[]
-  /** What the file claims. */
+  /** The size that the file claims. */
   width?: number
   height?: number
 }
@@ -164,7 +164,7 @@ function file(brand: string, primary: number, items: Item[]): Buffer {
       box('iprp', box('ipco', ...properties), box('ipma', u32(0, items.length), ...associations)),
     )
   }
-  // Hidden items stand last, as the tiles do in a phone's file: cut short, it lacks tiles.
+  // Hidden items come last, like the tiles in a phone's file: a truncated file lacks tiles.
   const stored = items.toSorted((one, two) => Number(one.hidden ?? false) - Number(two.hidden ?? false))
   const offset = start.length + meta(0).length + 8
   return Buffer.concat([start, meta(offset), box('mdat', ...stored.map(({ data }) => data))])

@@ -50,7 +50,7 @@ async function store(upright: Buffer, orientation: number): Promise<Buffer> {
   return mirrored ? sharp(turned).flop().toBuffer() : turned
 }
 
-/** What is wrong with a thumbnail of a quadrant image, in words; undefined when it is as a person expects. */
+/** The fault of a quadrant image's thumbnail, in words; undefined when it is right. */
 export async function flawOfThumbnail(
   bytes: Buffer,
   expected: { width: number; height: number },
@@ -111,7 +111,7 @@ export function randomNumbers(seed: number): () => number {
   }
 }
 
-/** A PNG whose head promises these dimensions and whose pixels are not there. */
+/** A PNG whose head declares this size, without the pixels. */
 export function pngHead(width: number, height: number): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)

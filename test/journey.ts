@@ -12,12 +12,12 @@ HTTP, and leaves no photo behind.
 Example: npm run journey -- http://127.0.0.1:8080
 Exit status: 0 every step succeeded, 1 a step failed, 2 bad arguments.`
 
-/** Each step may use what those before it left. */
+/** Each step may use the results of earlier ones. */
 type Walk = { address: string; someone: Person; image: Buffer; photo: Photo; ready: Promise<ServerEvent> }
 
-/** The promise, and a little for the answers on the way. */
+/** The promise, and some time for the answers. */
 const patienceMs = 65_000
-/** What npm start makes by default: the longest side in pixels. */
+/** The default longest side of a thumbnail, in pixels. */
 const side = 320
 
 const steps: [title: string, take: (walk: Walk) => Promise<void>][] = [

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type Process, processes } from './processes.ts'
 
-/** What was killed on purpose may still be ending. */
+/** Killed processes may still be ending. */
 const graceMs = 3_000
 
 const root = join(import.meta.dirname, '..')

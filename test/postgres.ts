@@ -16,7 +16,7 @@ export type Postgres = {
   newUrl(): string
   /** Kills all of its processes with SIGKILL. */
   kill(): Promise<void>
-  /** Resolves when it takes connections. */
+  /** Resolves when it accepts connections. */
   start(): Promise<void>
   /** To all of its processes at once. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
@@ -84,7 +84,7 @@ export async function startPostgres(program: string, settings: string[] = []): P
     const pids = own()
     send('SIGKILL', pids)
     await exited
-    // The next start waits for what the last one shared.
+    // A new server does not start while processes of the last one hold its shared memory.
     await until(() => !processes().some(({ pid }) => pids.includes(pid)), { what: 'the end of PostgreSQL' })
   }
   await start()

@@ -15,7 +15,7 @@ export function processes(): Process[] {
 
 export const childrenOf = (pid: number): Process[] => processes().filter(({ parent }) => parent === pid)
 
-/** Undefined when it has ended meanwhile, also when its parent has not read its exit code yet. */
+/** Undefined when it has ended, also when its parent has not read its exit code yet. */
 function describe(pid: number): Process | undefined {
   try {
     // The command's name, in parentheses, may hold spaces: count from behind it.

@@ -4,10 +4,7 @@ import { onTestFinished } from 'vitest'
 
 export type Proxy = {
   url: string
-  /**
-   * Lets so many answers be cut off from now on, `after` so many more: the server has done its work, the client never
-   * hears of it.
-   */
+  /** Cuts off the next `count` answers, after `after` more: the server did its work, but the client gets no answer. */
   dropAnswers(count: number, after?: number): void
   /** Answers cut off so far. */
   dropped(): number
@@ -29,7 +26,7 @@ export async function startProxy(target: string): Promise<Proxy> {
     }
     client.pipe(upstream)
     client.on('close', () => upstream.destroy())
-    // Not destroyed: what the server said before it closed is still on its way.
+    // Not destroyed: data that the server sent before it closed is still in transit.
     upstream.on('close', () => client.end())
     upstream.on('data', answer => {
       if (toDrop === 0 || toPass-- > 0) return void client.write(answer)

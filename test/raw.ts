@@ -6,9 +6,9 @@ import { until } from './support.ts'
 export type Raw = {
   socket: Socket
   send(bytes: string | Buffer): Raw
-  /** What came so far. */
+  /** The text received so far. */
   text(): string
-  /** Bytes that came so far. */
+  /** The number of bytes received so far. */
   bytes(): number
   isClosed(): boolean
   /** Waits for text that matches, or for the end of the connection. */

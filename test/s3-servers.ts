@@ -22,7 +22,7 @@ export type S3Server = {
 export const bucket = 'photos'
 const keys = { accessKeyId: 'tintype', secretAccessKey: 'tintype-secret' }
 
-/** What a process needs in its environment to reach the servers below; it never asks the network for credentials. */
+/** Variables with which a process reaches the servers below; the SDK then asks the network for no credentials. */
 export const s3Environment = {
   AWS_ACCESS_KEY_ID: keys.accessKeyId,
   AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
@@ -46,7 +46,7 @@ async function tryToStartSeaweed(program: string): Promise<S3Server> {
   const server = await start(folder, port, program, seaweedArguments(folder, ports, keys))
   const stop = async () => {
     await server.stop()
-    // These have a fixed place, and a killed server leaves them.
+    // These files have a fixed place, and a killed server leaves them.
     for (const [name, value] of Object.entries(ports))
       await rm(`/tmp/seaweedfs-${name.replace('.port.grpc', '-grpc')}-${value}.sock`, { force: true })
   }

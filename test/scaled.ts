@@ -10,11 +10,11 @@ export type Scaled = Tintype & {
   converters: Addresses[]
   /** Of queue and storage. */
   engines: Record<string, string>
-  /** What the launcher started: `web-1`, `converter-3`, `logs`, `slo`, `haproxy`, `postgres` or `seaweedfs`. */
+  /** A process of the launcher: `web-1`, `converter-3`, `logs`, `slo`, `haproxy`, `postgres` or `seaweedfs`. */
   named(name: string): Process | undefined
 }
 
-/** The processes of `npm run scaled`, by what their names are known from. */
+/** The names of the processes of `npm run scaled`. */
 export const processNames = [
   ...[0, 1, 2].map(n => `web-${n}`),
   ...[0, 1, 2, 3].map(n => `converter-${n}`),

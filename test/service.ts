@@ -16,7 +16,7 @@ export type Tintype = {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** As `startService`, with what tests look at. */
+/** Like `startService`, with more for tests. */
 export async function startTintype(...args: Parameters<typeof startService>): Promise<Tintype> {
   const { launcher, endpoints, stderr, stop } = await startService(...args)
   const pid = launcher.pid as number

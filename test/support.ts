@@ -10,12 +10,12 @@ import { inherited, type Started as Process, startUntil } from '../tools/service
 
 const root = join(import.meta.dirname, '..')
 
-/** A folder of the test's own, removed when it ends; of a whole file's with `afterAll`. */
+/** A temporary folder, removed when the test ends; with `afterAll`, when the file ends. */
 export async function temporaryFolder(
   whenDone: (remove: () => Promise<void>) => void = onTestFinished,
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-  // Again when a process or a task that is about to end wrote into it meanwhile.
+  // Retried, because a process or task that is ending may still write into it.
   whenDone(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
@@ -50,7 +50,7 @@ export async function until<T>(
   }
 }
 
-/** The value of one series of a process, named with its labels as it is exposed; NaN when it is not there. */
+/** The value of a series, named with its labels as exposed; NaN when it does not exist. */
 export async function sampleIn(metrics: Pick<Metrics, 'render'>, series: string): Promise<number> {
   const { body } = await metrics.render(undefined)
   const line = body.split('\n').find(each => each.startsWith(`${series} `))

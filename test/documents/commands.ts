@@ -5,14 +5,14 @@ import { type Ended, runScript } from '../support.ts'
 import { read, root } from '../tidy/sources.ts'
 import { englishOf, pages, sectionsOf } from './page.ts'
 
-/** A command that a page names, on its line; `fenced` when it is a line of a block of a shell. */
+/** A command of a page, with its line. `fenced`: it is a line of a shell block. */
 export type Command = { page: string; line: number; text: string; fenced: boolean }
 
 export const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 export const at = ({ page, line, text }: Command): string => `${page}:${line}: ${text}`
 
-/** Programs that are no part of this repository. */
+/** Programs that are not part of this repository. */
 const foreign = /^(cd|curl|docker|kill|kubectl|pgrep)$/
 /** Variables that other programs read. */
 const foreignVariable = /^(PATH|(AWS|PG)[A-Z_]+)$/
@@ -47,7 +47,7 @@ const wordsOf = (text: string): string[] =>
     .map(word => word.replaceAll(/["']/g, ''))
     .filter((word, index, all) => word !== '>' && all[index - 1] !== '>')
 
-/** What a command names that is not there: a script, a verb, an option, a file, a variable. */
+/** Scripts, verbs, options, files and variables of a command that do not exist. */
 export async function lackingIn({ text }: Command): Promise<string[]> {
   const simple = text.split(/ (?:&&|\|) /).map(wordsOf)
   return (await Promise.all(simple.map(lackingInSimple))).flat()
@@ -102,7 +102,7 @@ async function lackingInHelp(script: string, [verb = '', ...rest]: string[]): Pr
 
 const helps = new Map<string, Promise<Ended>>()
 
-/** What `npm run script -- verb --help` gives; each is asked once. */
+/** The output of `npm run script -- verb --help`, cached. */
 export function helpOf(script: string, ...verb: string[]): Promise<Ended> {
   const args = [...verb, '--help']
   const key = [script, ...args].join(' ')

@@ -7,7 +7,7 @@ export type Found = { line: number; text: string }
 export type Heading = Found & { level: number; slug: string }
 /** A fenced block: its language and its text. */
 export type Block = Found & { language: string }
-/** What stands below a heading, up to the next one. The first section stands before any. */
+/** The content below a heading, up to the next one. The first section has no heading. */
 export type Section = { heading: Heading; blocks: Block[]; codes: Found[]; links: Found[]; rows: number }
 
 /** Every page of the documentation, from the root. */
@@ -16,7 +16,7 @@ export const pages = files('{*.md,docs/**/*.md,slo/README.md}')
 /** Pages that exist in English only: names and formats, most of them generated from the code. */
 const inEnglishOnly = ['docs/reference.md', 'docs/slo.md']
 
-/** Each page that has one in both languages: English, Korean. */
+/** The pages that exist in both languages: English, Korean. */
 export const pairs = pages
   .filter(page => page === 'README.md' || /^docs\/(?!ko\/)/.test(page))
   .filter(page => !inEnglishOnly.includes(page))
@@ -70,7 +70,7 @@ export function sectionsOf(page: string): Section[] {
   return sections
 }
 
-/** A link's file from the root, or its address; and the place of the heading that it names, if it names one. */
+/** A link's file from the root, or its address, and the heading that it names, if any. */
 export function targetOf(page: string, link: string): { file: string; heading?: number; missing?: string } {
   if (/^[a-z]+:/.test(link)) return { file: link }
   const [path = '', anchor] = link.split('#')

@@ -1,6 +1,6 @@
 import { type Block, englishOf, type Found, koreanOf, type Section, sectionsOf, targetOf } from './page.ts'
 
-/** The lines of a block without what a translation may change: comments of a shell, labels of a diagram. */
+/** The lines of a block without the parts that a translation may change: shell comments, labels of a diagram. */
 function linesOf({ language, line, text }: Block): Found[] {
   return text
     .split('\n')
@@ -17,13 +17,13 @@ function untranslated(language: string, text: string): string {
     .replace(/-\. .*? \.->/g, '-.->')
 }
 
-/** Where a link leads, whichever the language: a page by its English name, a heading by its number. */
+/** A link's destination in either language: a page by its English name, a heading by its number. */
 function destination(page: string, link: string): string {
   const { file, heading } = targetOf(page, link)
   return `${englishOf(file)}${heading === undefined ? '' : ` (heading ${heading})`}`
 }
 
-/** Each thing of one list that the other lacks, by the line where it stands. */
+/** The items of one list that the other lacks, by their line. */
 function lacking(
   [page, mine]: [string, Found[]],
   [other, theirs]: [string, Found[]],
@@ -38,7 +38,7 @@ function lacking(
   })
 }
 
-/** What differs between an English page and its Korean one, by page and line. */
+/** The differences between an English page and its Korean one, by page and line. */
 export function differences(english: string): string[] {
   const korean = koreanOf(english)
   const [ours, theirs] = [sectionsOf(english), sectionsOf(korean)]

@@ -30,7 +30,7 @@ const options = {
   list: { type: 'boolean' },
 } as const
 
-/** What the arguments ask for, and the drills that they choose. @throws UsageError */
+/** The parsed arguments, and the drills that they choose. @throws UsageError */
 export function choose(args: string[]) {
   const given = readArguments(args, options).values
   const { only, kept, seen } = given
@@ -43,7 +43,7 @@ export function choose(args: string[]) {
   return { ...given, chosen, lives }
 }
 
-/** Two at once where neither takes the other's processors; those that take as long come together. */
+/** Pairs of drills that run at once, unless one takes the other's processors. Drills of the same length form a pair. */
 export function inTurns(chosen: readonly Drill[]): Drill[][] {
   const together = chosen.filter(({ alone }) => !alone)
   together.sort((a, b) => (b.scrapes ?? 0) - (a.scrapes ?? 0))

@@ -1,42 +1,44 @@
 import type { Tintype } from '../service.ts'
 import type { Traffic } from './traffic.ts'
 
-/** A verdict in words: where, why if that is known, and what else is slow. */
+/** A verdict in words: the stage, the cause if known, and other slow stages. */
 export type Said = string
 
-/** A fault, and what is true when it is there. */
+/** A fault, and the right verdict about it. */
 export type Drill = {
   name: string
-  /** The right answer; several only with a reason, the best one first. */
+  /** The right answer. Several need a reason, and the best one comes first. */
   truth: readonly Said[]
   why?: string
   /** Diagnose was developed without it: the score on these shows how diagnose does on faults that it has never seen. */
   kept?: true
-  /** It takes processors from the drills that run beside it. */
+  /** It would take processors from drills beside it. */
   alone?: true
   /** No traffic but the probe's. */
   quiet?: true
-  /** Between the fault and the question, in scrapes; for what needs longer to show. */
+  /** Scrapes between the fault and the question, for faults that need longer to show. */
   scrapes?: number
-  /** Why it cannot be done on this machine; undefined when it can. */
+  /** Why the drill cannot run on this machine; undefined when it can. */
   missing?(): string | undefined
   prepare(lab: Lab): Prepared | Promise<Prepared>
 }
 
-/** A place of its own, left as it was found. */
+/** A separate place, which is cleaned up afterwards. */
 export type Lab = { folder: string; dataDir: string; onEnd(end: () => unknown): void }
 
 export type Prepared = {
-  /** What the service is started with. */
+  /** Variables of the service. */
   environment?: Record<string, string>
-  /** Which copy of the code runs; default: this one. */
+  /** The checkout that runs; default: this one. */
   checkout?: string
-  /** What it is started under: a command that becomes it. */
+  /** A command that executes the service. */
   under?: readonly string[]
-  /** Where people come in; default: web itself. */
+  /** The address for people; default: web's. */
   address?: string
   inject(running: Running): void | Promise<void>
-  /** @throws when the fault was never there: what it replaces has changed, and a verdict about it would mean nothing. */
+  /**
+   * @throws when the fault never happened, because the code that it replaces has changed: a verdict would mean nothing.
+   */
   check?(): void
 }
 

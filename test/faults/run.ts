@@ -68,7 +68,7 @@ export const finding = (drill: Drill, verdict: Verdict, seconds: number): Findin
   seconds,
 })
 
-/** What a person would type. It exits 1 when something is slow: that is an answer too. */
+/** Runs the command that a person would type. Exit status 1 means that a stage is slow, which is an answer. */
 export async function askDiagnose(dataDir: string, at: string): Promise<Verdict> {
   const env = { ...inherited(), DATA_DIR: dataDir, SCRAPE_SECONDS: '1' }
   const args = [join(root, 'slo/main.ts'), 'diagnose', '--json', '--at', at]
@@ -77,7 +77,7 @@ export async function askDiagnose(dataDir: string, at: string): Promise<Verdict>
   return JSON.parse(stdout) as Verdict
 }
 
-/** A drill that was kept: what the recorder saw is in a folder, what the fault was beside it, where diagnose never looks. */
+/** A recorded drill: the recorder's data in a folder, and the fault beside it, where diagnose does not look. */
 export type Recording = { drill: string; at: string }
 
 export const recordingOf = (keep: string, { name }: Pick<Drill, 'name'>): string =>

@@ -12,7 +12,7 @@ export type Finding = {
   instance?: string
 }
 
-/** A verdict in the words of a drill's truth; what else is slow counts where two things are. */
+/** A verdict in the form of a drill's truth. Another slow stage counts only if the truth has two. */
 export function saidIn({ truth, verdict: { verdict, cause, also } }: Finding): string {
   const one = cause ? `${verdict} ${cause}` : verdict
   return also && truth.some(each => each.includes(' also ')) ? `${one} also ${also.stage}` : one
@@ -20,7 +20,7 @@ export function saidIn({ truth, verdict: { verdict, cause, also } }: Finding): s
 
 export type Grade = 'right' | 'abstained' | 'wrong'
 
-/** An answer that names nothing is no wrong name: `unknown`, or the right stage without its cause. */
+/** An answer without a name is not wrong: `unknown`, or the right stage without its cause. */
 export function gradeOf(finding: Finding): Grade {
   const { truth, instance, verdict } = finding
   const isNamed = !instance || (verdict.replicas ?? []).some(each => each.split(' ').includes(instance))
@@ -31,7 +31,7 @@ export function gradeOf(finding: Finding): Grade {
     : 'wrong'
 }
 
-/** Of a drill that was asked several times the answer that counts. */
+/** The answer that counts when a drill was asked several times: the worst. */
 export const worst = (findings: readonly Finding[]): Finding =>
   findings.reduce((a, b) => (badness[gradeOf(b)] > badness[gradeOf(a)] ? b : a))
 
@@ -54,7 +54,7 @@ export const scores = (findings: readonly Finding[]) => ({
   aside: score(findings.filter(({ kept }) => kept)),
 })
 
-/** What was true against what was said, one line a pair, those that are not right marked; then the scores. */
+/** Truth and answer, one line a pair, wrong ones marked; then the scores. */
 export function report(findings: readonly Finding[]): string {
   const said = ({ truth }: Finding) => (truth[0] as Said).padEnd(32)
   const pairs = Map.groupBy(findings, finding => `${said(finding)} ${saidIn(finding)}`)

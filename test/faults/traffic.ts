@@ -4,7 +4,7 @@ import { type Person, person } from '../client.ts'
 export type Traffic = {
   /** Photos a second from now on. */
   rate: number
-  /** What is uploaded, one after the other. */
+  /** The photos to upload, in turn. */
   images: readonly Buffer[]
   stop(): Promise<void>
 }
@@ -15,7 +15,7 @@ const people = 6
 /** How long a person waits for the answer of an upload, as the page does. */
 const patienceSeconds = 30
 
-/** Open model: a slow service gets no fewer photos. What fails is the service's telemetry to tell, not ours. */
+/** Open model: a slow service gets as many photos. Failures are for the service's telemetry to report. */
 export function startTraffic(address: string, images: readonly Buffer[], rate: number): Traffic {
   const crowd = Array.from({ length: people }, () => person(address))
   const stopping = new AbortController()
@@ -47,7 +47,7 @@ export function startTraffic(address: string, images: readonly Buffer[], rate: n
 }
 
 async function upload(someone: Person, image: Buffer, signal: AbortSignal): Promise<void> {
-  // Whatever it is: the service looks at the bytes.
+  // For any image, because the service reads the bytes.
   const headers = { 'Content-Type': 'image/jpeg', Prefer: `wait=${patienceSeconds}` }
   const body = new Uint8Array(image)
   const answer = await someone.request('/photos', { method: 'POST', headers, body, signal })

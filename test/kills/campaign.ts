@@ -13,11 +13,11 @@ import { type Finding, verify } from './verify.ts'
 
 export type Campaign = { lost: number; duplicated: number; findings: Finding[]; acknowledged: number }
 
-/** Who is killed; `all` is the launcher with everything below it, as a power cut would. */
+/** The processes to kill; `all`: the launcher with all its processes, as in a power cut. */
 const victims = ['web', 'converter', 'child', 'all'] as const
 type Victim = (typeof victims)[number]
 
-/** How long each trial's load lasts, and how many are killed in it at most. */
+/** Duration of each trial's load, and its largest number of kills. */
 const loadMs = 2_500
 const maxKills = 3
 
@@ -67,7 +67,7 @@ export async function campaign(
   return { ...total, lost: count('lost', 'spoilt'), duplicated: count('duplicated', 'invented') }
 }
 
-/** What is killed when; the last moment has no kill, so that the load goes on after the last kill. */
+/** The kills and their times. The last moment has none, so that the load continues after the last kill. */
 function plan(random: () => number): { afterMs: number; victim: Victim }[] {
   const kills = 1 + Math.floor(random() * maxKills)
   return Array.from({ length: kills }, () => ({
@@ -76,7 +76,7 @@ function plan(random: () => number): { afterMs: number; victim: Victim }[] {
   }))
 }
 
-/** Does nothing while the victim is down already. */
+/** Does nothing while the victim is down. */
 function kill(tintype: Tintype, victim: Exclude<Victim, 'all'>, random: () => number): void {
   const service = tintype.process(victim === 'child' ? 'converter' : victim)
   if (!service) return
@@ -85,7 +85,7 @@ function kill(tintype: Tintype, victim: Exclude<Victim, 'all'>, random: () => nu
   if (chosen) process.kill(chosen.pid, 'SIGKILL')
 }
 
-/** Everything ends in one instant and is started again at the same addresses. */
+/** Kills everything at once and starts it again at the same addresses. */
 async function cutPower(tintype: Tintype): Promise<Tintype> {
   const everything = descendants(tintype.pid).map(({ pid }) => pid)
   process.kill(tintype.pid, 'SIGSTOP') // or it would start again what is killed before it
@@ -95,7 +95,7 @@ async function cutPower(tintype: Tintype): Promise<Tintype> {
   return startTintype(tintype.dataDir, { WEB_PORT: new URL(tintype.address).port })
 }
 
-/** The last to be killed may be on its way back: the longest pause between two starts is 5 s. */
+/** The last victim may be restarting: the longest pause between two starts is 5 s. */
 const backMs = 30_000
 
 async function answers(address: string): Promise<void> {

@@ -7,9 +7,9 @@ import { type Person, type Photo, person } from '../client.ts'
 export type Acknowledged = {
   photo: string
   cookie: string
-  /** Of the bytes that were sent. */
+  /** The hash of the sent bytes. */
   sha256: string
-  /** Which upload of the client's this was. */
+  /** The client's number of this upload. */
   upload: string
 }
 
@@ -17,14 +17,14 @@ export type Load = {
   /** Uploads that were given up without an answer: their photos may exist or not. By session. */
   unanswered: Map<string, number>
   people: Person[]
-  /** No new uploads; waits for those under way. */
+  /** Starts no more uploads, and waits for those in progress. */
   stop(): Promise<void>
 }
 
 /** Two more than the slots of a small machine: something is always waiting, being sent and being converted. */
 const clients = 4
 const retryMs = 50
-/** A service that takes nothing for so long does not come back. */
+/** A service that accepts nothing for this time has failed. */
 const insistMs = 60_000
 
 /**
@@ -72,7 +72,7 @@ async function insist(someone: Person, image: Buffer, key: string): Promise<Phot
   return undefined
 }
 
-/** Undefined when there was no answer that says 202: killed in the middle, refused, or busy. */
+/** Undefined without an answer 202: killed meanwhile, refused, or busy. */
 async function sendOnce(
   someone: Person,
   image: Buffer,

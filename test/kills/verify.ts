@@ -14,7 +14,7 @@ export type Verdict = { acknowledged: number; ready: number; failed: number; fin
 /** The minute, a lease that has to run out, and a margin: whatever is not settled by then is lost. */
 const settleMs = 75_000
 
-/** Compares what the service says and holds with the ledger that the clients wrote. */
+/** Compares the service's answers and data with the clients' ledger. */
 export async function verify(
   tintype: Pick<Tintype, 'address' | 'dataDir'>,
   ledger: string,

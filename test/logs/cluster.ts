@@ -13,7 +13,7 @@ export type Writer = {
   child: ChildProcess
   /** Resolves when it has ended; `killed` by a signal. */
   ended: Promise<{ killed: boolean }>
-  /** Numbers that its log calls have returned for. */
+  /** The numbers whose log call has returned. */
   returned(): number[]
 }
 
@@ -25,7 +25,7 @@ export function cluster(dataDir: string) {
   return {
     token,
     async startServer(given: Record<string, string> = {}): Promise<Started> {
-      // It comes back to this port, which its writers ask for meanwhile.
+      // It is restarted on the same port, which its writers use.
       port ??= String(await freePort())
       return startScript('services/logs/main.ts', { ...environment, LOGS_PORT: port, ...given }, ['serve'])
     },

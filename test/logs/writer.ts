@@ -13,7 +13,7 @@ const journal = { folder: FOLDER ?? '', destination: { url: () => LOGS_URL, toke
 const log = createLog({ service: 'web', instance: INSTANCE, level: 'info', journal })
 
 const ledger = openSync(LEDGER, 'a')
-/** SIGUSR2: say nothing more, but ship what is there. SIGTERM: end. */
+/** SIGUSR2: log nothing more, but ship the rest. SIGTERM: end. */
 const quiet = new AbortController()
 const ending = new AbortController()
 process.on('SIGUSR2', () => quiet.abort())

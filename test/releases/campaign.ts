@@ -12,7 +12,7 @@ import type { Drill } from './drills.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** By k6's count; `others`: of all versions but the one that was released. */
+/** Counted by k6; `others`: of all versions but the released one. */
 export type Finding = {
   drill: string
   /** Exit status of the release command. */
@@ -22,7 +22,7 @@ export type Finding = {
   failed: { own: number; others: number }
   broken: { own: number; others: number }
   kept: number
-  /** What k6 said of failures. */
+  /** k6's messages about failures. */
   failures: string[]
 }
 
@@ -64,7 +64,7 @@ export async function runDrill(
   command.stderr.on('data', hear)
   const [status] = await once(command, 'close')
   const counts = await load.stop()
-  // A service whose releases were all rolled back brings out green again.
+  // When all releases were rolled back, the next one is green again.
   const sides = (of: string) => {
     const count = (version: string) => counts[`${of}{version:${version}}`] ?? 0
     return { own: count('green'), others: count('blue') + count('none') }
@@ -81,7 +81,7 @@ export async function runDrill(
   }
 }
 
-/** People under k6, who stop when they have what they came for. */
+/** Starts k6's people, who stop after their current photo. */
 async function startPeople(k6: string, folder: string, address: string, people: number) {
   const image = join(folder, 'photo.jpg')
   writeFileSync(image, await photo(800, 600, 1))

@@ -6,7 +6,7 @@ export type Drill = { name: string; edits: readonly Edit[]; named?: RegExp }
 const attempt = 'services/converter/try-photo.ts'
 const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 
-/** Some photos, the same ones at each attempt. */
+/** Fails one photo in `oneIn`, the same ones at each attempt. */
 const fails = (oneIn: number): Edit => [
   attempt,
   "    const answer = 'outcome' in request ?",

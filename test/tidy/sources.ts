@@ -56,7 +56,7 @@ function resolve(file: string, specifier: string): string {
   return /^(@[^/]+\/[^/]+|[^/]+)/.exec(specifier)?.[1] ?? specifier
 }
 
-/** Everything that is loaded, directly or not, from these files: ours and npm packages. */
+/** Everything that these files load, directly or not: our files and npm packages. */
 export function reachable(from: string[]): Set<string> {
   const seen = new Set(from)
   for (const file of seen) {
@@ -87,7 +87,7 @@ export function importCycles(among: readonly string[]): string[][] {
   return cycles
 }
 
-/** Every place where a pattern stands, for messages: `file:line`. */
+/** Every place of a pattern, for messages: `file:line`. */
 export function places(file: string, pattern: RegExp): { at: string; match: string }[] {
   return read(file)
     .split('\n')

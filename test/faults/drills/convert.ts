@@ -8,7 +8,7 @@ import { releaseOf } from '../inject/release.ts'
 import { slowUploads } from '../inject/slow-uploads.ts'
 import { needsPart } from '../missing.ts'
 
-/** A clock that is wrong by more than the queue is ever long here, and less than a lease. */
+/** A clock error that is larger than the queue's age ever is here. */
 export const skewSeconds = 12
 
 export const convert: readonly Drill[] = [
@@ -66,7 +66,7 @@ export const convert: readonly Drill[] = [
     async prepare() {
       const large = await interlacedPng()
       return {
-        // Everyday photos take 100 MB of it, the large one 170.
+        // Typical photos take 100 MB, the large one 170.
         environment: { CHILD_MEMORY_BYTES: String(130 * 2 ** 20) },
         inject({ traffic }) {
           traffic.images = [large]
@@ -118,7 +118,7 @@ export const convert: readonly Drill[] = [
   },
   {
     name: 'slow thumbnail store and slow uploads at once',
-    // The waiting that slow storing causes is its own: it takes two thirds of the time.
+    // Waiting for slow storage counts for store: it takes two thirds of the time.
     truth: ['store disk-latency also receive'],
     prepare(lab) {
       const store = slowWhile(lab, 'slow-store')

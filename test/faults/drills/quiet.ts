@@ -2,7 +2,7 @@ import type { Drill } from '../drill.ts'
 import { scrapedByLine } from '../inject/line.ts'
 import { freeze } from '../inject/processes.ts'
 
-/** No photo is slow, or it cannot be known. */
+/** Drills without a slow photo, or without a way to know. */
 export const quiet: readonly Drill[] = [
   {
     name: 'log server away',

@@ -8,7 +8,7 @@ import { limitDescriptors, slowDisk, stutter, tamper } from '../inject/processes
 import { slowUploads } from '../inject/slow-uploads.ts'
 import { needsPart, needsRoot } from '../missing.ts'
 
-/** The probe's journey comes each 15 s at most, and each of its requests may take five. */
+/** The probe makes at most one journey in 15 s, and each of its requests may take 5 s. */
 export const probeScrapes = 36
 
 export const receive: readonly Drill[] = [

@@ -2,15 +2,15 @@ import type { Life } from '../../../slo/test/incident.ts'
 import { calm, type World } from '../../../slo/test/world.ts'
 import type { Said } from '../drill.ts'
 
-/** What a simulated service lives through, faster than any clock, and what is true at some minutes of it. */
+/** A simulated service with a fault, on a simulated clock, and the right verdict at some minutes. */
 export type SimulatedDrill = {
   name: string
   /** The right answers; several only with a reason. */
   truth: readonly Said[]
   why?: string
-  /** Diagnose was made without it. */
+  /** Diagnose was developed without it. */
   kept?: true
-  /** Asked at these minutes. */
+  /** The minutes at which diagnose is asked. */
   minutes: readonly number[]
   /** The process that must be named. */
   instance?: string
@@ -19,11 +19,11 @@ export type SimulatedDrill = {
 
 const usual = calm()
 const hour = 60
-/** After three hours without a fault: how long each lasts when it is asked about. */
+/** How long each fault lasts when diagnose is asked, after three hours without one. */
 const lasting = [3, 10, 45, 52, 65, 240]
 const since = (minutes: readonly number[]) => minutes.map(minute => 3 * hour + minute)
 
-/** A calm world until a minute, and another one from then on. */
+/** A normal world until a minute, and another one after it. */
 const from =
   (minute: number, changes: Partial<World>, before: Partial<World> = {}) =>
   (second: number): Partial<World> => ({ ...before, ...(second > minute * 60 ? changes : {}) })
@@ -33,7 +33,7 @@ const slowPuts = (seconds: number): Partial<World> => ({
   queue: { web: usual.queue.web, converter: usual.queue.converter + seconds / 2 },
 })
 
-/** A day of traffic: a night with next to none, two peaks, photos that grow and shrink; nothing is wrong. */
+/** A day of traffic without a fault: almost none at night, two peaks, photos that grow and shrink. */
 const dayOf =
   (peak: number, shift: number) =>
   (second: number): Partial<World> => {

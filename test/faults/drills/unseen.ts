@@ -12,7 +12,7 @@ import { needsPart, needsProcessorGroups, needsRoot } from '../missing.ts'
 import { skewSeconds } from './convert.ts'
 import { probeScrapes } from './receive.ts'
 
-/** Chosen without a look at diagnose, and kept apart from the work on it. */
+/** Drills that were chosen without looking at diagnose, and are not used in its development. */
 const faults: readonly Drill[] = [
   {
     name: 'another program holds the lock of the queue',
@@ -62,7 +62,7 @@ const faults: readonly Drill[] = [
   },
   {
     name: 'photos in a format that costs more',
-    // Each photo is more work, which is what `big-inputs` says; no release: who names that guesses.
+    // Each photo is more work, as `big-inputs` says. No version changed, so `release` would be a guess.
     truth: ['convert big-inputs'],
     alone: true,
     async prepare() {

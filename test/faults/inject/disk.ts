@@ -7,7 +7,7 @@ import { person } from '../../client.ts'
 import type { Lab } from '../drill.ts'
 import { repeat } from './processes.ts'
 
-/** A file system of its own in memory, at a folder. Root only. */
+/** Mounts a separate file system in memory at a folder. Root only. */
 export function mountDisk(lab: Lab, folder: string, bytes: number): string {
   mkdirSync(folder, { recursive: true })
   const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder])
@@ -16,7 +16,7 @@ export function mountDisk(lab: Lab, folder: string, bytes: number): string {
   return folder
 }
 
-/** Writes until nothing fits any more. */
+/** Writes until the disk is full. */
 export function fill(folder: string): void {
   const file = openSync(join(folder, 'another-owner'), 'w')
   try {
@@ -28,7 +28,7 @@ export function fill(folder: string): void {
   }
 }
 
-/** A person has fewer photos; a program that uploads without end has so many. */
+/** More photos than a person has: those of a program that uploads without end. */
 const crowdPhotos = 1_000_000
 
 /** A folder of the disk with names of photos as after uploads without end; `ownCrowd` makes it the folder of one session. */
@@ -40,7 +40,7 @@ export async function crowdedFolder(disk: string): Promise<string> {
   return folder
 }
 
-/** A session owns the folder of this storage from now on, and asks for its photos each second. */
+/** Makes a session the owner of this folder, and requests its list each second. */
 export async function ownCrowd(lab: Lab, storage: string, folder: string, address: string): Promise<void> {
   const owner = person(address)
   await owner.request('/photos')

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../../tools/free-port.ts'
 import type { Lab } from '../drill.ts'
 
-/** A TCP proxy on a free port in front of another one, which can be made slow or narrow, or cut. */
+/** A TCP proxy on a free port in front of another port, which can be slowed down, narrowed or cut. */
 async function openLine(lab: Lab, port: number) {
   const sockets = new Set<Socket>()
   let isCut = false
@@ -19,7 +19,7 @@ async function openLine(lab: Lab, port: number) {
       sockets.add(socket)
       socket.on('error', () => {}).on('close', () => sockets.delete(socket))
     }
-    // Not the other way round: what web said before it closed is still under way.
+    // Only in this direction: data that web sent before it closed is still in transit.
     near.on('close', () => far.destroy())
     setTimeout(() => {
       near.pipe(far)
@@ -42,9 +42,9 @@ async function openLine(lab: Lab, port: number) {
     url: `http://127.0.0.1:${own}`,
     /** Before the first byte of each connection. */
     delayMs: 0,
-    /** Of what comes back. */
+    /** Rate of the answers. */
     bytesPerSecond: Number.POSITIVE_INFINITY,
-    /** From now on every connection is closed, those that are open too. */
+    /** Closes every open and every new connection. */
     cut(): void {
       isCut = true
       closeAll()
@@ -68,14 +68,14 @@ async function* narrowed(
     }
 }
 
-/** The probe, and each client of `line.url`, reaches web over a line. */
+/** Puts a line between web and the probe, and each client of `line.url`. */
 export async function reachedByLine(lab: Lab) {
   const port = await freePort()
   const line = await openLine(lab, port)
   return { line, environment: { WEB_PORT: String(port), PROBE_URL: line.url } }
 }
 
-/** Web’s metrics are read over a line. */
+/** Puts a line between web's metrics and their reader. */
 export async function scrapedByLine(lab: Lab) {
   const [web, converter] = [await freePort(), await freePort()]
   const line = await openLine(lab, web)

@@ -5,9 +5,9 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Lab } from '../drill.ts'
 
-/** Faults done to processes from outside: what runs does not know that it is tried. */
+/** Faults injected into processes from outside. */
 
-/** A process that is gone already needs nothing. */
+/** Ignores a process that has ended. */
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
@@ -16,20 +16,20 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Does it now and again each `everyMs` until the drill ends. */
+/** Runs `act` now and each `everyMs` until the drill ends. */
 export function repeat(lab: Lab, everyMs: number, act: () => void): void {
   act()
   const timer = setInterval(act, everyMs)
   lab.onEnd(() => clearInterval(timer))
 }
 
-/** Stops a process until the drill ends: it lives and does nothing. */
+/** Stops (SIGSTOP) a process until the drill ends. */
 export function freeze(lab: Lab, pid: number): void {
   signal(pid, 'SIGSTOP')
   lab.onEnd(() => signal(pid, 'SIGCONT'))
 }
 
-/** Stops a process for a part of every so often. */
+/** Stops a process for a part of each period. */
 export function stutter(lab: Lab, pid: number, stoppedMs: number, everyMs: number): void {
   repeat(lab, everyMs, () => {
     signal(pid, 'SIGSTOP')
@@ -80,7 +80,7 @@ async function end(child: ChildProcess, name: NodeJS.Signals): Promise<void> {
   await once(child, 'exit')
 }
 
-/** Several for each processor: what is left for others is a fraction. */
+/** Several for each processor, so that others get a fraction. */
 export function eatProcessors(lab: Lab): void {
   for (let i = 0; i < 4 * availableParallelism(); i++) {
     const eater = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
@@ -88,17 +88,17 @@ export function eatProcessors(lab: Lab): void {
   }
 }
 
-/** Lowers how many files a process may hold open to what it holds now. */
+/** Lowers a process's limit of open files to the number that it has open. */
 export function limitDescriptors(pid: number): void {
   const limit = readdirSync(`/proc/${pid}/fd`).length
   const { status, stderr } = spawnSync('prlimit', [`--pid=${pid}`, `--nofile=${limit}`])
   if (status !== 0) throw new Error(`prlimit: ${stderr}`)
 }
 
-/** Where control groups of version 1 keep those for processor time. */
+/** The folder of version 1 control groups for processor time. */
 export const processorGroups = '/sys/fs/cgroup/cpu'
 
-/** Leaves a process a share of one processor, as a limit in a cluster does. Root only, control groups 1. */
+/** Limits a process to a share of one processor, as a cluster does. Root only, control groups 1. */
 export function throttle(lab: Lab, pid: number, share: number): void {
   const group = join(processorGroups, `tintype-drill-${pid}`)
   const periodMicros = 100_000

@@ -4,7 +4,7 @@ import type { Lab, Prepared } from '../drill.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** A file of the checkout, what stands there, and what shall. */
+/** A file of the checkout, the text to replace, and its replacement. */
 export type Edit = [file: string, from: string | RegExp, to: string]
 
 /** A checkout of its own, which is edited under the running service; then the converter restarts with it. */
@@ -23,7 +23,7 @@ export function releaseOf(edits: readonly Edit[]) {
   }
 }
 
-/** What runs, of this checkout, in a folder of its own; gives the folder. */
+/** Copies the executed files of this checkout into a separate folder. Returns the folder. */
 export function copyCheckout(checkout: string): string {
   for (const part of ['lib', 'services', 'slo', 'tools', 'package.json'])
     cpSync(join(root, part), join(checkout, part), {
@@ -46,7 +46,7 @@ function edited([file, from, to]: Edit, checkout: string): string {
   return after
 }
 
-/** Everything from npm as it is here; the workspaces from the checkout. */
+/** Links npm's packages of this checkout, and the copy's own workspaces. */
 function linkModules(to: string, checkout: string): void {
   mkdirSync(join(to, '@tintype'), { recursive: true })
   for (const name of readdirSync(join(root, 'node_modules')))

@@ -17,7 +17,7 @@ export type Child = Awaited<ReturnType<typeof startChild>>
 const memoryCheckMs = 100
 /** Deadline of a start, which takes 0.3 s on an idle machine. */
 const startMs = 30_000
-/** Deadline of the end of a killed child. While its disk or network share hangs, it does not end. */
+/** Deadline of a killed child's end. It does not end while its disk or network share hangs. */
 const endMs = 2_000
 
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before. */

@@ -36,9 +36,7 @@ export type Prepared = {
   /** The address for people; default: web's. */
   address?: string
   inject(running: Running): void | Promise<void>
-  /**
-   * @throws when the fault never happened, because the code that it replaces has changed: a verdict would mean nothing.
-   */
+  /** @throws when the code that the fault replaces has changed, because a verdict would then mean nothing. */
   check?(): void
 }
 

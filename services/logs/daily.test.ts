@@ -371,7 +371,7 @@ test('a damaged manifest keeps nothing else from being read, and its revision is
   expect(readFileSync(file, 'utf8')).toBe(good)
 })
 
-test('in place of a published day’s file or index that a person removed, timelines read the journals', async () => {
+test('timelines read all lines of a day whose index is damaged or gone, and the journals when its file is gone', async () => {
   const into = await folders()
   for (const [n, of] of [day, '2026-11-23'].entries())
     writeJournal(
@@ -381,7 +381,10 @@ test('in place of a published day’s file or index that a person removed, timel
       stamped(line('web.0.17', n + 1, `${of}T12:00:00.000Z`, { session }), at(n)),
     )
   await publish(into, day)
-  rmSync(indexFile(into.days, { day, revision: 1 }))
+  const index = indexFile(into.days, { day, revision: 1 })
+  writeFileSync(index, readFileSync(index).subarray(1))
+  expect((await timeline(into, session)).entries).toHaveLength(2)
+  rmSync(index)
   expect((await timeline(into, session)).entries).toHaveLength(2)
   rmSync(dayFile(into.days, { day, revision: 1 }))
   expect((await timeline(into, session)).entries).toHaveLength(2)

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, statSync, writeFileSync } from 'node:fs'
 import { hasBytesAt, hashOf, newline } from '@tintype/lib/telemetry/entry.ts'
 import { readFrom } from './files.ts'
 import type { StreamSource } from './merge.ts'
@@ -12,8 +12,9 @@ const runKeys = 2 ** 19
 const offsets = 2 ** 36
 const numberBytes = Float64Array.BYTES_PER_ELEMENT
 
-/** The size of an index of `keys` keys. */
-export const lookupBytes = (keys: number): number => keys * numberBytes
+/** Whether an index has all its keys. */
+export const isWholeIndex = (file: string, keys: number): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.size === keys * numberBytes
 
 /** Collects keys and writes each full run. */
 export function writeLookup(fd: number) {
@@ -40,13 +41,12 @@ export function writeLookup(fd: number) {
 }
 
 /** The lines of a published day that contain a key, in the file's order. */
-export function* lookUp(dayFile: string, indexFile: string, key: string): Generator<Buffer> {
+export function* lookUp(dayFile: string, indexFile: string, keys: number, key: string): Generator<Buffer> {
   const needle = Buffer.from(`"${key}"`)
   const from = keyHash(needle, 1, needle.length - 1) * offsets
   const [day, index] = [openSync(dayFile, 'r'), openSync(indexFile, 'r')]
   const numberAt = (at: number) => readFrom(index, at * numberBytes, numberBytes).readDoubleLE()
   try {
-    const keys = fstatSync(index).size / numberBytes
     let previous = -1
     for (let start = 0; start < keys; start += runKeys) {
       const end = Math.min(start + runKeys, keys)

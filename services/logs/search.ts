@@ -4,7 +4,7 @@ import { dayMs, isDay } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { linesWith, namesIn } from './files.ts'
-import { lookUp } from './lookup.ts'
+import { isWholeIndex, lookUp } from './lookup.ts'
 import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, timeOf } from './page/api.ts'
@@ -29,8 +29,9 @@ export async function* linesOf(
     const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
     if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
-      if (key !== undefined && manifest.keys !== undefined && existsSync(index))
-        yield* lookUp(file, index, key)
+      const { keys } = manifest
+      if (key !== undefined && keys !== undefined && isWholeIndex(index, keys))
+        yield* lookUp(file, index, keys, key)
       else yield* linesWith(file, text)
     }
     for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))

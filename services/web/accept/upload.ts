@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import type { Arrival, Received } from '@tintype/lib/photo/accept.ts'
+import type { Received } from '@tintype/lib/photo/accept.ts'
 import { inMillions } from '@tintype/lib/pixels.ts'
 import type { Request } from 'express'
 import { headBytes } from './sniff.ts'
@@ -13,9 +13,6 @@ const parts = limits.formParts.value
 const multipartLimits = { files: 1, parts, fieldSize: 1024, headerSize: 16 * 1024 }
 /** Bytes allowed for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
-
-/** `head`: the first bytes of `body`, at most `headBytes` and a chunk. `received` rejects with a Problem. */
-export type IncomingUpload = Pick<Arrival, 'body' | 'disposable' | 'received'> & { head: Buffer }
 
 export function tooLarge(maxBytes: number): Problem {
   const detail = `A photo may have ${inMillions(maxBytes, 2 ** 20)} MB at most. Make it smaller, then try again.`
@@ -39,7 +36,8 @@ export const maxBodyBytes = (request: Request, maxBytes: number): number =>
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the caller reads `body`. Never
  * destroys the request, so that an early response reaches the client. `maxBytes` is enforced here for a whole form, and
  * by the reader of `body` for a raw body. `digest`: whether `received` has the SHA-256 of the photo. `now`: the clock
- * of the photo's stages.
+ * of the photo's stages. `head`: the first bytes of `body`, at most `headBytes` and a chunk. `received` rejects with a
+ * Problem.
  * @throws Problem 400 when it is empty or malformed, 413 when too large.
  */
 export async function openUpload(request: Request, maxBytes: number, digest: boolean, now: () => number) {

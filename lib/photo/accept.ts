@@ -171,9 +171,11 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
     throw error
   })
   faultPoint('accept.enqueued')
-  if (answer === 'queued') account.accepted(record)
+  if (answer === 'already') return { photo }
   if (answer === 'full') await takeBack()
-  return answer === 'full' || answer === 'deleted' ? answer : { photo, record, queuedAt }
+  if (answer !== 'queued') return answer
+  account.accepted(record)
+  return { photo, record, queuedAt }
 }
 
 /**

@@ -332,6 +332,7 @@ describe('an Idempotency-Key', () => {
     expect(new Set(ids).size).toBe(1)
     expect((await keysOf(running)).filter(key => key.endsWith('/original'))).toHaveLength(1)
     expect(await running.sample('tintype_photos_total{outcome="accepted"}')).toBe(1)
+    expect(await running.sample('tintype_stage_seconds_count{stage="receive"}'), 'the photo’s stage').toBe(1)
     expect((await running.queue.stats()).depth).toBe(1)
   })
 

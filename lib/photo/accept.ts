@@ -18,6 +18,8 @@ export type Arrival = {
   owner: Owner
   /** The storage key of its Idempotency-Key. */
   key?: Key | undefined
+  /** The record of its key, if it has one. Its body is then only compared, so that a full disk refuses no retry. */
+  known?: KnownKey | undefined
   body: Readable
   /** No other code uses the memory of the body's chunks. */
   disposable: boolean
@@ -80,7 +82,11 @@ async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }
  * and the photo is a promise. A refusal or an error before the key was sent leaves nothing that a retry would meet.
  */
 export async function accept(context: PhotoContext, arrival: Arrival): Promise<Accepted | Refused> {
-  const { owner, photo, key } = arrival
+  const { owner, photo, key, known } = arrival
+  if (known) {
+    const received = await readBody(arrival)
+    return received === 'too-large' ? received : join(context, arrival, known, received)
+  }
   const discardFiles = () => discard(context, photo, () => context.storage.delete(photoPrefix(owner, photo)))
   const received = await store(context, arrival).catch((error: Error) => error)
   if (received === 'too-large' || received instanceof Error) {
@@ -117,6 +123,15 @@ async function store(
   }
   if ((await storage.putAll(files())) === 'too-large') return 'too-large'
   if (refused) throw refused
+  return received
+}
+
+async function readBody({ body, maxBytes, received }: Arrival): Promise<Received | 'too-large'> {
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > maxBytes) return 'too-large'
+  }
   return received
 }
 

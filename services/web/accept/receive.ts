@@ -41,7 +41,8 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
   // A photo with a known key was admitted before.
-  const ticket = (await findKey(web, owner, key)) ? undefined : await web.admission.admit()
+  const known = await findKey(web, owner, key)
+  const ticket = known ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
     const format = await sniff(upload.head, maxPixels)
@@ -50,6 +51,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       photo: newPhotoId(startedAt),
       owner,
       key,
+      known,
       maxBytes,
       recordOf: (id, { bytes, receivedAt }) => ({
         id,

@@ -311,6 +311,18 @@ describe('an Idempotency-Key', () => {
     expect(stranger.id).not.toBe(first.id)
   })
 
+  test('answers its photo also while storage refuses writes', async () => {
+    const { web, visitor } = await startWeb()
+    const person = visitor()
+    const { id } = await view(await person.post(png(), headers))
+    web.storage.putAll = () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+    const again = await person.post(png(), headers)
+    expect([again.status, (await view(again)).id]).toEqual([202, id])
+    expect((await person.post(png(8, 8, 2_000_000), headers)).status).toBe(413)
+    const chunked = slowly(png(8, 8, 2_000_000), 4, 1)
+    expect((await person.post(chunked, headers)).status).toBe(413)
+  })
+
   test('refuses another body with 409, shorter, longer or different', async () => {
     const running = await startWeb()
     const person = running.visitor()

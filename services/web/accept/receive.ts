@@ -40,8 +40,8 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   const { queue, log, metrics } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
-  // A photo with a known key was admitted before.
   const known = await findKey(web, owner, key)
+  // A photo with a known key was admitted before.
   const ticket = known ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)

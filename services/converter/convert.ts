@@ -1,6 +1,6 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
-import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { toSrgb } from './colours.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
@@ -88,7 +88,8 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { depth, space } = header
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
-    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
+    const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
+    const shrunk = shrink(plain, side)
     // Floats are light from 0 to 1, as libvips reads RGB ones. It reads grey ones as 0 to 255, which only some are.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
@@ -125,10 +126,18 @@ function isBlank({ data, info: { width, height, channels } }: Pixels, format: Fo
 const fromP3 = async (input: Sharp): Promise<Sharp> =>
   (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
-/** Removes extra channels: libvips would take the last one for alpha. */
-async function withoutExtraChannels(input: Sharp): Promise<Sharp> {
-  const { data, info } = await decode(input.autoOrient().toColourspace('srgb').removeAlpha())
-  return sharp(data, { raw: info })
+/**
+ * Removes extra channels: libvips would take the last one for alpha. The photo is turned when it is small: whole and
+ * with all its channels it would not fit into the child's memory.
+ */
+async function withoutExtraChannels(
+  input: Sharp,
+  side: number,
+  { orientation = 1 }: Metadata,
+): Promise<Sharp> {
+  const { data, info } = await decode(input.toColourspace('srgb').removeAlpha())
+  const small = sharp(data, { raw: info }).resize(side, side, box).withMetadata({ orientation })
+  return sharp(await small.png().toBuffer())
 }
 
 /** Resizes during the decode, so that libvips reads JPEG and WebP at a fraction of their size. */

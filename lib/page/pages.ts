@@ -32,12 +32,14 @@ const contentSecurityPolicy = [
  * The pages of one folder: `app.use(pages.assets)`, the files that they load under `/assets/<content hash>/`, and then
  * `app.get('/', pages.html('index.html'))`, which throws when there is no such page.
  *
- * Reads a folder of `.html`, `.css`, `.svg`, `.json` and browser `.ts`, makes JSON a module, strips the types, compresses, and serves all from memory.
- * Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB for Node's type stripping. So the result
- * is kept below node_modules, and the next process that opens the same files reads it there.
+ * Reads a folder of `.html`, `.css`, `.svg`, `.json` and browser `.ts`, makes JSON a module, strips the types,
+ * compresses, and serves all from memory. Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB
+ * for Node's type stripping. So the result is kept below node_modules, and the next process that opens the same files
+ * reads it there.
  *
- * Placeholders in HTML are `values`, `{head}`, which is head.html of the design system (lib/page/browser), and `{assets}`, the
- * hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the design system.
+ * Placeholders in HTML are `values`, `{head}`, which is head.html of the design system (lib/page/browser), and
+ * `{assets}`, the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the
+ * design system.
  * Modules import each other relatively, and the design system as `@tintype/lib/page/browser/…`.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
  */

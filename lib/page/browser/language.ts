@@ -24,7 +24,7 @@ export function inLanguage(address: string, carried: string | undefined = chosen
 type Texts<Name extends string = string> = Readonly<Record<Name, Record<Language, string>>>
 type Values = Readonly<Record<string, string | number | Date>>
 
-/** What gives a text of a page in its language, with its values filled in: `say('ready', { seconds })`. */
+/** Makes the function that gives a page's texts in its language, with values: `say('ready', { seconds })`. */
 export const speaker =
   <Name extends string>(texts: Texts<Name>) =>
   (name: Name, values: Values = {}): string =>

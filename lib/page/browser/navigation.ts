@@ -9,7 +9,7 @@ type PerPage = Partial<Record<PageName, string>>
 
 const say = speaker(texts)
 
-/** What every page begins with: its texts, links to the other pages, and one to itself in the other language. */
+/** Starts a page: fills in its texts, the links to the other pages, and one to this page in the other language. */
 export function startPage(current: PageName, ofThePage: Parameters<typeof translate>[0]): void {
   translate(ofThePage)
   const [lang, name] = language === 'ko' ? ['en', 'English'] : ['ko', '한국어']

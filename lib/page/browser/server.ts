@@ -11,10 +11,10 @@ export function noteClock(date: string | null): void {
 /** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
 export const serverNow = (): number => Date.now() + offsetMs
 
-/** The server answered that it will not; the message says why. */
+/** The server refused the request; the message says why. */
 export class Refusal extends Error {}
 
-/** JSON of the page's server. @throws Refusal, an Error of another response, and what fetch throws without one. */
+/** Reads JSON from the page's server. @throws Refusal; Error for another error response; fetch's own without one. */
 export async function getJson<T>(address: string, timeoutMs?: number): Promise<T> {
   const response = await request(address, { cache: 'no-store' }, timeoutMs)
   if (response.ok) return (await response.json()) as T

@@ -3,7 +3,7 @@ export type Gap = { fromMs: number; toMs: number }
 
 const gapPercent = 4
 
-/** The place of a time on an axis, in percent of its width: a quiet time is only a strip. */
+/** Places times on an axis, in percent of its width. A gap without entries is only a narrow strip. */
 export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[]): (ms: number) => number {
   const quietMs = gaps.reduce((sum, gap) => sum + gap.toMs - gap.fromMs, 0)
   // At least a millisecond, for a story of one entry.

@@ -6,7 +6,7 @@ import { say, wordFor } from './words.ts'
 
 /** Further photos are in the list of entries only. */
 const maxPhotos = 24
-/** The width of a time below the chart, in percent of a wide screen's. */
+/** Width of a time label below the chart, in percent of the chart on a wide screen. */
 const tickPercent = 12
 
 /** Lanes of entries by service, bars of stages by photo, quiet times shaded; `select` is called with a clicked entry. */
@@ -50,7 +50,7 @@ export function drawStory(story: Story, select: (entry: Entry) => void): HTMLEle
   )
 }
 
-/** The times at which the stretches of the axis begin, without those that would overlap. */
+/** Labels for the start and the end of each gap, without those that would overlap. */
 function ticks({ gaps }: Story, from: number, x: (ms: number) => number): HTMLElement[] {
   let free = 0
   return [from, ...gaps.map(({ toMs }) => toMs)].flatMap(ms => {

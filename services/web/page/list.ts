@@ -103,7 +103,7 @@ export async function refresh(): Promise<void> {
     const { photos, next: further }: Awaited<ReturnType<typeof fetchPhotos>> = await fetchPhotos(next)
     const oldest = photos.at(-1)?.id ?? ''
     const listedIds = new Set(photos.map(({ id }) => id))
-    // Ids sort newest first. One of this page's part of the list that is not in it was deleted elsewhere.
+    // Ids sort newest first. A photo that was in this part of the list and no longer is was deleted elsewhere.
     for (const id of before)
       if (id > newest && (further === null || id <= oldest) && !listedIds.has(id)) deleted(id)
     for (const photo of photos) showPhoto(photo)

@@ -20,7 +20,7 @@ export function live(connected: (yes: boolean) => void): void {
   let readAt = 0
 
   async function read(): Promise<void> {
-    // Of thousands of photos a reading takes longer than the intervals below, which count from its end.
+    // Reading thousands of photos takes longer than the intervals below, so these count from its end.
     readAt = Number.POSITIVE_INFINITY
     const failed = await refresh().catch(() => 'failed')
     connected(!failed)

@@ -33,7 +33,7 @@ export const withPhoto = (id: string): Item | undefined => items().find(({ photo
 const watchers: ((item: Item) => void)[] = []
 export const watch = (watcher: (item: Item) => void): void => void watchers.push(watcher)
 
-/** To be called after each change of an item. */
+/** Call it after each change of an item. */
 export function changed(item: Item): void {
   for (const watcher of watchers) watcher(item)
 }
@@ -88,7 +88,7 @@ export function accept(item: Item & { upload: Upload }, photo: Photo): void {
   if (known && known !== item) drop(known)
   const { upload } = item
   remember(photo.id, { name: upload.name, traceId: upload.traceId })
-  // The row keeps `upload`: its file, which listeners of `cancel` hold, too, would keep a pasted photo in memory.
+  // The row keeps `upload`, and listeners of `cancel` keep its file: a pasted photo would stay in memory.
   Object.assign(upload, { file: undefined, cancel: new AbortController() })
   merge(item, known?.photo ?? early.get(photo.id) ?? photo)
   early.delete(photo.id)

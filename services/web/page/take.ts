@@ -17,7 +17,7 @@ export function takeFiles(add: (files: File[]) => void): void {
 function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
   const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files')
-  // A picture of the page that is dragged would carry itself as a file, too.
+  // A dragged picture of this page would be dropped as a new file.
   addEventListener('dragstart', event => event.target instanceof HTMLImageElement && event.preventDefault())
   addEventListener('dragover', event => {
     if (!carriesFiles(event)) return

@@ -30,6 +30,13 @@ test('a body that comes compressed, though nobody asked for it, is read', async 
   expect((await askBounded(url, within(5_000))).body.toString()).toBe('up 1')
 })
 
+test('a compressed body that is too long is refused as one that comes plain', async () => {
+  const url = await serve((_request, response) =>
+    response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync(Buffer.alloc(2 * 2 ** 20))),
+  )
+  await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
+})
+
 test.each([
   ['sends nothing', () => {}],
   ['breaks off', (_request: unknown, response: { write(text: string): void }) => response.write('half')],

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
+import { errorCode } from '../errors.ts'
 import { http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
@@ -31,20 +32,26 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
     let bytes = 0
     for await (const chunk of response) {
       bytes += chunk.length
-      if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
+      if (bytes > maxMiB * 2 ** 20) throw tooLong(maxMiB)
       chunks.push(chunk)
     }
     return decompressed(response, Buffer.concat(chunks), maxMiB)
   })
 
+const tooLong = (maxMiB: number) => new TooLong(`more than ${maxMiB} MiB`)
+
 const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
 
-/** Decompresses a body: some servers compress unasked. @throws when it is malformed or too long. */
+/** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
   const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
   // The answer to HEAD has the header but no body.
   if (!decode || body.length === 0) return body
-  return decode(body, { maxOutputLength: maxMiB * 2 ** 20 })
+  try {
+    return decode(body, { maxOutputLength: maxMiB * 2 ** 20 })
+  } catch (error) {
+    throw errorCode(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLong(maxMiB) : error
+  }
 }
 
 /** Like askBounded, but resolves with status and headers, and discards the body without waiting for its end. */

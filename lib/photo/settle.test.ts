@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { jobOf, type Queue } from '../queue/index.ts'
-import { openStorage } from '../storage/index.ts'
+import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext } from './find.ts'
 import { countingContext, openModelQueue, owner, putFile, record } from './fixture.ts'
@@ -120,6 +120,25 @@ test('a photo whose converters all died has a reason in storage, and a result th
       [finished, 'kept'],
     ].toSorted(),
   )
+})
+
+test('a result whose bucket’s answer was lost is this attempt’s own, and late when that was', async () => {
+  const all = await context()
+  const photo = await all.accepted()
+  const put: Storage['put'] = async (key, bytes, options) => {
+    await all.storage.put(key, bytes, options)
+    if (!key.endsWith('result.json')) return { bytes: body.length }
+    all.clock.now += 61_000
+    return 'exists'
+  }
+  const storage = Object.assign(Object.create(all.storage) as Storage, { put })
+  await ready(
+    { ...all, storage },
+    { ...(await all.claim()), leaseUntil: Number.POSITIVE_INFINITY },
+    made,
+    all.end(),
+  )
+  expect(all.counted.settled).toEqual([[photo, 'broken']])
 })
 
 test('an overdue promise whose result was durable in time is kept; one without is broken', async () => {

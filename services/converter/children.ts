@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
@@ -19,6 +20,8 @@ const memoryCheckMs = 100
 const startMs = 30_000
 /** Deadline of a killed child's end. It does not end while its disk or network share hangs. */
 const endMs = 2_000
+/** Killed children that were replaced and have not ended. */
+let hung = 0
 
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
@@ -56,11 +59,12 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
 function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds) {
   return new Promise<ChildAnswer>(resolve => {
     let killed: ChildAnswer | undefined
+    let givenUp: NodeJS.Timeout | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
       if (killed) return
       killed = { outcome, error }
       child.kill('SIGKILL')
-      setTimeout(settle, endMs, killed).unref()
+      givenUp = setTimeout(giveUp, endMs, killed).unref()
     }
     const deadline = setTimeout(() => kill('timeout', `not done within ${deadlineMs} ms`), deadlineMs)
     const watch = setInterval(() => {
@@ -68,8 +72,15 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
     }, memoryCheckMs)
 
+    const giveUp = (outcome: ChildAnswer) => {
+      if (hung >= limits.hungChildren.value) return countLimit('hungChildren')
+      hung++
+      child.once('exit', () => hung--)
+      settle(outcome)
+    }
     const settle = (outcome: ChildAnswer) => {
       clearTimeout(deadline)
+      clearTimeout(givenUp)
       clearInterval(watch)
       child.off('message', onMessage).off('exit', onExit)
       resolve(outcome)

@@ -55,6 +55,20 @@ test('events without a sample for an hour cannot be judged', async () => {
   expect(await until(now - 60)).toEqual([expect.stringContaining('There is no sample since')])
 })
 
+test('minutes without events whose samples come late are not silent', async () => {
+  const events = countedKinds.filter(({ name }) => name === 'bad-events')
+  let to = now
+  const slots: Source['slots'] = async (_sli, from, until) =>
+    Array.from({ length: until - from }, (_, i) => {
+      const total = from + i < now ? 4 : 0
+      return { start: from + i, good: total, total, unknown: from + i >= to - 3 }
+    })
+  const source = { ...counting({}), now: async () => to * 60_000, slots }
+  const evaluations = openEvaluations(events, source, noStore)
+  for (; to < now + 70; to++) await evaluations.read(to)
+  expect([...evaluations.unread().values()]).toEqual([])
+})
+
 test('minutes that were counted are not offline when the source has lost its samples since', async () => {
   const source = counting({ old: 0 })
   let seen = source

@@ -57,9 +57,10 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       }
       const read = async (): Promise<Kept> => {
         // Counted slots are kept: a Prometheus that lost its samples has no data of these minutes.
-        const fresh = (await source.slots(sli, since, to)).map(slot =>
-          slot.total === 0 ? (known.slots[slot.start - known.from] ?? slot) : slot,
-        )
+        const fresh = (await source.slots(sli, since, to)).map(slot => {
+          const before = known.slots[slot.start - known.from]
+          return slot.total === 0 && before?.total ? before : slot
+        })
         const slots = [...older(since), ...fresh]
         blindUntil.delete(key)
         return { from, slots, missedFrom: Number.POSITIVE_INFINITY }

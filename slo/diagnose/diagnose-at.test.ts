@@ -6,16 +6,18 @@ import { readDirectory } from '../directory.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { diagnoseAt } from './diagnose-at.ts'
 
-/** A Prometheus that has so many processes, each with one series of every metric, and what it was asked for. */
+/** A Prometheus with a series of every metric for each process, sampled each 15 s, and the metrics of each request. */
 async function prometheus(processes: number) {
   const asked: string[][] = []
   const server = createServer(async (request, response) => {
-    const query = new URLSearchParams(Buffer.concat(await request.toArray()).toString()).get('query') ?? ''
-    const names = /__name__=~"([^"]+)"/.exec(query)?.[1]?.split('|') ?? []
+    const given = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
+    const names = /__name__=~"([^"]+)"/.exec(given.get('query') ?? '')?.[1]?.split('|') ?? []
     asked.push(names)
+    // Before the requested time and not before now, which is later on a busy machine.
+    const values = [45, 30, 15].map(seconds => [Number(given.get('time')) - seconds, '1'])
     const series = (name: string, i: number) => ({
       metric: { __name__: name, job: 'web', instance: `${i}` },
-      values: [[Date.now() / 1000 - 1, '1']],
+      values,
     })
     const result = names.flatMap(name => Array.from({ length: processes }, (_, i) => series(name, i)))
     response.end(JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }))

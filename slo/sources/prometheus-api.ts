@@ -128,11 +128,12 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         ? Number(count) * { h: 1 / 24, d: 1, w: 7, y: 365 }[unit as 'h' | 'd' | 'w' | 'y']
         : Infinity
     },
-    /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
+    /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if all targets that expose it agree. */
     kindOf: async (metric: string): Promise<string | undefined> => {
       // Some servers with Prometheus' API have no metadata.
       const known = call<Record<string, { type: string }[]>>('metadata', metric, parametersOf({ metric }))
-      return (await known.catch(() => undefined))?.[metric]?.[0]?.type
+      const kinds = new Set((await known.catch(() => undefined))?.[metric]?.map(({ type }) => type))
+      return kinds.size === 1 ? [...kinds][0] : undefined
     },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>

@@ -200,6 +200,9 @@ describe('a Prometheus that is none', () => {
       'window-not-kept: the window is 30d, and Prometheus keeps samples for 14 days',
       ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
     ])
+    const both = { depth: [{ type: 'gauge' }, { type: 'counter' }] }
+    const shared = prometheusApi(await answering(200, JSON.stringify({ status: 'success', data: both })))
+    expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
   })
 
   test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {

@@ -94,21 +94,24 @@ export async function withSource<T>(
   }
 }
 
-/** Opens Prometheus if there is an address, else the embedded recorder. */
+/** Opens Prometheus if there is an address, else the embedded recorder. @throws SourceError */
 export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
+  checkAddress(prometheusUrl)
+  return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
+}
+
+/** The HTTP API of a Prometheus. @throws SourceError */
+export async function openApi(prometheusUrl: string, scope: Scope) {
+  checkAddress(prometheusUrl)
+  return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheusUrl, scope)
+}
+
+function checkAddress(prometheusUrl: string): void {
   if (!address.parse(prometheusUrl))
     throw new SourceError(
       `"${prometheusUrl}" is not the address of a Prometheus: it must start with http:// or https://`,
     )
-  return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
-}
-
-/** @throws UsageError when it is not an address. */
-export async function openApi(prometheus: string, scope: Scope) {
-  if (!address.parse(prometheus))
-    throw new UsageError(`--prometheus "${prometheus}" does not start with http:// or https://`)
-  return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
 }
 
 /** The first whole minute of the SLO according to `--since`. */

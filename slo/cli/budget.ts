@@ -75,8 +75,8 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
-  const { fits, leftAfter, budgetMinutes } = tightestFit(counted, planned, { from: at, minutes })
+async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
+  const { fits, leftAfter, budgetMinutes } = await tightestFit(counted, planned, { from: at, minutes })
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(minutes)} at ${toShort(at)} UTC`
   const text = fits

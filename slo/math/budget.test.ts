@@ -26,11 +26,17 @@ describe('a maintenance', () => {
     })
   })
 
-  test('fits when it fits into the budget of each objective', () => {
+  test('fits when it fits into the budget of each objective, with a pause after each', async () => {
     const counted = [0, 58, 10].map(offline => ({ objective: availability, tally: day(offline) }))
     const maintenance = { from: 1440, minutes: 58 }
-    expect(tightestFit(counted.slice(0, 1), [], maintenance)).toMatchObject({ fits: true, leftAfter: 2 })
-    expect(tightestFit(counted, [], maintenance)).toEqual(fits(availability, day(58), [], maintenance))
+    expect(await tightestFit(counted.slice(0, 1), [], maintenance)).toMatchObject({
+      fits: true,
+      leftAfter: 2,
+    })
+    let pauses = 0
+    const tightest = await tightestFit(counted, [], maintenance, async () => pauses++)
+    expect(tightest).toEqual(fits(availability, day(58), [], maintenance))
+    expect(pauses).toBe(3)
   })
 
   test('of exactly the budget fits, a minute more does not', () => {

@@ -40,11 +40,23 @@ export function fits(
 
 type Counted = { objective: Objective; tally: Tally }
 
-/** Like `fits`, for several objectives (at least one): a maintenance uses the budget of each. */
-export const tightestFit = (counted: readonly Counted[], ...given: [readonly Planned[], Maintenance]) =>
-  counted
-    .map(({ objective, tally }) => fits(objective, tally, ...given))
-    .reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
+/**
+ * Like `fits`, for several objectives (at least one): a maintenance uses the budget of each. Many objectives with long
+ * windows take seconds, so it pauses after each.
+ */
+export async function tightestFit(
+  counted: readonly Counted[],
+  planned: readonly Planned[],
+  maintenance: Maintenance,
+  pause: () => Promise<unknown> = async () => {},
+) {
+  const all = []
+  for (const { objective, tally } of counted) {
+    all.push(fits(objective, tally, planned, maintenance))
+    await pause()
+  }
+  return all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
+}
 
 /** Running sums over [from, to) of offline minutes and of planned later minutes, each counted once. */
 function offlineSums(

@@ -122,7 +122,7 @@ export function createSloApp(options: {
     }
     response.json({ minutes: outageMinutes(outage), alerts } satisfies WhatIf)
   })
-  compute('/api/fits', async ({ query }, response) => {
+  compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -134,7 +134,7 @@ export function createSloApp(options: {
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }
-    const { fits, leftAfter } = tightestFit(slices, readPlanned(dataDir), maintenance)
+    const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), maintenance, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))

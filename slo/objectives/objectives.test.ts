@@ -169,7 +169,7 @@ describe('an objective', () => {
       `apiVersion: openslo/v1\nkind: ${kind}\nmetadata: { name: ${name} }\n`
     writeFileSync(
       join(folder, 'z.yaml'),
-      `${head('SLI', 'kept')}spec:\n${spec}---\n${head('Service', 'shop')}spec: {}\n`,
+      `${head('SLI', 'kept')}spec:\n      description:\n${spec}---\n${head('Service', 'shop')}spec: {}\n`,
     )
     writeFileSync(join(folder, 'a.yaml'), latency.replace(indicator, '  indicatorRef: kept\n'))
     const [inline] = parseObjectives('x.yaml', latency)[0]?.objectives ?? []

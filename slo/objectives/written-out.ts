@@ -10,13 +10,13 @@ const maps = (value: unknown): Values[] =>
  * annotations of other programs.
  */
 export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, unknown>): Document {
-  const value: unknown = JSON.parse(JSON.stringify(document.value ?? null), withoutNulls)
+  const value = copyOf(document.value)
   for (const { metadata } of maps(value))
     for (const annotations of maps(maps(metadata)[0]?.annotations))
       for (const key of Object.keys(annotations)) if (!key.startsWith('slo/')) delete annotations[key]
   for (const spec of maps(value).flatMap(each => maps(each.spec))) {
     if (spec.indicator === undefined && indicators.has(spec.indicatorRef)) {
-      spec.indicator = { spec: indicators.get(spec.indicatorRef) }
+      spec.indicator = { spec: copyOf(indicators.get(spec.indicatorRef)) }
       delete spec.indicatorRef
     }
     for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
@@ -29,7 +29,9 @@ export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, 
   return { ...document, value: value ?? undefined }
 }
 
-/** Removes keys without a value, which count as missing in OpenSLO. */
+/** A copy without keys that have no value, which count as missing in OpenSLO. */
+const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null), withoutNulls)
+
 function withoutNulls(this: unknown, _key: string, value: unknown): unknown {
   return value === null && !Array.isArray(this) ? undefined : value
 }

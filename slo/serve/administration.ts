@@ -7,7 +7,7 @@ import { watchdogName } from '../alerts/rules.ts'
 import type { Watch } from './watch.ts'
 
 /** The part of Alertmanager's webhook (version 4) that is read. */
-type Webhook = { alerts?: unknown } | null
+type Webhook = { alerts?: unknown }
 type Received = { status?: string; labels?: { alertname?: string } } | null
 
 /** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
@@ -22,7 +22,7 @@ export const createAdmin = (options: {
     notReady: () => null,
     routes: app =>
       app.post('/alerts', json('adminBytes'), (request, response) => {
-        const { alerts } = (request.body ?? {}) as NonNullable<Webhook>
+        const { alerts } = (request.body ?? {}) as Webhook
         const received: Received[] = Array.isArray(alerts) ? alerts : []
         if (received.some(each => each?.status === 'firing' && each.labels?.alertname === watchdogName))
           options.watch.receiveWatchdog()

@@ -29,8 +29,9 @@ export async function lintSeen(
     for (const [part, { promql }] of queriesOf(document, objective.sli))
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
-        const count = await api.series(selector, atSeconds - daySeconds, atSeconds)
-        if (count === 0) findings.push(found(document, query(part), rule, { selector, part }))
+        // Names only, because a histogram of many labels has too many series to list.
+        const seen = await api.labelValues('__name__', [selector], atSeconds - daySeconds, atSeconds)
+        if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
         const metric = /^[\w:]*/.exec(selector)?.[0] ?? ''
         if (part !== 'gauge' && (await api.kindOf(metric)) === 'gauge')
           findings.push(found(document, query(part), 'no-counter', { metric, kind: 'gauge' }))

@@ -190,31 +190,40 @@ describe('a Prometheus that is none', () => {
     ])
   })
 
-  test('the lint knows a gauge by its metadata, and a window that is longer than samples are kept', async () => {
-    const data = { depth: [{ type: 'gauge' }], storageRetention: '2w or 10GiB' }
-    const url = await answering(200, JSON.stringify({ status: 'success', data }))
-    const indicator = ratio({ bad: 'depth{full="1"}' }, 'sum(depth)')
-    const parsed = parseObjectives('x.yaml', openSlo('deep', indicator, { target: 0.9, window: '30d' }))
-    const findings = await lintSeen(parsed, prometheusApi(url), 1_000_000)
-    expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
-      'window-not-kept: the window is 30d, and Prometheus keeps samples for 14 days',
-      ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
-    ])
-    const both = { depth: [{ type: 'gauge' }, { type: 'counter' }] }
-    const shared = prometheusApi(await answering(200, JSON.stringify({ status: 'success', data: both })))
-    expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
-  })
-
-  test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {
-    const server = createServer(({ url }, response) => {
-      if (url?.includes('/series?')) response.end('{"status":"success","data":[]}')
+  /** A Prometheus that answers some paths of its API, and no others. */
+  async function answeringPaths(answers: Readonly<Record<string, unknown>>): Promise<string> {
+    const server = createServer(({ url = '' }, response) => {
+      const data = answers[url.replace(/^\/api\/v1\/|\?.*/g, '')]
+      if (data) response.end(JSON.stringify({ status: 'success', data }))
       else response.writeHead(404).end('404 page not found')
     }).listen(0, '127.0.0.1')
     await new Promise(resolve => server.once('listening', resolve))
     afterAll(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  test('the lint knows a gauge by its metadata, and a window that is longer than samples are kept', async () => {
+    const answers = {
+      'label/__name__/values': ['depth'],
+      'status/runtimeinfo': { storageRetention: '2w or 10GiB' },
+      metadata: { depth: [{ type: 'gauge' }] },
+    }
+    const indicator = ratio({ bad: 'depth{full="1"}' }, 'sum(depth)')
+    const parsed = parseObjectives('x.yaml', openSlo('deep', indicator, { target: 0.9, window: '30d' }))
+    const findings = await lintSeen(parsed, prometheusApi(await answeringPaths(answers)), 1_000_000)
+    expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
+      'window-not-kept: the window is 30d, and Prometheus keeps samples for 14 days',
+      ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
+    ])
+    const metadata = { depth: [{ type: 'gauge' }, { type: 'counter' }] }
+    const shared = prometheusApi(await answeringPaths({ metadata }))
+    expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
+  })
+
+  test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {
+    const api = prometheusApi(await answeringPaths({ 'label/__name__/values': [] }))
     const written = openSlo('odd', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
-    const findings = await lintSeen(parseObjectives('x.yaml', written), prometheusApi(url), 1_000_000)
+    const findings = await lintSeen(parseObjectives('x.yaml', written), api, 1_000_000)
     expect(findings.map(({ rule, severity }) => `${severity}: ${rule}`)).toEqual([
       'warning: not-seen',
       'error: not-seen',

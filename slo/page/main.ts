@@ -43,7 +43,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   return showVerdict(state, refresh)
 }
 
-/** Buttons that look the same are not made again: they show what was read last. */
+/** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */
 let latest: ObjectiveState[] = []
 
 function drawDay(): void {

@@ -12,8 +12,8 @@ export const usefulZooms = (objectives: readonly ObjectiveState[]): number[] =>
   zooms.filter(hours => hours === 24 || hours * 60 < minutesADay - firstMeasured(objectives))
 
 /**
- * The strips of all objectives on one time axis, of which so many hours fill the screen. What was measured fills it at
- * least: the axis begins with the first measured minute.
+ * The strips of all objectives on one time axis from the first measured minute on. `hours` of it fill the screen,
+ * or all of it when less was measured.
  */
 export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElement {
   const [first] = objectives
@@ -75,7 +75,7 @@ const looks: Record<string, { name: string; y: number }> = {
   '.': unmeasured,
 }
 
-/** What each look means, for those that occur from a minute on, and for bars of alerts. */
+/** The meanings of the looks that occur from a minute on and, with `hasAlerts`, of an alert's bar. */
 export function legend(objectives: ObjectiveState[], from: number, hasAlerts = false): HTMLElement {
   const seen = objectives.flatMap(objective =>
     [...new Set(objective.strip.states.slice(from))].map(

@@ -4,7 +4,7 @@ import { counterOf, withMatchers } from './promql.ts'
 
 /**
  * Replaces each grouped objective by one for each value of its label that was seen in [from, to). `onLeftOut` is called
- * with an objective that has no groups, or of which groups are left out, and why.
+ * with an objective that has no or too many groups, and a text that says so.
  */
 export async function grouped(
   source: Pick<Source, 'labelValues'>,

@@ -12,11 +12,11 @@ import type { Drill, Lab } from './drill.ts'
 import type { Finding } from './score.ts'
 import { startTraffic } from './traffic.ts'
 
-/** In scrapes: three windows of twelve, and a little for the first photos, which are slower. */
+/** Scrapes before the fault: three windows of twelve, and some for the first photos, which are slower. */
 export const baselineScrapes = 42
-/** Twelve scrapes, a few of which may fall into the fault's beginning; a probe's journey comes within 23 s. */
+/** Scrapes during the fault: a window of twelve, and some for its beginning. A probe's journey comes within 23 s. */
 export const faultScrapes = 24
-/** Of 12 megapixels: a third of what two slots can do. */
+/** Photos of 12 megapixels: a third of what two slots can convert. */
 const photosASecond = 1.5
 
 const root = join(import.meta.dirname, '../..')

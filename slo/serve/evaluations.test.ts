@@ -72,10 +72,14 @@ test('minutes without events whose samples come late are not silent', async () =
 test('minutes that were counted are not offline when the source has lost its samples since', async () => {
   const source = counting({ old: 0 })
   let seen = source
-  const forgetful = { ...source, slots: (...asked: Parameters<Source['slots']>) => seen.slots(...asked) }
+  const forgetful: Source = {
+    ...source,
+    slots: (...asked) => seen.slots(...asked),
+    labelValues: (...asked) => seen.labelValues(...asked),
+  }
   const evaluations = openEvaluations(groupedSlices, forgetful, noStore)
   await evaluations.read(now)
-  seen = counting({ old: now })
+  seen = { ...counting({ old: now }), labelValues: async () => [] }
   await evaluations.read(now + 1)
   const [view] = await evaluations.viewsAt(now + 1)
   expect([view?.standing.good, view?.standing.bad]).toEqual([1440, 0])

@@ -27,21 +27,21 @@ export async function grouped(
   return (await Promise.all(all)).flat()
 }
 
-export function groupOf(objective: Objective, label: string, value: string): Objective {
+export const groupOf = (objective: Objective, label: string, value: string): Objective => ({
+  ...objective,
+  id: `${objective.id}{${label}=${JSON.stringify(value)}}`,
+  displayName: `${objective.displayName} (${value})`,
+  group: value,
+  sli: sliOf(objective.sli, label, value),
+})
+
+/** The indicator of one value of a label. */
+export function sliOf(sli: Sli, label: string, value: string): Sli {
   const narrowed = (promql: string) => withMatchers(promql, { [label]: value })
   const counter = ({ promql }: Counter): Counter => counterOf(narrowed(promql))
-  const { sli } = objective
-  const ofGroup: Sli =
-    sli.kind === 'ratio'
-      ? { ...sli, part: counter(sli.part), total: counter(sli.total) }
-      : { ...sli, gauge: narrowed(sli.gauge) }
-  return {
-    ...objective,
-    id: `${objective.id}{${label}=${JSON.stringify(value)}}`,
-    displayName: `${objective.displayName} (${value})`,
-    group: value,
-    sli: ofGroup,
-  }
+  return sli.kind === 'ratio'
+    ? { ...sli, part: counter(sli.part), total: counter(sli.total) }
+    : { ...sli, gauge: narrowed(sli.gauge) }
 }
 
 /** The id of a group's objective; the id itself when it is no group's. */

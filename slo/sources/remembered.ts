@@ -1,4 +1,5 @@
 import { unknownSlots } from './counter.ts'
+import { sliOf } from './groups.ts'
 import type { Minute, Sli, Slot, Source } from './index.ts'
 import { goneMinutes } from './recorded.ts'
 
@@ -87,9 +88,17 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
     async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
       const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
-      const now = await orElse(JSON.stringify(sli), read, () => values.get(key) ?? [])
-      values.set(key, now)
-      return now
+      const known = values.get(key) ?? []
+      const now = await orElse(JSON.stringify(sli), read, () => known)
+      // A value that was counted within a day is kept, as its slots are.
+      const isCounted = (value: string) =>
+        kept
+          .get(JSON.stringify(sliOf(sli, label, value)))
+          ?.slots.slice(-goneMinutes)
+          .some(slot => slot.total > 0)
+      const all = [...now, ...known.filter(value => !now.includes(value) && isCounted(value))].sort()
+      values.set(key, all)
+      return all
     },
   }
 }

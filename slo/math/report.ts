@@ -112,9 +112,9 @@ function objectiveText({ standing, burns, strip, doubtful, silentSince }: Judged
   const { objective, span, broken, ratio } = standing
   const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
   const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
-  // Without events an objective is neither met nor broken.
-  const state = broken ? '✕' : ratio === null ? '○' : '●'
-  const word = broken ? 'broken' : ratio === null ? 'nothing to count' : 'met'
+  const unjudged = silentSince === undefined ? 'nothing to count' : 'not known'
+  const word = broken ? 'broken' : ratio === null || silentSince !== undefined ? unjudged : 'met'
+  const state = word === 'broken' ? '✕' : word === 'met' ? '●' : '○'
   const lines = [
     `${state} ${objective.displayName}: ${word}`,
     counts(standing),
@@ -122,9 +122,7 @@ function objectiveText({ standing, burns, strip, doubtful, silentSince }: Judged
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
     `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
     `burn    ${burns.map(({ tier, rate }) => `${tier.name} ${rate.toFixed(1)} of ${round(tier.factor, 2)} (${toDuration(tier.longMinutes)})`).join(' · ')}`,
-    ...(silentSince === undefined
-      ? []
-      : [`silent  no sample since ${toShort(silentSince)}: whether it is met is not known`]),
+    ...(silentSince === undefined ? [] : [`silent  no sample since ${toShort(silentSince)}`]),
     ...(doubtful === 0
       ? []
       : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),

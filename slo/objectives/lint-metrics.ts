@@ -22,6 +22,9 @@ type Find = (name: string, values?: Readonly<Record<string, string | number>>) =
 const keepsCounter =
   /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
 
+/** A recorded metric with one of these words in its name, as `job:requests:rate5m`; not `job:duration_count:sum`. */
+const recordedRate = /:(.*[:_])?(rate|ratio|increase)(\d+[smhdwy])*([:_]|$)/
+
 /** Findings for an indicator's queries: the metric is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
@@ -34,7 +37,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
     const metric = selectorsOf(promql)
       .map(selector => /^[\w:]*/.exec(selector)?.[0])
-      .find(name => name && /:.*(rate|ratio|increase)/.test(name))
+      .find(name => name && recordedRate.test(name))
     return [
       ...(isEmbedded ? [find('needs-prometheus')] : []),
       ...(wrong ? [find('computed', { function: wrong })] : []),

@@ -464,6 +464,21 @@ describe('the lint', () => {
     expect(severities('{le="0.5"}')).toEqual([])
   })
 
+  test.each([
+    ['job:http_request_duration_seconds_count:sum', []],
+    ['job:operations_total:sum', []],
+    ['slo:errors:ratio_rate1h30m', ['no-counter']],
+    ['slo:total:increase1m', ['no-counter']],
+  ])('a recorded metric %s is no counter only if a word of its name says so', (metric, rules) => {
+    const [parsed] = parseObjectives(
+      'x.yaml',
+      openSlo('x', ratio({ bad: 'x{bad="1"}' }, metric), { target: 0.9 }),
+    )
+    const { document, objectives } = parsed as NonNullable<typeof parsed>
+    const findings = lint(document, objectives, { source: 'prometheus', keepDays: 0 })
+    expect(findings.map(({ rule }) => rule)).toEqual(rules)
+  })
+
   test('accepts the bucket as both versions of Prometheus write it', () => {
     expect(findings(bucket(String.raw`{le=~"60(\\.0)?"}`))).toEqual([])
   })

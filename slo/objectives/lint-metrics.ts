@@ -20,7 +20,7 @@ type Find = (name: string, values?: Readonly<Record<string, string | number>>) =
 
 /** Functions and aggregations that make a counter from counters. */
 const keepsCounter =
-  /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
+  /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/i
 
 /** A recorded metric with one of these words in its name, as `job:requests:rate5m`; not `job:duration_count:sum`. */
 const recordedRate = /:(.*[:_])?(rate|ratio|increase)(\d+[smhdwy])*([:_]|$)/

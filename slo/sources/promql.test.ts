@@ -44,7 +44,7 @@ describe('a counter', () => {
   test.each([
     ...['a{b="c"}', 'sum(a{b="c"})', 'sum by (d) (a{b="c"})', '(sum(a{b="c"}) by (d))', "a{b='c'}"],
     ...['sum(a{b="c"}) or vector(0)', '(sum(a{b="c"}) or on() vector( 0 ))'],
-    ...['sum(rate(a{b="c"}[5m]))', 'increase(a{b="c"}[1m]) or vector(0)'],
+    ...['sum(rate(a{b="c"}[5m]))', 'increase(a{b="c"}[1m]) or vector(0)', 'SUM(a{b="c"}) OR vector(0)'],
   ])('%s is read series by series', promql => {
     expect(counterOf(promql).selector).toEqual({
       metric: 'a',

@@ -78,8 +78,8 @@ export const losesLabel = (promql: string, label: string): boolean =>
   nodes(promql, 'AggregateExpr').some(node => {
     const modifier = textOf(promql, node.getChild('AggregateModifier'))
     const isNamed = new RegExp(`\\b${label}\\b`).test(modifier)
-    if (/^(topk|bottomk|limit)/.test(promql.slice(node.from))) return false
-    return modifier.startsWith('without') ? isNamed : !isNamed
+    if (/^(topk|bottomk|limit)/i.test(promql.slice(node.from))) return false
+    return /^without/i.test(modifier) ? isNamed : !isNamed
   })
 
 /** The function that a node calls; empty when it is no call. */
@@ -170,12 +170,12 @@ function within(node: Node, promql: string): Node | null | undefined {
   if (/^(rate|increase)$/.test(functionOf(node, promql)))
     return operand?.name === 'MatrixSelector' ? operand.firstChild : undefined
   if (node.name === 'BinaryExpr')
-    return /^or\s+(on\s*\(\s*\)\s*)?vector\(\s*0\s*\)$/.test(
+    return /^or\s+(on\s*\(\s*\)\s*)?vector\(\s*0\s*\)$/i.test(
       promql.slice(node.firstChild?.to, node.to).trim(),
     )
       ? node.firstChild
       : undefined
-  return node.name === 'AggregateExpr' && /^sum\b/.test(promql.slice(node.from)) ? operand : undefined
+  return node.name === 'AggregateExpr' && /^sum\b/i.test(promql.slice(node.from)) ? operand : undefined
 }
 
 /** Parses `name{label="value", …}`; undefined for anything else, such as a function of it. */

@@ -36,6 +36,9 @@ test('what was lost is said also beyond the budget, in the objective’s own uni
     'Online 23 of every 24 hours: 0 of 60 minutes left, 75 used: 15 beyond the budget',
   )
   expect(line(orders, 61)).toBe('Orders in time: 0 of 60 bad orders left, 61 used: 1 beyond the budget')
+  const tenths = day(30).map(slot => ({ ...slot, good: slot.good / 10, total: 0.1 }))
+  const seconds = standing(orders, tally(orders, at - 1440, tenths), windowAt(orders, at))
+  expect(budgetLine(seconds)).toBe('Orders in time: 3 of 6 bad orders left, 3 used')
 })
 
 test('of a service so young that its budget is no whole event nothing is said to be left of nothing', () => {

@@ -1,3 +1,4 @@
+import { rounded } from '../sources/counter.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { reaches } from './fraction.ts'
 
@@ -48,7 +49,7 @@ const between =
   (tally: Tally, from: Minute, to: Minute): number => {
     const at = (minute: Minute): number =>
       tally[sum][Math.min(Math.max(minute, tally.from), tally.to) - tally.from] ?? 0
-    return at(to) - at(from)
+    return rounded(at(to) - at(from))
   }
 
 /** Bad slots or events of the minutes [from, to). */

@@ -4,7 +4,7 @@ import type { Fraction } from '../math/fraction.ts'
 /** Whole minutes since the Unix epoch. The slot `minute` holds the samples of (minute, minute + 1] × 60 s. */
 export type Minute = number
 
-/** The counts of one minute, as integers. `unknown`: there was no sample of what is counted. */
+/** The counts of one minute: integers, or seconds to a millionth. `unknown`: there was no sample of them. */
 export type Slot = { start: Minute; good: number; total: number; unknown: boolean }
 
 export type Matcher = { label: string; operator: '=' | '!=' | '=~' | '!~'; value: string }

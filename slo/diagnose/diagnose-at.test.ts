@@ -38,6 +38,17 @@ test('of so many processes that an answer would have too many series, metrics ar
   expect(asked.some(({ length }) => length > 1) && asked.some(({ length }) => length === 1)).toBe(true)
 })
 
+test('a metric that has too many series alone is named, and not asked for again', async () => {
+  lowerLimit('readSeries', 5)
+  const { asked, source } = await prometheus(6)
+  const now = Date.now()
+  await expect(source.series(['a', 'b'], now - 60_000, now)).rejects.toThrow(
+    'more than 5, for {__name__=~"a"}',
+  )
+  await expect(source.series(['a'], now - 60_000, now, 15_000)).rejects.toThrow('more than 5')
+  expect(asked).toEqual([['a', 'b'], ['a'], ['b'], ['a']])
+})
+
 test('a Prometheus that hangs is asked everything at once, so that it is waited for once', async () => {
   lowerLimit('readSeconds', 2)
   const askedAt: number[] = []

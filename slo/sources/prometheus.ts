@@ -81,7 +81,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
         }))
       }
       const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
-        if (!(error instanceof TooManySeries)) throw error
+        if (!(error instanceof TooManySeries) || names.length === 1) throw error
         return (await Promise.all(names.map(name => read([name], jobs)))).flat()
       }
       const all: Series[] = []

@@ -88,7 +88,7 @@ test.each([
   ['gzip', gzipSync, undefined],
   ['br', brotliCompressSync, undefined],
   ['gzip', Buffer.from, 'incorrect header check'],
-  ['gzip', () => gzipSync(Buffer.alloc(2 ** 23)), 'Cannot create a Buffer larger than'],
+  ['gzip', () => gzipSync(Buffer.alloc(2 ** 23)), 'more than 4 MiB'],
 ])('a body that comes compressed by %s is read, or fails', async (encoding, compress, why) => {
   const { environment } = await shop((_, response) =>
     response.writeHead(200, { 'Content-Encoding': encoding }).end(compress(Buffer.from('order 42 is paid'))),

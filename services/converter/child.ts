@@ -64,6 +64,9 @@ async function convertOriginal(
   const readSeconds = body ? 0 : (performance.now() - start) / 1000
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
+    // Freed now: the collector would let up to 64 MB of converted originals wait. A small one shares its memory with others.
+    if (conversion.outcome === 'ok' && bytes.length === bytes.buffer.byteLength)
+      (bytes.buffer as ArrayBuffer).transfer(0)
     const { user, system } = process.cpuUsage(cpu)
     return { ...conversion, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {

@@ -33,11 +33,3 @@ export async function* withPause<T>(source: Iterable<T> | AsyncIterable<T>, paus
     if (pause.broken) pause.waitedMs += performance.now() - since
   }
 }
-
-/**
- * Frees the memory of a socket's chunk at once. The garbage collector scans the whole heap for every 17 MB of chunks
- * (measured), which cost web more processor time than receiving the photo.
- */
-export function freeChunk({ buffer, length }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
-}

@@ -1,7 +1,8 @@
 import { writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { type Disk, ignore } from '../disk.ts'
-import { chunksOf, freeChunk, type Pause } from './chunks.ts'
+import { freeBytes } from '../free-bytes.ts'
+import { chunksOf, type Pause } from './chunks.ts'
 import type { NewFile } from './storage.ts'
 
 /** A call costs 60 µs for any number of a socket's 64 KiB chunks. A larger write would cost memory for each upload. */
@@ -58,7 +59,7 @@ async function write(
   const flush = async () => {
     const batch = gathered
     await writing
-    writing = writeAll(file, batch).then(() => disposable && batch.forEach(freeChunk))
+    writing = writeAll(file, batch).then(() => disposable && batch.forEach(freeBytes))
     writing.catch(() => {}) // awaited below, also when the sender disconnects before
     gathered = []
   }

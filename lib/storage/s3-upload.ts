@@ -1,7 +1,8 @@
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
+import { freeBytes } from '../free-bytes.ts'
 import type { StorageCall } from './adapter.ts'
-import { chunksOf, freeChunk } from './chunks.ts'
+import { chunksOf } from './chunks.ts'
 import type { Bucket } from './s3-client.ts'
 import type { Put, Stored } from './storage.ts'
 
@@ -64,7 +65,7 @@ async function* partsOf(
       yield part
       ;[part, filled] = [newPart(), 0]
     }
-    if (disposable) freeChunk(chunk)
+    if (disposable) freeBytes(chunk)
   }
   if (filled > 0 || bytes === 0) yield part.subarray(0, filled)
   return { bytes }

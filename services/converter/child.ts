@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { setPriority } from 'node:os'
+import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { type Key, openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import { ignoreTerminal } from '@tintype/lib/terminal.ts'
@@ -64,9 +65,8 @@ async function convertOriginal(
   const readSeconds = body ? 0 : (performance.now() - start) / 1000
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
-    // Freed now: the collector would let up to 64 MB of converted originals wait. A small one shares its memory with others.
-    if (conversion.outcome === 'ok' && bytes.length === bytes.buffer.byteLength)
-      (bytes.buffer as ArrayBuffer).transfer(0)
+    // A failed conversion may still read the original.
+    if (conversion.outcome === 'ok') freeBytes(bytes)
     const { user, system } = process.cpuUsage(cpu)
     return { ...conversion, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {

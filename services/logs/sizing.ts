@@ -151,10 +151,10 @@ const lastOfDays = (looks: Look[]): Look[] => [
 ]
 
 /** Measurements that divide the time into six parts, or fewer. */
-const inSixths = (looks: Look[]): Look[] =>
-  looks.filter(
-    (_, i) => Math.floor((i * 6) / (looks.length - 1)) > Math.floor(((i - 1) * 6) / (looks.length - 1)),
-  )
+function inSixths(looks: Look[]): Look[] {
+  const partOf = (i: number) => Math.floor((i * 6) / (looks.length - 1))
+  return looks.filter((_, i) => partOf(i) > partOf(i - 1))
+}
 
 /** Growth of the used space between consecutive measurements, in bytes a day. */
 const ratesOf = (looks: Look[]): number[] =>

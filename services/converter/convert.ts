@@ -83,8 +83,7 @@ type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; for a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
-  const { warnings } = photo
-  const { format, header } = photo
+  const { warnings, format, header } = photo
   const { depth, space } = header
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened

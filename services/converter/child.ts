@@ -64,7 +64,8 @@ async function convertOriginal(
   const readSeconds = body ? 0 : (performance.now() - start) / 1000
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
-    // Freed now: the collector would let up to 64 MB of converted originals wait. A small one shares its memory with others.
+    // Freed now, because the collector would keep up to 64 MB of converted originals. A small one is left to the
+    // collector: its Buffer shares an ArrayBuffer with others.
     if (conversion.outcome === 'ok' && bytes.length === bytes.buffer.byteLength)
       (bytes.buffer as ArrayBuffer).transfer(0)
     const { user, system } = process.cpuUsage(cpu)

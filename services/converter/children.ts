@@ -26,7 +26,7 @@ let hungChildren = 0
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
-    // A small heap saves 2 MiB a child: it makes few objects, and the photos' memory is libvips'.
+    // A small heap saves 2 MiB a child. A child makes few objects, and libvips allocates the photos' memory itself.
     execArgv: ['--max-semi-space-size=1'],
     // Without secrets, since a malicious photo may take over the child. With more arenas glibc would keep freed memory.
     env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },

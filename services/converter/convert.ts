@@ -89,7 +89,8 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
     const shrunk = shrink(plain, side)
-    // Floats are light from 0 to 1, as libvips reads RGB ones. It reads grey ones as 0 to 255, which only some are.
+    // libvips reads RGB floats as light from 0 to 1, but grey floats as 0 to 255. Grey floats may be
+    // either: up to `mostLight` they are light.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
@@ -126,8 +127,8 @@ const fromP3 = async (input: Sharp): Promise<Sharp> =>
   (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
 /**
- * Removes extra channels: libvips would take the last one for alpha. The photo is turned when it is small: whole and
- * with all its channels it would not fit into the child's memory.
+ * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at
+ * full size with all its channels it would exceed the child's memory limit.
  */
 async function withoutExtraChannels(
   input: Sharp,

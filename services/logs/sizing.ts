@@ -160,7 +160,8 @@ function inSixths(looks: Look[]): Look[] {
 const ratesOf = (looks: Look[]): number[] =>
   looks.slice(1).map(({ atMs, bytes }, i) => {
     const before = looks[i] as Look
-    return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
+    const days = (atMs - before.atMs) / dayMs
+    return (bytes - before.bytes) / days
   })
 
 /** Space of the disk of the first of these folders that exists. */

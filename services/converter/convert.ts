@@ -89,8 +89,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
     const shrunk = shrink(plain, side)
-    // libvips reads RGB floats as light from 0 to 1, but grey floats as 0 to 255. Grey floats may be
-    // either: up to `mostLight` they are light.
+    // libvips reads RGB floats as light from 0 to 1, but grey floats as 0 to 255. Those up to `mostLight` are light.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }

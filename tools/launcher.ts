@@ -108,7 +108,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
 
   async function drain(exitCode: number): Promise<void> {
     stopping = true
-    // Not removed if another launcher owns DATA_DIR, so that this one did not start.
+    // Only if this launcher wrote it. When another launcher owns DATA_DIR, the file is that launcher's.
     if (controlled) rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
     published = false
@@ -158,7 +158,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
   console.log(`Tintype is ready: ${addresses.web}`)
 }
 
-/** The file by which a release finds the launcher. Its sockets' folder is short: a socket's path has 103 characters. */
+/**
+ * The file by which a release finds the launcher, and the folder of the sockets. The folder's path is short, because a
+ * socket's path has at most 103 characters.
+ */
 function controlOf(dataDir: string): { file: string; folder: string } {
   const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
   return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }

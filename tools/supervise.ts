@@ -192,8 +192,9 @@ function startScript(
 
 /** Starts a program in a session of its own, so that Ctrl-C does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
-  const output = openSync(outputOf({ folder }), 'a')
-  const bound = setInterval(boundOutput, boundEveryMs, outputOf({ folder })).unref()
+  const file = outputOf({ folder })
+  const output = openSync(file, 'a')
+  const bound = setInterval(boundOutput, boundEveryMs, file).unref()
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
     ...user,
     cwd: folder,

@@ -76,7 +76,7 @@ async function serve(folder: string, children: number): Promise<void> {
     response.writeHead(request.headers.prefer ? 201 : 202, { 'Content-Type': 'application/json' })
     response.end(JSON.stringify({ id, state: 'queued', links: { self: `/photos/${id}` } }))
   }
-  /** Sends what the same files hold that Tintype reads for this answer, each read in one task of Node's threads. */
+  /** Sends the contents of the files that Tintype reads for the same answer. Each read is one task of Node's threads. */
   const show = async (request: IncomingMessage, response: ServerResponse) => {
     const [, , id = '', what] = request.url?.split('/') ?? []
     const photo = join(folder, id)

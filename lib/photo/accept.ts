@@ -13,7 +13,7 @@ import { discard, remove, untilAnswered } from './remove.ts'
  */
 export type Received = { bytes: number; receivedAt: number; clientSeconds: number; sha256?: string }
 
-export type Arrival = {
+type Arrival = {
   photo: PhotoId
   owner: Owner
   /** The storage key of its Idempotency-Key. */

@@ -21,12 +21,12 @@ const startMs = 30_000
 /** Deadline of a killed child's end. It does not end while its disk or network share hangs. */
 const endMs = 2_000
 /** Killed children that were replaced and have not ended. */
-let hung = 0
+let hungChildren = 0
 
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
-    // A small heap saves 2 MiB a child: it makes few objects, and the photos' memory is libvips'.
+    // A small heap saves 2 MiB a child. A child makes few objects, and libvips allocates the photos' memory itself.
     execArgv: ['--max-semi-space-size=1'],
     // Without secrets, since a malicious photo may take over the child. With more arenas glibc would keep freed memory.
     env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },
@@ -73,9 +73,9 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
     }, memoryCheckMs)
 
     const giveUp = (outcome: ChildAnswer) => {
-      if (hung >= limits.hungChildren.value) return countLimit('hungChildren')
-      hung++
-      child.once('exit', () => hung--)
+      if (hungChildren >= limits.hungChildren.value) return countLimit('hungChildren')
+      hungChildren++
+      child.once('exit', () => hungChildren--)
       settle(outcome)
     }
     const settle = (outcome: ChildAnswer) => {

@@ -83,14 +83,13 @@ type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; for a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
-  const { warnings } = photo
-  const { format, header } = photo
+  const { warnings, format, header } = photo
   const { depth, space } = header
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
     const shrunk = shrink(plain, side)
-    // Floats are light from 0 to 1, as libvips reads RGB ones. It reads grey ones as 0 to 255, which only some are.
+    // libvips reads RGB floats as light from 0 to 1, but grey floats as 0 to 255. Those up to `mostLight` are light.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
@@ -127,8 +126,8 @@ const fromP3 = async (input: Sharp): Promise<Sharp> =>
   (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
 /**
- * Removes extra channels: libvips would take the last one for alpha. The photo is turned when it is small: whole and
- * with all its channels it would not fit into the child's memory.
+ * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at
+ * full size with all its channels it would exceed the child's memory limit.
  */
 async function withoutExtraChannels(
   input: Sharp,

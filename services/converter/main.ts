@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startChild } from './children.ts'
+import { isReadByChild } from './try-photo.ts'
 import { startWorker } from './worker.ts'
 
 await runPhotoService(
@@ -8,9 +9,9 @@ await runPhotoService(
   process.env,
   ['CHILD_MEMORY_BYTES', 'CONVERTER_ADMIN_PORT', 'CONVERTER_SLOTS', 'CONVERT_SECONDS', 'THUMBNAILS'],
   async ({ storageAt, ...tools }, config) => {
-    // A child gets no secret. From storage that needs one, photos are read here and sent to the child as bytes.
+    // From other storage, photos are read here and sent to the child as bytes.
     const setup = {
-      storageUrl: storageAt.startsWith('file:') ? storageAt : null,
+      storageUrl: isReadByChild(tools.storage) ? storageAt : null,
       sizes: config.THUMBNAILS,
       maxPixels: config.MAX_PIXELS,
     }

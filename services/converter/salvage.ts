@@ -17,7 +17,7 @@ export async function salvage(
   if (format === 'gif' || format === 'tiff') return open('none')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
-  // Not `tolerant`: libvips would fill missing rows of a PNG with old memory, which may be another photo's pixels.
+  // Not `none`, with which libvips fills missing rows of a PNG with old memory, perhaps another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))

@@ -33,8 +33,8 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   })
 }
 
-/** Whether the child reads the photo. It gets no secret, so it cannot read from a bucket. */
-const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
+/** Whether the child reads photos from storage itself. It gets no secret, so it cannot read from a bucket. */
+export const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
 
 /** The child's request: the key of a local file, or the photo's bytes; else why the photo cannot be read. */
 async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {

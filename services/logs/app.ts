@@ -19,6 +19,7 @@ import type { Folders } from './daily.ts'
 import { inThread } from './in-thread.ts'
 import { isTimelineKey } from './page/api.ts'
 import { entriesIn, type Wanted } from './search.ts'
+import type { Clock } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
 export type LogServer = OtherPages & {
@@ -113,19 +114,12 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   let atOnce = 0
   let refusing = false
 
-  const append = async (stream: string, request: Request): Promise<Appended> => {
-    const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
+  const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
-    const start = performance.now()
     const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
     try {
       const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false
-      if ('newestMs' in appended && appended.appended > 0) {
-        // By the checked clock, because this machine's clock may have stepped.
-        const lagMs = received.receivedMs + performance.now() - start - appended.newestMs
-        metrics.set('tintype_log_lag_seconds', { stream: sourceOf(stream) }, Math.max(0, lagMs) / 1000)
-      }
       return appended
     } catch (error) {
       // Logged once and not for each retried batch, because these entries are shipped to this server, too.
@@ -144,8 +138,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     // The shipper keeps the entries until this server knows their format.
     if (Number(request.get('tintype-entries') ?? 1) > entryVersion)
       throw busy('These entries have a newer format: update the log server first.')
+    const start = performance.now()
+    const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
     atOnce++
-    const appended = await append(stream, request).finally(() => atOnce--)
+    const appended = await append(stream, request, received).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
     if ('taken' in appended) {
@@ -163,6 +159,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       endOldSeries()
       metrics.increment('tintype_log_entries_total', labels, appended.appended)
       metrics.increment('tintype_log_bytes_total', labels, appended.bytes)
+      // By the checked clock, because this machine's clock may have stepped.
+      const lagMs = received.receivedMs + performance.now() - start - appended.newestMs
+      metrics.set('tintype_log_lag_seconds', labels, Math.max(0, lagMs) / 1000)
     }
     response.json({ acked: appended.acked })
   })

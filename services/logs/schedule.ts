@@ -75,7 +75,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/** The log server's work of each minute until the signal. Another process publishes, because a thread keeps 24 MiB. */
+/** The log server's work of each minute until the signal. Another process publishes: a thread would keep 24 MiB. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
   const publish = async (day: string) => {

@@ -21,16 +21,16 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
   // Until a complete day is known, each sixth of the last hours counts.
   const ofHours = ofDays.length > 0 || hours === 0 ? [] : ratesOf(inSixths(lately))
-  const ofDisk = ofDays.length > 0 ? ofDays : ofHours
-  const daily = ofDisk.length > 0 ? ofDisk : logs
   const { freeBytes } = roomOf(photos, streams, folder)
   const newest = manifests.at(-1)
   return {
     days,
     today: sizeSoFar(streams, today),
-    counted: ofDisk.length > 0 ? 'disk' : 'logs',
+    counted: ofDays.length > 0 || ofHours.length > 0 ? 'disk' : 'logs',
     hours: ofHours.length > 0 ? hours : null,
-    ...forecast(daily, freeBytes, ofHours.length > 0),
+    ...(ofHours.length > 0
+      ? continueMean(ofHours, freeBytes)
+      : forecast(ofDays.length > 0 ? ofDays : logs, freeBytes)),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
@@ -78,28 +78,39 @@ type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
 const unknown: Estimate = { low: null, likely: null, high: null }
 
 /**
- * The growth is the median of the slopes between all pairs of days (Theil-Sen, which one odd day does not change), with
- * its spread. `isMean`: `daily` are parts of a day, as bytes a day, and the forecast continues their mean.
+ * A forecast from the bytes of each day. The growth is the median of the slopes between all pairs of days (Theil-Sen,
+ * which one odd day does not change), with its spread.
  */
-export function forecast(daily: number[], freeBytes: number, isMean = false): Forecast {
+export function forecast(daily: number[], freeBytes: number): Forecast {
   const last = daily.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
-  const slopes = isMean
-    ? []
-    : daily.flatMap((later, j) => daily.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)))
+  const slopes = daily.flatMap((later, j) =>
+    daily.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
+  )
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
   const levels = daily.map((value, i) => value + growth.likely * (last - i))
-  const level = isMean ? sum(daily) / daily.length : quantile(levels, 0.5)
+  const level = quantile(levels, 0.5)
   return {
     bytesPerDay: level,
-    growthPerDay: isMean ? unknown : growth,
-    daysUntilFull: {
-      low: daysToFill(freeBytes, Math.max(level, ...daily), growth.high),
-      likely: daysToFill(freeBytes, level, growth.likely),
-      high: daysToFill(freeBytes, Math.min(level, ...daily), growth.low),
-    },
+    growthPerDay: growth,
+    daysUntilFull: untilFull(daily, level, growth, freeBytes),
   }
 }
+
+/** A forecast from parts of a day, as bytes a day: their mean continues, and the growth is unknown. */
+function continueMean(parts: number[], freeBytes: number): Forecast {
+  const level = sum(parts) / parts.length
+  const daysUntilFull = untilFull(parts, level, { low: 0, likely: 0, high: 0 }, freeBytes)
+  return { bytesPerDay: level, growthPerDay: unknown, daysUntilFull }
+}
+
+type Growth = { low: number; likely: number; high: number }
+
+const untilFull = (daily: number[], level: number, growth: Growth, freeBytes: number): Estimate => ({
+  low: daysToFill(freeBytes, Math.max(level, ...daily), growth.high),
+  likely: daysToFill(freeBytes, level, growth.likely),
+  high: daysToFill(freeBytes, Math.min(level, ...daily), growth.low),
+})
 
 /** A quantile of values; 0 without values, so that a single day shows no growth. */
 function quantile(values: number[], share: number): number {
@@ -151,16 +162,17 @@ const lastOfDays = (looks: Look[]): Look[] => [
 ]
 
 /** Measurements that divide the time into six parts, or fewer. */
-const inSixths = (looks: Look[]): Look[] =>
-  looks.filter(
-    (_, i) => Math.floor((i * 6) / (looks.length - 1)) > Math.floor(((i - 1) * 6) / (looks.length - 1)),
-  )
+function inSixths(looks: Look[]): Look[] {
+  const partOf = (i: number) => Math.floor((i * 6) / (looks.length - 1))
+  return looks.filter((_, i) => partOf(i) > partOf(i - 1))
+}
 
 /** Growth of the used space between consecutive measurements, in bytes a day. */
 const ratesOf = (looks: Look[]): number[] =>
   looks.slice(1).map(({ atMs, bytes }, i) => {
     const before = looks[i] as Look
-    return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
+    const days = (atMs - before.atMs) / dayMs
+    return (bytes - before.bytes) / days
   })
 
 /** Space of the disk of the first of these folders that exists. */

@@ -37,8 +37,9 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const { checkLine, held } = lineChecker()
   let entries = 0
   const file = dayFile(folder, manifest)
-  if (!existsSync(file)) faults.push(`${basename(file)} does not exist`)
-  for await (const line of faults.length > 0 ? [] : linesWith(file, '')) {
+  const exists = existsSync(file)
+  if (!exists) faults.push(`${basename(file)} does not exist`)
+  for await (const line of exists ? linesWith(file, '') : []) {
     entries++
     hash.update(line).update('\n')
     const fault = checkLine(line)

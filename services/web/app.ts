@@ -1,3 +1,4 @@
+import { dayMs } from '@tintype/lib/day.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
@@ -22,7 +23,7 @@ const photosPerPage = 50
 export function createWebApp(web: Web): Express {
   const pages = openPages(`${import.meta.dirname}/page`, {
     ...web.limits,
-    keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / 86_400_000 : 0,
+    keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / dayMs : 0,
   })
   const app = createApp(web)
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // X-Forwarded-For counts only from a proxy in a private network

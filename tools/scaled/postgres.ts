@@ -16,7 +16,7 @@ import type { Endpoints, Service } from '../supervise.ts'
 
 type User = { uid?: number; gid?: number }
 
-/** The user for PostgreSQL, which refuses to run as root: then the user of Debian's package. */
+/** The user that runs PostgreSQL: as root the user of Debian's package, because PostgreSQL refuses to run as root. */
 export function postgresUser(): User {
   if (process.getuid?.() !== 0) return {}
   const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))

@@ -14,7 +14,8 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
 
 /**
  * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
- * `receivedShare`. Before that it does not count as waiting work: stalled clients would block others.
+ * `receivedShare`. An upload counts as waiting work once its body was received: otherwise stalled clients would block
+ * others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
@@ -44,7 +45,8 @@ export function openAdmission(
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
     const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
-    // Otherwise a bad service time would refuse every photo, and would never be measured again.
+    // A photo with nothing ahead is always admitted: otherwise a bad service time would refuse every photo, and no
+    // photo would measure it again.
     if (ahead === 0) return
     const seconds = predictedSeconds(ahead, stats)
     const overSeconds = seconds - promiseSeconds * limits[limit].value

@@ -88,11 +88,11 @@ export function sendPhoto(
     // A file that cannot be read fails as a lost connection does. One of Android's photo picker can be read but not sent:
     // the first time that nothing of a file was sent, it is copied into memory.
     xhr.onerror = () => {
-      const isSendable = sent > 0 || !(file instanceof File)
+      const isCopied = sent === 0 && file instanceof File
       const { type } = file
-      const bytes = isSendable ? file.slice(0, 1).arrayBuffer() : file.arrayBuffer()
+      const bytes = isCopied ? file.arrayBuffer() : file.slice(0, 1).arrayBuffer()
       bytes.then(
-        read => resolve({ kind: 'unreachable', ...(!isSendable && { copy: new Blob([read], { type }) }) }),
+        read => resolve({ kind: 'unreachable', ...(isCopied && { copy: new Blob([read], { type }) }) }),
         () => resolve(refusal('unreadable')),
       )
     }

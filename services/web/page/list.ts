@@ -21,7 +21,7 @@ import { focusOn } from './rows.ts'
 import { newUpload, send } from './uploads.ts'
 import { say } from './words.ts'
 
-/** Photos are chosen, read from the server, and kept over a reload. */
+/** Adds chosen photos, reads photos from the server, and restores interrupted uploads after a reload. */
 
 const maxUploadBytes = Number(document.body.dataset.maxUploadBytes)
 let listed = false
@@ -139,8 +139,8 @@ tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
 }
 
 /**
- * Uploads that a reload interrupted: the page lost their bytes. A duplicate of a tab has those that the first still
- * sends.
+ * Shows the uploads that a reload interrupted, whose bytes the page lost. A duplicated tab also shows the uploads that
+ * the first tab still sends, until that tab names them.
  */
 export function showInterrupted(): void {
   for (const kept of unsent()) put({ upload: newUpload(kept, kept.key) })

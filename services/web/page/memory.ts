@@ -11,8 +11,8 @@ type Memory = {
 const maxRemembered = 1_000
 
 /**
- * Undefined where the browser refuses cookies, and any use of its storage throws, where no space is left, and where another
- * program of this origin keeps something else under a name.
+ * Undefined when the use fails: the browser refuses cookies (any use of its storage then throws), no space is left, or
+ * another program of this origin stored something else under the name.
  */
 function attempt<T>(use: () => T): T | undefined {
   try {

@@ -1,7 +1,7 @@
 import { deletePhoto, type PageProblem, type Photo } from './api.ts'
 import { forget, remember, type Unsent } from './memory.ts'
 
-/** What the page shows. Rows, progress and storage watch it, and what a person does changes it. */
+/** The items that the page shows. Rows, progress and storage watch them. Actions of the person change them. */
 
 export type Upload = Unsent & {
   /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */

@@ -190,7 +190,7 @@ function startScript(
   return child
 }
 
-/** Starts a program in a session of its own, so that Ctrl-C does not end it before the services that use it. */
+/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
   const output = openSync(outputOf({ folder }), 'a')
   const bound = setInterval(boundOutput, boundEveryMs, outputOf({ folder })).unref()

@@ -16,7 +16,7 @@ describe.each(folders)('the texts of %s', folder => {
       expect([name, placeholders(ko)]).toEqual([name, placeholders(en)])
   })
 
-  test('include each one that the HTML names', () => {
+  test('include each text that the HTML names', () => {
     const html = files(`${folder}/*.html`).map(read)
     const named = [...html.join().matchAll(/data-(?:text|label)="(\w+)"/g)].map(([, name = '']) => name)
     expect(named.filter(name => !(name in texts))).toEqual([])

@@ -60,7 +60,7 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
-  test('stores on a network share that has no fsync of folders, but takes every other error', async () => {
+  test('stores on a network share without fsync of folders, and reports every other error of fsync', async () => {
     let code = 'EINVAL'
     const fsync = async (fd: number) => {
       if (fstatSync(fd).isDirectory()) throw Object.assign(new Error(code), { code })

@@ -187,7 +187,7 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     )
   })
 
-  test('of a computed sum do not count anew what a process had counted that missed a scrape', async () => {
+  test('of a computed sum do not count a process’s old events again after it missed a scrape', async () => {
     const series = (instance: string, values: string) => ({
       series: `tintype_promises_total{outcome="kept",instance="${instance}"}`,
       values,

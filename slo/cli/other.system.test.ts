@@ -118,7 +118,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(err).toContain('--since must be before --at')
   })
 
-  test('report: an objective that cannot be read is named with the reason, and hides no other', async () => {
+  test('report: an objective that cannot be read is named with the reason, and the others are reported', async () => {
     const config = join(folder, 'partly')
     mkdirSync(join(config, 'objectives'), { recursive: true })
     writeFileSync(join(config, 'service.yaml'), `service: shop\nprometheus: ${running.url}\n`)
@@ -140,7 +140,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     })
   })
 
-  test('report: events without a sample for an hour are said to be silent', async () => {
+  test('report: an objective of events without a sample for an hour is called silent', async () => {
     const later = new Date((midnight + 190) * 60_000).toISOString()
     const report = JSON.parse((await slo('report', '--json', '--at', later)).out)
     expect(report['billing/availability']).toMatchObject({ silentSince: '2026-01-10T01:00:00Z' })

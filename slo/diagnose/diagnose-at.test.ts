@@ -36,7 +36,7 @@ async function prometheus(processes: number) {
   return { asked, source }
 }
 
-test('of so many processes that an answer would have too many series, metrics are read one by one', async () => {
+test('with so many processes that an answer would have too many series, metrics are read one by one', async () => {
   lowerLimit('readSeries', 5)
   const { asked, source } = await prometheus(5)
   const { stages } = await diagnoseAt(readDirectory(), source, Date.now())
@@ -44,7 +44,7 @@ test('of so many processes that an answer would have too many series, metrics ar
   expect(asked.some(({ length }) => length > 1) && asked.some(({ length }) => length === 1)).toBe(true)
 })
 
-test('a metric that has too many series alone is named, and not asked for again', async () => {
+test('a metric that alone has too many series is named, and not read again', async () => {
   lowerLimit('readSeries', 5)
   const { asked, source } = await prometheus(6)
   const now = Date.now()
@@ -55,7 +55,7 @@ test('a metric that has too many series alone is named, and not asked for again'
   expect(asked).toEqual([['a', 'b'], ['a'], ['b'], ['a']])
 })
 
-test('a Prometheus that hangs is asked everything at once, so that it is waited for once', async () => {
+test('all reads are sent to a hanging Prometheus at once, so that diagnosis waits for it only once', async () => {
   lowerLimit('readSeconds', 2)
   const askedAt: number[] = []
   const source = await sourceOf(() => void askedAt.push(performance.now()))

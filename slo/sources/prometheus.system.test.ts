@@ -206,7 +206,7 @@ describe('a Prometheus that is none', () => {
     expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
   })
 
-  test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {
+  test('the lint also reads a Prometheus without metadata and without its retention time', async () => {
     const api = prometheusApi(await answeringPaths({ 'label/__name__/values': [] }))
     const written = openSlo('odd', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
     const findings = await lintSeen(parseObjectives('x.yaml', written), api, 1_000_000)

@@ -7,10 +7,9 @@ import { parse, stringify } from 'yaml'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { parseObjectives } from '../objectives/objectives.ts'
 import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { computedKinds, countedKinds, openSlo, ratio } from '../test/kinds.ts'
+import { computedKinds, countedKinds, objectivesIn, openSlo, ratio } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
@@ -226,25 +225,20 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       values: `${from}+0.1x80`,
     })
     const labels = '{instance="all",job="tintype",objective="seconds",service="tintype"}'
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      parseObjectives('x.yaml', text).flatMap(({ objectives }) => objectives),
-      [
-        {
-          name: 'seconds',
-          interval: '15s',
-          input_series: [series('good', 1234.7), series('all', 98_765.3)],
-          promql_expr_test: [
-            {
-              expr: 'sum_over_time(slo:bad:count1m[15m])',
-              eval_time: '18m',
-              exp_samples: [{ labels, value: 0 }],
-            },
-          ],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), objectivesIn(text), [
+      {
+        name: 'seconds',
+        interval: '15s',
+        input_series: [series('good', 1234.7), series('all', 98_765.3)],
+        promql_expr_test: [
+          {
+            expr: 'sum_over_time(slo:bad:count1m[15m])',
+            eval_time: '18m',
+            exp_samples: [{ labels, value: 0 }],
+          },
+        ],
+      },
+    ])
   })
 
   test('of a scope count ours alone, and the copies of a pair once', async () => {

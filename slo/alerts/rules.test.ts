@@ -98,6 +98,7 @@ test.each(table.map(([outage, expected]) => ({ outage, expected })))(
 )
 
 describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
+  const twoCounters = computedKinds.filter(({ name }) => name === 'two-counters')
   test('accepts the generated rules', () => {
     expect(execFileSync(promtool, ['check', 'rules', committed], { encoding: 'utf8' })).toContain('SUCCESS')
   })
@@ -171,19 +172,14 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       eval_time: '80m',
       exp_samples: found ? [{ labels: '{objective="two-counters",service="tintype"}', value: 1 }] : [],
     })
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      computedKinds.filter(({ name }) => name === 'two-counters'),
-      [
-        {
-          name: 'away',
-          interval: '15s',
-          input_series: [{ series: 'tintype_promises_total{outcome="broken"}', values: '0+3x240 stale' }],
-          promql_expr_test: [test('last_over_time(slo:bad:count1m[5m])', false), test(evaluatedNow, true)],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), twoCounters, [
+      {
+        name: 'away',
+        interval: '15s',
+        input_series: [{ series: 'tintype_promises_total{outcome="broken"}', values: '0+3x240 stale' }],
+        promql_expr_test: [test('last_over_time(slo:bad:count1m[5m])', false), test(evaluatedNow, true)],
+      },
+    ])
   })
 
   test('of a computed sum do not count a process’s old events again after it missed a scrape', async () => {
@@ -191,30 +187,25 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       series: `tintype_promises_total{outcome="kept",instance="${instance}"}`,
       values,
     })
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      computedKinds.filter(({ name }) => name === 'two-counters'),
-      [
-        {
-          name: 'a missed scrape',
-          interval: '15s',
-          input_series: [series('a', '0+3x80'), series('b', '1000+3x19 stale 1063+3x59')],
-          promql_expr_test: [
-            {
-              expr: 'max_over_time(slo:total:increase1m[15m]) < bool 40',
-              eval_time: '18m',
-              exp_samples: [
-                {
-                  labels: '{instance="all",job="tintype",objective="two-counters",service="tintype"}',
-                  value: 1,
-                },
-              ],
-            },
-          ],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), twoCounters, [
+      {
+        name: 'a missed scrape',
+        interval: '15s',
+        input_series: [series('a', '0+3x80'), series('b', '1000+3x19 stale 1063+3x59')],
+        promql_expr_test: [
+          {
+            expr: 'max_over_time(slo:total:increase1m[15m]) < bool 40',
+            eval_time: '18m',
+            exp_samples: [
+              {
+                labels: '{instance="all",job="tintype",objective="two-counters",service="tintype"}',
+                value: 1,
+              },
+            ],
+          },
+        ],
+      },
+    ])
   })
 
   test('of counters of seconds call no minute bad for a rounding error', async () => {

@@ -15,7 +15,7 @@ import { type Used, watch } from './resources.ts'
 import type { Target } from './target.ts'
 
 export type BreakpointOptions = Omit<RunOptions, 'stages' | 'name' | 'html' | 'onArrivals' | 'url'> & {
-  /** Undefined for services of its own, each in a new folder. */
+  /** The service to load; undefined: breakpoint starts services, each in a new folder. */
   target: Target | undefined
   /** Today's traffic in photos a second, if no running service reports it. */
   assumedRate: number
@@ -58,7 +58,7 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
   return knee.low > 0 ? 0 : 1
 }
 
-/** Measures a service with `slots` slots in a folder of its own, which is removed afterwards. */
+/** Starts and measures a service with `slots` slots, in a new folder that is removed afterwards. */
 async function measureOwn(options: BreakpointOptions, slots: number): Promise<Measured> {
   process.stderr.write(`a service of its own with ${slots} slot${slots === 1 ? '' : 's'}\n`)
   // Ctrl-C also ends k6 and the service. Their errors end this process, which then removes the folder.

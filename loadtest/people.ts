@@ -1,5 +1,5 @@
 /**
- * People for k6: each has a browser of their own, uploads one photo after the other and looks until the thumbnail is
+ * People for k6: each has a separate browser, uploads one photo after the other and looks until the thumbnail is
  * there. HAProxy reports which version answered; failed requests and broken promises are counted for that version.
  */
 import { sleep } from 'k6'

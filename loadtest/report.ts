@@ -1,7 +1,7 @@
 import { byRate, type Capacity, type Step } from './capacity.ts'
 import { cpuUsers, type Utilisation } from './resources.ts'
 
-/** One search. `slots` and what it `left` behind, in bytes for each photo, are known only for a service of its own. */
+/** One search. `slots`, and the bytes that each photo `left`, are known only for a service that breakpoint started. */
 export type Measured = {
   slots: number | null
   capacity: Capacity
@@ -10,7 +10,7 @@ export type Measured = {
 
 export type CapacityReport = {
   at: string
-  /** Null for services of its own. */
+  /** The address of the service; null if breakpoint started it. */
   url: string | null
   machine: { cores: number; model: string }
   /** Mean of the last day from slo's report; `assumed` without a report. */

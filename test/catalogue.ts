@@ -14,7 +14,7 @@ export async function compareWithCatalogue(service: Service, admin: string): Pro
     ...sample,
     labels: labelsOf(sample.labels),
   }))
-  // Tintype's probe has metrics of its own; slo_probe_* belong to probes without them.
+  // Tintype's probe has metrics with other names. slo_probe_* are those of a probe that names none.
   const promised = Object.entries<Definition>(metrics).filter(
     ([name, definition]) => definition.in.includes(service) && !name.startsWith('slo_probe_'),
   )

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dayOf } from '@tintype/lib/day.ts'
 import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -45,9 +46,7 @@ function sum(text: string, name: string, ...labels: string[]): number {
 
 /** The published day, or with midnight in between both. */
 async function publishedLog(dataDir: string): Promise<Entry[]> {
-  const days = new Set(
-    [new Date(Date.now() - 300_000), new Date()].map(date => date.toISOString().slice(0, 10)),
-  )
+  const days = new Set([Date.now() - 300_000, Date.now()].map(dayOf))
   const entries: Entry[] = []
   for (const day of days) {
     await runScript('services/logs/main.ts', ['publish', '--day', day], { DATA_DIR: dataDir })

@@ -1,18 +1,14 @@
-import { globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { files, read } from './tidy/sources.ts'
 
-const root = join(import.meta.dirname, '..')
-const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const folders = globSync('{lib/page/browser,services/*/page,slo/page}/words.json', { cwd: root }).map(dirname)
+const folders = files('{lib/page/browser,services/*/page,slo/page}/words.json').map(dirname)
 
 const placeholders = (text: string): string[] => [...new Set(text.match(/\{\w+/g))].sort()
 
 describe.each(folders)('the texts of %s', folder => {
-  const files = globSync('*.json', { cwd: join(root, folder) }).map(name =>
-    JSON.parse(read(`${folder}/${name}`)),
-  )
-  const texts = Object.assign({}, ...files) as Record<string, { en: string; ko: string }>
+  const parsed = files(`${folder}/*.json`).map(file => JSON.parse(read(file)))
+  const texts = Object.assign({}, ...parsed) as Record<string, { en: string; ko: string }>
 
   test('show the same values in English and Korean', () => {
     // `{detail}` is what the service wrote, in English.
@@ -20,15 +16,15 @@ describe.each(folders)('the texts of %s', folder => {
       expect([name, placeholders(ko)]).toEqual([name, placeholders(en)])
   })
 
-  test('include each one that the HTML names', () => {
-    const html = globSync('*.html', { cwd: join(root, folder) }).map(name => read(`${folder}/${name}`))
+  test('include each text that the HTML names', () => {
+    const html = files(`${folder}/*.html`).map(read)
     const named = [...html.join().matchAll(/data-(?:text|label)="(\w+)"/g)].map(([, name = '']) => name)
     expect(named.filter(name => !(name in texts))).toEqual([])
   })
 })
 
 test('each text of slo’s pages is used', () => {
-  const source = globSync('slo/page/*.{ts,html}', { cwd: root }).map(read).join('\n')
+  const source = files('slo/page/*.{ts,html}').map(read).join('\n')
   const names = Object.keys(JSON.parse(read('slo/page/words.json')))
   expect(names.filter(name => !new RegExp(`['"]${name}['"]`).test(source))).toEqual([])
 })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
+import { dayOf } from '@tintype/lib/day.ts'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../tools/free-port.ts'
@@ -114,7 +115,7 @@ const logs = (...words: string[]) => command('services/logs/main.ts', words)
 const slo = (...words: string[]) => command('slo/main.ts', words)
 
 test('the day’s one log has each photo’s entries once, across services', async () => {
-  const day = new Date().toISOString().slice(0, 10)
+  const day = dayOf(Date.now())
   // Accepted after the kill: a process that dies between the outcome of a photo and its entry leaves no entry.
   for (const { id } of acknowledged.slice(-3)) {
     // An entry reaches the log server a moment after its event: a later revision of the day has it.

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { boundOutput, maxOutputBytes, outputOf } from './program-output.ts'
 
-test('the output of a program that runs for long takes a bounded room, and the newest of it is kept', async () => {
+test('a program’s output takes bounded space, and the newest part is kept', async () => {
   const file = outputOf({ folder: await temporaryFolder() })
   boundOutput(file)
   const ofProgram = openSync(file, 'a')

@@ -190,7 +190,7 @@ function startScript(
   return child
 }
 
-/** Starts a program in a session of its own, so that Ctrl-C does not end it before the services that use it. */
+/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
   const file = outputOf({ folder })
   const output = openSync(file, 'a')

@@ -1,4 +1,4 @@
-/** One side of the queue's benchmark, producers or consumers, in a process of its own, like web and converter. */
+/** The producers or the consumers of the queue's benchmark. They run in separate processes, like web and converter. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'

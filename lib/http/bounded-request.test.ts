@@ -23,14 +23,14 @@ test('a request gives the status and the whole body of the response', async () =
   expect([status, body.toString()]).toEqual([409, 'POST hello'])
 })
 
-test('a body that comes compressed, though nobody asked for it, is read', async () => {
+test('a compressed body is read, although the request did not ask for compression', async () => {
   const url = await serve((_request, response) =>
     response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync('up 1')),
   )
   expect((await askBounded(url, within(5_000))).body.toString()).toBe('up 1')
 })
 
-test('a compressed body that is too long is refused as one that comes plain', async () => {
+test('a compressed body is too long when its decompressed bytes are', async () => {
   const url = await serve((_request, response) =>
     response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync(Buffer.alloc(2 * 2 ** 20))),
   )

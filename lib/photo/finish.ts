@@ -31,7 +31,7 @@ export async function finish(
     return answer === 'already' ? 'known' : 'restored'
   }
   if (!files.has('original')) return 'unfinished' // a power cut before the 202 can leave it so
-  // The queue keeps ids for 8 days, so it cannot tell whether an older photo was converted.
+  // The queue keeps ids for 8 days. It does not know whether an older photo was converted.
   if (Date.now() - photoTime(photo) > retentionMs) return 'too-old'
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')

@@ -122,7 +122,7 @@ test('a photo whose converters all died has a reason in storage, and a result th
   )
 })
 
-test('a result whose bucket’s answer was lost is this attempt’s own, and late when that was', async () => {
+test('when the bucket’s answer to a result is lost, the result counts for this attempt, and is late if the attempt was', async () => {
   const all = await context()
   const photo = await all.accepted()
   const put: Storage['put'] = async (key, bytes, options) => {
@@ -214,7 +214,7 @@ test('a refused upload does not take the photo from another that joined it', asy
   expect(await all.upload(all, 'key')).toMatchObject({ photo: second.photo })
 })
 
-test('an upload that a full queue refuses leaves nothing, and with a key its retry goes on from it', async () => {
+test('an upload without a key that a full queue refuses leaves nothing; with a key, its retry continues it', async () => {
   const all = await context()
   for (let n = 0; n < 3; n++) await all.accepted()
   const before = await Array.fromAsync(all.storage.list('photos/'))

@@ -20,7 +20,7 @@ const turn = async () => {
   for (let n = 0; n < 3; n++) await nextTurn()
 }
 
-test('the calls of a turn share a batch, those that come meanwhile the next, and each gets its own answer', async () => {
+test('the calls of one turn share a batch, later ones share the next batch, and each call gets its own answer', async () => {
   const { batches, ask, close } = grouped()
   const first = [ask('a'), ask('b')]
   await turn()
@@ -40,7 +40,7 @@ test('the calls of a turn share a batch, those that come meanwhile the next, and
   await expect(ask('g')).rejects.toMatchObject({ code: 'ERR_QUEUE_CLOSED' })
 })
 
-test('a batch that fails costs its own calls, and one without an answer those that wait, too', async () => {
+test('a failed batch rejects its calls; a batch without an answer also rejects the waiting calls', async () => {
   const { batches, ask } = grouped(1)
   const [failed, alone, waiting] = [ask('a'), ask('b'), ask('c')]
   await turn()

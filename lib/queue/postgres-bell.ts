@@ -13,8 +13,8 @@ const pauseMs = 5
 const startMs = 3_000
 
 /**
- * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for
- * missed notifications.
+ * Rings when any process commits. It receives notifications (LISTEN) on a separate connection. After a reconnect it
+ * rings once, because notifications may have been missed.
  */
 export async function openBell(connections: Connections, channel: string, clock: ServerClock) {
   const doorbell = openDoorbell()

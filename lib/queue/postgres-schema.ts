@@ -46,8 +46,8 @@ export async function migratePostgres(client: pg.ClientBase, place: string): Pro
 }
 
 /**
- * Adds each column in a transaction of its own: with two tables in one it could deadlock with a writer. While ALTER
- * TABLE waits for a transaction, all later ones wait for it, so it gives up after `lockMs` and is tried again.
+ * Adds each column in a separate transaction: a transaction that alters two tables could deadlock with a writer. While
+ * ALTER TABLE waits for a lock, later transactions wait behind it, so it gives up after `lockMs` and is tried again.
  */
 async function expand(client: pg.ClientBase, place: string): Promise<void> {
   const { rows } = await client.query(

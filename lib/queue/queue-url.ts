@@ -7,7 +7,7 @@ export const queueUrlFormat =
 export type PostgresAddress = {
   /** The connection string for pg. */
   connectionString: string
-  /** The schema with the queue's tables; each queue has a schema of its own. */
+  /** The schema with the queue's tables. Each queue has a separate schema. */
   schema: string
   /** The database's name in messages, without user and password. */
   name: string

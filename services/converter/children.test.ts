@@ -61,7 +61,7 @@ test('a conversion that takes too long is ended by its deadline', async () => {
   expect(isAlive()).toBe(false)
 })
 
-test('a child that does not end when it is killed, as while its disk hangs, is given up; of a few only', async () => {
+test('a killed child that does not end, because its disk hangs, is given up; the number of such children is limited', async () => {
   lowerLimit('hungChildren', 1)
   const hanging = () => child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
   const [first, second] = await Promise.all([hanging(), hanging()])

@@ -75,7 +75,7 @@ export async function convert(
   return { ...done, detail: { header: seconds(0), decode: seconds(1), encode: seconds(2) } }
 }
 
-/** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or colours of its own. */
+/** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or declared colours. */
 const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
   !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
 

@@ -84,7 +84,7 @@ test('a day that was never published is kept over its age, until it is', async (
   expect(namesIn(folders.days)).toEqual([])
 })
 
-test('a day that cannot be read, and so is not published, keeps no other from being removed', async () => {
+test('an unreadable day, which is never published, does not prevent the removal of other days', async () => {
   const { folders, send, remove } = await house(await temporaryFolder())
   const damaged = join(folders.streams, dayOf(ago(45)), `${begun(ago(45))}.ndjson`)
   mkdirSync(damaged, { recursive: true })

@@ -37,7 +37,7 @@ test('a file that was written while the clock was a year ahead does not keep its
   expect(due(folders, midnight + 10 * minute)).toEqual([day])
 })
 
-test('a day whose journal cannot be read is due, and keeps no other day from being published', async () => {
+test('a day with an unreadable journal is due, and does not prevent the publishing of other days', async () => {
   const folders = foldersIn(await temporaryFolder())
   for (const each of ['2026-11-19', day]) {
     const file = writeJournal(folders.streams, each, 'web.0.17', stamped(line('web.0.17', 1, at), at))

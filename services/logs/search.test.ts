@@ -1,3 +1,4 @@
+import { dayOf } from '@tintype/lib/day.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
@@ -13,7 +14,7 @@ test('entries of a time are found by event or level, in what is published and in
   const write = (n: number, ms: number, payload: Record<string, unknown>, effectiveMs?: number) => {
     const [at, effective] = [ms, effectiveMs].map(each => each && new Date(midnight + each).toISOString())
     const text = stamped(line('web.0.17', n, at as string, { payload }), at as string, effective as string)
-    const day = new Date(midnight + (effectiveMs ?? ms)).toISOString().slice(0, 10)
+    const day = dayOf(midnight + (effectiveMs ?? ms))
     writeJournal(folders.streams, day, 'web.0.17', text)
   }
   const found = async (fromMs: number, toMs: number, wanted: { event: string } | { level: string }) => {

@@ -177,7 +177,7 @@ test('acknowledgements that are lost on the way double nothing', async () => {
   expect(kept(at)).toEqual(upTo(2_500))
 })
 
-test('the lag of a stream is by the clock that the server believes', async () => {
+test('the lag of a stream is measured by the clock that the server believes', async () => {
   const nowMs = Date.now()
   // This machine's clock is a day ahead of the one that its shippers agree on.
   const clock = { believed: () => nowMs, receive: () => ({ receivedMs: nowMs - dayMs, offsetMs: 0 }) }
@@ -444,7 +444,7 @@ test('machines with one INSTANCE whose processes began in the same second lose a
   expect(kept(at).toSorted((a, b) => a - b)).toEqual(upTo(300))
 })
 
-test('a process that shares its name and second with another ships as its own stream also after a restart without its first entries', async () => {
+test('of two processes with one name that began in the same second, each ships its own stream, also after a restart without its first entries', async () => {
   const at = await temporaryFolder()
   const server = await startServer(at)
   const folders = [await temporaryFolder(), await temporaryFolder()]

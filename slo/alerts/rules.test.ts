@@ -7,10 +7,9 @@ import { parse, stringify } from 'yaml'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { parseObjectives } from '../objectives/objectives.ts'
 import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { computedKinds, countedKinds, openSlo, ratio } from '../test/kinds.ts'
+import { computedKinds, countedKinds, objectivesIn, openSlo, ratio } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
@@ -99,6 +98,7 @@ test.each(table.map(([outage, expected]) => ({ outage, expected })))(
 )
 
 describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
+  const twoCounters = computedKinds.filter(({ name }) => name === 'two-counters')
   test('accepts the generated rules', () => {
     expect(execFileSync(promtool, ['check', 'rules', committed], { encoding: 'utf8' })).toContain('SUCCESS')
   })
@@ -172,50 +172,40 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       eval_time: '80m',
       exp_samples: found ? [{ labels: '{objective="two-counters",service="tintype"}', value: 1 }] : [],
     })
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      computedKinds.filter(({ name }) => name === 'two-counters'),
-      [
-        {
-          name: 'away',
-          interval: '15s',
-          input_series: [{ series: 'tintype_promises_total{outcome="broken"}', values: '0+3x240 stale' }],
-          promql_expr_test: [test('last_over_time(slo:bad:count1m[5m])', false), test(evaluatedNow, true)],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), twoCounters, [
+      {
+        name: 'away',
+        interval: '15s',
+        input_series: [{ series: 'tintype_promises_total{outcome="broken"}', values: '0+3x240 stale' }],
+        promql_expr_test: [test('last_over_time(slo:bad:count1m[5m])', false), test(evaluatedNow, true)],
+      },
+    ])
   })
 
-  test('of a computed sum do not count anew what a process had counted that missed a scrape', async () => {
+  test('of a computed sum do not count a process’s old events again after it missed a scrape', async () => {
     const series = (instance: string, values: string) => ({
       series: `tintype_promises_total{outcome="kept",instance="${instance}"}`,
       values,
     })
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      computedKinds.filter(({ name }) => name === 'two-counters'),
-      [
-        {
-          name: 'a missed scrape',
-          interval: '15s',
-          input_series: [series('a', '0+3x80'), series('b', '1000+3x19 stale 1063+3x59')],
-          promql_expr_test: [
-            {
-              expr: 'max_over_time(slo:total:increase1m[15m]) < bool 40',
-              eval_time: '18m',
-              exp_samples: [
-                {
-                  labels: '{instance="all",job="tintype",objective="two-counters",service="tintype"}',
-                  value: 1,
-                },
-              ],
-            },
-          ],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), twoCounters, [
+      {
+        name: 'a missed scrape',
+        interval: '15s',
+        input_series: [series('a', '0+3x80'), series('b', '1000+3x19 stale 1063+3x59')],
+        promql_expr_test: [
+          {
+            expr: 'max_over_time(slo:total:increase1m[15m]) < bool 40',
+            eval_time: '18m',
+            exp_samples: [
+              {
+                labels: '{instance="all",job="tintype",objective="two-counters",service="tintype"}',
+                value: 1,
+              },
+            ],
+          },
+        ],
+      },
+    ])
   })
 
   test('of counters of seconds call no minute bad for a rounding error', async () => {
@@ -226,25 +216,20 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       values: `${from}+0.1x80`,
     })
     const labels = '{instance="all",job="tintype",objective="seconds",service="tintype"}'
-    await runPromtool(
-      promtool,
-      await temporaryFolder(),
-      parseObjectives('x.yaml', text).flatMap(({ objectives }) => objectives),
-      [
-        {
-          name: 'seconds',
-          interval: '15s',
-          input_series: [series('good', 1234.7), series('all', 98_765.3)],
-          promql_expr_test: [
-            {
-              expr: 'sum_over_time(slo:bad:count1m[15m])',
-              eval_time: '18m',
-              exp_samples: [{ labels, value: 0 }],
-            },
-          ],
-        },
-      ],
-    )
+    await runPromtool(promtool, await temporaryFolder(), objectivesIn(text), [
+      {
+        name: 'seconds',
+        interval: '15s',
+        input_series: [series('good', 1234.7), series('all', 98_765.3)],
+        promql_expr_test: [
+          {
+            expr: 'sum_over_time(slo:bad:count1m[15m])',
+            eval_time: '18m',
+            exp_samples: [{ labels, value: 0 }],
+          },
+        ],
+      },
+    ])
   })
 
   test('of a scope count ours alone, and the copies of a pair once', async () => {

@@ -72,14 +72,19 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
       requests('/buy', '500', 'other'),
     ]
     running = await startPrometheus(parts, folder, series)
-    mkdirSync(join(folder, 'config', 'objectives'), { recursive: true })
-    writeFileSync(
-      join(folder, 'config', 'service.yaml'),
-      `service: shop\nprometheus: \${PROM:-${running.url}}\nselectors: { namespace: shop }\n`,
-    )
-    writeFileSync(join(folder, 'config', 'objectives', 'all.yaml'), documents.join('\n---\n'))
+    const service = `prometheus: \${PROM:-${running.url}}\nselectors: { namespace: shop }`
+    writeConfig('config', service, documents)
   })
   afterAll(() => running?.stop())
+
+  /** Writes the directory of a service `shop` with more keys and these documents. Returns its path. */
+  function writeConfig(name: string, service: string, written: readonly string[]): string {
+    const config = join(folder, name)
+    mkdirSync(join(config, 'objectives'), { recursive: true })
+    writeFileSync(join(config, 'service.yaml'), `service: shop\n${service}\n`)
+    writeFileSync(join(config, 'objectives', 'all.yaml'), written.join('\n---\n'))
+    return config
+  }
 
   const slo = (...args: string[]) => {
     const own = args.includes('--config') ? [] : ['--config', join(folder, 'config')]
@@ -118,12 +123,9 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(err).toContain('--since must be before --at')
   })
 
-  test('report: an objective that cannot be read is named with the reason, and hides no other', async () => {
-    const config = join(folder, 'partly')
-    mkdirSync(join(config, 'objectives'), { recursive: true })
-    writeFileSync(join(config, 'service.yaml'), `service: shop\nprometheus: ${running.url}\n`)
+  test('report: an objective that cannot be read is named with the reason, and the others are reported', async () => {
     const refused = openSlo('refused', ratio({ bad: failed }, `${all} * on (job) ${all}`), { target: 0.9 })
-    writeFileSync(join(config, 'objectives', 'all.yaml'), [documents[0], refused].join('\n---\n'))
+    const config = writeConfig('partly', `prometheus: ${running.url}`, [...documents.slice(0, 1), refused])
     const { out, code } = await slo('report', '--json', '--config', config, ...at)
     expect(JSON.parse(out)).toMatchObject({
       availability: { online: 200, offline: 10 },
@@ -140,7 +142,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     })
   })
 
-  test('report: events without a sample for an hour are said to be silent', async () => {
+  test('report: an objective of events without a sample for an hour is called silent', async () => {
     const later = new Date((midnight + 190) * 60_000).toISOString()
     const report = JSON.parse((await slo('report', '--json', '--at', later)).out)
     expect(report['billing/availability']).toMatchObject({ silentSince: '2026-01-10T01:00:00Z' })
@@ -170,12 +172,9 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   })
 
   test('lint: a Prometheus is asked whether it has series of each query', async () => {
-    const config = join(folder, 'seen')
-    mkdirSync(join(config, 'objectives'), { recursive: true })
-    writeFileSync(join(config, 'service.yaml'), 'service: shop\nselectors: { namespace: shop }\n')
     const [none, wrong] = ['http_requests_total{code="599"}', 'http_request_total']
     const document = openSlo('answers', ratio({ bad: `sum(${none})` }, wrong), { target: 0.9 })
-    writeFileSync(join(config, 'objectives', 'all.yaml'), `${document}\n---\n${documents[0]}`)
+    const config = writeConfig('seen', 'selectors: { namespace: shop }', [document, ...documents.slice(0, 1)])
     const api = prometheusApi(running.url, { ...unscoped, selectors: { namespace: 'shop' } })
     const files = parseFiles([join(config, 'objectives')])
     expect(await lintSeen(files, api, (midnight + 90) * 60)).toMatchObject([
@@ -206,11 +205,8 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   })
 
   test('without a Prometheus, lint and serve refuse what the recorder cannot read', async () => {
-    const config = join(folder, 'embedded')
-    mkdirSync(join(config, 'objectives'), { recursive: true })
     const targets = 'targets: [{ job: api, url: http://127.0.0.1:9/metrics }]'
-    writeFileSync(join(config, 'service.yaml'), `service: shop\n${targets}\n`)
-    writeFileSync(join(config, 'objectives', 'quiet.yaml'), documents[3] ?? '')
+    const config = writeConfig('embedded', targets, documents.slice(3))
     const ask = (verb: string) => slo(verb, '--config', config)
     expect(await ask('lint')).toMatchObject({ code: 1, out: expect.stringContaining('needs-prometheus') })
     expect(await ask('serve')).toMatchObject({ code: 1, err: expect.stringContaining('needs a Prometheus') })

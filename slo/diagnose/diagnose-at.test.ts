@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit } from '../../test/support.ts'
@@ -6,10 +6,21 @@ import { readDirectory } from '../directory.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { diagnoseAt } from './diagnose-at.ts'
 
+/** A server in the place of a Prometheus, which may leave requests unanswered. */
+async function sourceOf(listener: RequestListener) {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+}
+
 /** A Prometheus with a series of every metric for each process, sampled each 15 s, and the metrics of each request. */
 async function prometheus(processes: number) {
   const asked: string[][] = []
-  const server = createServer(async (request, response) => {
+  const source = await sourceOf(async (request, response) => {
     const given = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
     const names = /__name__=~"([^"]+)"/.exec(given.get('query') ?? '')?.[1]?.split('|') ?? []
     asked.push(names)
@@ -21,16 +32,11 @@ async function prometheus(processes: number) {
     })
     const result = names.flatMap(name => Array.from({ length: processes }, (_, i) => series(name, i)))
     response.end(JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }))
-  }).listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
   })
-  return { asked, source: openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) }
+  return { asked, source }
 }
 
-test('of so many processes that an answer would have too many series, metrics are read one by one', async () => {
+test('with so many processes that an answer would have too many series, metrics are read one by one', async () => {
   lowerLimit('readSeries', 5)
   const { asked, source } = await prometheus(5)
   const { stages } = await diagnoseAt(readDirectory(), source, Date.now())
@@ -38,7 +44,7 @@ test('of so many processes that an answer would have too many series, metrics ar
   expect(asked.some(({ length }) => length > 1) && asked.some(({ length }) => length === 1)).toBe(true)
 })
 
-test('a metric that has too many series alone is named, and not asked for again', async () => {
+test('a metric that alone has too many series is named, and not read again', async () => {
   lowerLimit('readSeries', 5)
   const { asked, source } = await prometheus(6)
   const now = Date.now()
@@ -49,16 +55,10 @@ test('a metric that has too many series alone is named, and not asked for again'
   expect(asked).toEqual([['a', 'b'], ['a'], ['b'], ['a']])
 })
 
-test('a Prometheus that hangs is asked everything at once, so that it is waited for once', async () => {
+test('all reads are sent to a hanging Prometheus at once, so that diagnosis waits for it only once', async () => {
   lowerLimit('readSeconds', 2)
   const askedAt: number[] = []
-  const server = createServer(() => void askedAt.push(performance.now())).listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const source = await sourceOf(() => void askedAt.push(performance.now()))
   await expect(diagnoseAt(readDirectory(), source, Date.now())).rejects.toThrow('did not answer within 2 s')
   expect(askedAt.length).toBeGreaterThan(1)
   expect(Math.max(...askedAt) - Math.min(...askedAt)).toBeLessThan(1_900)

@@ -26,7 +26,7 @@ describe('a maintenance', () => {
     })
   })
 
-  test('fits when it fits into the budget of each objective, with a pause after each', async () => {
+  test('fits when it fits into the budget of each objective; other work may run after each objective', async () => {
     const counted = [0, 58, 10].map(offline => ({ objective: availability, tally: day(offline) }))
     const maintenance = { from: 1440, minutes: 58 }
     expect(await tightestFit(counted.slice(0, 1), [], maintenance)).toMatchObject({

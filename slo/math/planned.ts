@@ -11,7 +11,7 @@ export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** All planned downtime, earliest first. Each is a file of its own, so that two concurrent writers lose none. */
+/** All planned downtime, earliest first. Each has a separate file, so that two concurrent writers lose none. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])

@@ -125,7 +125,7 @@ describe('slots', () => {
 })
 
 describe('counters', () => {
-  test('rounding errors of a counter of seconds make no minute bad, and none that contradicts itself', () => {
+  test('rounding errors of a counter of seconds make no minute bad or unknown', () => {
     const [more, less] = [0.1 + 0.2, 0.3]
     for (const [good, total] of [
       [more, less],

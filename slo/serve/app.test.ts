@@ -64,7 +64,7 @@ test('while the source is away the public is told so, and the source is asked on
   expect(logged).toEqual([])
 })
 
-test('the note has the alerts and the budget of its own time, also when they have changed since', async () => {
+test('the note shows alerts and budgets as they were at the time of the verdict', async () => {
   const verdict = { verdict: 'unknown', cause: null, since: null, lever: null, also: null, confidence: 0 }
   const lists = { evidence: [], stages: [], lacking: [], remarks: [], replicas: [], context: [] }
   const at = (toMinute(Date.now()) - 62) * 60_000

@@ -44,7 +44,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   expect(diagnosis.last()).toBe(found)
 })
 
-test('a diagnosis that fails is said in the log and to who asked for it, and throws nothing', async () => {
+test('a diagnosis that fails is logged, returns the reason to its caller, and throws nothing', async () => {
   const { events, log } = listening()
   const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', () => [], log, facts())
   expect(await diagnosis.look(Date.now())).toContain('recorder')

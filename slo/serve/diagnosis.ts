@@ -32,7 +32,7 @@ const saidChars = 500
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
 /**
- * Runs `slo diagnose` in a process of its own, so that it blocks no request or evaluation here. `logs`: the log
+ * Runs `slo diagnose` in a separate process, so that it blocks no request or evaluation here. `logs`: the log
  * server's address.
  */
 export function openDiagnosis(

@@ -30,10 +30,9 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     page = await browser.newPage({ locale: 'en' })
     page.on('pageerror', error => problems.push(String(error)))
     page.on('console', message => message.type() === 'error' && problems.push(message.text()))
-    for (const name of ['well', 'burning']) {
+    for (const [name, day] of Object.entries(days)) {
       const dataDir = await temporaryFolder(afterAll)
-      const day = days[name]
-      if (day) recordDay(dataDir, day)
+      recordDay(dataDir, day)
       const started = await startSlo(
         dataDir,
         name === 'burning' ? { SCRAPE_TARGETS: await adminPorts() } : {},

@@ -63,7 +63,7 @@ test('while an answer is computed, however long it takes, other work of the proc
   await expect(async () => ask('f')).rejects.toThrow('Try again')
 })
 
-test('of more requests than may wait the last is refused at once, while one is computed', async () => {
+test('while one request is computed, a request beyond those that may wait is refused at once', async () => {
   lowerLimit('publicWaits', 1)
   const bounded = createPublicWork()
   const ends: (() => void)[] = []

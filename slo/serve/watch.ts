@@ -147,7 +147,7 @@ export function startWatch(options: {
     },
     error => log.error('evaluation.failed', { error: describeError(error) }),
   )
-  // A timer of its own, because it must send when the loop hangs.
+  // A separate timer, because it must send when the loop hangs.
   const deadMansCheck = setInterval(notify, blindMs / 6)
 
   return {

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,12 +35,15 @@ describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts =>
 describe('a Prometheus that is none', () => {
   const sli = readDirectory().objectives[0]?.sli as RatioSli
 
-  async function answering(status: number, body: string): Promise<string> {
-    const server = createServer((_, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1')
+  async function serve(listener: RequestListener): Promise<string> {
+    const server = createServer(listener).listen(0, '127.0.0.1')
     await new Promise(resolve => server.once('listening', resolve))
     afterAll(() => void server.close())
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
+
+  const answering = (status: number, body: string) =>
+    serve((_, response) => response.writeHead(status).end(body))
 
   test('away says so, with its address and why', async () => {
     const slots = openPrometheus('http://127.0.0.1:9').slots(sli, 0, 10)
@@ -82,18 +85,15 @@ describe('a Prometheus that is none', () => {
 
   test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
     let asked = 0
-    const server = createServer(({ socket }, response) => {
+    const url = await serve(({ socket }, response) => {
       if (asked++ === 0) return void socket.destroy()
       response.end('{"status":"success","data":{"result":[]}}')
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    })
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
   test('where only GET is allowed, it is asked by GET', async () => {
-    const server = createServer(({ method, url }, response) =>
+    const url = await serve(({ method, url }, response) =>
       response
         .writeHead(method === 'GET' ? 200 : 405)
         .end(
@@ -101,10 +101,7 @@ describe('a Prometheus that is none', () => {
             ? '{"status":"success","data":{"result":[]}}'
             : 'Method Not Allowed',
         ),
-    ).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    )
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
@@ -134,14 +131,12 @@ describe('a Prometheus that is none', () => {
 
   test('a few minutes of events are read with the ten minutes before, not with a day', async () => {
     const queries: string[] = []
-    const server = createServer(async (request, response) => {
+    const url = await serve(async (request, response) => {
       queries.push(new URLSearchParams(await text(request)).get('query') ?? '')
       const data = request.url?.startsWith('/api/v1/series') ? [{}] : { result: [] }
       response.end(JSON.stringify({ status: 'success', data }))
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    })
+    const source = openPrometheus(url)
     await source.slots({ ...sli, maxGapSeconds: 86_400 }, 10_000, 10_010)
     const ranges = queries
       .filter(each => each.endsWith('s]'))
@@ -152,15 +147,12 @@ describe('a Prometheus that is none', () => {
 
   test('parameters of the address are sent with each read', async () => {
     const seen: string[] = []
-    const server = createServer(async (request, response) => {
+    const url = await serve(async (request, response) => {
       seen.push(`${request.url} ${await text(request)}`)
       const data = request.url?.startsWith('/vm/api/v1/series') ? [] : { result: [] }
       response.end(JSON.stringify({ status: 'success', data }))
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/vm/?nocache=1`
-    await openPrometheus(url).slots(sli, 0, 1)
+    })
+    await openPrometheus(`${url}/vm/?nocache=1`).slots(sli, 0, 1)
     expect(seen.length).toBeGreaterThan(1)
     for (const each of seen) expect(each).toMatch(/^\/vm\/api\/v1\/.*nocache=1/)
   })
@@ -172,17 +164,15 @@ describe('a Prometheus that is none', () => {
 
   test('whether anything was counted in 90 days is asked in pieces, because Mimir refuses more than 32 days', async () => {
     const queries: URLSearchParams[] = []
-    const server = createServer(async (request, response) => {
+    const url = await serve(async (request, response) => {
       const query = new URLSearchParams(await text(request))
       queries.push(query)
       const days = Number(/\[(\d+)d\]/.exec(query.get('query') ?? '')?.[1])
       if (days > 32) return void response.writeHead(422).end('{"status":"error","error":"exceeds the limit"}')
       const result = queries.length === 2 ? [{ metric: {}, value: [0, '1'] }] : []
       response.end(JSON.stringify({ status: 'success', data: { result } }))
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    })
+    const source = openPrometheus(url)
     expect(await source.seenBefore(sli, 30_000_000)).toBe(true)
     expect(queries.map(each => Number(each.get('time')))).toEqual([
       1_800_000_000,
@@ -191,16 +181,12 @@ describe('a Prometheus that is none', () => {
   })
 
   /** A Prometheus that answers some paths of its API, and no others. */
-  async function answeringPaths(answers: Readonly<Record<string, unknown>>): Promise<string> {
-    const server = createServer(({ url = '' }, response) => {
+  const answeringPaths = (answers: Readonly<Record<string, unknown>>) =>
+    serve(({ url = '' }, response) => {
       const data = answers[url.replace(/^\/api\/v1\/|\?.*/g, '')]
       if (data) response.end(JSON.stringify({ status: 'success', data }))
       else response.writeHead(404).end('404 page not found')
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  }
+    })
 
   test('the lint knows a gauge by its metadata, and a window that is longer than samples are kept', async () => {
     const answers = {
@@ -220,7 +206,7 @@ describe('a Prometheus that is none', () => {
     expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
   })
 
-  test('the lint asks also a Prometheus that has no metadata, or does not say how long it keeps samples', async () => {
+  test('the lint also reads a Prometheus without metadata and without its retention time', async () => {
     const api = prometheusApi(await answeringPaths({ 'label/__name__/values': [] }))
     const written = openSlo('odd', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
     const findings = await lintSeen(parseObjectives('x.yaml', written), api, 1_000_000)
@@ -237,7 +223,7 @@ describe('a Prometheus that is none', () => {
 
   test('one that asks for a token says which variable has it, and gets it with every read', async () => {
     const seen: (string | undefined)[] = []
-    const server = createServer(({ headers, url }, response) => {
+    const url = await serve(({ headers, url }, response) => {
       const isKnown = headers.authorization === 'Bearer abc' && headers['x-scope-orgid'] === 'shop'
       seen.push(url)
       const data = url?.endsWith('/query')
@@ -247,10 +233,7 @@ describe('a Prometheus that is none', () => {
           : []
       if (isKnown) response.end(JSON.stringify({ status: 'success', data }))
       else response.writeHead(401).end('no org id')
-    }).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    afterAll(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    })
     await expect(openPrometheus(url).slots(sli, 0, 1)).rejects.toThrow(/answered 401 .*PROMETHEUS_HEADERS/)
     const headers = { Authorization: 'Bearer abc', 'X-Scope-OrgID': 'shop' }
     const source = openPrometheus(url, { ...unscoped, headers })

@@ -41,7 +41,7 @@ test('a group has minutes for a day after the last that it counted, an objective
   expect(await ends([perBusy as Objective])).toBe(3_000)
 })
 
-test('an objective that cannot be read leaves the others, and is named; of none that can be read is the first', async () => {
+test('an objective that cannot be read is named, and the others are returned; if none can be read, the first one’s error is thrown', async () => {
   const [busy, idle] = [perBusy, perIdle] as [Objective, Objective]
   const failing = (isAway: (sli: Sli) => boolean) => ({
     ...source,
@@ -58,14 +58,14 @@ test('an objective that cannot be read leaves the others, and is named; of none 
   await expect(read(() => true)).rejects.toThrow(`${idle.id}: is away`)
 })
 
-test('groups beyond the limit are said', async () => {
+test('groups beyond the limit are reported', async () => {
   const labelValues = async () => Array.from({ length: limits.objectiveGroups.value + 7 }, (_, i) => `${i}`)
   const recorded = await readRecorded({ ...source, labelValues }, grouped, { from: 0, to: 60, since: 0 })
   expect(recorded?.objectives).toHaveLength(limits.objectiveGroups.value)
   expect(recorded?.leftOut).toEqual([{ objective: grouped[0], why: '7 values of job are too many' }])
 })
 
-test('a grouped objective of which no group was seen is said', async () => {
+test('a grouped objective without a group is reported', async () => {
   const read = await readRecorded(
     { ...source, labelValues: async () => [] },
     [...grouped, perBusy as Objective],
@@ -77,7 +77,7 @@ test('a grouped objective of which no group was seen is said', async () => {
   expect(read?.leftOut).toEqual([{ objective: grouped[0], why: 'no value of job was seen' }])
 })
 
-test('what has no sample for an hour is silent, but for minutes that are offline then', async () => {
+test('an objective of events without a sample for an hour is silent; minutes are offline instead', async () => {
   const events = countedKinds.filter(({ name }) => name === 'bad-events')
   const silent = async (objectives: readonly Objective[], to: number) =>
     (await readRecorded(source, objectives, { from: 0, to }))?.objectives.map(each => each.silentSince)

@@ -94,7 +94,7 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     expect(slot?.total).toBeLessThan(12)
   })
 
-  test('of a sum, a process that misses scrapes and is back brings no count of long ago', async () => {
+  test('in a sum, a process that returns after missed scrapes does not add its old counts', async () => {
     for (const total of ['sum(fleet_total) + 0', 'sum(fleet_total)']) {
       const slots = await source().slots(objective(total).sli, begin + 1, begin + minutes)
       const counted = slots.reduce((sum, slot) => sum + slot.total, 0)

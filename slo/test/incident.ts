@@ -14,10 +14,10 @@ function openBook(stepMs: number, startMs: number, seed: number) {
     return 0.95 + (state / 2 ** 32) * 0.1
   }
   let at = startMs
-  /** The deviation of the number of photos from its mean, whose standard deviation is its root. */
+  /** A random factor of a number of photos, whose standard deviation is the root of its mean. */
   const chance = (mean: number) =>
     Math.max(0, 1 + ((noise() + noise() + noise() - 3) * 40) / 3 / Math.sqrt(mean))
-  /** The deviation of the mean size of `count` photos: most are small, some very large. */
+  /** A random factor of the mean size of `count` photos: most are small, some very large. */
   const sizes = (count: number) => {
     const all = Array.from(
       { length: Math.max(1, Math.min(30, count)) },

@@ -41,7 +41,7 @@ const slices = { method: 'Timeslices', timeSliceTarget: 0.9 }
 const all = promises('kept|broken')
 
 /** Objectives over the counters of a simulated day, of every kind that counts samples. */
-export const countedKinds = parse(
+export const countedKinds = objectivesIn(
   openSlo('bad-slices', ratio({ bad: promises('broken') }, `sum(${all})`), {
     ...slices,
     target: 0.95,
@@ -62,7 +62,7 @@ export const countedKinds = parse(
 )
 
 /** Objectives that only a Prometheus can compute. */
-export const computedKinds = parse(
+export const computedKinds = objectivesIn(
   openSlo(
     'grouped-threshold',
     { thresholdMetric: metric('sum by (job) (rate(tintype_promises_total{outcome="broken"}[2m]))') },
@@ -100,7 +100,8 @@ export const computedKinds = parse(
   ),
 )
 
-function parse(...texts: string[]): Objective[] {
+/** The objectives of OpenSLO documents. @throws when a document has a finding */
+export function objectivesIn(...texts: string[]): Objective[] {
   const parsed = texts.flatMap(text => parseObjectives('kinds.yaml', text))
   const [wrong] = parsed.flatMap(({ findings }) => findings)
   if (wrong) throw new Error(wrong.message)

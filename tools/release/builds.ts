@@ -46,7 +46,7 @@ export const isBuild = (running: Build, it: Named): boolean =>
 export const nameOf = (it: Named): string => ('folder' in it ? it.folder : `commit ${it.commit.slice(0, 12)}`)
 
 /**
- * A build that can be started. A commit's files are written once to .parts/releases, with the packages of its own lock.
+ * A build that can be started. A commit's files are written once to .parts/releases, with the packages of its lock.
  * `git archive` instead of `git worktree`, so that deleting the folder leaves nothing in the repository.
  */
 export function buildOf(it: Named): Build {
@@ -68,7 +68,7 @@ function checkout(commit: string): string {
   return folder
 }
 
-/** Writes a commit's files into a folder, with the packages of its own lock. */
+/** Writes a commit's files into a folder, and installs the packages of its lock. */
 export function layOut(commit: string, folder: string): void {
   mkdirSync(folder, { recursive: true })
   const archive = execFileSync('git', ['-C', root, 'archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })

@@ -27,7 +27,7 @@ test.each([
   await expect(sniff(head, 4000 * 3000 - 1)).rejects.toThrow('4000 × 3000 pixels')
 })
 
-test('a photo whose size stands behind the head is taken: the converter applies the limit', async () => {
+test('a photo whose size comes after the head is accepted: the converter applies the limit', async () => {
   const jpeg = heads.jpeg(60_000, 60_000, 60_000).subarray(0, 50_000)
   expect(await sniff(jpeg, maxPixels)).toBe('jpeg')
   const late = heic({ width: 9_000, height: 7_000 })

@@ -85,7 +85,7 @@ export const heads = {
       Buffer.alloc(32),
     ])
   },
-  /** Its directory first, or behind as many bytes. */
+  /** `at`: where the directory begins in a classic TIFF; 8 bytes later in a BigTIFF. */
   tiff: (width: number, height: number, { at = 8, bigEndian = true, big = false } = {}): Buffer => {
     const value = (number: number, bytes: number) => {
       const hex = Buffer.from(number.toString(16).padStart(bytes * 2, '0'), 'hex')

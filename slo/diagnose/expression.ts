@@ -177,11 +177,11 @@ function number(part: Part): Value {
 }
 
 function overTime(part: Part, name: string, [matrix, second]: readonly Part[], window: Window): Vector {
-  const isTime = name === 'timestamp'
   const [of, range] = matrix?.kind === 'MatrixSelector' ? matrix.parts : [matrix]
-  const spans = { $w: [window], $b: window.baseline }[isTime && !range ? '$w' : (range?.text ?? '')]
+  const isTime = name === 'timestamp'
+  const hasItsRange = isTime ? !range : range?.text === '$w' || range?.text === '$b'
   const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
-  if (of?.kind !== 'VectorSelector' || second || !spans || (isTime && range))
-    return fail(part, `${name} takes ${takes}`)
+  if (of?.kind !== 'VectorSelector' || second || !hasItsRange) return fail(part, `${name} takes ${takes}`)
+  const spans = range?.text === '$b' ? window.baseline : [window]
   return rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
 }

@@ -189,18 +189,18 @@ function atRest(seen: Situation): Answer {
 }
 
 /** A resource may be read for a stage and for one that waits for it: only its first evidence is shown. */
-function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Evidence[] {
+function shown(all: readonly Evidence[], { fromMs, toMs }: Window, { windows }: Baseline): Evidence[] {
   const seconds = (ms: number) => `${Math.round(ms / 1000)}s`
-  const [from, to] = [windows[0]?.fromMs ?? now.fromMs, windows.at(-1)?.toMs ?? now.fromMs]
-  const queryOf = ({ query }: Evidence) =>
+  const [from, to] = [windows[0]?.fromMs ?? fromMs, windows.at(-1)?.toMs ?? fromMs]
+  const withTimes = (query: string) =>
     query
-      .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(now.toMs - to)}`)
-      .replaceAll('$w', seconds(now.toMs - now.fromMs))
+      .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(toMs - to)}`)
+      .replaceAll('$w', seconds(toMs - fromMs))
   return [...Map.groupBy(all, ({ cause, metric }) => `${cause} ${metric}`).values()]
     .slice(0, maxEvidence)
     .map(([first]) => {
-      const { metric, cause, baseline, now, explains } = first as Evidence
-      return { metric, query: queryOf(first as Evidence), cause, baseline, now, explains }
+      const { metric, query, cause, baseline, now, explains } = first as Evidence
+      return { metric, query: withTimes(query), cause, baseline, now, explains }
     })
 }
 

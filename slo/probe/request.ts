@@ -2,6 +2,7 @@ import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { dayMs } from '@tintype/lib/day.ts'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of a request by phase; 0 for a phase that was not reached or does not exist (tls on http). */
@@ -103,7 +104,7 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
     socket.once('secureConnect', () => {
       clock.enter('processing')
       const { valid_to: end } = (socket as TLSSocket).getPeerCertificate()
-      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / 86_400_000
+      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
     })
   })
   request.once('response', () => clock.enter('transfer'))

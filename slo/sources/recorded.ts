@@ -70,8 +70,10 @@ export async function readRecorded(
     .flat()
     .map(({ begun = to, ...each }) => ({ ...each, begun: begun < to ? begun : undefined }))
   const start = reads.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
-  if (start === undefined) throwUnread(unread)
-  if (start === undefined) return undefined
+  if (start === undefined) {
+    throwUnread(unread)
+    return undefined
+  }
   return {
     /** The first minute that counts: when the SLO began. */
     start: Math.max(start, from),

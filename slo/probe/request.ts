@@ -15,7 +15,7 @@ export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
  * How a request ended: with an answer, or a reason for its failure. A failed phase has its time until the failure.
- * `certificateDays`: how long the server’s certificate is valid.
+ * `certificateDays`: days until the server's certificate ends.
  */
 export type Timed = { phases: RequestPhases; certificateDays?: number } & (
   | { answer: BoundedAnswer }

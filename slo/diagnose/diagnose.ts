@@ -1,7 +1,7 @@
 import { round } from '../math/standing.ts'
 import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
-import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
+import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
@@ -65,7 +65,7 @@ export function diagnose(
     ...dataOf(model, each.stage, now),
   }))
   const found = slowest(seen) ?? slowReplica(jobs) ?? reachedLimit(seen) ?? atRest(seen)
-  const sinceMs = sinceOf(seen, samples)
+  const sinceMs = sinceOf(seen)
   return {
     ...found,
     evidence: shown(found.evidence, now, baseline),
@@ -205,11 +205,11 @@ function shown(all: readonly Evidence[], { fromMs, toMs }: Window, { windows }: 
 }
 
 /** When a stage that grew left its baseline for good, epoch ms. */
-function sinceOf({ model, grown, window, stepMs }: Situation, samples: Samples): number | null {
+function sinceOf({ model, grown, window, stepMs }: Situation): number | null {
   const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
     if (growth === 0 || baseline === null) return []
     for (let at = first.fromMs - (nowSteps - 2) * stepMs; at < window.toMs; at += stepMs) {
-      const short = windowOf(samples, { fromMs: at - 2 * stepMs, toMs: at })
+      const short = windowOf(window.samples, { fromMs: at - 2 * stepMs, toMs: at })
       const seconds = secondsIn(of, short, model.failedSeconds)
       if (seconds !== null && seconds >= baseline + growth / 4) return [at]
     }

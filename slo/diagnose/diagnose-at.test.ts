@@ -17,14 +17,16 @@ async function sourceOf(listener: RequestListener) {
   return openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
 }
 
-/** A Prometheus with a series of every metric for each process, sampled each 15 s, and the metrics of each request. */
+/**
+ * A Prometheus with a series of every metric for each process, sampled each 15 s. `asked`: the metrics of each request.
+ */
 async function prometheus(processes: number) {
   const asked: string[][] = []
   const source = await sourceOf(async (request, response) => {
     const given = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
     const names = /__name__=~"([^"]+)"/.exec(given.get('query') ?? '')?.[1]?.split('|') ?? []
     asked.push(names)
-    // Before the requested time and not before now, which is later on a busy machine.
+    // Relative to the requested time: on a busy machine this code runs seconds later.
     const values = [45, 30, 15].map(seconds => [Number(given.get('time')) - seconds, '1'])
     const series = (name: string, i: number) => ({
       metric: { __name__: name, job: 'web', instance: `${i}` },

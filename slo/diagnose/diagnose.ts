@@ -1,7 +1,7 @@
 import { round } from '../math/standing.ts'
 import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
-import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
+import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
@@ -65,7 +65,7 @@ export function diagnose(
     ...dataOf(model, each.stage, now),
   }))
   const found = slowest(seen) ?? slowReplica(jobs) ?? reachedLimit(seen) ?? atRest(seen)
-  const sinceMs = sinceOf(seen, samples)
+  const sinceMs = sinceOf(seen)
   return {
     ...found,
     evidence: shown(found.evidence, now, baseline),
@@ -189,27 +189,27 @@ function atRest(seen: Situation): Answer {
 }
 
 /** A resource may be read for a stage and for one that waits for it: only its first evidence is shown. */
-function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Evidence[] {
+function shown(all: readonly Evidence[], { fromMs, toMs }: Window, { windows }: Baseline): Evidence[] {
   const seconds = (ms: number) => `${Math.round(ms / 1000)}s`
-  const [from, to] = [windows[0]?.fromMs ?? now.fromMs, windows.at(-1)?.toMs ?? now.fromMs]
-  const queryOf = ({ query }: Evidence) =>
+  const [from, to] = [windows[0]?.fromMs ?? fromMs, windows.at(-1)?.toMs ?? fromMs]
+  const withTimes = (query: string) =>
     query
-      .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(now.toMs - to)}`)
-      .replaceAll('$w', seconds(now.toMs - now.fromMs))
+      .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(toMs - to)}`)
+      .replaceAll('$w', seconds(toMs - fromMs))
   return [...Map.groupBy(all, ({ cause, metric }) => `${cause} ${metric}`).values()]
     .slice(0, maxEvidence)
     .map(([first]) => {
-      const { metric, cause, baseline, now, explains } = first as Evidence
-      return { metric, query: queryOf(first as Evidence), cause, baseline, now, explains }
+      const { metric, query, cause, baseline, now, explains } = first as Evidence
+      return { metric, query: withTimes(query), cause, baseline, now, explains }
     })
 }
 
 /** When a stage that grew left its baseline for good, epoch ms. */
-function sinceOf({ model, grown, window, stepMs }: Situation, samples: Samples): number | null {
+function sinceOf({ model, grown, window, stepMs }: Situation): number | null {
   const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
     if (growth === 0 || baseline === null) return []
     for (let at = first.fromMs - (nowSteps - 2) * stepMs; at < window.toMs; at += stepMs) {
-      const short = windowOf(samples, { fromMs: at - 2 * stepMs, toMs: at })
+      const short = windowOf(window.samples, { fromMs: at - 2 * stepMs, toMs: at })
       const seconds = secondsIn(of, short, model.failedSeconds)
       if (seconds !== null && seconds >= baseline + growth / 4) return [at]
     }

@@ -31,7 +31,7 @@ const overTime = () =>
   `${pick('max_over_time', 'avg_over_time', 'last_over_time', 'changes')}(${pick('a', 'b')}[$w])`
 const operand = (depth: number): string => (random() < 0.2 ? number() : vector(depth))
 
-/** An expression of those that slo evaluates, nested at most so deep, whose value is a vector. */
+/** A random expression that slo evaluates. Its value is a vector, and its parts are nested up to `depth`. */
 function vector(depth: number): string {
   if (depth === 0) return random() < 0.6 ? selector() : overTime()
   const [one, other] = [vector(depth - 1), operand(depth - 1)]
@@ -44,7 +44,7 @@ function vector(depth: number): string {
     `(${one} ${pick('and', 'or')} ${vector(depth - 1)})`,
     `${pick('clamp_min', 'clamp_max')}(${one}, ${number()})`,
     `abs(${one})`,
-    // Of no work 0 / 0, which is no number.
+    // 0 / 0 is NaN, which max and min ignore.
     `${pick('max', 'min')} (${one} / ${other})`,
   )
 }
@@ -75,7 +75,7 @@ describeWithParts('expressions', ['prometheus', 'promtool'], parts => {
       const query = text.replaceAll('$w', `${(12 * stepMs) / 1000 - 1}s`)
       const asked = new URLSearchParams({ query, time: String(atMs / 1000) })
       const { data } = (await (await fetch(`${prometheus.url}/api/v1/query?${asked}`)).json()) as Answer
-      // It refuses two equal elements, which slo keeps.
+      // Prometheus refuses a result with two equal elements. slo keeps both.
       if (!data) continue
       const theirs = data.result.map(({ metric, value: [, value] }) => ({
         labels: metric,

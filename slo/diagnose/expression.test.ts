@@ -35,7 +35,7 @@ describe('an expression has the value that PromQL gives it', () => {
     ['max(absent_metric) or vector(0)', 0],
     ['scalar(size)', Number.NaN],
     ['2 * (1 + 2) - 1', 5],
-    // Of job b this is 0 / 0.
+    // The value of job b is 0 / 0, which is NaN.
     ['max(sum by (job) (rate(calls_total[$w])) / sum by (job) (rate(calls_total[$w])))', 1],
     ['count(sum by (absent) (size) or vector(0))', 1],
   ])('%s', (text, value) => expect(evaluated(text)).toBe(value))

@@ -115,6 +115,10 @@ function evaluate(part: Part, window: Window): Value {
   return value
 }
 
+const functionNames = [...Object.keys(functions), ...Object.keys(rangeFunctions)]
+const aggregationNames = Object.keys(aggregations)
+const operatorNames = [...Object.keys(operators), 'or', 'and']
+
 const inner = ({ parts: [only] }: Part, window: Window): Value => evaluate(only as Part, window)
 
 const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>> = {
@@ -126,11 +130,7 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
   FunctionCall(part, window) {
     const [identifier, body] = part.parts as [Part, Part]
     const given = body.parts
-    const name = oneOf(
-      identifier,
-      [...Object.keys(functions), ...Object.keys(rangeFunctions)],
-      'the function',
-    )
+    const name = oneOf(identifier, functionNames, 'the function')
     const compute = functions[name]
     if (!compute) return vectorValue(overTime(part, name, given, window))
     const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
@@ -139,7 +139,7 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     return { vector: compute(vector as Vector, bounds), isScalar: name === 'scalar' }
   },
   AggregateExpr(part, window) {
-    const name = oneOf(part.parts[0] as Part, Object.keys(aggregations), 'the aggregation')
+    const name = oneOf(part.parts[0] as Part, aggregationNames, 'the aggregation')
     const modifier = childOf(part, 'AggregateModifier')
     if (modifier && !childOf(modifier, 'By')) fail(modifier, 'slo aggregates by labels, not without')
     const by = childOf(modifier, 'GroupingLabels')?.parts.map(({ text }) => text) ?? []
@@ -152,7 +152,7 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     const [left, operator, modifier] = part.parts as [Part, Part, Part]
     const matching = childOf(part, 'MatchingModifierClause')
     if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
-    const name = oneOf(operator, [...Object.keys(operators), 'or', 'and'], 'the operator')
+    const name = oneOf(operator, operatorNames, 'the operator')
     const [one, other] = [evaluate(left, window), evaluate(part.parts.at(-1) as Part, window)]
     return combine(name, modifier.kind === 'BoolModifier', one, other)
   },
@@ -177,11 +177,11 @@ function number(part: Part): Value {
 }
 
 function overTime(part: Part, name: string, [matrix, second]: readonly Part[], window: Window): Vector {
-  const isTime = name === 'timestamp'
   const [of, range] = matrix?.kind === 'MatrixSelector' ? matrix.parts : [matrix]
-  const spans = { $w: [window], $b: window.baseline }[isTime && !range ? '$w' : (range?.text ?? '')]
+  const isTime = name === 'timestamp'
+  const hasItsRange = isTime ? !range : range?.text === '$w' || range?.text === '$b'
   const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
-  if (of?.kind !== 'VectorSelector' || second || !spans || (isTime && range))
-    return fail(part, `${name} takes ${takes}`)
+  if (of?.kind !== 'VectorSelector' || second || !hasItsRange) return fail(part, `${name} takes ${takes}`)
+  const spans = range?.text === '$b' ? window.baseline : [window]
   return rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
 }

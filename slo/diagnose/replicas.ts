@@ -85,10 +85,14 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
 function slowReplicas(model: Model, job: string, instances: readonly string[], now: Window): OddReplica[] {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  return alone.flatMap(({ instance, window }) => {
-    const others = alone.filter(each => each.instance !== instance).map(each => each.window)
+  const times = stages.map(stage => ({
+    stage,
+    ofEach: alone.map(({ window }) => secondsIn(stage, window, model.failedSeconds)),
+  }))
+  return alone.flatMap(({ instance, window }, i) => {
+    const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
-    const grown = stages.map(stage => beside(model, stage, window, others)).filter(isSlow)
+    const grown = times.map(each => beside(each, i, others)).filter(isSlow)
     const [most] = grown.toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
@@ -105,10 +109,13 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   })
 }
 
-/** The time of a stage in one process compared with the others. */
-function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
-  const now = secondsIn(stage, window, model.failedSeconds)
-  const baseline = median(others.flatMap(each => secondsIn(stage, each, model.failedSeconds) ?? []))
+/** The time of a stage in each process, in seconds; null without data. */
+type StageTimes = { stage: Stage; ofEach: readonly (number | null)[] }
+
+/** The time of a stage in the process `i`, compared with the other processes. */
+function beside({ stage, ofEach }: StageTimes, i: number, others: readonly Window[]): Grown {
+  const now = ofEach[i] ?? null
+  const baseline = median(ofEach.toSpliced(i, 1).filter(each => each !== null))
   const growth = (now ?? 0) - baseline
   const isLarge = growth > stage.floorSeconds && growth > baseline * (slowRatio - 1)
   return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }

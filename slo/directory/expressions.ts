@@ -38,12 +38,13 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
     rows.map((own: Readonly<Record<string, unknown>>) => {
       const path = ['resources', i]
       const place = `resources[${i}]`
-      const { true: replaced = [], false: stands = [] } = Object.groupBy(Object.entries(own), ([key]) =>
-        Object.hasOwn(resource, key) ? 'true' : 'false',
+      const isKey = (name: string) => Object.hasOwn(resource, name)
+      const overrides = Object.entries(own).filter(([name]) => isKey(name))
+      const texts = Object.entries(own).filter(
+        (each): each is [string, string] => !isKey(each[0]) && typeof each[1] === 'string',
       )
-      const texts = stands.filter((each): each is [string, string] => typeof each[1] === 'string')
       const templates = new Map([...known, ...templatesOf(Object.fromEntries(texts))])
-      const filled = Object.entries({ ...row, ...Object.fromEntries(replaced) }).map(([key, value]) => [
+      const filled = Object.entries({ ...row, ...Object.fromEntries(overrides) }).map(([key, value]) => [
         key,
         typeof value === 'string' ? out([...path, key], value, templates) : value,
       ])

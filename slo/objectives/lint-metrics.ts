@@ -1,6 +1,6 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Matcher, Selector, Sli } from '../sources/index.ts'
-import { formatMatcher, functionsOf, selectorsOf } from '../sources/promql.ts'
+import { formatMatcher, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
@@ -36,8 +36,8 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
     const metric = selectorsOf(promql)
-      .map(selector => /^[\w:]*/.exec(selector)?.[0])
-      .find(name => name && recordedRate.test(name))
+      .map(metricIn)
+      .find(name => recordedRate.test(name))
     return [
       ...(isEmbedded ? [find('needs-prometheus')] : []),
       ...(wrong ? [find('computed', { function: wrong })] : []),

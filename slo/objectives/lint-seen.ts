@@ -2,7 +2,7 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
-import { selectorsOf } from '../sources/promql.ts'
+import { metricIn, selectorsOf } from '../sources/promql.ts'
 import type { Finding } from './document.ts'
 import { found } from './found.ts'
 import type { parseFiles } from './objectives.ts'
@@ -32,7 +32,7 @@ export async function lintSeen(
         // Names only, because a histogram of many labels has too many series to list.
         const seen = await api.labelValues('__name__', [selector], atSeconds - daySeconds, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
-        const metric = /^[\w:]*/.exec(selector)?.[0] ?? ''
+        const metric = metricIn(selector)
         if (part !== 'gauge' && (await api.kindOf(metric)) === 'gauge')
           findings.push(found(document, query(part), 'no-counter', { metric, kind: 'gauge' }))
       }

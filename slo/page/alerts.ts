@@ -4,7 +4,7 @@ import { joined, moment, percent } from './format.ts'
 import { addressAt, type Bar, chart, table, wide } from './parts.ts'
 import { say, translated } from './words.ts'
 
-/** A bar of an alert: as wide as can be seen on an axis of this length. */
+/** A bar of an alert, wide enough to be seen on an axis of this length. */
 const firing = (length: number, from: number, to: number, title: string): Bar => ({
   from: Math.max(0, Math.min(from, to - length / 300)),
   to,

@@ -60,7 +60,7 @@ export const chart = (label: string, length: number, bars: readonly Bar[], attri
     ),
   )
 
-/** Times below a chart, `most` + 1 or fewer, at equal distances from its left edge to its right one; epoch ms. */
+/** Up to `most` + 1 times below a chart, evenly spaced over its whole width. `from` and `to`: epoch ms. */
 export function ticks(from: number, to: number, most = 4): HTMLElement {
   const parts = Math.max(1, Math.min(most, Math.floor((to - from) / 60_000)))
   const times = Array.from({ length: parts + 1 }, (_, i) => clock(from + (i * (to - from)) / parts))

@@ -44,7 +44,7 @@ function lane(stage: Stage, times: number[], begin: number): HTMLElement {
   const steps = times.map((_, i) => ({ from: i - 0.5, to: i + 0.5, class: 'step', title: title(i) }))
   const name = translated(stage.stage)
   const picture = chart(name, Math.max(1, times.length - 1), steps)
-  // A value without neighbours is a line of no length, which its round ends make a point.
+  // A value without neighbours is a line of length 0, whose round ends draw a point.
   const line = (values: Stage['p99']) =>
     values.map((value, i) =>
       value === null ? '' : `${values[i - 1] == null ? 'M' : 'L'}${i} ${y(value).toFixed(2)}h0`,

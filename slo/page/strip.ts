@@ -32,27 +32,25 @@ export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElem
 }
 
 /** Since when it is measured, what the looks of the strips mean, and the strips as a table. */
-export const dayFacts = (objectives: ObjectiveState[]): Content =>
-  firstMeasured(objectives) < minutesADay && [
+export function dayFacts(objectives: ObjectiveState[]): Content {
+  const from = firstMeasured(objectives)
+  if (from >= minutesADay) return false
+  const hasAlerts = objectives.some(({ alerts }) => alerts.length > 0)
+  const rows = objectives.flatMap(({ strip, displayName, kind }) =>
+    runs(strip.states)
+      .filter(({ letter }) => letter !== '.')
+      .map(run => [
+        clockOf(strip, run.from),
+        clockOf(strip, run.to),
+        `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
+      ]),
+  )
+  return [
     h('p', { class: 'small soft' }, measuredText(objectives)),
-    legend(
-      objectives,
-      firstMeasured(objectives),
-      objectives.some(({ alerts }) => alerts.length > 0),
-    ),
-    asTable(
-      say('columnsDay'),
-      objectives.flatMap(({ strip, displayName, kind }) =>
-        runs(strip.states)
-          .filter(({ letter }) => letter !== '.')
-          .map(run => [
-            clockOf(strip, run.from),
-            clockOf(strip, run.to),
-            `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
-          ]),
-      ),
-    ),
+    legend(objectives, from, hasAlerts),
+    asTable(say('columnsDay'), rows),
   ]
+}
 
 function strip(objective: ObjectiveState, from: number): SVGElement {
   const names = cellWords(objective)

@@ -2,6 +2,7 @@ import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { dayMs } from '@tintype/lib/day.ts'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of a request by phase; 0 for a phase that was not reached or does not exist (tls on http). */
@@ -14,7 +15,7 @@ export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
  * How a request ended: with an answer, or a reason for its failure. A failed phase has its time until the failure.
- * `certificateDays`: how long the server’s certificate is valid.
+ * `certificateDays`: days until the server's certificate ends.
  */
 export type Timed = { phases: RequestPhases; certificateDays?: number } & (
   | { answer: BoundedAnswer }
@@ -103,7 +104,7 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
     socket.once('secureConnect', () => {
       clock.enter('processing')
       const { valid_to: end } = (socket as TLSSocket).getPeerCertificate()
-      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / 86_400_000
+      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
     })
   })
   request.once('response', () => clock.enter('transfer'))

@@ -16,7 +16,10 @@ export const isCounterValue = (value: number): boolean => Number.isFinite(value)
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
-/** Rounded to a millionth: with rounding errors good seconds could be more than all, and 3 bad ones be shown as 4. */
+/**
+ * A count rounded to a millionth. Rounding errors of counted seconds would make good events more than all events, or
+ * show 3 bad ones as 4.
+ */
 export const rounded = (count: number): number => Math.round(count * 1e6) / 1e6
 
 /** The slot of a minute with these counts of the part and the total, each NaN without a sample. */

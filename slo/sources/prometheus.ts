@@ -150,6 +150,7 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
       for (const sample of ordered(samples)) {
         // Prometheus 2 includes a sample at the very start of a range, which belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
+        // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
           ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
           : computedIncrease(recent, sample, maxGapSeconds)

@@ -96,6 +96,8 @@ export const functionsOf = (promql: string): string[] => texts(promql, 'Function
 
 /** The selectors of an expression, as written. */
 export const selectorsOf = (promql: string): string[] => texts(promql, 'VectorSelector')
+/** The metric of a selector as written; empty when it has only matchers. */
+export const metricIn = (selector: string): string => /^[\w:]*/.exec(selector)?.[0] ?? ''
 
 const insert = (text: string, added: { at: number; text: string }[]): string =>
   added

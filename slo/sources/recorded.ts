@@ -9,7 +9,7 @@ import { type Minute, type Objective, type Slot, type Source, SourceError } from
 /** A group without events for this time has ended, also in the generated rules, or it would stay offline. */
 export const goneMinutes = 1_440
 
-/** Longer than an outage that the alerts of other objectives report. */
+/** Minutes without a sample after which an objective is silent. Other objectives' alerts report shorter outages. */
 const silentMinutes = 60
 
 /** A source's minutes of the objectives, from the start of the SLO or from the first requested minute. */
@@ -70,8 +70,10 @@ export async function readRecorded(
     .flat()
     .map(({ begun = to, ...each }) => ({ ...each, begun: begun < to ? begun : undefined }))
   const start = reads.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
-  if (start === undefined) throwUnread(unread)
-  if (start === undefined) return undefined
+  if (start === undefined) {
+    throwUnread(unread)
+    return undefined
+  }
   return {
     /** The first minute that counts: when the SLO began. */
     start: Math.max(start, from),
@@ -95,7 +97,10 @@ export async function readRecorded(
         tally: tally(objective, first, counted),
         /** The first minute with events, or `since`; undefined while there is none. */
         begun,
-        /** Since when an objective of events has no sample, if for an hour or more. (Minutes are then offline.) */
+        /**
+         * Since when there is no sample, if for `silentMinutes`. Undefined for a Timeslices objective that has begun,
+         * whose minutes are offline then, and for a group, which ends after `goneMinutes`.
+         */
         silentSince: isSilent && !mayEnd ? silent : undefined,
       }
     }),

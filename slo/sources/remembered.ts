@@ -90,13 +90,14 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
       const known = values.get(key) ?? []
       const now = await orElse(JSON.stringify(sli), read, () => known)
+      const missing = new Set(known).difference(new Set(now))
       // A value that was counted within a day is kept, as its slots are.
       const isCounted = (value: string) =>
         kept
           .get(JSON.stringify(sliOf(sli, label, value)))
           ?.slots.slice(-goneMinutes)
           .some(slot => slot.total > 0)
-      const all = [...now, ...known.filter(value => !now.includes(value) && isCounted(value))].sort()
+      const all = [...now, ...[...missing].filter(isCounted)].sort()
       values.set(key, all)
       return all
     },

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayMs } from '@tintype/lib/day.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
@@ -111,8 +111,10 @@ function recordLeft({ dataDir, store, log }: Options): void {
  */
 function removeOldTraces({ dataDir, keep }: Options): number {
   const folder = join(dataDir, 'traces')
-  const names = keep.traces > 0 ? globSync('*.jsonl', { cwd: folder }) : []
+  // Not globSync, whose pattern matcher would take 5 MiB of slo's memory.
+  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
   const old = names.find(name => {
+    if (!/^[^.].*\.jsonl$/.test(name)) return false
     const stats = statSync(join(folder, name), { throwIfNoEntry: false })
     return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs
   })

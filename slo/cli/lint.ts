@@ -35,6 +35,7 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
 export const lintParsed = (files: ReturnType<typeof parseFiles>, reading: Reading): Finding[] =>
   files.flatMap(({ document, objectives, findings }) => [...findings, ...lint(document, objectives, reading)])
 
-/** An annotation of GitHub Actions, with escaped line breaks. */
+/** An annotation of GitHub Actions. A comma or a colon in a path would end it. */
 const forGithub = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
-  `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${fix}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`
+  `::${severity} file=${escaped(file, /[%\r\n:,]/g)},line=${line},col=${column},title=${rule}::${escaped(`${message}; ${fix}`, /[%\r\n]/g)}`
+const escaped = (text: string, marks: RegExp): string => text.replaceAll(marks, encodeURIComponent)

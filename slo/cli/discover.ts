@@ -69,6 +69,7 @@ async function readMetrics(api: PrometheusApi, query: string, atSeconds: number)
   const answered = await api.range(query, atSeconds, atSeconds, 60)
   const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
   return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
+    .filter(([name]) => /^[\w:]+$/.test(name)) // Others, as of OTLP, are no selector without quotation marks.
     .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
     .sort(
       (one, other) =>

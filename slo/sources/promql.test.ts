@@ -105,6 +105,14 @@ test.each([
   ['a{code!~"(?i)5.."} / a{b="(?=c)"}', undefined],
   ['a{code=~"(?!5).*"}', 'code=~"(?!5).*"'],
   [String.raw`sum(a) - b{c='d',code!~'(..)\\1'}`, String.raw`code!~'(..)\\1'`],
+  ['a\u00a0+ b{c="\u00a0"}', '\u00a0+ b{c="""}'],
+  ['a{c="\u00a0"} # \u00a0', undefined],
+  ['a{code=~"5[0-"}', 'code=~"5[0-"'],
+  ['a{code=~"*"}', 'code=~"*"'],
+  [String.raw`a{code=~"5\d\d"}`, String.raw`"5\d\d"`],
+  [String.raw`a{path="C:\temp\x"}`, String.raw`"C:\temp\x"`],
+  [String.raw`a{path="\x41\u00e9\\d",b='it\'s',c=~${'`5\\d+`'}}`, undefined],
+  [String.raw`a{b=~"\\pL|(?P<x>y)|z(?i)w|(?U)v+"}`, undefined],
 ])('of %s Prometheus does not read %s', (text, wrong) => {
   expect(promqlError(text)).toBe(wrong)
 })

@@ -33,8 +33,9 @@ export async function lintSeen(
         const seen = await api.labelValues('__name__', [selector], atSeconds - daySeconds, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
         const metric = metricIn(selector)
-        if (part !== 'gauge' && (await api.kindOf(metric)) === 'gauge')
-          findings.push(found(document, query(part), 'no-counter', { metric, kind: 'gauge' }))
+        const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
+        if (/^(gauge|summary|info|stateset)$/.test(kind))
+          findings.push(found(document, query(part), 'no-counter', { metric, kind }))
       }
     return findings
   })

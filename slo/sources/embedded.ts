@@ -19,8 +19,8 @@ export const embeddedSource = (store: Reader): Source => ({
     const { total, maxGapSeconds } = recordedSelectors(sli)
     return store.aboveZeroBy(total, maxGapSeconds, minute)
   },
-  labelValues: async (sli, label, from) =>
-    store.labelValues(recordedSelectors(sli).total, label, from).sort(),
+  labelValues: async (sli, label, from, to) =>
+    store.labelValues(recordedSelectors(sli).total, label, from, to).sort(),
   series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
   close: async () => store.close(),
 })

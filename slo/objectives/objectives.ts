@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, tiers } from '../math/burn-rate.ts'
 import { fraction } from '../math/fraction.ts'
 import type { Objective, Sli, ThresholdOperator } from '../sources/index.ts'
@@ -16,15 +15,6 @@ const sliceGapSeconds = 120
 const eventGapSeconds = 86_400
 /** Ten minutes, because Prometheus evaluates an expression once for each step of the gap. */
 const computedGapSeconds = 600
-
-export class ObjectiveError extends ExpectedError {
-  override name = 'ObjectiveError'
-  readonly findings: readonly Finding[]
-  constructor(findings: readonly Finding[]) {
-    super(findings.map(formatFinding).join('\n'))
-    this.findings = findings
-  }
-}
 
 export const formatFinding = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
   `${file}:${line}:${column}: ${severity}: ${message}; ${fix} (${rule})`
@@ -43,10 +33,9 @@ const otherKinds = /^(SLI|Service|DataSource|AlertPolicy|AlertCondition|AlertNot
 function parseAll(documents: readonly Document[]): Parsed[] {
   const isOther = (document: Document): boolean =>
     valueAt(document, ['apiVersion']) === 'openslo/v1' && otherKinds.test(String(valueAt(document, ['kind'])))
-  const indicators = new Map(
-    documents
-      .filter(each => isOther(each) && valueAt(each, ['kind']) === 'SLI')
-      .map(each => [valueAt(each, ['metadata', 'name']), valueAt(each, ['spec'])]),
+  const indicators = Map.groupBy(
+    documents.filter(each => isOther(each) && valueAt(each, ['kind']) === 'SLI'),
+    each => valueAt(each, ['metadata', 'name']),
   )
   return documents
     .filter(each => !isOther(each))
@@ -82,19 +71,18 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   })
 }
 
-/** The documents of a file, or of all files below a folder in the order of their names, without hidden ones. */
-function readPath(path: string): Document[] {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  const all = stats?.isDirectory() ? readdirSync(path, { recursive: true, encoding: 'utf8' }) : []
-  const names = all.filter(
-    name =>
-      /\.ya?ml$/.test(name) &&
-      !/(^|\/)\./.test(name) &&
-      statSync(join(path, name), { throwIfNoEntry: false })?.isFile(),
-  )
-  const files = stats?.isFile() ? [path] : names.sort().map(name => join(path, name))
-  return files.flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8')))
-}
+/** The documents of a file, or of all YAML files below a folder in the order of their names, without hidden ones. */
+const readPath = (path: string): Document[] =>
+  existsSync(path) ? filesIn(path).flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8'))) : []
+
+/** Follows links to folders. A link to a file that does not exist is kept, so that reading it fails. */
+const filesIn = (path: string): string[] =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    ? readdirSync(path)
+        .filter(name => !name.startsWith('.'))
+        .sort()
+        .flatMap(name => filesIn(join(path, name)).filter(file => /\.ya?ml$/.test(file)))
+    : [path]
 
 const nothingIn = ({ path }: { path: string }): Parsed => {
   const document = readDocument(show(path), '')

@@ -109,7 +109,7 @@ function schemaOf(document: Document) {
       annotations: {
         'slo/runbook': is.or(is.text, defaultRunbook),
         'slo/unit': is.or(is.text, 'events'),
-        'slo/group-by': is.matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
+        'slo/group-by': is.matching(/^(?!__)[a-zA-Z_]\w*$/, 'the name of a label'),
         'slo/minimum-bad': is.or(is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
           page: 1,
           ticket: 1,
@@ -124,7 +124,10 @@ function schemaOf(document: Document) {
     spec: {
       description: is.or(is.text, ''),
       service: is.always(service),
-      indicatorRef: is.rule('the name of an SLI in these files, without an indicator beside it', () => false),
+      indicatorRef: is.rule(
+        'the name of one SLI in these files, without an indicator beside it',
+        () => false,
+      ),
       indicator: only(
         !isReferred,
         {

@@ -440,6 +440,18 @@ describe('the lint', () => {
       'lost-label',
     ],
     [
+      'a grouping by a label of another metric',
+      annotated(
+        latency.replace(
+          'query: tintype_promises_total{outcome="kept"}',
+          'query: tintype_promises_total * on (job) group_left (team) owner',
+        ),
+        'group-by: team',
+      ),
+      'team\n    slo',
+      'lost-label',
+    ],
+    [
       'a part that is the whole',
       latency.replace(
         'tintype_promises_total{outcome="kept"}',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Selector } from './index.ts'
 import {
   counterOf,
+  gainsLabel,
   isInstantVector,
   losesLabel,
   parseSelector,
@@ -91,6 +92,12 @@ test('an aggregation keeps the labels that it names, or those that it does not l
   const lost = ['sum(a)', 'sum by (y) (a)', 'max without (x) (a)', 'sum by (x) (max(a))']
   const kept = ['a + b', 'sum by (y, x) (a)', 'max(a) by (x)', 'max without (y) (a)', 'topk by (y) (1, a)']
   expect([...lost, ...kept].filter(promql => losesLabel(promql, 'x'))).toEqual(lost)
+})
+
+test('a join gives the labels that it names, and a function the one that it replaces', () => {
+  const gained = ['a * on (y) group_left (z, x) b', 'label_replace(a, "x", "$1", "y", "(.*)")']
+  const own = ['a * on (x) group_left (y) b', 'label_replace(a, "y", "$1", "x", "(.*)")', 'abs(a{x="x"})']
+  expect([...gained, ...own].filter(promql => gainsLabel(promql, 'x'))).toEqual(gained)
 })
 
 test('comments are no part of an expression', () => {

@@ -35,8 +35,6 @@ const texts = (promql: string, ...names: string[]): string[] =>
 export const errorAt = (promql: string): number | undefined =>
   promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
 
-/** Lookaround and back-references. */
-const notRe2 = /\(\?<?[=!]|\\[1-9]/
 /** A string with the escapes of Go. */
 const goString = /^`|^(["'])([^\\\n]|\\([abfnrtv\\'"]|[0-7]{3}|x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}))*\1$/i
 
@@ -57,7 +55,8 @@ export function promqlError(promql: string): string | undefined {
   return texts(promql, 'StringLiteral', 'UnquotedLabelMatcher').find(each => {
     if (/^["'`]/.test(each)) return !goString.test(each)
     const [, quoted = ''] = /^\w+\s*[=!]~\s*(.*)$/s.exec(each) ?? []
-    return notRe2.test(quoted) || patternOf(unquote(quoted) ?? '') === null
+    // Lookaround and back-references.
+    return /\(\?<?[=!]|\\[1-9]/.test(quoted) || patternOf(unquote(quoted) ?? '') === null
   })
 }
 
@@ -96,6 +95,14 @@ export const losesLabel = (promql: string, label: string): boolean =>
     const isNamed = new RegExp(`\\b${label}\\b`).test(modifier)
     if (/^(topk|bottomk|limit)/i.test(promql.slice(node.from))) return false
     return /^without/i.test(modifier) ? isNamed : !isNamed
+  })
+
+/** Whether a join or a function gives the series a label that a selector may not have. */
+export const gainsLabel = (promql: string, label: string): boolean =>
+  new RegExp(`\\bgroup_(left|right)\\s*\\([^)]*\\b${label}\\b`, 'i').test(outsideQuotes(promql)) ||
+  nodes(promql, 'FunctionCall').some(call => {
+    const made = call.getChild('FunctionCallBody')?.getChild('StringLiteral') ?? null
+    return /^label_/.test(functionOf(call, promql)) && textOf(promql, made).slice(1, -1) === label
   })
 
 /** The function that a node calls; empty when it is no call. */

@@ -99,11 +99,6 @@ export async function openSource(prometheusUrl: string, dataDir: string, scope?:
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
 
-/** The HTTP API of a Prometheus. @throws SourceError */
-export async function openApi(prometheusUrl: string, scope: Scope) {
-  return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheusUrl, scope)
-}
-
 /** The first whole minute of the SLO according to `--since`. */
 export const sinceMinute = ({ since }: Given): Minute | undefined =>
   since === undefined ? undefined : Math.ceil(since / 60_000)

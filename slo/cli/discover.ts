@@ -32,9 +32,6 @@ const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrac
 /** Metrics that are read of those with these names, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
 
-export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
-  api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
-
 export async function discover(api: PrometheusApi, job: string, atSeconds: number): Promise<Discovered> {
   const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
   const read = (names: string, labels: readonly string[]) => {

@@ -6,7 +6,8 @@ import { lint, lintTogether } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
 import { lintSeen } from '../objectives/lint-seen.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
-import { openApi, status, type Verb } from './context.ts'
+import { prometheusApi } from '../sources/prometheus-api.ts'
+import { status, type Verb } from './context.ts'
 
 export const run: Verb = async ({ format = 'text', paths, prometheus }, context) => {
   if (format !== 'text' && format !== 'github')
@@ -21,11 +22,10 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
   }
   const isWhole = paths.length === 0
   const parsed = parseFiles(isWhole ? [join(context.folder, 'objectives')] : paths)
-  const ofObjectives = lintParsed(parsed, reading)
   const seen = prometheus
-    ? await lintSeen(parsed, await openApi(prometheus, service), context.nowMs / 1000)
+    ? await lintSeen(parsed, prometheusApi(prometheus, service), context.nowMs / 1000)
     : []
-  const own = [...ofObjectives, ...seen]
+  const own = [...lintParsed(parsed, reading), ...seen]
   const findings = isWhole ? [...ofService, ...own, ...lintTogether(parsed)] : own
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')

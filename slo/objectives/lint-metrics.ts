@@ -74,13 +74,11 @@ function lintSelector(
   ]
 }
 
-/** Labels that Prometheus adds to every scraped series. */
-const targetLabels = ['job', 'instance']
-
 function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {
   const { label } = matcher
   const values = definition.labels[label]
-  if (values === 'open' || targetLabels.includes(label)) return []
+  // Prometheus adds job and instance to every scraped series.
+  if (values === 'open' || ['job', 'instance'].includes(label)) return []
   if (!values) {
     const known = Object.keys(definition.labels).join(', ') || 'none'
     return [find('unknown-label', { metric, label, known })]

@@ -19,8 +19,7 @@ const computedGapSeconds = 600
 export const formatFinding = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
   `${file}:${line}:${column}: ${severity}: ${message}; ${fix} (${rule})`
 
-type Entry = Slo['spec']['objectives'][number]
-type Window = Slo['spec']['timeWindow'][number]
+type Spec = Slo['spec']
 /** An OpenSLO document: its objectives, or all of its faults. */
 type Parsed = { document: Document; objectives: Objective[]; findings: readonly Finding[] }
 
@@ -98,7 +97,7 @@ export function show(path: string): string {
 function toObjectives(document: Document, { metadata, spec }: Slo): Objective[] {
   const { displayName, annotations } = metadata
   const { budgetingMethod: method, objectives, timeWindow } = spec
-  const [{ duration, isRolling, calendar }] = timeWindow as [Window]
+  const [{ duration, isRolling, calendar }] = timeWindow as [Spec['timeWindow'][number]]
   const { minutes: windowMinutes, count = 1, unit = 'd' } = duration
   return objectives.map((each, index) => {
     const planning = {
@@ -136,7 +135,11 @@ export const slug = (title = ''): string =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
 
-function sliOf(document: Document, { indicator, budgetingMethod }: Slo['spec'], { op, value }: Entry): Sli {
+function sliOf(
+  document: Document,
+  { indicator, budgetingMethod }: Spec,
+  { op, value }: Spec['objectives'][number],
+): Sli {
   const { ratioMetric, thresholdMetric } = indicator.spec
   const promql = ({ metricSource }: typeof thresholdMetric) => metricSource.spec.query
   const counts = countedPart(document)

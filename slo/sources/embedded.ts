@@ -26,11 +26,7 @@ export const embeddedSource = (store: Reader): Source => ({
 })
 
 /** @throws SourceError for an indicator that the recorder cannot read. */
-export function checkRecorded(slis: readonly Sli[]): void {
-  for (const sli of slis) recordedSelectors(sli)
-}
-
-function recordedSelectors(sli: Sli) {
+export function recordedSelectors(sli: Sli) {
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
     return { ...sli, part: sli.part.selector, total: sli.total.selector }
   const computed = sli.kind === 'threshold' ? sli.gauge : (sli.part.selector ? sli.total : sli.part).promql

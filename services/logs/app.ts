@@ -116,7 +116,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
-    const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
+    const body = await readBody(request, 'logBatchBytes')
     try {
       const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false

@@ -1,5 +1,5 @@
 import { maxShortMinutes, minimumShortSlots } from '../math/burn-rate.ts'
-import { complement, multiply, toNumber } from '../math/fraction.ts'
+import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
@@ -68,13 +68,14 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
 
 function lintWindow(document: Document, objective: Objective, reading: Reading): Finding[] {
   const { calendar, windowMinutes } = objective
-  const keepDays = reading.source === 'recorder' ? reading.keepDays : 0
+  const keepDays = (reading.source === 'recorder' && reading.keepDays) || Number.POSITIVE_INFINITY
   const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
   const window = toDuration(windowMinutes)
-  const isKept = keepDays === 0 || needed <= keepDays
   return [
     ...(calendar ? [found(document, rollingPath, 'calendar-in-rules')] : []),
-    ...(isKept ? [] : [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]),
+    ...(needed > keepDays
+      ? [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]
+      : []),
   ]
 }
 
@@ -114,8 +115,9 @@ function lintTraffic(document: Document, { tiers, method }: Objective): Finding[
   if (perDay === undefined || method !== 'Occurrences') return []
   return tiers.flatMap(({ name: tier, longMinutes, threshold, minimumBad: minimum }) => {
     const events = (Number(perDay) * longMinutes) / 1440
-    const allowed = multiply(threshold, { numerator: Math.round(events * 1000), denominator: 1000 })
-    const needed = Math.ceil(toNumber(allowed))
+    const needed = Math.ceil(
+      (Number(perDay) * longMinutes * threshold.numerator) / (1440 * threshold.denominator),
+    )
     if (needed >= minimum) return []
     const values = { tier, long: toDuration(longMinutes), events: round(events, 1), minimum }
     return [found(document, path, 'too-few-events', { ...values, needed: Math.max(1, needed) })]

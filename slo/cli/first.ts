@@ -30,7 +30,8 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     job: JSON.stringify(job),
     // A selector, escaped for YAML's single quotes.
     ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
-    prometheus,
+    // A password does not belong into a file that others read.
+    prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
     ...(requests && {

@@ -11,6 +11,8 @@ test('planned downtime is kept in order, once for the same minutes, and can be t
   addPlanned(folder, { from: 100, to: 110, reason: 'update of the kernel' })
   // macOS leaves such a file beside each on a disk that is not its own.
   writeFileSync(`${folder}/slo/planned/._100-110.json`, '')
+  // A damaged file prevents no report.
+  writeFileSync(`${folder}/slo/planned/300-310.json`, '')
   expect(readPlanned(folder)).toEqual([
     { id: '100-110', from: 100, to: 110, reason: 'update of the kernel' },
     { id: '200-245', from: 200, to: 245, reason: 'new disk' },

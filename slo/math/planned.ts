@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
 
@@ -11,12 +12,15 @@ export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** All planned downtime, earliest first. Each has a separate file, so that two concurrent writers lose none. */
+/**
+ * All planned downtime, earliest first. Each has a separate file, so that two concurrent writers lose none. A file that
+ * is not JSON plans nothing: it must not prevent reports.
+ */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])
     .filter(name => /^\d+-\d+\.json$/.test(name))
-    .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Planned)
+    .flatMap(name => parseJson<Planned>(readFileSync(join(folder, name), 'utf8')) ?? [])
     .sort((one, other) => one.from - other.from)
 }
 

@@ -12,10 +12,7 @@ export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/**
- * All planned downtime, earliest first. Each has a separate file, so that two concurrent writers lose none. A file that
- * is not JSON plans nothing: it must not prevent reports.
- */
+/** All planned downtime, earliest first: a file each, so that two writers lose none. A damaged file counts as none. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { http } from '@tintype/lib/http/node-http.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 import { linesOfStream } from './witness/lines.ts'
@@ -48,10 +48,5 @@ export async function readEntries(
 /** LOGS_URL, or else the log server that the launcher started on this DATA_DIR. */
 function addressOf({ dataDir, environment }: Stores): URL | null | undefined {
   if (environment.LOGS_URL) return base.parse(environment.LOGS_URL)
-  try {
-    const { logs = '' } = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as { logs?: string }
-    return base.parse(logs)
-  } catch {
-    return undefined
-  }
+  return base.parse(readJsonFile<{ logs?: string }>(`${dataDir}/endpoints.json`)?.logs ?? '')
 }

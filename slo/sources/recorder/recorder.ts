@@ -23,8 +23,8 @@ const beforeTheMinuteMs = 500
 const stalledSeconds = 60
 
 type Options = {
-  /** Called before each scrape, because processes come and go. */
-  targets: () => readonly Target[]
+  /** Called before each scrape, because processes come and go. `onTrouble` gets what is wrong with them, or null. */
+  targets: (onTrouble?: (why: string | null) => void) => readonly Target[]
   /** The folder of traces and of the final metrics of stopped targets. */
   dataDir: string
   intervalMs: number
@@ -38,11 +38,12 @@ type Options = {
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
   const says = new Map<string, ReturnType<typeof sayOf>>()
+  const sayTargets = onChange(why => why && log.error('targets.not-read', { why }))
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
     recordLeft(options)
     const at = Date.now()
-    const scrapes = options.targets().map(async target => {
+    const scrapes = options.targets(sayTargets).map(async target => {
       const key = keyOf(target)
       const say = says.get(key) ?? sayOf(log, target)
       says.set(key, say)

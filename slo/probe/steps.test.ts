@@ -112,6 +112,28 @@ test('a page that redirects, such as to a log-in, is not the page; a form that d
   for (const step of taken) expect((await walk(step, environment)).failure).toBeUndefined()
 })
 
+test.each([
+  ['text/html; charset=ISO-8859-1', Buffer.from('Grüße', 'latin1')],
+  ['text/html; charset="GBK"', Buffer.from('47d6d0cec4', 'hex')],
+  ['application/json', Buffer.from('\ufeffGrüße')],
+  ['text/html; charset=unheard-of', Buffer.from('Grüße')],
+])('a page of %s is read in its own charset', async (type, body) => {
+  const { environment } = await shop(
+    (_, response) => void response.writeHead(200, { 'Content-Type': type }).end(body),
+  )
+  const expected = 'expect: { matches: "^(Grüße|G中文)$" }'
+  expect(await walk(`  - { name: page, url: "\${SHOP}", ${expected} }`, environment)).not.toHaveProperty(
+    'failure',
+  )
+})
+
+test('a value is an address to connect to only in a URL', async () => {
+  const { asked, environment } = await shop()
+  const step = '  - { name: say, method: POST, url: "${SHOP}/orders", body: "${BIND} ${PEER}" }'
+  await walk(step, { ...environment, BIND: '0.0.0.0', PEER: '2001:db8::1' })
+  expect(asked).toEqual(['POST /orders 0.0.0.0 2001:db8::1'])
+})
+
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
   const { asked, environment } = await shop((_, response) => response.end('{}'))
   const { failure } = await walk(order, environment)

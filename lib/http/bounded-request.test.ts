@@ -44,6 +44,21 @@ test.each([
   await expect(askBounded(await serve(answer as never), within(200))).rejects.toThrow()
 })
 
+test('a kept connection that the server closes at its reuse costs no request', async () => {
+  const bodies: string[] = []
+  const url = await serve(async (request, response) => {
+    // Of each connection the second request is not answered.
+    const { socket } = request as { socket: typeof request.socket & { isUsed?: true } }
+    if (socket.isUsed) return void socket.resetAndDestroy()
+    socket.isUsed = true
+    bodies.push(Buffer.concat(await request.toArray()).toString())
+    response.end()
+  })
+  for (const body of ['one', 'two', 'three'])
+    expect(await askBounded(url, { body, ...within(5_000) })).toMatchObject({ status: 200 })
+  expect(bodies).toEqual(['one', 'two', 'three'])
+})
+
 test('a request that wants the status alone waits for no body', async () => {
   const url = await serve((_request, response) => response.writeHead(202).write('and so on'))
   const asked = { signal: AbortSignal.timeout(300) }

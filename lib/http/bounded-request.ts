@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
 import { http } from './node-http.ts'
@@ -60,9 +60,10 @@ export const askStatus = (address: string, options: Options) =>
 
 async function ask<Body>(
   address: string,
-  { body, signal, onRequest, ...rest }: Options,
+  options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
-) {
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: Body }> {
+  const { body, signal, onRequest, ...rest } = options
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
@@ -74,6 +75,9 @@ async function ask<Body>(
   } catch (error) {
     request.destroy()
     if (signal.aborted) throw signal.reason
+    // The other side closed the kept connection at the moment of its reuse. Every caller may ask twice.
+    if (request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(errorCode(error) ?? ''))
+      return ask(address, options, read)
     // A host with several addresses fails with an AggregateError, whose own message is empty.
     throw error instanceof AggregateError ? error.errors[0] : error
   }

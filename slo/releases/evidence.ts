@@ -178,7 +178,7 @@ function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsR
       instance: instanceOf(each.labels),
       process: each.labels.job ?? '',
       bytes: bytesOf(each),
-      oldMost: Math.max(0, ...old.flatMap(bytesOf)),
+      oldMost: old.flatMap(bytesOf).reduce((most, each) => Math.max(most, each), 0),
     }
   })
 }

@@ -75,7 +75,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const prober = await probeOf(directory)
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
-  const store = createStore(recorderFile(dataDir), slis)
+  const onDamage = (error: string) => log.error('recorder.damaged', { error })
+  const store = createStore(recorderFile(dataDir), slis, onDamage)
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayMs } from '@tintype/lib/day.ts'
+import { endProcess } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
@@ -9,7 +10,8 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type Loop, startLoop } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
-import type { Writer } from './writer.ts'
+import type { Reader } from './reader.ts'
+import type { Store } from './store.ts'
 
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
@@ -30,7 +32,7 @@ type Options = {
   intervalMs: number
   /** Days to keep; 0 means no limit. */
   keep: { minutes: number; traces: number }
-  store: Writer
+  store: Omit<Store, keyof Reader>
   log: Log
 }
 
@@ -62,6 +64,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     await Promise.all(scrapes)
   }
   const turn = async (signal: AbortSignal): Promise<void> => {
+    if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
     const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
     countLimit('sampleAge', samples)

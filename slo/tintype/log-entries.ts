@@ -30,7 +30,7 @@ export async function readEntries(
   // An error without a listener would end the process, also after the answer began.
   const request = http.get(url, { signal }).on('error', () => {})
   try {
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
     if (response.statusCode === 404) return false
     if (response.statusCode !== 200)
       throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)

@@ -78,6 +78,7 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       signal: abort.signal,
       maxMiB: maxAnswerMiB,
       agent: false,
+      insecureHTTPParser: true,
       onRequest: request => followPhases(request, url, clock),
     })
     clock.enter(null)

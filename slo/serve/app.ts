@@ -12,7 +12,7 @@ import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
-import { readUnderWay } from '../releases/under-way.ts'
+import { isRunning, readUnderWay } from '../releases/under-way.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
@@ -137,7 +137,10 @@ export function createSloApp(options: {
     const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), maintenance, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })
-  app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
+  app.get('/api/release', (_request, response) => {
+    const release = readUnderWay(dataDir)
+    response.json(release && isRunning(release) ? release : null)
+  })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await status())

@@ -19,7 +19,12 @@ export function runbooks({ folder, service }: Directory): RequestHandler<{ name:
     const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'
     const sendFrom = ([root, ...rest]: string[]): void => {
       if (root === undefined) next()
-      else response.sendFile(request.params.name, { root, headers }, missing => missing && sendFrom(rest))
+      else
+        response.sendFile(
+          request.params.name,
+          { root, headers, acceptRanges: false },
+          missing => missing && sendFrom(rest),
+        )
     }
     sendFrom(isKorean ? translated : folders)
   }

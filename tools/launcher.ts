@@ -26,6 +26,8 @@ export type Plan = {
 export type Started = ReadonlyMap<string, Endpoints>
 
 export type Config = ReturnType<typeof readConfig<typeof variables>>
+/** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
+const stopMarginMs = 10_000
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
 /** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
@@ -69,6 +71,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const fleet: Fleet = openFleet(
     {
       log,
+      stopMs: config.GRACE_SECONDS * 1000 + stopMarginMs,
       /** A port that was chosen as free is kept at a restart, because clients and other services know it. */
       environment: ({ name, environment }: Service) => ({
         ...process.env,
@@ -113,6 +116,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
     if (published) rmSync(endpointsFile, { force: true })
     published = false
     log.info('launcher.stopping')
+    for (const { supervised } of fleet.members.values()) supervised.retire()
     for (const row of plan.stopOrder) {
       if (row.includes('logs')) await log.close()
       const members = [...fleet.members.values()].filter(({ role }) => row.includes(role))

@@ -23,19 +23,35 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
   await check(bucket, address)
 
   async function* pages(below: Key, after?: Key, measured: Measure = work => work()): AsyncGenerator<Key[]> {
-    const StartAfter = after && prefix + after
+    let StartAfter = after && prefix + after
     let ContinuationToken: string | undefined
-    do {
+    for (;;) {
       const query = { Bucket, Prefix: prefix + below, StartAfter, ContinuationToken }
       const page = await measured(() => send(new s3.ListObjectsV2Command(query)))
-      yield (page.Contents ?? []).map(({ Key = '' }) => Key.slice(prefix.length))
-      ContinuationToken = page.NextContinuationToken
-    } while (ContinuationToken !== undefined)
+      const keys = (page.Contents ?? []).map(({ Key = '' }) => Key)
+      yield keys.map(key => key.slice(prefix.length))
+      // Some servers send no token although there are more keys, others an empty one although there are none.
+      ContinuationToken = page.NextContinuationToken || undefined
+      StartAfter = keys.at(-1)
+      if (!page.IsTruncated || !(ContinuationToken || StartAfter)) return
+    }
   }
 
   const find = async (key: Key) => {
     const found = await send(new s3.GetObjectCommand(at(key))).catch(ignore('NoSuchKey'))
-    return found && { body: found.Body as Readable, bytes: found.ContentLength as number }
+    return found && { body: found.Body as Readable, bytes: found.ContentLength }
+  }
+
+  /** Copies each chunk as it comes: a list of chunks would double the memory of a photo. */
+  const readWhole = async ({ body, bytes = 0 }: { body: Readable; bytes: number | undefined }) => {
+    let whole = Buffer.allocUnsafe(bytes)
+    let filled = 0
+    for await (const chunk of bucket.bytesOf(body)) {
+      // A proxy that sends the body in chunks leaves out its length.
+      if (filled + chunk.length > whole.length) whole = Buffer.concat([whole], 2 * (filled + chunk.length))
+      filled += chunk.copy(whole, filled)
+    }
+    return whole.subarray(0, filled)
   }
 
   const adapter = {
@@ -55,6 +71,10 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     async get(key: Key) {
       const found = await find(key)
       if (!found) return 'not-found' as const
+      if (found.bytes === undefined) {
+        const whole = await readWhole(found)
+        return { body: Readable.from([whole]), bytes: whole.length }
+      }
       const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
       // `close` also comes when the body is destroyed before its first byte was read.
       body.once('close', () => found.body.destroy())
@@ -63,11 +83,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 
     async read(key: Key) {
       const found = await find(key)
-      if (!found) return 'not-found' as const
-      const whole = Buffer.allocUnsafe(found.bytes)
-      let filled = 0
-      for await (const chunk of bucket.bytesOf(found.body)) filled += chunk.copy(whole, filled)
-      return whole.subarray(0, filled)
+      return found ? readWhole(found) : ('not-found' as const)
     },
 
     async *list(below: Key, after: Key | undefined, measured: Measure) {

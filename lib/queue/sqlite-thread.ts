@@ -11,6 +11,8 @@ export type ThreadData = { file: string; bells: { events: string; work: string }
 
 /** How long to wait for another process's lock, longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
+/** A reader, such as a backup, makes the write-ahead log grow. Then it shrinks to this size: twice its usual one. */
+const maxLogBytes = 8 * 2 ** 20
 /** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
 /**
@@ -31,6 +33,7 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
+db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 migrateSqlite(db, Date.now())
 db.exec('COMMIT')

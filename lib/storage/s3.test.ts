@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, limitsReached } from '../limits.ts'
@@ -131,6 +131,19 @@ test('a body whose length a proxy left out is read whole', async () => {
   if (found === 'not-found') throw new Error(found)
   expect(found.bytes).toBe(whole.length)
   expect(await text(found.body)).toBe(whole)
+})
+
+test('the endpoint of the environment is used as that of the URL: without checksums, the bucket in the path', async () => {
+  const { url, deleted } = await startBucket()
+  vi.stubEnv(
+    'AWS_ENDPOINT_URL',
+    new URL(url.slice('s3://photos?endpoint='.length)).href.replace('127.0.0.1', 'localhost'),
+  )
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const storage = await openStorage('s3://photos')
+  onTestFinished(() => storage.close())
+  await storage.delete('a/b')
+  expect(deleted).toEqual(['/photos/a/b'])
 })
 
 test('a conflict with another request is tried again, a limited number of times', async () => {

@@ -20,7 +20,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
   const bucket = await connect(address)
   const { Bucket, prefix, send } = bucket
   const at = (key: Key) => ({ Bucket, Key: prefix + key })
-  await check(bucket, address)
+  await check(bucket)
 
   async function* pages(below: Key, after?: Key, measured: Measure = work => work()): AsyncGenerator<Key[]> {
     let StartAfter = after && prefix + after
@@ -105,7 +105,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 }
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
-async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {
+async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> {
   // The key starts with a dot, which no storage key does.
   const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
   const put = (condition?: { IfNoneMatch: '*' }) =>

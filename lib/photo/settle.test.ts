@@ -40,7 +40,7 @@ async function context() {
       maxBytes: 100,
       received: Promise.resolve(received),
       recordOf: (id: string) => record({ id, receivedAt: at(clock.now), promiseBy: at(clock.now + 60_000) }),
-      refusal: async () => null,
+      confirm: async () => {},
     }
     return accept(context, arrival)
   }
@@ -149,12 +149,7 @@ test('when the bucket’s answer to a result is lost, the result counts for this
     return 'exists'
   }
   const storage = Object.assign(Object.create(all.storage) as Storage, { put })
-  await ready(
-    { ...all, storage },
-    { ...(await all.claim()), leaseUntil: Number.POSITIVE_INFINITY },
-    made,
-    all.end(),
-  )
+  await ready({ ...all, storage }, await all.claim(), made, all.end())
   expect(all.counted.settled).toEqual([[photo, 'broken']])
 })
 

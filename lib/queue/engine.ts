@@ -57,7 +57,6 @@ export function* inFewSizes<T>(all: T[]): Generator<T[]> {
   }
 }
 
-/** Writes the transaction's events, in order. */
 export function writeEvents({ sql, events }: Engine): void {
   for (const some of inFewSizes(events)) {
     const values = '(?, ?, ?), '.repeat(some.length).slice(0, -2)

@@ -5,7 +5,6 @@ export const queueUrlFormat =
   'query search_path=SCHEMA (default tintype), sslmode and other options of the package pg'
 
 export type PostgresAddress = {
-  /** The connection string for pg. */
   connectionString: string
   /** The schema with the queue's tables. Each queue has a separate schema. */
   schema: string

@@ -42,18 +42,6 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     return found && { body: found.Body as Readable, bytes: found.ContentLength }
   }
 
-  /** Copies each chunk as it comes: a list of chunks would double the memory of a photo. */
-  const readWhole = async ({ body, bytes = 0 }: { body: Readable; bytes: number | undefined }) => {
-    let whole = Buffer.allocUnsafe(bytes)
-    let filled = 0
-    for await (const chunk of bucket.bytesOf(body)) {
-      // A proxy that sends the body in chunks leaves out its length.
-      if (filled + chunk.length > whole.length) whole = Buffer.concat([whole], 2 * (filled + chunk.length))
-      filled += chunk.copy(whole, filled)
-    }
-    return whole.subarray(0, filled)
-  }
-
   const adapter = {
     name: 's3' as const,
 
@@ -71,10 +59,6 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     async get(key: Key) {
       const found = await find(key)
       if (!found) return 'not-found' as const
-      if (found.bytes === undefined) {
-        const whole = await readWhole(found)
-        return { body: Readable.from([whole]), bytes: whole.length }
-      }
       const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
       // `close` also comes when the body is destroyed before its first byte was read.
       body.once('close', () => found.body.destroy())
@@ -83,7 +67,15 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 
     async read(key: Key) {
       const found = await find(key)
-      return found ? readWhole(found) : ('not-found' as const)
+      if (!found) return 'not-found' as const
+      // Filled as chunks come: a list of chunks would double the memory of a photo.
+      let whole = Buffer.allocUnsafe(found.bytes ?? 0)
+      let filled = 0
+      for await (const chunk of bucket.bytesOf(found.body)) {
+        if (filled + chunk.length > whole.length) whole = Buffer.concat([whole], 2 * (filled + chunk.length))
+        filled += chunk.copy(whole, filled)
+      }
+      return whole.subarray(0, filled)
     },
 
     async *list(below: Key, after: Key | undefined, measured: Measure) {

@@ -35,7 +35,13 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   process.on('disconnect', () => stop())
   try {
     const running = await start()
-    stop = stopOnce(running, launched)
+    const stopInOrder = async () => {
+      setTimeout(() => process.exit(1), running.graceMs + stopMarginMs).unref()
+      await running.stop()
+      process.exit(0)
+    }
+    // The launcher kills a service that must end at once.
+    stop = stopThenAtOnce(stopInOrder, () => launched || process.exit(1))
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
     // The next start reuses the compiled modules.
     flushCompileCache()
@@ -44,14 +50,3 @@ export async function run(start: () => Promise<Running>): Promise<void> {
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }
-
-/** Stops gracefully at the first call. A later one stops at once, except under a launcher, which kills what hangs. */
-const stopOnce = ({ graceMs, stop }: Running, launched: boolean) =>
-  stopThenAtOnce(
-    async () => {
-      setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
-      await stop()
-      process.exit(0)
-    },
-    () => launched || process.exit(1),
-  )

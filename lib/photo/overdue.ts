@@ -16,12 +16,11 @@ const readWithinMs = 2_000
 
 /** Gives each overdue promise its outcome, once over all processes: that of a durable result, else broken. */
 export async function settleOverdue({ queue, storage, account }: PhotoContext): Promise<void> {
-  const settle = async ({ job, tried }: { job: Job; tried: boolean }) => {
+  await forEach(await queue.overdue(maxPass), async ({ job, tried }) => {
     const result = tried ? await readSoon(storage, job) : null
     const outcome = result && outcomeOf(job, result)
     account.settled(job, await queue.mark(job.photo, outcome ?? 'broken'))
-  }
-  await forEach(await queue.overdue(maxPass), settle)
+  })
 }
 
 async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {

@@ -8,6 +8,7 @@ import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
+import { freeReserve, keepReserve } from './reserve.ts'
 import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
@@ -154,6 +155,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   }
   if (stopping) return
   published = true
+  keepReserve(config.DATA_DIR)
   const addresses = publish()
   if (plan.publish)
     for (const [name, url] of Object.entries(addresses))
@@ -199,6 +201,7 @@ export async function launch(plan: Plan): Promise<number> {
     return 1
   }
   mkdirSync(config.DATA_DIR, { recursive: true })
+  freeReserve(config.DATA_DIR)
   await run(config, plan)
   return 0
 }

@@ -65,11 +65,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         probe: isProbe(web, request),
         traceparent: parent,
       }),
-      refusal: async () =>
-        ticket?.confirm().then(
-          () => null,
-          (error: Error) => error,
-        ) ?? null,
+      confirm: async () => ticket?.confirm(),
       detailUntil: detailEnd(log, session),
     })
     const answer = await arriving.catch(error => {

@@ -74,7 +74,7 @@ export function withSession<T>(session: string, run: () => T): T {
   )
 }
 
-/** The active span's W3C traceparent; undefined when tracing is off. */
+/** That of the active span. */
 export function traceparent(): string | undefined {
   const span = api.trace.getActiveSpan()
   return span && traceparentOf(span)
@@ -83,7 +83,8 @@ export function traceparent(): string | undefined {
 /** The active span's trace id, for exemplars; undefined when its trace is not exported. */
 export const traceId = (): string | undefined => traceIdOf(traceparent())
 
-function traceparentOf(span: api.Span): string | undefined {
+/** A span's W3C traceparent; undefined when tracing is off. */
+export function traceparentOf(span: api.Span): string | undefined {
   const { traceId, spanId, traceFlags } = span.spanContext()
   return api.trace.isSpanContextValid(span.spanContext())
     ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`

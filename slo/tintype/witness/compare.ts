@@ -1,8 +1,8 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { WitnessCounts } from '../../directory/witnesses.ts'
 
-/** `at`: epoch milliseconds. */
-export type Seen = { outcome: Outcome; at: number }
+/** `at`: epoch milliseconds. `traced`: false for a photo that a sampler left out of the traces. */
+export type Seen = { outcome: Outcome; at: number; traced?: boolean }
 
 /** The outcomes in one store of telemetry by photo, and the restarts of counting processes in that store. */
 export type Outcomes = { photos: Map<string, Seen>; restarts: number }
@@ -68,7 +68,11 @@ function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => b
   const differs = (photo: string, { outcome }: Seen) =>
     (logs.photos.get(photo)?.outcome ?? outcome) !== outcome
   const all: [witness: string, says: string, ids: string[]][] = [
-    ['traces', 'lack photos that the logs have', photosOf(logs, photo => !traces.photos.has(photo))],
+    [
+      'traces',
+      'lack photos that the logs have',
+      photosOf(logs, (photo, { traced }) => traced !== false && !traces.photos.has(photo)),
+    ],
     ['logs', 'lack photos that the traces have', photosOf(traces, photo => !logs.photos.has(photo))],
     ['traces', 'give photos another outcome than the logs', photosOf(traces, differs)],
   ]

@@ -63,6 +63,9 @@ async function openExporter(config: TracingConfig, service: string, environment:
     const folder = join(config.DATA_DIR, 'traces')
     return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)
   }
+  const protocol = environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || environment.OTEL_EXPORTER_OTLP_PROTOCOL
+  if (protocol && protocol !== 'http/json')
+    diag.warn(`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} does not apply: spans are sent as http/json`)
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   return new OTLPTraceExporter() // reads the endpoint, headers and timeout by OpenTelemetry's own variables
 }

@@ -36,6 +36,11 @@ describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] 
       const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
       expect(expressions.filter(expr => counters.test(expr))).toEqual([])
     })
+    test('joins by each label that it can show several of: two clusters have processes of the same address', () => {
+      for (const expr of expressions)
+        for (const [join] of expr.matchAll(/\b(on|ignoring) \([^)]*\)/g))
+          expect(join).toBe('on (cluster, namespace, job, instance)')
+    })
     test('has different titles and descriptions of one sentence', () => {
       for (const { panels } of spec.rows)
         expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)

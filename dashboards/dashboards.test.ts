@@ -8,7 +8,7 @@ import { recorded } from '../slo/alerts/recordings.ts'
 import { alertName } from '../slo/alerts/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
-import { temporaryFolder } from '../test/support.ts'
+import { runScript, temporaryFolder } from '../test/support.ts'
 import { allPanels, dashboardsOf } from './all.ts'
 import { build, expressionOf } from './build.ts'
 import { generatedFolder, render } from './main.ts'
@@ -124,6 +124,16 @@ describe('another service', () => {
     expect(uids.filter(uid => uid.length > 40)).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)
   })
+  test('is told of the JSON of a dashboard that it has no more, and not of another’s', async () => {
+    const out = await temporaryFolder()
+    const check = ['--config', anotherFolder, '--out', out]
+    expect((await runScript('dashboards/main.ts', check, {})).code).toBe(0)
+    for (const name of ['itself-renamed.json', 'other.json']) writeFileSync(join(out, name), '{}')
+    const { code, err } = await runScript('dashboards/main.ts', [...check, '--check'], {})
+    expect(err).toContain('itself-renamed.json is no dashboard of this directory any more')
+    expect(err).not.toContain('other.json')
+    expect(code).toBe(1)
+  })
   test('keeps its own selectors, links its own runbook and takes thresholds from its objectives', () => {
     const json = another.map(render).join('\n')
     expect(json).toContain(
@@ -134,13 +144,22 @@ describe('another service', () => {
     expect(json).toContain(`"value": ${toNumber(objective?.target as never)}`)
   })
   test.each([
-    ['has no unit', / *unit: short\n/, '', /storage\.yaml: panel "Active series" has no unit/],
+    ['has no unit', / *unit: short\n/, '', /storage\.yaml:5: rows\[0\]\.panels\[0\]\.unit is missing/],
     [
       'has a query that is not PromQL',
       'prometheus_tsdb_head_series',
       'sum(',
       /panel "Active series": not PromQL/,
     ],
+    ['has a key that means nothing', 'unit:', 'units:', /panels\[0\]\.units means nothing here/],
+    [
+      'has a query without its expression',
+      'expr: prometheus_tsdb_head_series',
+      'query: up',
+      /queries\[0\]\.expr is missing/,
+    ],
+    ['is no map', / *- title: Active.*/s, '      - up', /panels\[0\] is "up"; it must be a map/],
+    ['is in an empty file', /.*/s, '', /storage\.yaml:1: description is missing/],
     ['has a rate of a fixed window', /\$__rate_interval/, '5m', /must use \[\$__rate_interval\]/],
     [
       'names an objective that is not there',

@@ -120,6 +120,16 @@ describe('one photo is one trace', () => {
       ]),
     )
     expect(named('store').attributes[attributes.outcome]).toBe('kept')
+    expect(named('receive').attributes[attributes.format]).toBe('jpeg')
+    expect(Number(named('receive').attributes[attributes.bytes])).toBe(image.length)
+  })
+
+  test('a refused upload is no error of web: not on the span of its request, nor on one below it', async () => {
+    const traceId = '5cd43dd8448eb211c80319c0af765191'
+    const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
+    expect((await person(tintype.address).upload(Buffer.from('no photo'), { traceparent })).status).toBe(415)
+    const spans = await spansIn(traceId, ['POST /photos', 'receive'])
+    expect(spans.filter(({ error }) => error)).toEqual([])
   })
 
   test('also of a client whose traceparent is not sampled: it would keep its photo out of the traces', async () => {

@@ -24,8 +24,10 @@ export async function withSpan<T>(
   try {
     return await api.context.with(api.trace.setSpan(parent, span), () => run(span))
   } catch (error) {
-    span.recordException(error as Error)
-    span.setStatus({ code: api.SpanStatusCode.ERROR, message: (error as Error).message })
+    // A refusal, whose status is below 500, is no error of a server's span by OpenTelemetry's conventions.
+    const { status = 500, message } = error as Error & { status?: number }
+    if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR, message })
+    if (status >= 500) span.recordException(error as Error)
     throw error
   } finally {
     span.end()
@@ -63,25 +65,9 @@ export function recordSpan(stage: StageName, options: SpanOptions & { endTime: n
   return traceparentOf(span)
 }
 
-/** Runs a function with the session in OpenTelemetry's baggage, where every callee can read it. */
-export function withSession<T>(session: string, run: () => T): T {
-  const active = api.context.active()
-  const baggage = api.propagation.getBaggage(active) ?? api.propagation.createBaggage()
-  api.trace.getActiveSpan()?.setAttribute(attributes.session, session)
-  return api.context.with(
-    api.propagation.setBaggage(active, baggage.setEntry(attributes.session, { value: session })),
-    run,
-  )
-}
-
-/** That of the active span. */
-export function traceparent(): string | undefined {
-  const span = api.trace.getActiveSpan()
-  return span && traceparentOf(span)
-}
-
-/** The active span's trace id, for exemplars; undefined when its trace is not exported. */
-export const traceId = (): string | undefined => traceIdOf(traceparent())
+/** Sets the session on the active span. */
+export const setSession = (session: string): void =>
+  void api.trace.getActiveSpan()?.setAttribute(attributes.session, session)
 
 /** A span's W3C traceparent; undefined when tracing is off. */
 export function traceparentOf(span: api.Span): string | undefined {
@@ -90,6 +76,15 @@ export function traceparentOf(span: api.Span): string | undefined {
     ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
     : undefined
 }
+
+/** The active span's W3C traceparent; undefined when tracing is off. */
+export function traceparent(): string | undefined {
+  const span = api.trace.getActiveSpan()
+  return span && traceparentOf(span)
+}
+
+/** The active span's trace id, for exemplars; undefined when its trace is not exported. */
+export const traceId = (): string | undefined => traceIdOf(traceparent())
 
 /** The trace id within a W3C traceparent; undefined when its trace is not sampled. */
 export const traceIdOf = (parent = ''): string | undefined =>

@@ -5,6 +5,7 @@ import { accept, findKey } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
@@ -31,6 +32,10 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
     const answer = await receive(web, request, response, startedAt, parent)
     if (typeof answer === 'string') throw refusalOf(answer, web.limits.maxUploadBytes)
     span.setAttributes(spanAttributes(answer.photo, visitorOf(response).owner))
+    if ('record' in answer) {
+      const { bytes, format } = answer.record
+      span.setAttributes({ [attributes.bytes]: bytes, [attributes.format]: format })
+    }
     return answer
   })
 }

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
-import { withSession } from '@tintype/lib/telemetry/trace.ts'
+import { setSession } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
 import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
@@ -40,7 +40,8 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
-    withSession(session, () => currentSession.run(session, next))
+    setSession(session)
+    currentSession.run(session, next)
   }
 }
 

@@ -1,17 +1,12 @@
 import * as api from '@opentelemetry/api'
-import { attributes, type StageName } from './catalogue.ts'
+import type { StageName } from './catalogue.ts'
 
 export type { Span } from '@opentelemetry/api'
 
 const tracer = api.trace.getTracer('tintype')
 
-type SpanOptions = {
-  /** W3C traceparent of the parent; default: the active span. */
-  parent?: string | undefined
-  attributes?: api.Attributes
-  /** Epoch milliseconds; default: now. */
-  startTime?: number
-}
+/** `parent`: W3C traceparent of the parent; default: the active span. Times are epoch milliseconds. */
+type SpanOptions = api.SpanOptions & { parent?: string | undefined }
 
 /** Runs a stage inside a span of its name. An error is recorded on the span and rethrown. */
 export async function withSpan<T>(
@@ -26,7 +21,7 @@ export async function withSpan<T>(
   } catch (error) {
     // A refusal, whose status is below 500, is no error of a server's span by OpenTelemetry's conventions.
     const { status = 500, message } = error as Error & { status?: number }
-    if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR, message })
+    if (status >= 500) markFailed(span, message)
     if (status >= 500) span.recordException(error as Error)
     throw error
   } finally {
@@ -65,9 +60,9 @@ export function recordSpan(stage: StageName, options: SpanOptions & { endTime: n
   return traceparentOf(span)
 }
 
-/** Sets the session on the active span. */
-export const setSession = (session: string): void =>
-  void api.trace.getActiveSpan()?.setAttribute(attributes.session, session)
+/** Sets attributes of the active span. */
+export const describeSpan = (about: api.Attributes): void =>
+  void api.trace.getActiveSpan()?.setAttributes(about)
 
 /** A span's W3C traceparent; undefined when tracing is off. */
 export function traceparentOf(span: api.Span): string | undefined {

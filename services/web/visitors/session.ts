@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
-import { setSession } from '@tintype/lib/telemetry/trace.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
 import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
@@ -40,7 +41,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
-    setSession(session)
+    describeSpan({ [attributes.session]: session })
     currentSession.run(session, next)
   }
 }

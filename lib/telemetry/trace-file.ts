@@ -51,7 +51,7 @@ export function openTraceFile(
     file ??= open()
     const { fd, size, day } = file
     const isOver = size > 0 && (size + bytes > allBytes / files || dayOf(Date.now()) !== day)
-    const isRemoved = fstatSync(fd).nlink === 0 && !statsOf(0)
+    const isRemoved = fstatSync(fd).ino !== statsOf(0)?.ino
     if (!isOver && !isRemoved) return file
     rotate()
     // Closed first: if no file can be opened, the next spans try that alone and do not rotate once more.

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -195,10 +195,12 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_TRACES_SAMPLER: 'some',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_TRACES_EXPORTER: 'zipkin',
   })
   expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc does not apply')
+  expect(web.stderr()).toContain('OTEL_TRACES_EXPORTER=zipkin does not apply')
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
   status = 200
@@ -211,12 +213,34 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(performance.now() - start).toBeLessThan(8_000)
 })
 
+test('a photo is one trace also when the propagators of clients are off', async () => {
+  const DATA_DIR = await temporaryFolder()
+  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none' })
+  const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
+  await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })
+  await tintype.stop()
+  const lines = ['web.0', 'converter.0'].flatMap(name =>
+    readFileSync(join(DATA_DIR, 'traces', `${name}.jsonl`), 'utf8')
+      .split('\n')
+      .filter(Boolean),
+  )
+  const stages = lines
+    .flatMap(line => spansOf(JSON.parse(line)))
+    .filter(span => attributes.photo in span.attributes)
+  expect(stages.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['receive', 'wait', 'convert', 'store']),
+  )
+  expect(new Set(stages.map(({ traceId }) => traceId)).size).toBe(1)
+  expect(stages[0]?.traceId).not.toBe('0af7651916cd43dd8448eb211c80319c')
+})
+
 test('without an exporter no trace is written', async () => {
   const DATA_DIR = await temporaryFolder()
   const web = await startScript('services/web/main.ts', {
     ...anyPorts,
     DATA_DIR,
-    OTEL_TRACES_EXPORTER: 'none',
+    OTEL_TRACES_EXPORTER: 'None',
   })
   await fetch(web.endpoints.web as string)
   expect(await web.stop('SIGTERM')).toBe(0)

@@ -30,12 +30,10 @@ export async function withSpan<T>(
 }
 
 /** The span of a request; the client's traceparent is its parent. End it with `endRequest`. */
-export const startRequest = (headers: object, attributes: api.Attributes): api.Span =>
-  tracer.startSpan(
-    'request',
-    { kind: api.SpanKind.SERVER, attributes },
-    api.propagation.extract(api.ROOT_CONTEXT, headers),
-  )
+export function startRequest(headers: object, attributes: api.Attributes): api.Span {
+  const parent = api.propagation.extract(api.ROOT_CONTEXT, headers)
+  return tracer.startSpan('request', { kind: api.SpanKind.SERVER, attributes }, parent)
+}
 
 /** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. */
 export function endRequest(span: api.Span, method: string, route: string, status: number): void {
@@ -85,7 +83,10 @@ export const traceId = (): string | undefined => traceIdOf(traceparent())
 export const traceIdOf = (parent = ''): string | undefined =>
   /^00-(\w{32})-\w{16}-.[13579bdf]$/.exec(parent)?.[1]
 
-const parentContext = (parent: string | undefined): api.Context =>
-  parent === undefined
-    ? api.context.active()
-    : api.propagation.extract(api.ROOT_CONTEXT, { traceparent: parent })
+/** Without a propagator: OTEL_PROPAGATORS chooses those for what clients send. */
+function parentContext(parent: string | undefined): api.Context {
+  if (parent === undefined) return api.context.active()
+  const [, traceId = '', spanId = '', flags = '0'] = /^00-(\w{32})-(\w{16})-(\w\w)$/.exec(parent) ?? []
+  const remote = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
+  return api.trace.setSpanContext(api.ROOT_CONTEXT, remote)
+}

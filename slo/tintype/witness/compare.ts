@@ -45,9 +45,8 @@ export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measu
 
 function count(outcomes: Outcomes | null): Count | null {
   if (!outcomes) return null
-  const counts = { kept: 0, broken: 0, void: 0 }
-  for (const { outcome } of outcomes.photos.values()) counts[outcome]++
-  return { kept: counts.kept, broken: counts.broken }
+  const all = Map.groupBy(outcomes.photos.values(), ({ outcome }) => outcome)
+  return { kept: all.get('kept')?.length ?? 0, broken: all.get('broken')?.length ?? 0 }
 }
 
 /** The largest number of outcomes in any interval of this length, which a kill can lose from the counters. */

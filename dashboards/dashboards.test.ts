@@ -101,6 +101,15 @@ test('only alerts of these objectives count, also when every job is chosen', () 
   }
 })
 
+test('no event stream counts as a slow request', () => {
+  const durations = tintype
+    .flatMap(spec => allPanels(spec))
+    .flatMap(({ queries }) => queries.map(({ expr }) => expr))
+    .filter(expr => expr.includes('http_server_request_duration_seconds_bucket'))
+  expect(durations.length).toBeGreaterThan(0)
+  for (const expr of durations) expect(expr).toContain('http_route!="/events"')
+})
+
 describe('another service', () => {
   test('gets dashboards without a word of Tintype', () => {
     expect(another.map(({ uid }) => uid)).toEqual(

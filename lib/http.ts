@@ -182,7 +182,7 @@ const measure =
         url_scheme: scheme,
       }
       metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId())
-      if (span) endRequest(span, method, route, response.statusCode)
+      if (span) endRequest(span, method, route, response.headersSent ? response.statusCode : undefined)
     }
     // In an event handler of the response no span is active.
     response.once('close', () => within(end))

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -140,6 +140,23 @@ describe('one photo is one trace', () => {
     const spans = await spansIn(traceId, ['POST /photos', 'receive', 'wait', 'convert', 'store'])
     const stored = spans.find(({ name }) => name === 'store')
     expect(stored?.attributes[attributes.outcome]).toBe('kept')
+  })
+
+  test('a request whose client left has no status: none was sent', async () => {
+    const traceId = '8448eb211c80319c0af7651916cd43dd'
+    const { hostname, port } = new URL(tintype.address)
+    const socket = connect(Number(port), hostname)
+    const headers = `traceparent: 00-${traceId}-00f067aa0ba902b7-01\r\nContent-Type: image/jpeg\r\nContent-Length: 99`
+    socket.write(`POST /photos HTTP/1.1\r\nHost: ${hostname}\r\n${headers}\r\n\r\nnot all`)
+    const metrics = `${tintype.endpoints.webAdmin}/metrics`
+    const aborted = /http_route="\/photos",http_response_status_code="aborted"/
+    await until(async () => {
+      socket.destroySoon()
+      return aborted.test(await (await fetch(metrics)).text())
+    })
+    const [request] = await spansIn(traceId, ['POST /photos'])
+    expect(request?.attributes['http.route']).toBe('/photos')
+    expect(request?.attributes).not.toHaveProperty('http.response.status_code')
   })
 
   test('over a failed attempt: the next is a new span, linked to it, with its number', async () => {

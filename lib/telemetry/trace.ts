@@ -35,11 +35,11 @@ export function startRequest(headers: object, attributes: api.Attributes): api.S
   return tracer.startSpan('request', { kind: api.SpanKind.SERVER, attributes }, parent)
 }
 
-/** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. */
-export function endRequest(span: api.Span, method: string, route: string, status: number): void {
+/** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. Without `status` the client had left. */
+export function endRequest(span: api.Span, method: string, route: string, status?: number): void {
   span.updateName(`${method} ${route}`.trim())
   span.setAttributes({ 'http.route': route, 'http.response.status_code': status })
-  if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
+  if (status && status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
   span.end()
 }
 

@@ -186,6 +186,14 @@ describe('compose.yaml', () => {
     expect(lost).toEqual([])
   })
 
+  test('removes logs and metrics at the age at which the service does', () => {
+    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS } = readConfig({}, variables)
+    expect(services.loki?.command).toEqual(
+      expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
+    )
+    expect(services.prometheus?.command).toContain(`--storage.tsdb.retention.time=${KEEP_METRICS_DAYS}d`)
+  })
+
   test('waits for PostgreSQL by TCP: while it makes the database, its temporary server answers on the socket', () => {
     expect(services.postgres?.healthcheck?.test.join(' ')).toContain('pg_isready -h 127.0.0.1')
     expect(read('k8s/components/trial-postgres/postgres.yaml')).toContain('pg_isready, --host=127.0.0.1')

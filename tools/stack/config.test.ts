@@ -181,7 +181,7 @@ describe('compose.yaml', () => {
   })
 
   test('keeps what a program stores in a volume with a name: one without is lost with its container', () => {
-    const stores = ['alertmanager', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
+    const stores = ['alertmanager', 'alloy', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
     const lost = stores.filter(name => !services[name]?.volumes?.some(each => each.startsWith(`${name}:/`)))
     expect(lost).toEqual([])
   })

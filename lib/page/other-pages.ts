@@ -43,7 +43,7 @@ function fromBrowser(address: string, host: string): string | undefined {
 }
 
 /** Written by the launcher when all services are ready. A process without a launcher has no file. */
-function endpointsIn(dataDir: string): Partial<Record<'web' | 'logs' | 'slo', string>> {
+export function endpointsIn(dataDir: string): Partial<Record<'web' | 'logs' | 'slo', string>> {
   try {
     return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
   } catch {

@@ -149,7 +149,8 @@ function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
   if (!asset) throw new Error(`there is no page "${name}"`)
   return (request, response) => {
     response.set({
-      'Cache-Control': 'no-cache',
+      // It may carry a session's cookie, which no cache between may give to another person.
+      'Cache-Control': 'private, no-cache',
       'Content-Security-Policy': contentSecurityPolicy,
       'Referrer-Policy': 'no-referrer',
     })
@@ -157,7 +158,6 @@ function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
   }
 }
 
-/** Express adds the ETag, and answers 304 to who has it. */
 function send(request: Request, response: Response, name: string, asset: Asset): void {
   // One at a time: with a list Express follows the browser's order, which names gzip first.
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'

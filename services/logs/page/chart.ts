@@ -26,17 +26,13 @@ export function drawStory(story: Story, select: (entry: Entry) => void): HTMLEle
   const mark = (entry: Entry) => {
     const title = `${preciseTime(timeOf(entry))} ${entry.payload.event}`
     const style = { left: `${x(timeOf(entry))}%` }
-    return h('i', {
-      class: 'mark',
-      'data-level': entry.payload.level,
-      title,
-      style,
-      click: () => select(entry),
-    })
+    const click = () => select(entry)
+    return h('i', { class: 'mark', 'data-level': entry.payload.level, title, style, click })
   }
-  const photos = Map.groupBy(stages, ({ photo }) => photo)
-  const bars = [...photos.values()].slice(0, maxPhotos).map(own =>
-    own.map(({ stage, fromMs, toMs }) => {
+  const photos = [...new Set(stages.map(({ photo }) => photo))].slice(0, maxPhotos)
+  const bars = photos.map(own =>
+    stages.flatMap(({ photo, stage, fromMs, toMs }) => {
+      if (photo !== own) return []
       const title = `${wordFor(stage)} ${duration((toMs - fromMs) / 1000)}`
       return stretch('bar', fromMs, toMs, title, { 'data-stage': stage })
     }),

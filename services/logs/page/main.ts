@@ -23,8 +23,9 @@ find('#ask').addEventListener('submit', event => {
   event.preventDefault()
   location.href = entriesOf(input.value.trim())
 })
-const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
-input.value = key
+const key = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
+// Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
+addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key })))
 const isKey = isTimelineKey(key)
 find('#recent').hidden = isKey
 if (isKey) void search(key)

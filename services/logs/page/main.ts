@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
+import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
@@ -80,7 +80,7 @@ function sentence({ key, entries, services, stages, cut }: Story): string {
     services: services.length,
     photos: new Set(stages.map(({ photo }) => photo)).size,
     took: duration((timeOf(last) - timeOf(first)) / 1000),
-    troubles: entries.filter(({ payload: { level } }) => level === 'warn' || level === 'error').length,
+    troubles: entries.filter(isTrouble).length,
   })
   return cut ? `${text} ${say('cut')}` : text
 }

@@ -753,6 +753,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
         )
       }
     }
+    // Letters twice as large as usual, as a person may set them in the browser.
+    const devtools = await context.newCDPSession(page)
+    await devtools.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 32 } })
+    await page.setViewportSize({ width: 320, height: 900 })
+    expect(await page.evaluate('document.documentElement.scrollWidth'), 'large letters').toBe(320)
+    await devtools.send('Page.setFontSizes', { fontSizes: { standard: 16, fixed: 13 } })
+    await devtools.detach()
     expect(await page.locator('html').getAttribute('lang')).toBe('ko')
     await page.getByText('사진 선택').waitFor()
   })

@@ -5,7 +5,7 @@ import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from 
 import { card, summary } from './cards.ts'
 import { moment, shortTime } from './format.ts'
 import { refreshMs, refusalOf, showLive } from './live.ts'
-import { table } from './parts.ts'
+import { table, wide } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
@@ -37,7 +37,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(
     find('#planned'),
     rows.length > 0
-      ? table(say('plannedColumns'), rows)
+      ? wide(table(say('plannedColumns'), rows), say('planned'))
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
   // The buttons act on what is now.
@@ -104,7 +104,7 @@ async function refreshRelease(): Promise<void> {
   ])
   find('#release-sides').replaceChildren(
     h('p', {}, say('releaseShare', { percent, version: underWay.to })),
-    table(say('releaseColumns'), rows),
+    wide(table(say('releaseColumns'), rows), say('release')),
   )
 }
 

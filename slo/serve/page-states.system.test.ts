@@ -78,6 +78,12 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     shots && page.screenshot({ path: join(shots, `${name.replaceAll(/[ ,/]+/g, '-')}.png`), fullPage: true })
   if (shots) mkdirSync(shots, { recursive: true })
 
+  /** The size of letters that a person has set in the browser. */
+  const setLetters = async (standard: number): Promise<void> => {
+    const devtools = await page.context().newCDPSession(page)
+    await devtools.send('Page.setFontSizes', { fontSizes: { standard } })
+    await devtools.detach()
+  }
   const isWiderThanScreen = () =>
     page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
 
@@ -97,6 +103,10 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
             expect(await isWiderThanScreen(), `${language}, ${width} px`).toBe(false)
             await draw(`${name} ${path || 'objectives'} ${language} ${width}`)
           }
+          await page.setViewportSize({ width: 320, height: 900 })
+          await setLetters(32)
+          expect(await isWiderThanScreen(), `${language}, large letters`).toBe(false)
+          await setLetters(16)
         }
       },
     )

@@ -77,6 +77,10 @@ test('a page allows nothing inline and nothing from elsewhere, and is asked for 
   )
   expect(headers.get('content-security-policy')).not.toContain('unsafe')
   expect(headers.get('cache-control')).toBe('private, no-cache')
+  const again = await fetch(url, {
+    headers: { 'If-None-Match': headers.get('etag') ?? '', 'Cache-Control': 'max-age=0' },
+  })
+  expect(again.status).toBe(304)
 })
 
 test('files are sent compressed as the browser likes, with the same content', async () => {

@@ -65,8 +65,8 @@ export function createSloApp(options: {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   // Addresses in the page are relative to /status.
-  const withoutSlash: RequestHandler = ({ path }, response, next) =>
-    path.endsWith('/') ? response.redirect(301, '../status') : next()
+  const withoutSlash: RequestHandler = ({ path, url }, response, next) =>
+    path.endsWith('/') ? response.redirect(301, `../status${url.slice(path.length)}`) : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
   app.use('/api', (_request, response, next) => {

@@ -11,7 +11,8 @@ import type {
 import { isPhotoId, ownerPrefix, photoPrefix } from '@tintype/lib/photo/record.ts'
 import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { JobStatus } from '@tintype/lib/queue/index.ts'
-import type { Request } from 'express'
+import type { Response } from 'express'
+import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
 /** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
@@ -122,11 +123,12 @@ export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefi
   }
 }
 
-export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')
-
-/** The photo id of the path. @throws Problem 404 for any other text, so that it never becomes a storage key. */
-export function photoIdOf(request: Request): PhotoId {
-  const { id } = request.params
-  if (typeof id !== 'string' || !isPhotoId(id)) throw notFound()
-  return id
+/** A photo of the response's visitor. @throws Problem 404, also for an `id` that is none: it never becomes a storage key. */
+export async function photoOf(web: Web, response: Response, id: unknown): Promise<StoredPhoto> {
+  const isId = typeof id === 'string' && isPhotoId(id)
+  const photo = isId && (await findPhoto(web.storage, visitorOf(response).owner, id))
+  if (!photo || photo === 'not-found') throw notFound()
+  return photo
 }
+
+export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')

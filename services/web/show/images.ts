@@ -11,7 +11,6 @@ import { notFound, photoOf } from './photo-view.ts'
 const immutable = 'private, max-age=31536000, immutable, no-transform'
 /** A file up to this size is read at once: a stream costs three times the CPU time and the same memory. */
 const wholeBytes = 65_536
-const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
 
 /** GET /photos/{id}/thumbnail: the image, 202 while it is being made, 410 when that failed. */
 export function thumbnail(web: Web): RequestHandler {
@@ -34,7 +33,7 @@ export function thumbnail(web: Web): RequestHandler {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
       throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
     }
-    response.set('Content-Type', contentTypes[chosen.format]).once('finish', () => {
+    response.type(chosen.format).once('finish', () => {
       if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
     })
     await send(web, request, response, photo, { file: thumbnailFile(chosen), bytes: chosen.bytes })

@@ -43,7 +43,12 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
 export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
   const { record, result } = photo
   const known = await web.queue.look(record.id)
-  if (known === 'unknown') return result ? settled(record, result, null) : unfinished(web, record)
+  if (known === 'unknown') {
+    if (result) return settled(record, result, null)
+    // Its upload is unfinished, or the sweep will enqueue it.
+    const files = await filesOf(web.storage, record.owner, record.id)
+    return files.has('original') ? pending(web, record, 'queued') : 'not-found'
+  }
   if (known.state === 'deleted') return 'not-found'
   if (result) return settled(record, result, known)
   if (known.state === 'queued' || known.state === 'converting') return pending(web, record, known.state)
@@ -51,12 +56,6 @@ export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoVi
   const again = await findPhoto(web.storage, record.owner, record.id)
   if (again !== 'not-found' && again.result) return settled(again.record, again.result, known)
   return pending(web, record, 'converting')
-}
-
-/** The view of a photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
-async function unfinished(web: Web, record: PhotoRecord): Promise<PhotoView | 'not-found'> {
-  const files = await filesOf(web.storage, record.owner, record.id)
-  return files.has('original') ? pending(web, record, 'queued') : 'not-found'
 }
 
 function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {

@@ -73,7 +73,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       // When the body broke off, storage throws, and its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
-    if (typeof answer === 'object' && 'record' in answer) {
+    if (typeof answer === 'object' && answer.record) {
       // Stage `receive` ends when the original is durable, where stage `wait` begins.
       const seconds = (answer.queuedAt - startedAt) / 1000
       const { clientSeconds } = await upload.received

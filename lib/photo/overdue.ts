@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import { reasonFor } from './reasons.ts'
-import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
+import { endedAt, isBytesFault, type ResultRecord, reasonFor } from './record.ts'
 import { correctLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */

@@ -15,7 +15,6 @@ export type Conversion =
   | Undecodable
 
 const box = { fit: 'inside', withoutEnlargement: true } as const
-const white = '#ffffff'
 
 /**
  * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
@@ -102,11 +101,8 @@ async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Met
   if (depth !== 'float' && space === 'grey16' && icc)
     return sharp(await small().toColourspace('b-w').png().toBuffer())
   if (depth !== 'float' || !(icc || isGrey)) return input
-  const { data, info } = await small()
-    .removeAlpha()
-    .toColourspace(space)
-    .raw({ depth })
-    .toBuffer({ resolveWithObject: true })
+  const plain = small().removeAlpha().toColourspace(space).raw({ depth })
+  const { data, info } = await plain.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
   const white = floats.some(each => each > mostLight) ? 255 : 1
   const most = isGrey ? 255 : 65_535
@@ -171,7 +167,7 @@ async function encode(image: Sharp, size: Size): Promise<Thumbnail> {
 
 /** AVIF at effort 4 costs 14 times effort 1; mozjpeg's few saved bytes cost more time than the decode. */
 const encoders: Record<Size['format'], (image: Sharp) => Sharp> = {
-  jpg: image => image.flatten({ background: white }).jpeg(),
+  jpg: image => image.flatten({ background: '#ffffff' }).jpeg(),
   png: image => image.png(),
   webp: image => image.webp({ effort: 4 }),
   avif: image => image.avif({ effort: 1 }),

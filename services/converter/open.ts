@@ -1,6 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
@@ -65,7 +65,7 @@ export async function openPhoto(
   const { header, page, limit } = largest
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  const field = (tag: number) => (format === 'tiff' ? fieldOf(bytes, tag, page)?.value : undefined)
+  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
   // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')

@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -42,7 +42,7 @@ const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined
 function storedSize(format: Format, head: Buffer): { width: number; height: number } {
   try {
     if (format === 'tiff') {
-      const [width = 0, height = 0] = [tags.width, tags.height].map(tag => fieldOf(head, tag)?.value)
+      const [width = 0, height = 0] = [tags.width, tags.height].map(tag => firstValue(head, tag))
       return { width, height }
     }
     if (format !== 'avif' && format !== 'heic') return imageSize(head)

@@ -50,7 +50,7 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares by numbers instead of a profile, which libvips ignores; undefined for sRGB. */
+/** The colours that a photo declares by numbers, which libvips ignores; undefined for sRGB. */
 export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
   try {
     if (format === 'png') return coloursOfPng(photo)
@@ -69,7 +69,7 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return matrix || light ? { matrix: matrix ?? srgbMatrix, light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, else from gAMA, which counts only without the chunk sRGB. */
+/** From the chunk cICP, which counts before all others, else from gAMA, which counts only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
@@ -78,7 +78,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
   // A smaller difference is invisible; libpng has the same tolerance.
-  if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
+  if (chunks.has('iCCP') || chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
 

@@ -34,14 +34,15 @@ export async function openHeic(
  */
 function takeCrop(heic: Buffer): [x: number, y: number] {
   const properties = heifProperties(heic)
+  const types = properties.map(({ type }) => type)
   const [crop, size, turned, mirror] = ['clap', 'ispe', 'irot', 'imir'].map(
-    wanted => properties.find(({ type }) => type === wanted)?.body,
+    wanted => properties[types.indexOf(wanted)]?.body,
   )
-  if (!crop || !size) return [0, 0]
+  // The standard's order is crop, turn, mirror. In another order the crop stays libheif's.
+  if (!crop || !size || /(irot|imir).*clap/.test(types.join())) return [0, 0]
   let [x = 0, y = 0] = [16, 24].map(at => crop.readInt32BE(at) / crop.readUInt32BE(at + 4))
   const whole = [size.readUInt32BE(4), 1, size.readUInt32BE(8), 1, 0, 1, 0, 1]
   for (const [index, value] of whole.entries()) crop.writeUInt32BE(value, index * 4)
-  // The standard's order: first the crop, then turns counter-clockwise, then the mirror.
   for (let turns = turned?.[0] ?? 0; turns > 0; turns--) [x, y] = [y, -x]
   return [mirror?.[0] === 1 ? -x : x, mirror?.[0] === 0 ? -y : y]
 }

@@ -448,6 +448,13 @@ describe('colours that are named by numbers become sRGB', () => {
     near(colour(await picture(behind(bytes, 33, chunks))), expected)
   })
 
+  test('a PNG’s numbers count before its profile, and its gamma does not', async () => {
+    const bytes = await plain(300, 200, '#d02020').withIccProfile('srgb').png().toBuffer()
+    expect(bytes.includes('iCCP')).toBe(true)
+    near(colour(await picture(behind(bytes, 33, chunk('cICP', [12, 13, 0, 1])))), [227, 0, 8])
+    near(colour(await picture(behind(bytes, 33, linear))), red)
+  })
+
   test('a grey PNG, also with alpha', async () => {
     for (const channels of ['b-w', 'alpha']) {
       const image = plain(300, 200, grey).toColourspace('b-w')

@@ -80,11 +80,11 @@ export async function openPhoto(
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind !== '') }
+  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif' })
-  const colours = header.icc ? undefined : coloursOf(format, bytes)
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: !!colours })
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 

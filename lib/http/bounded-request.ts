@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { http } from './node-http.ts'
+import { clientFor } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
 export class TooLong extends Error {}
@@ -63,8 +63,11 @@ async function ask<Body>(
   { body, signal, onRequest, ...rest }: Options,
   read: (response: IncomingMessage) => Promise<Body>,
 ) {
-  const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
-  const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
+  const request = clientFor(address).request(address, {
+    method: body === undefined ? 'GET' : 'POST',
+    ...rest,
+    signal,
+  })
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

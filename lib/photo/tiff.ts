@@ -6,25 +6,19 @@ export const tags = { width: 256, height: 257, compression: 259, photometric: 26
  */
 export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
-    return findValue(bytes, tag, page)
-  } catch {
-    return undefined // beyond the bytes
-  }
-}
-
-function findValue(bytes: Buffer, tag: number, page: number): number | undefined {
-  const little = bytes[0] === 0x49
-  const big = bytes[little ? 2 : 3] === 43
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const short = (at: number) => view.getUint16(at, little)
-  const long = (at: number) => view.getUint32(at, little)
-  const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-  const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
-  const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
-  const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
-  let start = offset(big ? 8 : 4)
-  for (let before = 0; before < page; before++) start = offset(endOf(start))
-  for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
-    if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
+    const little = bytes[0] === 0x49
+    const big = bytes[little ? 2 : 3] === 43
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const short = (at: number) => view.getUint16(at, little)
+    const long = (at: number) => view.getUint32(at, little)
+    const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
+    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
+    const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
+    const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
+    let start = offset(big ? 8 : 4)
+    for (let before = 0; before < page; before++) start = offset(endOf(start))
+    for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
+      if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
+  } catch {} // beyond the bytes
   return undefined
 }

@@ -96,13 +96,12 @@ const mostLight = 16
  * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
  */
 async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
-  const isGrey = space === 'b-w' || space === 'grey16'
-  const small = () => input.autoOrient().resize(side, side, box).keepIccProfile()
-  if (depth !== 'float' && space === 'grey16' && icc)
-    return sharp(await small().toColourspace('b-w').png().toBuffer())
-  if (depth !== 'float' || !(icc || isGrey)) return input
-  const plain = small().removeAlpha().toColourspace(space).raw({ depth })
-  const { data, info } = await plain.toBuffer({ resolveWithObject: true })
+  const isGrey = space === 'b-w'
+  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  const small = input.autoOrient().resize(side, side, box).keepIccProfile()
+  if (depth !== 'float') return sharp(await small.toColourspace('b-w').png().toBuffer())
+  const floating = small.removeAlpha().toColourspace(space).raw({ depth })
+  const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
   const white = floats.some(each => each > mostLight) ? 255 : 1
   const most = isGrey ? 255 : 65_535
@@ -136,11 +135,7 @@ const fromP3 = async (input: Sharp): Promise<Sharp> =>
  * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at
  * full size with all its channels it would exceed the child's memory limit.
  */
-async function withoutExtraChannels(
-  input: Sharp,
-  side: number,
-  { orientation = 1 }: Metadata,
-): Promise<Sharp> {
+async function withoutExtraChannels(input: Sharp, side: number, { orientation = 1 }: Metadata) {
   const { data, info } = await decode(input.toColourspace('srgb').removeAlpha())
   const small = sharp(data, { raw: info }).resize(side, side, box).withMetadata({ orientation })
   return sharp(await small.png().toBuffer())

@@ -99,7 +99,7 @@ const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
 async function largestPage(
   bytes: Buffer,
   shown: number,
-): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {

@@ -74,13 +74,7 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   return endTime
 }
 
-function count(
-  { metrics, storage }: Tools,
-  job: Job,
-  answer: ChildAnswer,
-  seconds: number,
-  stored?: Format,
-): void {
+function count({ metrics, storage }: Tools, job: Job, answer: ChildAnswer, seconds: number, stored?: Format) {
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
   // A failed read of the child. The storage port counts reads of this process.

@@ -98,9 +98,8 @@ function count({ metrics, storage }: Tools, job: Job, answer: ChildAnswer, secon
 function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, seconds: number): void {
   const session = sessionOf(job.owner)
   const { photo } = job
-  const { outcome } = answer
   const error = 'error' in answer ? answer.error : undefined
-  log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
-  if (outcome === 'ok' && answer.detail)
+  log.info('conversion.attempted', { photo, attempt, outcome: answer.outcome, seconds, error }, session)
+  if (answer.outcome === 'ok' && answer.detail)
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session, true)
 }

@@ -98,9 +98,9 @@ const mostLight = 16
 async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
   const isGrey = space === 'b-w'
   if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
-  const small = input.autoOrient().resize(side, side, box).keepIccProfile()
-  if (depth !== 'float') return sharp(await small.toColourspace('b-w').png().toBuffer())
-  const floating = small.removeAlpha().toColourspace(space).raw({ depth })
+  const small = input.autoOrient().resize(side, side, box)
+  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
   const white = floats.some(each => each > mostLight) ? 255 : 1

@@ -287,6 +287,20 @@ describe('TIFF', () => {
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
   })
 
+  test('grey of 16 bits follows its profile also when it is turned', async () => {
+    const page = {
+      ...size,
+      pixel: [0x8080],
+      bits: 16 as const,
+      photometric: 1,
+      icc: linearGrey(),
+      orientation: 6,
+    }
+    const given = await picture(tiff([page]))
+    expect(given.thumbnail).toBe('40x60')
+    expect(colour(given)).toEqual([188, 188, 188])
+  })
+
   test('RGB floats with a profile are not black: darktable exports them', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
     const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }

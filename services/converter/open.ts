@@ -69,9 +69,9 @@ export async function openPhoto(
   // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  // libvips shows signed samples, integers of 32 bits, and grey floats of 16 bits, white, black or half as light.
+  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
   const kindOfSample = `${header.depth} ${header.space}`
-  if (/^(char|short|u?int) (?!labs)|^float grey16/.test(kindOfSample))
+  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0

@@ -15,13 +15,11 @@ const matrixByCode: Record<number, Matrix> = {
 }
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-/** White of a photo in cd/m², for curves of absolute light (ITU-R BT.2408). */
-const whiteLight = 203
 /** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
 const curvesByCode: Record<number, (value: number) => number> = {
   4: value => value ** 2.2,
   8: value => value,
-  16: value => perceptual(value) / whiteLight,
+  16: value => perceptual(value) / 203, // cd/m² of a photo's white (ITU-R BT.2408)
   18: value => (hybrid(value) / hybrid(0.75)) ** 1.2,
 }
 /** The curve of SMPTE ST 2084 (PQ), in cd/m². */

@@ -88,9 +88,6 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   return { ...part, damaged: !isHarmless }
 }
 
-/** White is 1. Highlights can be several times brighter. */
-const mostLight = 16
-
 /**
  * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
  * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
@@ -103,7 +100,8 @@ async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Met
   const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
-  const white = floats.some(each => each > mostLight) ? 255 : 1
+  // Of light white is 1, and highlights are several times brighter.
+  const white = floats.some(each => each > 16) ? 255 : 1
   const most = isGrey ? 255 : 65_535
   const sampleOf = (float: number) => {
     const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN

@@ -73,7 +73,11 @@ export function openDiagnosis(
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
       const said = String(error.stderr).trim().slice(-saidChars)
-      throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
+      throw new Error(
+        error.killed
+          ? `no answer within ${timeoutMs / 1000} s`
+          : said || `exit ${error.code ?? error.signal}`,
+      )
     })
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })

@@ -48,12 +48,26 @@ test('a secret’s file ends in a newline, which no request could carry', () => 
   expect(names.map(name => config[name])).toEqual(['secret', 'secret', 'secret'])
 })
 
+test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {
+  const sides = (given: string) => read({ THUMBNAILS: given }).THUMBNAILS.map(({ side }) => side)
+  expect(sides('320.jpg, 100.jpg,320.jpg')).toEqual([320, 100])
+  for (const given of ['0320.jpg', '320.jpg,320.jpg,x', '8193.jpg', '0.jpg', '320.jpg,'])
+    expect(() => sides(given), given).toThrow('THUMBNAILS="')
+})
+
 test('headers are read, and no error shows a secret', () => {
   const { PROMETHEUS_HEADERS } = read({
     PROMETHEUS_HEADERS: 'Authorization=Bearer a=b==, X-Scope-OrgID=one|two\n',
   })
   expect(PROMETHEUS_HEADERS).toEqual({ Authorization: 'Bearer a=b==', 'X-Scope-OrgID': 'one|two' })
-  const names = ['PROMETHEUS_HEADERS', 'PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
+  const names = [
+    'PROMETHEUS_HEADERS',
+    'PROBE_TOKEN',
+    'INGEST_TOKEN',
+    'SESSION_SECRET',
+    'ALERT_WEBHOOK_URL', // at a chat its path is a secret
+    'HEARTBEAT_URL',
+  ] as const
   for (const name of names) {
     expect(() => read({ [name]: 'my hidden text' })).toThrow(`${name}="…" must be`)
     expect(() => read({ [name]: 'my hidden text' })).not.toThrow('hidden')

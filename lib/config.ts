@@ -38,7 +38,7 @@ export const text = (fallback: string, format: string) =>
 export const pattern = (fallback: string, allowed: RegExp, format: string) =>
   variable(fallback, format, given => (allowed.test(given) ? given : undefined))
 
-/** A list separated by commas. */
+/** A list separated by commas. A repeated item counts once. */
 export const list = <T>(
   fallback: readonly T[],
   format: string,
@@ -46,8 +46,8 @@ export const list = <T>(
   maxItems = Number.POSITIVE_INFINITY,
 ): Variable<readonly T[]> =>
   variable(fallback, format, given => {
-    const items = given.split(',').map(item => parseItem(item.trim()))
-    const known = items.filter(item => item !== undefined)
+    const items = [...new Set(given.split(',').map(item => item.trim()))]
+    const known = items.map(parseItem).filter(item => item !== undefined)
     return known.length === items.length && known.length <= maxItems ? known : undefined
   })
 

@@ -34,9 +34,8 @@ const table = {
     [{ side: 320, format: 'jpg' }],
     'up to 8 of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels',
     item => {
-      const [, side, format] = /^(\d{1,5})\.(jpg|png|webp|avif)$/.exec(item) ?? []
-      const isSide = Number(side) > 0 && Number(side) <= 8192
-      return isSide ? { side: Number(side), format: format as Size['format'] } : undefined
+      const [, side, format] = /^([1-9]\d{0,3})\.(jpg|png|webp|avif)$/.exec(item) ?? []
+      return Number(side) <= 8192 ? { side: Number(side), format: format as Size['format'] } : undefined
     },
     8,
   ),
@@ -57,8 +56,8 @@ const table = {
   ),
   TARGETS_FILE: is.text('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
   PROBE_URL: is.base,
-  ALERT_WEBHOOK_URL: is.address,
-  HEARTBEAT_URL: is.address,
+  ALERT_WEBHOOK_URL: { ...is.address, secret: true }, // its path is a secret at a chat, as is that of HEARTBEAT_URL
+  HEARTBEAT_URL: { ...is.address, secret: true },
   PROBE_TOKEN: is.token,
   INGEST_TOKEN: is.token,
   SESSION_SECRET: is.token,

@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs'
+import root from '../package.json' with { type: 'json' }
 
 /** The version in the root's package.json: `tintype_build_info`, traces and releases name it. */
-export const version: string = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-).version
+export const { version } = root

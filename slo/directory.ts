@@ -2,11 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readConfig } from '@tintype/lib/config.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import type { Finding } from './objectives/document.ts'
 import { foundIn } from './objectives/found.ts'
-import { ObjectiveError, parseFiles, show } from './objectives/objectives.ts'
+import { formatFinding, parseFiles, show } from './objectives/objectives.ts'
 import type { Objective } from './sources/index.ts'
 
 /** Tintype's own directory. A packed slo is without it. */
@@ -26,7 +27,7 @@ export type Directory = {
 
 /**
  * Reads a directory. PROMETHEUS_* and SCRAPE_SECONDS of the environment override service.yaml.
- * @throws ObjectiveError with every error; ConfigError.
+ * @throws ExpectedError with every error; ConfigError.
  */
 export function readDirectory(
   folder = tintypeFolder,
@@ -36,7 +37,7 @@ export function readDirectory(
   const { findings, ...service } = readServiceFile(folder, environment, parts)
   const parsed = parseFiles([join(folder, 'objectives')])
   const all = [...findings, ...parsed.flatMap(each => each.findings)]
-  if (all.length > 0) throw new ObjectiveError(all)
+  if (all.length > 0) throw new ExpectedError(all.map(formatFinding).join('\n'))
   return { folder, objectives: parsed.flatMap(({ objectives }) => objectives), service }
 }
 

@@ -30,6 +30,8 @@ export type HeicOptions = {
   /** The tiles of the primary image, row by row; a single one makes no grid. */
   shown?: Tile[]
   columns?: number
+  /** The part that is shown (clap); x and y: its centre, from the picture's centre. */
+  crop?: { width: number; height: number; x: number; y: number }
   /** Counter-clockwise (irot). */
   quarterTurns?: number
   /** Left and right are exchanged after the turn (imir). */
@@ -91,6 +93,7 @@ export function heic(options: HeicOptions = {}): Buffer {
     ...(options.nclx
       ? [box('colr', 'nclx', u16(options.nclx.primaries, options.nclx.transfer, 6), u8(0x80))]
       : []),
+    ...(options.crop ? [cropTo(options.crop)] : []),
     ...(options.quarterTurns ? [box('irot', u8(options.quarterTurns))] : []),
     ...(options.mirrored ? [box('imir', u8(1))] : []),
   ]
@@ -122,6 +125,8 @@ export function heic(options: HeicOptions = {}): Buffer {
 }
 
 const size = (width: number, height: number) => box('ispe', u32(0, width, height))
+const cropTo = ({ width, height, x, y }: NonNullable<HeicOptions['crop']>) =>
+  box('clap', u32(width, 1, height, 1, x, 1, y, 1))
 
 function file(brand: string, primary: number, items: Item[]): Buffer {
   const start = box('ftyp', brand, u32(0), 'mif1heic')

@@ -259,6 +259,14 @@ describe('names', () => {
     )
   })
 
+  test('each log entry about a photo has its session, by which a person finds it', () => {
+    expectNone(
+      ofWorkspaces
+        .flatMap(file => places(file, /\blog\s*\.\w+\([^,()]+,\s*\{ photo\b[^}]*\}\s*\)/g))
+        .map(({ at, match }) => `${at}: ${match}; add sessionOf(owner)`),
+    )
+  })
+
   test('each variable in k8s and compose is one that a process reads', () => {
     /** Read by Node, libc or the images beside ours. */
     const foreign =

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { http } from './node-http.ts'
+import { clientFor } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
 export class TooLong extends Error {}
@@ -74,9 +74,8 @@ async function ask<Body>(
   read: (response: IncomingMessage) => Promise<Body>,
 ): Promise<{ status: number; headers: IncomingHttpHeaders; body: Body }> {
   const { body, signal, onRequest, ...rest } = options
-  const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const method = body === undefined ? 'GET' : 'POST'
-  const request = client.request(address, { method, maxHeaderSize, ...rest, signal })
+  const request = clientFor(address).request(address, { method, maxHeaderSize, ...rest, signal })
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

@@ -57,6 +57,11 @@ const endless: RequestHandler = (_request, response) => {
   more()
 }
 
+test('an idle connection is kept longer than proxies keep theirs: they would send a request on a closed one', async () => {
+  const { connect } = await serve(app => app.get('/', ok))
+  expect(await connect(head('GET', '/')).answer()).toContain('Keep-Alive: timeout=620\r\n')
+})
+
 test('a port is shared on Linux alone: Node refuses to share one on macOS', async () => {
   const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor
   onTestFinished(() => void Object.defineProperty(process, 'platform', platform))

@@ -9,8 +9,11 @@ import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
 
-/** Longer than the idle time of load balancers (60 s): they would reuse a connection that is being closed. */
-const keepAliveTimeout = 65_000
+/**
+ * Longer than a proxy keeps an idle connection (nginx 60 s, Caddy 120 s, Google's load balancer 600 s): it would send a
+ * request on one that is being closed, and answer 502.
+ */
+const keepAliveTimeout = 620_000
 /** How often Node checks for late headers. */
 const connectionsCheckingInterval = 5_000
 

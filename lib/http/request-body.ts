@@ -1,11 +1,13 @@
 import type { Request, RequestHandler } from 'express'
 import { Problem } from '../http.ts'
-import { type LimitName, limits } from '../limits.ts'
+import { parseJson } from '../json.ts'
+import { limits } from '../limits.ts'
 
-/** The whole body of a request. @throws Problem 413 as soon as it is larger, without reading the rest. */
-export async function readBody(request: Request, maxBytes: number, more: { limit?: LimitName } = {}) {
+/** The whole body of a request. @throws Problem 413 as soon as it exceeds the limit, without reading the rest. */
+export async function readBody(request: Request, limit: 'jsonBytes' | 'adminBytes' | 'logBatchBytes') {
   const chunks: Buffer[] = []
-  const tooLarge = new Problem(413, 'too-large', `The body may have ${maxBytes} bytes at most.`, more)
+  const maxBytes = limits[limit].value
+  const tooLarge = new Problem(413, 'too-large', `The body may have ${maxBytes} bytes at most.`, { limit })
   if (Number(request.get('content-length') ?? 0) > maxBytes) throw tooLarge
   let bytes = 0
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
@@ -30,11 +32,9 @@ export const json =
   async (request, _response, next) => {
     if (type !== 'any' && request.is(type) === false)
       throw new Problem(415, 'not-json', `Send the body as ${type}.`)
-    const body = await readBody(request, limits[limit].value, { limit })
-    try {
-      request.body = body.length === 0 ? undefined : JSON.parse(body.toString())
-    } catch {
+    const body = await readBody(request, limit)
+    request.body = parseJson(body.toString())
+    if (request.body === undefined && body.length > 0)
       throw new Problem(400, 'malformed', 'The body is not well-formed JSON.')
-    }
     next()
   }

@@ -76,7 +76,7 @@ test('a page allows nothing inline and nothing from elsewhere, and is asked for 
     "default-src 'none'; script-src 'self'; style-src 'self'",
   )
   expect(headers.get('content-security-policy')).not.toContain('unsafe')
-  expect(headers.get('cache-control')).toBe('no-cache')
+  expect(headers.get('cache-control')).toBe('private, no-cache')
   const again = await fetch(url, {
     headers: { 'If-None-Match': headers.get('etag') ?? '', 'Cache-Control': 'max-age=0' },
   })

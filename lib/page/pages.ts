@@ -48,12 +48,11 @@ export function openPages(folder: string, values: Values = {}) {
   const version = versionOf(files)
   const all = { ...values, assets: `assets/${version}` }
   const source = { path: JSON.stringify(values), bytes: readFileSync(import.meta.filename) }
-  const assets = kept(versionOf([...files, source]), () =>
-    files.map(file => [file.path, compress(compile(file, all))]),
-  )
+  const state = versionOf([...files, source])
+  const assets = kept(state, () => files.map(file => [file.path, compress(compile(file, all))]))
   return {
     assets: assetRouter(version, assets),
-    html: (name: string) => htmlHandler(name, assets.get(`page/${name}`)),
+    html: (name: string) => htmlHandler(name, assets.get(`page/${name}`), `W/"${state}"`),
   }
 }
 
@@ -145,19 +144,20 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
   return router
 }
 
-function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
+function htmlHandler(name: string, asset: Asset | undefined, ETag: string): RequestHandler {
   if (!asset) throw new Error(`there is no page "${name}"`)
   return (request, response) => {
     response.set({
-      'Cache-Control': 'no-cache',
+      'Cache-Control': 'private, no-cache', // private: no shared cache may keep the cookie that web sends with its page
       'Content-Security-Policy': contentSecurityPolicy,
       'Referrer-Policy': 'no-referrer',
+      ETag,
     })
     send(request, response, name, asset)
   }
 }
 
-/** Express adds the ETag, and answers 304 to who has it. */
+/** Express answers 304 when the browser has the response's ETag. */
 function send(request: Request, response: Response, name: string, asset: Asset): void {
   // One at a time: with a list Express follows the browser's order, which names gzip first.
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'

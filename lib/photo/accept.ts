@@ -87,7 +87,8 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
     const received = await readBody(arrival)
     return received === 'too-large' ? received : join(context, arrival, known, received)
   }
-  const discardFiles = () => discard(context, photo, () => context.storage.delete(photoPrefix(owner, photo)))
+  const discardFiles = () =>
+    discard(context, arrival, () => context.storage.delete(photoPrefix(owner, photo)))
   const received = await store(context, arrival).catch((error: Error) => error)
   if (received === 'too-large' || received instanceof Error) {
     arrival.body.destroy()
@@ -179,7 +180,8 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   // When the connection broke after the commit, the job is in the queue: the photo is also removed there. With a key
   // the files stay, because another upload may have joined and been acknowledged, and a retry continues from them.
   const takeBack = async () => {
-    if (key === undefined) await discard(context, photo, () => untilAnswered(() => remove(context, arrival)))
+    if (key === undefined)
+      await discard(context, arrival, () => untilAnswered(() => remove(context, arrival)))
   }
   const answer = await queue.enqueue({ ...jobOf(record), detailUntil }, queuedAt).catch(async error => {
     await takeBack()

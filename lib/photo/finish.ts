@@ -1,7 +1,8 @@
 import { type Job, jobOf, retentionMs } from '../queue/index.ts'
 import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
+import { reasonFor } from './reasons.ts'
 import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
-import { outcomeOf } from './settle.ts'
+import { failed, outcomeOf, putResult } from './settle.ts'
 
 export type Finished = Awaited<ReturnType<typeof finish>>
 
@@ -31,8 +32,11 @@ export async function finish(
     return answer === 'already' ? 'known' : 'restored'
   }
   if (!files.has('original')) return 'unfinished' // a power cut before the 202 can leave it so
-  // The queue keeps ids for 8 days. It does not know whether an older photo was converted.
-  if (Date.now() - photoTime(photo) > retentionMs) return 'too-old'
+  // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
+  if (Date.now() - photoTime(photo) > retentionMs) {
+    await putResult(storage, jobOf(record), failed(jobOf(record), reasonFor('storage'), queue.now()))
+    return 'too-old'
+  }
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')
   if (answer !== 'queued') return 'known'

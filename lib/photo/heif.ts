@@ -18,19 +18,22 @@ export function heifProperties(head: Buffer): Box[] {
   const parts = [...boxes(meta)]
   const properties = [...boxes(inside(parts, 'iprp'))]
   const all = [...boxes(inside(properties, 'ipco'))]
-  return indexesOf(idIn(inside(parts, 'pitm'), 4), inside(properties, 'ipma')).flatMap(
-    index => all[index - 1] ?? [],
-  )
+  const primary = idIn(inside(parts, 'pitm'), 4)
+  return properties
+    .filter(({ type }) => type === 'ipma')
+    .flatMap(({ body }) => indexesOf(primary, body))
+    .flatMap(index => all[index - 1] ?? [])
 }
 
 /** A sequence of boxes. The end of the head may cut the last one. */
 function* boxes(bytes: Buffer): Generator<Box> {
   for (let at = 0; at + 8 <= bytes.length; ) {
-    const size = bytes.readUInt32BE(at)
+    const short = bytes.readUInt32BE(at)
+    // 1: the size follows in 64 bits.
+    const [head, size] = short === 1 ? [16, Number(bytes.readBigUInt64BE(at + 8))] : [8, short]
     const end = size === 0 ? bytes.length : at + size
-    // A size of 1 means that 64 bits follow. Only the data box is that large, and it follows the boxes needed here.
-    if (end < at + 8) return
-    yield { type: bytes.toString('latin1', at + 4, at + 8), body: bytes.subarray(at + 8, end) }
+    if (end < at + head) return
+    yield { type: bytes.toString('latin1', at + 4, at + 8), body: bytes.subarray(at + head, end) }
     at = end
   }
 }

@@ -36,11 +36,15 @@ let discarding = 0
  * Removes an upload that was never acknowledged; the sweep removes what is left. After `discardMs` it resolves and the
  * removal goes on: storage that has just failed would delay the response by a second deadline.
  */
-export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () => Promise<unknown>) {
+export async function discard(
+  { log }: PhotoContext,
+  { owner, photo }: Pick<Job, 'owner' | 'photo'>,
+  remove: () => Promise<unknown>,
+) {
   if (discarding >= limits.discards.value) return countLimit('discards')
   discarding++
   const removal = remove()
-    .catch(error => log.error('photo.leftover', { photo, error: String(error) }))
+    .catch(error => log.error('photo.leftover', { photo, error: String(error) }, sessionOf(owner)))
     .finally(() => discarding--)
   await Promise.race([removal, sleep(discardMs, undefined, { ref: false })])
 }

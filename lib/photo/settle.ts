@@ -8,9 +8,8 @@ import { bytesOf, endedAt, isBytesFault, photoKey, photoPrefix, thumbnailFile } 
 
 export type Ready = Extract<ResultRecord, { state: 'ready' }>
 type Failed = Extract<ResultRecord, { state: 'failed' }>
-export type Made = Pick<Ready, 'width' | 'height' | 'damaged'> & {
-  thumbnails: (Size & { width: number; height: number; body: Buffer })[]
-}
+export type Thumbnail = Size & { width: number; height: number; body: Buffer }
+export type Made = Pick<Ready, 'damaged'> & { width: number; height: number; thumbnails: Thumbnail[] }
 /** Stamps of an attempt, epoch ms by the queue's clock: when its slot was free, when the thumbnails were encoded. */
 export type Stamps = { begunAt: number; encodedAt: number }
 

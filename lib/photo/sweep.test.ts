@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { jobOf } from '../queue/index.ts'
+import { findPhoto } from './find.ts'
 import { openContext, owner, putFile, record } from './fixture.ts'
 import { newPhotoId } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
@@ -42,7 +43,7 @@ test('what a killed upload left is removed a day later, and nothing that was ack
   expect(await photos()).toEqual(kept.sort())
 })
 
-test('a photo that a crash left between storage and queue is put to work once; one that is too old never', async () => {
+test('a photo that a crash left between storage and queue is put to work once; one that is too old is shown as failed', async () => {
   const { left, queue, counted, ...rest } = await context()
   const stranded = await left(0, 'original', 'photo.json')
   const old = await left(9 * day, 'original', 'photo.json')
@@ -50,6 +51,7 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(counted.accepted).toEqual([stranded])
   expect(await queue.look(stranded)).toMatchObject({ state: 'queued' })
   expect(await queue.look(old)).toBe('unknown')
+  expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 
 test('photos and keys above their age go, each counted, and the others stay', async () => {

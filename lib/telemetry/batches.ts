@@ -38,12 +38,13 @@ export function readBatches(journal: ShippableJournal) {
   }
 
   const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
-    const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
-    if (bytesRead === 0 && at.position > (await from.handle.stat()).size) {
-      // A person emptied the file; its process continues to write at the start.
+    const before = at.position > 0 && (await from.handle.read(Buffer.alloc(1), 0, 1, at.position - 1))
+    if (before && before.buffer[0] !== newline) {
+      // A person emptied the file. Its process continues at the start, perhaps already past this position.
       at = { position: 0, seq: from.segment.first }
       return 'moved'
     }
+    const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
     const held = acked.stream === from.segment.stream ? acked.seq : 0
     const start = at.position
     const lines: Line[] = []

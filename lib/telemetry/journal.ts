@@ -21,15 +21,7 @@ const tailBytes = 2 ** 18
 export type Segment = { file: string; stream: string; written: string; first: number; bytes: number }
 
 /** A journal, as shipping needs it. */
-export type ShippableJournal = {
-  /** Segments that are not yet freed, oldest first. */
-  segments(): readonly Segment[]
-  /** Whether the last segment is being written. */
-  isLive: boolean
-  /** Removes a segment that the log server has acknowledged. */
-  free(segment: Segment): void
-  onAppend(listener: () => void): void
-}
+export type ShippableJournal = Omit<ReturnType<typeof openJournal>, 'append' | 'close'>
 
 /** `torn`: after the segment's bytes the file may hold a part of a line, which a failed write left. */
 type Writing = { segment: Segment; fd: number; torn: boolean }
@@ -103,25 +95,25 @@ export function openJournal(
       const { fd, segment } = synced
       later(async () => {
         await sync(fd)
-        // Somebody removed the file: the next append begins a new one. Some network file systems have no link counts.
-        if (synced === writing && fs.fstatSync(fd).nlink === 0 && !fs.existsSync(segment.file)) leave(0)
+        // Somebody removed or renamed the file: the next append begins a new one.
+        if (synced === writing && fs.fstatSync(fd).ino !== inodeOf(segment.file)) leave(0)
       })
     }, syncWithinMs).unref()
   }
 
-  const shippable: ShippableJournal = {
-    segments: () => segments,
-    isLive: true,
-    free(segment) {
+  return {
+    /** Segments that are not yet freed, oldest first. */
+    segments: (): readonly Segment[] => segments,
+    /** Whether the last segment is being written. */
+    isLive: true as boolean,
+    /** Removes a segment that the log server has acknowledged. */
+    free(segment: Segment): void {
       fs.rmSync(segment.file, { force: true })
       segments = segments.filter(each => each !== segment)
     },
-    onAppend(given) {
+    onAppend(given: () => void): void {
       listener = given
     },
-  }
-  return {
-    ...shippable,
     /**
      * Writes the line that `render` gives for the next id. It survives kill -9 when this returns.
      * @throws when the disk refuses the write; the id is then used for the next entry.
@@ -149,6 +141,8 @@ export function openJournal(
     },
   }
 }
+
+const inodeOf = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.ino
 
 /** Writes the complete line or nothing: a part written to a full disk is removed before the next line. */
 function writeWhole(writing: Writing, line: Buffer): void {

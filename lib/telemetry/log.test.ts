@@ -1,9 +1,21 @@
-import fs, { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import fs, {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { limits } from '../limits.ts'
+import { openAccount } from '../photo/account.ts'
 import { openJournal } from './journal.ts'
 import { createLog, type Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
@@ -41,6 +53,17 @@ test('sequence numbers run without a gap, and an entry below the level uses none
   log.debug('hidden')
   log.info('b')
   expect(lines().map(line => JSON.parse(line).id.split('.')[3])).toEqual(['1', '2'])
+  await log.close()
+})
+
+test('the outcome of a promise is logged at any level: slo compares its counts with these entries', async () => {
+  const folder = await temporaryFolder()
+  const journal = { folder, destination: { url: () => undefined, token: '' } }
+  const log = createLog({ service: 'web', instance: '0', level: 'error', journal })
+  openAccount(createMetrics('web', '0'), log).settled({ photo: 'p', owner: 'ab'.repeat(16) }, 'kept')
+  log.info('hidden')
+  const events = linesOf(join(folder, 'web.0')).map(line => JSON.parse(line).payload.event)
+  expect(events).toEqual(['promise.kept'])
   await log.close()
 })
 
@@ -85,6 +108,34 @@ async function timesReached(limit: string): Promise<number> {
   return sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`)
 }
 const metrics = createMetrics('web', '0')
+
+test('the error that ends a process is its last entry', async () => {
+  const folder = await temporaryFolder()
+  const script = `
+    import { openLog } from '${import.meta.dirname}/log.ts'
+    const config = { DATA_DIR: '${folder}', FLUSH_SECONDS: 0, HOST: '127.0.0.1', INSTANCE: '0', LOG_LEVEL: 'info' }
+    openLog('web', { ...config, LOGS_PORT: 0, LOGS_URL: '', INGEST_TOKEN: 'secret' }).info('first')
+    Promise.reject(new Error('the disk is gone'))`
+  const ended = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+  await expect(ended).rejects.toThrow('the disk is gone')
+  const entries = linesOf(join(folder, 'logs', 'journal', 'web.0')).map(each => JSON.parse(each).payload)
+  expect(entries).toMatchObject([{ event: 'first' }, { event: 'process.failed', level: 'error' }])
+  expect(entries[1].error).toContain('the disk is gone\n    at ')
+})
+
+test('an error after the log was closed is on standard error as before', async () => {
+  const { log } = await logInFolder()
+  await log.close()
+  const written: string[] = []
+  const spies = (['error', 'warn', 'log'] as const).map(name =>
+    vi.spyOn(console, name).mockImplementation(text => void written.push(String(text))),
+  )
+  const spy = vi.spyOn(process.stderr, 'write').mockImplementation(text => written.push(String(text)) > 0)
+  log.error('test.failed', { n: 1 })
+  for (const each of [...spies, spy]) each.mockRestore()
+  expect(written.join('')).toContain('error test.failed {"event":"test.failed","level":"error","n":1}')
+  expect(written.join('')).not.toContain('winston')
+})
 
 test('facts over their limit are cut, and counted', async () => {
   const before = await timesReached('logPayload')
@@ -140,18 +191,24 @@ test('a journal whose folder somebody removed goes on in a new one, and says how
   await log.close()
 })
 
-test('when a person removed the file that a journal writes to, later entries are in a new one', async () => {
-  const { log, folder, lines } = await logInFolder()
-  log.info('lost')
-  for (const name of readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson')))
-    rmSync(join(folder, 'web.0', name))
-  await until(() => {
-    log.info('kept')
-    return lines().length > 1
-  })
-  expect(lines().map(line => JSON.parse(line).payload.event)).not.toContain('lost')
-  await log.close()
-})
+test.each([
+  ['removed', (file: string) => rmSync(file)],
+  ['renamed', (file: string) => renameSync(file, `${file}.1`)],
+])(
+  'when a person %s the file that a journal writes to, later entries are in a new one',
+  async (_what, take) => {
+    const { log, folder, lines } = await logInFolder()
+    log.info('lost')
+    for (const name of readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson')))
+      take(join(folder, 'web.0', name))
+    await until(() => {
+      log.info('kept')
+      return lines().length > 1
+    })
+    expect(lines().map(line => JSON.parse(line).payload.event)).not.toContain('lost')
+    await log.close()
+  },
+)
 
 test('while the clock is set back detail still falls back in time, and a journal that could not be opened is tried again', async () => {
   const folder = await temporaryFolder()

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
-import { errorCode } from '../errors.ts'
+import { describeError, errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
 import type { Config } from '../variables.ts'
@@ -78,7 +78,6 @@ export function createLog(options: {
     /** Ships entries for a limited time. The rest stays in the journal for the next start. */
     async close(): Promise<void> {
       await sink?.close()
-      logger.close()
     },
   }
 }
@@ -105,7 +104,11 @@ export function openLog(
   const token = secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
   const destination = { url: () => LOGS_URL || here || self(), token }
   const journal = { folder: join(DATA_DIR, 'logs', 'journal'), destination, flushMs: FLUSH_SECONDS * 1000 }
-  return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
+  const log = createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
+  process.on('uncaughtExceptionMonitor', error =>
+    log.error('process.failed', { error: describeError(error) }),
+  )
+  return log
 }
 
 /** An entry in winston. The journal assigns the id last, so that no id is skipped. */
@@ -119,7 +122,7 @@ function openSink(service: LogSource, instance: string, { folder, destination, f
   const journal = openJournal(folder, service, instance, complain)
   const shipping = startShipping(journal, destination, complain)
   const orphans = setInterval(() => {
-    shipOrphans(folder, orphan => startShipping(orphan, destination, complain).stop()).catch(complain)
+    shipOrphans(folder, destination, complain).catch(complain)
   }, orphansEveryMs).unref()
   let lost = 0
   const append = ({ session, timestamp, payload }: Entry) => {

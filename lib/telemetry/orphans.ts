@@ -1,7 +1,8 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { findSegments, type Segment, type ShippableJournal, segmentName } from './journal.ts'
 import { ownFolder } from './own.ts'
+import { type Destination, startShipping } from './ship.ts'
 
 /** A journal that no process owns is an orphan after this time without a write; a restart takes seconds. */
 const orphanedAfterMs = 60_000
@@ -9,21 +10,27 @@ const orphanedAfterMs = 60_000
 /** Ships the journals of ended processes below `root`, such as a second one during a release. Owns each meanwhile. */
 export async function shipOrphans(
   root: string,
-  ship: (orphan: ShippableJournal) => Promise<void>,
+  destination: Destination,
+  onTrouble: (error: unknown) => void,
 ): Promise<void> {
-  for (const each of readdirSync(root, { withFileTypes: true })) {
-    if (!each.isDirectory()) continue
-    const path = join(root, each.name)
-    const held = readdirSync(path)
-      .filter(name => segmentName.test(name))
-      .map(name => statSync(join(path, name)))
-      .filter(({ size }) => size > 0)
-    // Written recently. A time in the future was written before the clock was set back.
-    const isFresh = held.some(({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) < orphanedAfterMs)
-    if (held.length === 0 || isFresh) continue
-    const release = ownFolder(path)
-    if (release === 'taken') continue
-    await ship(orphanOf(findSegments(path, each.name))).finally(release)
+  for (const each of readdirSync(root, { withFileTypes: true }))
+    if (each.isDirectory()) await shipOrphan(join(root, each.name), destination, onTrouble).catch(onTrouble)
+}
+
+async function shipOrphan(path: string, ...to: [Destination, (error: unknown) => void]): Promise<void> {
+  const held = readdirSync(path)
+    .filter(name => segmentName.test(name))
+    .map(name => statSync(join(path, name)))
+    .filter(({ size }) => size > 0)
+  // Written recently. A time in the future was written before the clock was set back.
+  const isFresh = held.some(({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) < orphanedAfterMs)
+  if (held.length === 0 || isFresh) return
+  const release = ownFolder(path)
+  if (release === 'taken') return
+  try {
+    await startShipping(orphanOf(findSegments(path, basename(path))), ...to).done
+  } finally {
+    release()
   }
 }
 

@@ -26,7 +26,10 @@ const stopWithinMs = 2_000
 /** Much longer than a request's timeout and a backoff: such a pause means a hang, for example of a disk. */
 const stalledSeconds = 60
 
-/** Sends the journal's entries in order, one batch at a time, each until the log server has acknowledged it. */
+/**
+ * Sends the journal's entries in order, one batch at a time, each until the log server has acknowledged it. The journal
+ * of an ended process is shipped up to its end or the first failure; `done` resolves then.
+ */
 export function startShipping(
   journal: ShippableJournal,
   destination: Destination,
@@ -39,7 +42,7 @@ export function startShipping(
   journal.onAppend(() => appended.resolve())
   const pulse = startPulse('log shipping', stalledSeconds)
   const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
-  let triesUntil = Number.POSITIVE_INFINITY
+  let triesUntil = journal.isLive ? Number.POSITIVE_INFINITY : 0
 
   const batches = readBatches(journal)
 
@@ -51,7 +54,7 @@ export function startShipping(
       pulse.beat()
       try {
         // Read before the journal; otherwise entries that are appended in between would not be shipped.
-        const isLast = signal.aborted
+        const isLast = signal.aborted || !journal.isLive
         if (!isLast) appended = Promise.withResolvers()
         const batch = await batches.next()
         if (batch === 'drained') {
@@ -63,13 +66,13 @@ export function startShipping(
         }
         const url = destination.url()
         if (url === undefined) {
-          if (signal.aborted) return batches.close()
+          if (isLast) return batches.close()
           await pause(unknownAddressMs)
           continue
         }
         faultPoint('ship.before-send')
         const answer: Reply = await send(url, destination.token, batch, rewound).catch(error => {
-          if (error instanceof TooMuch || error.name === 'TimeoutError') batches.halve(batch)
+          if (isTooLarge(error)) batches.halve(batch)
           throw error
         })
         faultPoint('ship.answered')
@@ -85,13 +88,14 @@ export function startShipping(
       } catch (error) {
         failures++
         onTrouble(new Error('log entries wait in the journal', { cause: error }))
-        if (performance.now() >= triesUntil) return batches.close()
+        if (performance.now() >= triesUntil && !isTooLarge(error as Error)) return batches.close()
         await (signal.aborted ? delay(backoffMs(failures)) : pause(backoffMs(failures)))
       }
     }
   }
-  const running = run()
+  const done = run()
   return {
+    done,
     /** Says that nothing was sent for too long without an error, else null. */
     stalled: pulse.stalled,
     unshipped: batches.unshipped,
@@ -99,7 +103,7 @@ export function startShipping(
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
       stopping.abort()
-      await Promise.race([running, delay(Math.max(stopWithinMs, flushMs), undefined, { ref: false })])
+      await Promise.race([done, delay(Math.max(stopWithinMs, flushMs), undefined, { ref: false })])
     },
   }
 }
@@ -110,6 +114,8 @@ const backoffMs = (failures: number): number =>
 
 /** A proxy refused a batch as too large. */
 class TooMuch extends Error {}
+/** Whether half of the batch may pass: a slow line does not carry a large one in time. */
+const isTooLarge = (error: Error): boolean => error instanceof TooMuch || error.name === 'TimeoutError'
 
 type Reply = { acked: number } | { expected: number } | { taken: string }
 type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }

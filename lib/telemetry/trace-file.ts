@@ -63,7 +63,7 @@ export function openTraceFile(
           Buffer.from('\n'),
         ])
         const isOver = size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)
-        const isRemoved = fstatSync(file).nlink === 0 && !statsOf(0)
+        const isRemoved = fstatSync(file).ino !== statsOf(0)?.ino
         if (isOver || isRemoved) rotate()
         torn = true
         const written = writeSync(file, line)

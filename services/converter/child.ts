@@ -17,7 +17,7 @@ import { type Conversion, convert } from './convert.ts'
 export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
 export type Request = { original: Key; detailed: boolean; body?: Buffer }
 export type ChildReply =
-  | (Conversion & { readSeconds: number; cpuSeconds: number })
+  | (Conversion & { bytes: number; readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
   | { outcome: 'storage' | 'crash'; error: string }
 
@@ -62,13 +62,14 @@ async function convertOriginal(
     return { outcome: 'storage', error: String(error) }
   }
   if (!bytes || bytes === 'not-found') return { outcome: 'gone' }
+  const { length } = bytes
   const readSeconds = body ? 0 : (performance.now() - start) / 1000
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
     // A failed conversion may still read the original.
     if (conversion.outcome === 'ok') freeBytes(bytes)
     const { user, system } = process.cpuUsage(cpu)
-    return { ...conversion, readSeconds, cpuSeconds: (user + system) / 1e6 }
+    return { ...conversion, bytes: length, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {
     return { outcome: 'crash', error: String(error) }
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { sessionOf } from '@tintype/lib/photo/record.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -55,16 +56,17 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
   }
 
   async function renew(held: HeldPhoto): Promise<void> {
-    if (!held.begun && queue.now() - held.claim.claimedAt > aheadMs) return release(held)
+    const { job, attempt, claimedAt } = held.claim
+    if (!held.begun && queue.now() - claimedAt > aheadMs) return release(held)
     try {
       if ((await queue.renew(held.claim, leaseMs)) === 'held') return
       // A photo that has just ended has no lease either. It is dropped as soon as the queue's answer has arrived.
       await sleep(endingMs)
       if (!all.delete(held)) return
       held.lost = true
-      log.warn('lease.lost', { photo: held.claim.job.photo, attempt: held.claim.attempt })
+      log.warn('lease.lost', { photo: job.photo, attempt }, sessionOf(job.owner))
     } catch (error) {
-      log.warn('renewal.failed', { photo: held.claim.job.photo, error: describeError(error) })
+      log.warn('renewal.failed', { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
     }
   }
 

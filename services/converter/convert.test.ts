@@ -1,7 +1,8 @@
 import type { Size } from '@tintype/lib/photo/record.ts'
+import type { Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { convert, type Thumbnail } from './convert.ts'
+import { convert } from './convert.ts'
 import { bombs, heldBy, noise, photo, plain } from './fixtures.ts'
 
 const maxPixels = 268_402_689

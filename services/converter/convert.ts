@@ -1,29 +1,17 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
+import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { toSrgb } from './colours.ts'
+import { withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
-
-export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
 
 export type Conversion =
-  | {
-      outcome: 'ok'
-      format: Format
-      pixels: number
-      /** Size of the upright photo, in pixels. */
-      width: number
-      height: number
-      /** The thumbnails show what could be decoded. */
-      damaged?: true
-      limit?: LimitName
-      thumbnails: Thumbnail[]
-      detail?: StepSeconds
-    }
+  | (Made & { outcome: 'ok'; format: Format; limit?: LimitName; detail?: StepSeconds })
   | Undecodable
 
 const box = { fit: 'inside', withoutEnlargement: true } as const
@@ -47,8 +35,7 @@ export async function convert(
   if ('reason' in photo) return photo
   const { header, format, limit } = photo
   const { width, height } = header.autoOrient
-  const pixels = width * height
-  const converted = { outcome: 'ok', format, pixels, width, height, ...(limit && { limit }) } as const
+  const converted = { outcome: 'ok', format, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
   if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
@@ -84,14 +71,11 @@ type Pixels = { data: Buffer; info: OutputInfo }
 /** The photo's pixels; for a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { warnings, format, header } = photo
-  const { depth, space } = header
   const read = async (opened: Sharp, warnings: string[]) => {
-    const coloured = space === 'rgb16' ? await fromP3(opened) : opened
-    const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
-    const shrunk = shrink(plain, side)
-    // libvips reads RGB floats as light from 0 to 1, but grey floats as 0 to 255. Those up to `mostLight` are light.
-    const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
-    return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
+    listen(opened, warnings)
+    const coloured = header.space === 'rgb16' ? await fromP3(opened) : opened
+    const plain = await (photo.extraChannels ? withoutExtraChannels : asIntegers)(coloured, side, header)
+    return decode(shrink(plain, side))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
@@ -101,16 +85,43 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
-  const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
+  const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 
 /** White is 1. Highlights can be several times brighter. */
 const mostLight = 16
-const brightest = async (input: Sharp): Promise<number> => (await input.stats()).channels[0]?.max ?? 0
 
-/** An error of libtiff that affects no pixel, such as orientation 0: the tag counts as absent. */
-const badTag = /^(tiff2vips: source input: Bad value \d+ for "Orientation" tag\s*)+$/
+/**
+ * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
+ * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
+ */
+async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
+  const isGrey = space === 'b-w' || space === 'grey16'
+  const small = () => input.autoOrient().resize(side, side, box).keepIccProfile()
+  if (depth !== 'float' && space === 'grey16' && icc)
+    return sharp(await small().toColourspace('b-w').png().toBuffer())
+  if (depth !== 'float' || !(icc || isGrey)) return input
+  const { data, info } = await small()
+    .removeAlpha()
+    .toColourspace(space)
+    .raw({ depth })
+    .toBuffer({ resolveWithObject: true })
+  const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
+  const white = floats.some(each => each > mostLight) ? 255 : 1
+  const most = isGrey ? 255 : 65_535
+  const sampleOf = (float: number) => {
+    const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN
+    return Math.round(most * (icc || white > 1 ? share : share ** (1 / 2.2)))
+  }
+  const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
+  const image = sharp(samples, { raw: info }).toColourspace(isGrey ? 'b-w' : 'rgb16')
+  return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
+}
+
+/** Errors of libtiff that affect no pixel: orientation 0, which counts as absent, and a next page beyond the file. */
+const harmless =
+  /^((source: bad seek|tiff2vips: (source input: (Bad value \d+ for "Orientation"|Seek error accessing TIFF dir)|Failed to read dir)).*\s*)+$/
 
 /** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {

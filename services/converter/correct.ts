@@ -1,41 +1,23 @@
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
-import type { Metadata } from 'sharp'
 
-/** Corrects, in a copy of a photo's bytes, what libvips would misread. */
+/** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
+export function correct(photo: Buffer): { bytes: Buffer; page: number } {
+  const cleared = photo.indexOf('GIF8') === 0 ? withClearCanvas(photo) : undefined
+  return cleared ? { bytes: cleared, page: 1 } : { bytes: asStill(photo), page: 0 }
+}
 
 /** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
-export function asStill(bytes: Buffer): Buffer {
+function asStill(bytes: Buffer): Buffer {
   const brand = heifFormat(bytes)
   return !brand || bytes.toString('latin1', 8, 12) === brand
     ? bytes
     : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
 }
 
-/** The corrected bytes of a photo whose header libvips has read; undefined when there is nothing to correct. */
-export function correct({ format, exif, hasAlpha }: Metadata, bytes: Buffer): Buffer | undefined {
-  if (format === 'jpeg' && exif) return withShortOrientation(bytes, exif)
-  return format === 'gif' && !hasAlpha ? withClearCanvas(bytes) : undefined
-}
-
-const [long, short] = [4, 3]
-const exifHeader = 'Exif\0\0'
-
-/** The JPEG with its EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is not a LONG. */
-function withShortOrientation(jpeg: Buffer, exif: Buffer): Buffer | undefined {
-  const field = fieldOf(exif.subarray(exifHeader.length), tags.orientation)
-  const start = jpeg.indexOf(exif)
-  if (field?.type !== long || start < 0) return undefined
-  const copy = Buffer.from(jpeg)
-  const at = start + exifHeader.length + field.at
-  if (copy[at + 2] === long) copy[at + 2] = short
-  else copy.set([0, short, 0, 0, 0, 1, 0, field.value], at + 2)
-  return copy
-}
-
 /**
- * Appends a transparent frame to the first frame of a GIF that does not fill its canvas: libvips would show the rest of
- * the canvas black. Undefined when the frame fills the canvas, is truncated, or already has such a frame behind it.
+ * The first frame of a GIF behind a transparent one at the lower right of its canvas: where a first frame does not fill
+ * the canvas, libvips shows the rest black, and nothing of a canvas of some sizes, such as 800 × 600. Undefined when the
+ * frame fills the canvas or is truncated.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
   const byte = (at: number): number => gif[at] ?? 0
@@ -46,14 +28,18 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
     while (byte(at) > 0) at += byte(at) + 1
     return at + 1
   }
-  let at = behindColours(10) + 2
+  const start = behindColours(10) + 2
+  let at = start
   while (byte(at) === 0x21) at = behindBlocks(at + 2)
   if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
   const end = behindBlocks(behindColours(at + 9) + 1)
-  const fills = short(at + 5) >= short(6) && short(at + 7) >= short(8)
-  if (fills || end > gif.length || gif.indexOf(clearFrame) === end) return undefined
-  return Buffer.concat([gif.subarray(0, end), clearFrame])
+  const [width, height] = [short(6), short(8)]
+  if (end > gif.length || (short(at + 5) >= width && short(at + 7) >= height)) return undefined
+  const clear = Buffer.from(clearPixel)
+  clear.writeUInt16LE(width - 1, 9)
+  clear.writeUInt16LE(height - 1, 11)
+  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
 }
 
-/** A control block with a transparent colour, a frame of one pixel of that colour, and the end of the file. */
-const clearFrame = Buffer.from('21f90401000000002c00000000010001000002024401003b', 'hex')
+/** A control block with a transparent colour, and a frame of one pixel of that colour. */
+const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')

@@ -140,6 +140,7 @@ type Page = {
   /** The kind of each extra channel: 0 unknown, 2 alpha. */
   extra?: number[]
   orientation?: number
+  icc?: Buffer
 }
 
 /** An uncompressed TIFF of one strip a page; samples of 32 bits are floats. Each directory follows its pixels. */
@@ -157,7 +158,7 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
   const parts = big ? [...magic, number(8, 2), number(0, 2), offset(0)] : [...magic, offset(0)]
   let length = Buffer.concat(parts).length
   let pointer = parts.length - 1
-  for (const { width, height, pixel, bits = 8, photometric = 2, extra = [], orientation = 1 } of pages) {
+  for (const { width, height, pixel, bits = 8, photometric = 2, extra = [], orientation = 1, icc } of pages) {
     const samples = pixel.map(value => (bits === 32 ? float(value) : number(value, bits / 8)))
     const data = Buffer.alloc((width * height * pixel.length * bits) / 8, Buffer.concat(samples))
     const fields = [
@@ -174,11 +175,13 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
       ...(extra.length > 0 ? [[338, ...extra]] : []),
       [339, ...pixel.map(() => (bits === 32 ? 3 : 1))],
       ...(photometric === 6 ? [[530, 1, 1]] : []),
+      ...(icc ? [[34675, ...icc]] : []),
     ] as [number, ...number[]][]
     length += data.length
-    const isLong = (tag: number) => tag === 273 || tag === 279
+    const bytesOf = (tag: number) => (tag === 34675 ? 1 : tag === 273 || tag === 279 ? 4 : 2)
+    const typeOf = (tag: number) => ({ 1: 7, 2: 3, 4: 4 })[bytesOf(tag)]
     const values = fields.map(([tag, ...list]) =>
-      Buffer.concat(list.map(value => number(value, isLong(tag) ? 4 : 2))),
+      Buffer.concat(list.map(value => number(value, bytesOf(tag)))),
     )
     const fits = (value: Buffer) => value.length <= (big ? 8 : 4)
     const far = values.map(value => (fits(value) ? Buffer.alloc(0) : value))
@@ -190,7 +193,7 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
         ? Buffer.concat([value, Buffer.alloc((big ? 8 : 4) - value.length)])
         : offset(farAt)
       if (!fits(value)) farAt += value.length
-      return Buffer.concat([number(tag, 2), number(isLong(tag) ? 4 : 3, 2), offset(list.length), held])
+      return Buffer.concat([number(tag, 2), number(typeOf(tag), 2), offset(list.length), held])
     })
     const added = [data, ...far, number(fields.length, big ? 8 : 2), ...entries, offset(0)]
     parts.push(...added)
@@ -198,6 +201,23 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
     length += Buffer.concat(added).length - data.length
   }
   return Buffer.concat(parts)
+}
+
+/** The colour profile of grey samples that are light: an ICC header, a white point and a curve of gamma 1. */
+export function linearGrey(): Buffer {
+  const white = Buffer.from('0000f6d6000100000000d32d', 'hex')
+  const header = Buffer.alloc(128)
+  header.writeUInt32BE(192)
+  header.writeUInt32BE(0x02400000, 8)
+  header.write('mntrGRAYXYZ ', 12)
+  header.write('acsp', 36)
+  white.copy(header, 68)
+  const tags = 'wtpt\0\0\0\x9c\0\0\0\x14kTRC\0\0\0\xb0\0\0\0\x0eXYZ \0\0\0\0'
+  const curve = 'curv\0\0\0\0\0\0\0\x01\x01\0\0\0'
+  const parts = ['\0\0\0\x02', tags, white, curve].map(part =>
+    typeof part === 'string' ? Buffer.from(part, 'latin1') : part,
+  )
+  return Buffer.concat([header, ...parts])
 }
 
 /** Stores a photo as web does: original, photo.json, job. */
@@ -211,7 +231,8 @@ export async function enqueuePhoto(
   const id = newPhotoId(receivedAt)
   const job = { photo: id, owner, receivedAt, promiseBy, promise: true, ...options }
   const times = { receivedAt: new Date(receivedAt), promiseBy: new Date(promiseBy) }
-  const record = Buffer.from(JSON.stringify({ id, owner: job.owner, format: 'jpeg', ...times }))
+  const { length: bytes } = original
+  const record = Buffer.from(JSON.stringify({ id, owner: job.owner, format: 'jpeg', bytes, ...times }))
   await storage.put(photoKey(job.owner, id, 'original'), original)
   await storage.put(photoKey(job.owner, id, 'photo.json'), record)
   await queue.enqueue(job)

@@ -39,10 +39,33 @@ describe('a HEIC stands upright by its own boxes, and its EXIF orientation does 
       const size = turns % 2 === 0 ? { width: 256, height: 128 } : { width: 128, height: 256 }
       const shown = turns % 2 === 0 ? { width: 64, height: 32 } : { width: 32, height: 64 }
       const { body, ...rest } = await converted(quadrantHeic(turns, mirrored, { exifOrientation: 6 }))
-      expect(rest).toEqual({ outcome: 'ok', format: 'heic', pixels: 128 * 256, ...size })
+      expect(rest).toEqual({ outcome: 'ok', format: 'heic', ...size })
       expect(await flawOfThumbnail(body, shown)).toBeUndefined()
     },
   )
+})
+
+test('of a cropped HEIC a small part is shown, as it is turned and mirrored', async () => {
+  const single = { crop: { width: 20, height: 10, x: 7, y: -3 } }
+  expect(await converted(heic(single))).toMatchObject({ width: 20, height: 10 })
+  for (const turns of [0, 1, 2, 3])
+    for (const mirrored of [false, true]) {
+      // Upright, the part is at the lower right, in the white quadrant. As it is stored, it is neither mirrored nor turned.
+      const isTurned = turns % 2 === 1
+      let [x, y] = isTurned ? [30, 60] : [60, 30]
+      if (mirrored) x = -x
+      for (let turn = 0; turn < turns; turn++) [x, y] = [-y, x]
+      const { body, ...rest } = await converted(
+        quadrantHeic(turns, mirrored, { crop: { width: 24, height: 16, x, y } }),
+      )
+      expect(rest).toMatchObject(isTurned ? { width: 16, height: 24 } : { width: 24, height: 16 })
+      const { channels } = await sharp(body).stats()
+      near(
+        channels.map(({ mean }) => mean),
+        [224, 224, 224],
+        3,
+      )
+    }
 })
 
 describe('colours become sRGB', () => {

@@ -1,24 +1,48 @@
 import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
-import sharp, { type Sharp } from 'sharp'
+import { heifProperties } from '@tintype/lib/photo/heif.ts'
+import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side` pixels: libvips has no decoder for HEVC. Missing
  * tiles are grey and cause a warning.
- * @param icc its colour profile.
+ * @param header its header: the size of the upright picture, and its colour profile.
  * @throws libheif's error when no tile can be decoded.
  */
 export async function openHeic(
-  bytes: Uint8Array,
-  icc: Buffer | undefined,
+  photo: Buffer,
+  { width, height, icc }: Metadata,
   { side, maxPixels }: { side: number; maxPixels: number },
   warnings: string[],
 ): Promise<Sharp> {
+  const bytes = Buffer.from(photo)
+  const [x, y] = takeCrop(bytes)
   const { pixels, warnings: added, ...raw } = await decode({ bytes, maxPixels })
   warnings.push(...added)
-  const small = sharp(pixels, { raw }).resize(side, side, { fit: 'inside', withoutEnlargement: true })
-  return icc ? sharp(withProfile(await small.png({ compressionLevel: 0 }).toBuffer(), icc)) : small
+  const [left = 0, top = 0] = [(raw.width - width) / 2 + x, (raw.height - height) / 2 + y].map(Math.round)
+  const small = sharp(pixels, { raw })
+    .extract({ left, top, width, height })
+    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+  return icc ? withProfile(small, icc) : small
+}
+
+/**
+ * Makes the crop of a HEIC the whole picture: of a picture without tiles libheif decodes no small part (1.23.2, its issue
+ * 1856). Returns where the crop's centre is in the upright picture, from the picture's centre.
+ */
+function takeCrop(heic: Buffer): [x: number, y: number] {
+  const properties = heifProperties(heic)
+  const bodyOf = (wanted: string) => properties.find(({ type }) => type === wanted)?.body
+  const [crop, size] = [bodyOf('clap'), bodyOf('ispe')]
+  if (!crop || !size) return [0, 0]
+  let [x = 0, y = 0] = [16, 24].map(at => crop.readInt32BE(at) / crop.readUInt32BE(at + 4))
+  const whole = [size.readUInt32BE(4), 1, size.readUInt32BE(8), 1, 0, 1, 0, 1]
+  for (const [index, value] of whole.entries()) crop.writeUInt32BE(value, index * 4)
+  // The standard's order: first the crop, then turns counter-clockwise, then the mirror.
+  for (let turns = bodyOf('irot')?.[0] ?? 0; turns > 0; turns--) [x, y] = [y, -x]
+  const mirror = bodyOf('imir')?.[0]
+  return [mirror === 1 ? -x : x, mirror === 0 ? -y : y]
 }
 
 async function decode(work: Work): Promise<Decoded> {
@@ -34,11 +58,12 @@ async function decode(work: Work): Promise<Decoded> {
   }
 }
 
-/** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign a profile to raw pixels. */
-function withProfile(png: Buffer, profile: Buffer): Buffer {
+/** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign one to raw pixels. */
+export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
+  const png = await image.png({ compressionLevel: 0 }).toBuffer()
   const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
   length.writeUInt32BE(chunk.length - 4)
   checksum.writeUInt32BE(crc32(chunk))
-  return Buffer.concat([png.subarray(0, 33), length, chunk, checksum, png.subarray(33)])
+  return sharp(Buffer.concat([png.subarray(0, 33), length, chunk, checksum, png.subarray(33)]))
 }

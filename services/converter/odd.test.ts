@@ -6,7 +6,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
-import { noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
+import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 
 const png: Size = { side: 60, format: 'png' }
 const webp: Size = { side: 20, format: 'webp' }
@@ -265,6 +265,17 @@ describe('TIFF', () => {
       [221, 221, 221],
     ],
     ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    ['grey floats below 0', { pixel: [-0.5], bits: 32 as const, photometric: 1 }, [0, 0, 0]],
+    [
+      'grey floats with a profile',
+      { pixel: [0.5], bits: 32 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
+    [
+      'grey of 16 bits with a profile',
+      { pixel: [0x8080], bits: 16 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
     ['grey floats to 255', { pixel: [100], bits: 32 as const, photometric: 1 }, [100, 100, 100]],
     [
       'grey floats with alpha',
@@ -274,6 +285,19 @@ describe('TIFF', () => {
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('RGB floats with a profile are not black: darktable exports them', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
+    const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }
+    const given = colour(await picture(tiff([{ ...page, icc: icc as Buffer }])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 2)).toEqual([true, true, true])
+  })
+
+  test('whose next page lies beyond its end is not damaged', async () => {
+    const bytes = tiff([{ ...size, pixel: red }])
+    bytes.writeUInt32LE(0x7fffffff, bytes.length - 4)
+    expect(await picture(bytes)).not.toHaveProperty('damaged')
   })
 
   test.each([
@@ -286,9 +310,12 @@ describe('TIFF', () => {
       expect(await reason(tiff([small, { ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
   })
 
-  test('samples of 32 bits that are no floats are undecodable: libvips shows them black', async () => {
-    const bytes = tiff([{ ...size, pixel: [0.5], bits: 32, photometric: 1 }])
-    writeTiffTag(bytes, 339, 1)
+  test.each([
+    ['of 32 bits that are no floats', 32, 1],
+    ['of 16 bits that are floats and grey', 16, 3],
+  ] as const)('samples %s are undecodable: libvips shows them black', async (_name, bits, kind) => {
+    const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
+    writeTiffTag(bytes, 339, kind)
     expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
@@ -350,6 +377,19 @@ describe('an animation', () => {
       expect(given).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
       expect([...given.shown.subarray(0, 3)]).toEqual([255, 255, 255])
       expect(colour(given).map(value => value >> 4)).toEqual(red.map(value => value >> 4))
+    },
+  )
+
+  test.each([0, 1])(
+    'GIF with a canvas of an old screen’s size has that size (transparent: %i)',
+    async clear => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = clear
+      bytes.writeUInt16LE(800, 6)
+      bytes.writeUInt16LE(600, 8)
+      const given = await picture(bytes)
+      expect(given).toMatchObject({ width: 800, height: 600, thumbnail: '60x45' })
+      expect([...given.shown.subarray(-3)]).toEqual([255, 255, 255])
     },
   )
 

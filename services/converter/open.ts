@@ -4,7 +4,7 @@ import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
-import { asStill, correct } from './correct.ts'
+import { correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -59,21 +59,20 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const bytes = asStill(original)
-  const largest = await orUndecodable(() => largestPage(bytes))
+  const { bytes, page: shown } = correct(original)
+  const largest = await orUndecodable(() => largestPage(bytes, shown))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
-  const corrected = correct(header, bytes)
-  if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   const field = (tag: number) => (format === 'tiff' ? fieldOf(bytes, tag, page)?.value : undefined)
   // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  // libvips shows signed samples, and integers of 32 bits, white, black or half as light.
-  if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
-    return undecodable(unreadable, `samples are ${header.depth}`)
+  // libvips shows signed samples, integers of 32 bits, and grey floats of 16 bits, white, black or half as light.
+  const kindOfSample = `${header.depth} ${header.space}`
+  if (/^(char|short|u?int) (?!labs)|^float grey16/.test(kindOfSample))
+    return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
   const kind = costlyKind(header)
@@ -83,7 +82,7 @@ export async function openPhoto(
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind !== '') }
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
-      ? openHeic(from, header.icc, bounds, warnings)
+      ? openHeic(from, header, bounds, warnings)
       : openPage(from, { failOn, page, unlimited: format === 'avif' })
   const colours = header.icc ? undefined : coloursOf(format, bytes)
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
@@ -96,8 +95,11 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** The header of a TIFF's largest page (the first of equal ones); for other formats the header of the only picture. */
-async function largestPage(bytes: Buffer): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+/** The header of a TIFF's largest page (the first of equal ones); for other formats `shown` and the header of the file. */
+async function largestPage(
+  bytes: Buffer,
+  shown: number,
+): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
@@ -105,7 +107,7 @@ async function largestPage(bytes: Buffer): Promise<{ header: Metadata; page: num
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
-  let largest = { header: first, page: 0 }
+  let largest = { header: first, page: shown }
   const { pages = 1 } = first
   if (first.format !== 'tiff') return largest
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }

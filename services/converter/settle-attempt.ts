@@ -64,8 +64,12 @@ async function inStore(tools: Tools, held: HeldPhoto, run: (span: Span) => Promi
   }
 }
 
-const logFailure = ({ log }: Tools, { claim: { job } }: HeldPhoto, event: string, error: unknown): void =>
-  log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+export const logFailure = (
+  { log }: Tools,
+  { claim: { job } }: HeldPhoto,
+  event: string,
+  error: unknown,
+): void => log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
 
 /** The metrics and the log entry of a photo that ended. */
 function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {

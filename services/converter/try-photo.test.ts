@@ -56,11 +56,11 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
     {
       outcome: 'ok',
       format: 'jpeg',
-      pixels: 1,
       width: 1,
       height: 1,
       thumbnails: [],
       detail,
+      bytes: 1,
       readSeconds: 0,
       cpuSeconds: 0,
     },

@@ -1,6 +1,6 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { readRecord } from '@tintype/lib/photo/find.ts'
-import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
+import { type Format, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
@@ -22,12 +22,14 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     const request = await requestOf(tools.storage, job)
     // A log level that was raised for a session at web comes with each of its jobs.
     const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
-    const answer = 'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
+    const answered =
+      'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
+    const { answer, record } = await checked(tools.storage, job, answered)
     const encodedAt = Math.max(begunAt, tools.queue.now())
     const seconds = (encodedAt - begunAt) / 1000
     span.setAttribute(attributes.conversion, answer.outcome)
     if (answer.outcome !== 'ok') markFailed(span, answer.outcome)
-    await count(tools, job, answer, seconds)
+    count(tools, job, answer, seconds, record?.format)
     logAttempt(tools.log, job, attempt, answer, seconds)
     return { answer, stamps: { begunAt, encodedAt } }
   })
@@ -48,6 +50,19 @@ async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'det
   }
 }
 
+/**
+ * Reads photo.json of a photo that failed or is damaged. An original with another number of bytes than web received was
+ * damaged by storage: that is no fault of the file.
+ */
+async function checked(storage: Storage, job: Job, answer: ChildAnswer) {
+  if (answer.outcome === 'ok' && !answer.damaged) return { answer }
+  const found = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
+  if (typeof found === 'string') return { answer }
+  if (!('bytes' in answer) || answer.bytes === found.bytes) return { answer, record: found }
+  const error = `the original has ${answer.bytes} bytes, of ${found.bytes} that were received`
+  return { answer: { outcome: 'storage', error } as const, record: found }
+}
+
 /** Records the wait in the queue and for a slot. Returns the time of its end. */
 function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   const { job, claimedAt, waitedMs } = held.claim
@@ -59,8 +74,13 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   return endTime
 }
 
-async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: number): Promise<void> {
-  const { metrics, storage } = tools
+function count(
+  { metrics, storage }: Tools,
+  job: Job,
+  answer: ChildAnswer,
+  seconds: number,
+  stored?: Format,
+): void {
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
   // A failed read of the child. The storage port counts reads of this process.
@@ -70,18 +90,15 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
   if ('limit' in answer && answer.limit)
     metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
   if (outcome === 'ok') {
-    const { format, pixels, readSeconds, cpuSeconds } = answer
+    const { format, width, height, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
-    metrics.increment('tintype_input_pixels_total', { format }, pixels)
+    metrics.increment('tintype_input_pixels_total', { format }, width * height)
     // A read of the child, as above.
     if (readSeconds > 0)
       metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
-    return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
-  }
-  // A failed child answers without a format, so photo.json's is used, which web read from the head.
-  const record = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
-  if (typeof record !== 'string')
-    metrics.increment('tintype_conversions_total', { outcome, format: record.format })
+    metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
+    // A failed child answers without a format, so photo.json's is used, which web read from the head.
+  } else if (stored) metrics.increment('tintype_conversions_total', { outcome, format: stored })
 }
 
 function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, seconds: number): void {

@@ -193,6 +193,22 @@ test('a photo whose original is lost is our fault, and says so', async () => {
   expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'broken' })
 })
 
+test.each([
+  ['all', 0],
+  ['half', 0.5],
+])(
+  'a photo whose original lost %s of its bytes in storage is our fault, and says so',
+  async (_part, share) => {
+    const { queue, storage, start, settled } = await house()
+    const whole = await photo()
+    const job = await enqueuePhoto({ queue, storage }, whole)
+    await storage.put(photoKey(owner, job.photo, 'original'), whole.subarray(0, whole.length * share))
+    await start()
+    expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'storage' } })
+    expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'broken' })
+  },
+)
+
 test('a photo that is deleted while it is converted leaves nothing behind', async () => {
   const { queue, storage, start, settled } = await house(slow)
   await start()

@@ -4,7 +4,7 @@ import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
-import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
+import { logFailure, settle, settleEarlier, type Tools } from './settle-attempt.ts'
 import { tryPhoto } from './try-photo.ts'
 
 /** `startChild` starts a child for a slot that has none or a dead one. */
@@ -79,7 +79,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
 
   /** Resolves with a function that does the rest (storing), which needs no slot. */
   async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<void>> {
-    const { job, attempt, earlier } = held.claim
+    const { attempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
@@ -90,7 +90,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       return () => settle(tools, held, attempted)
     } catch (error) {
       // Storage or queue failed. The photo is queued again when its lease expires.
-      log.error('attempt.failed', { photo: job.photo, error: describeError(error) })
+      logFailure(tools, held, 'attempt.failed', error)
       return async () => {}
     } finally {
       begun.delete(slot)

@@ -48,9 +48,12 @@ const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
   const { folders, keep, metrics } = server
-  const inTurn = turns(lookUpsAtOnce, waiting => {
-    if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
-  })
+  const bounded = () =>
+    turns(lookUpsAtOnce, waiting => {
+      if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
+    })
+  // A client that reads entries slowly keeps its turn for hours, which must not delay the pages.
+  const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
     const { json, limit } = await inTurn(lookUp)
     if (limit) metrics.increment('tintype_limit_reached_total', { limit })
@@ -70,7 +73,7 @@ function addReading(app: Express, server: LogServer): void {
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
     const wanted = wantedIn(query)
-    await inTurn(async () => {
+    await inStreamTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
       response.set('Content-Type', 'application/x-ndjson')
@@ -81,9 +84,15 @@ function addReading(app: Express, server: LogServer): void {
   app.get('/sizing.json', (_, response) => answer(response, () => inThread('sizing', folders, keep)))
 }
 
-/** Parses a time to epoch ms; NaN also without a time zone, which would be taken from this machine. */
-const timeIn = (text: unknown): number =>
-  /^[\d-]+(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(String(text)) ? Date.parse(String(text)) : Number.NaN
+/**
+ * Parses a time to epoch ms; NaN also without a time zone, which would be taken from this machine. A plus sign in the
+ * query of an address means a space.
+ */
+function timeIn(given: unknown): number {
+  const text = String(given).replace(' ', '+')
+  const isTime = /^.{10}(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) && isDay(text.slice(0, 10))
+  return isTime ? Date.parse(text) : Number.NaN
+}
 
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
@@ -112,19 +121,19 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     }
   }
   let atOnce = 0
-  let refusing = false
+  const refused = new Set<string>()
 
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
-    const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
+    const body = await readBody(request, 'logBatchBytes')
     try {
       const appended = await journal.append(stream, { body, clock: received, oldest })
-      refusing = false
+      refused.delete(stream)
       return appended
     } catch (error) {
       // Logged once and not for each retried batch, because these entries are shipped to this server, too.
-      if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
-      refusing = true
+      if (!refused.has(stream)) log.error('ingest.refused', { stream, error: String(error) })
+      refused.add(stream)
       throw busy('The log server’s disk refuses entries now.')
     }
   }

@@ -28,7 +28,7 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
   // Otherwise the locks below would create the folders of a wrong DATA_DIR.
   if (!existsSync(folders.streams)) return nothing([])
-  const held = await waitForShipping(folders, waitForShippersMs)
+  const held = await waitForShipping(folders, Date.parse(day), waitForShippersMs)
   // One publisher at a time: the server's and a person's could both write the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
   if (release === 'taken') throw new ExpectedError('another publish is in progress')
@@ -67,11 +67,14 @@ export async function timelineReport(folders: Folders, key: string, day?: string
 function line(entry: Entry): string {
   const { event, level, trace, ...facts } = entry.payload
   const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
-  return `${at} ${serviceOf(entry).padEnd(12)} ${shown(level).padEnd(5)} ${shown(event).padEnd(22)} ${JSON.stringify(facts)}`
+  return `${at} ${serviceOf(entry).padEnd(12)} ${shown(level).padEnd(5)} ${shown(event).padEnd(22)} ${escaped(facts)}`
 }
 
 /** Escapes a shipped text, so that it cannot control the terminal. */
-const shown = (text: unknown): string => JSON.stringify(String(text ?? '')).slice(1, -1)
+const shown = (text: unknown): string => escaped(String(text ?? '')).slice(1, -1)
+/** JSON leaves the control characters from DEL on as they are, which terminals obey as they do ESC. */
+const escaped = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\x7f-\x9f]/g, each => `\\u00${each.charCodeAt(0).toString(16)}`)
 
 export function sizingReport(folders: Folders): VerbAnswer {
   const found = sizing(folders, dayOf(Date.now()))

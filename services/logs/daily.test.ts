@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -157,7 +159,7 @@ test('entries of another shipper, which need not name event and level, are shown
     {},
     { n: 1 },
     { a: { event: 'photo.' } },
-    { event: 5, level: '\x1b[2J' },
+    { event: 5, level: '\x1b[2J', fact: '\x9b2J' },
     { event: 'über' },
     long,
   ]
@@ -176,7 +178,7 @@ test('entries of another shipper, which need not name event and level, are shown
   expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toEqual([])
   const { text: shown } = await timelineReport(into, session)
   expect(shown.split('\n')).toHaveLength(payloads.length + 1)
-  expect(shown, 'what would control a terminal').not.toContain('\x1b')
+  expect(shown, 'what would control a terminal').not.toMatch(/\p{Cc}(?<!\n)/v)
   const counted = (await publish(into, day))?.events ?? {}
   expect(Object.entries(counted).map(([name, { entries }]) => [name, entries])).toEqual([
     ['other', 5],
@@ -330,6 +332,29 @@ test('the index finds exactly the lines that a search through all of them finds'
     const expected = all.filter(entry => JSON.stringify(entry).includes(`"${key}"`))
     expect((await timeline(into, key)).entries.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
   }
+})
+
+test('a timeline has the same entries before and after its day is published', async () => {
+  const into = await folders()
+  const payloads = [{ photo: 'aaaaaaaa' }, { before: 'aaaaaaaa' }, { of: { photo: 'aaaaaaaa' } }]
+  const text = payloads.map((payload, n) =>
+    stamped(line('web.0.17', n + 1, midnight + n, { payload }), at(n)),
+  )
+  writeJournal(into.streams, day, 'web.0.17', text.join(''))
+  const found = async () => (await timeline(into, 'aaaaaaaa')).entries.map(({ id }) => id)
+  const before = await found()
+  await publish(into, day)
+  expect([before, await found()]).toEqual([['web.0.17.1'], ['web.0.17.1']])
+})
+
+test('a day with more streams than a process may open files is published', async () => {
+  const into = await folders()
+  const names = Array.from({ length: 150 }, (_, i) => `web.${i}.17`)
+  for (const name of names) writeJournal(into.streams, day, name, stamped(line(name, 1, midnight), at(0)))
+  const publishing = `ulimit -n 100; exec "${process.execPath}" ${import.meta.dirname}/main.ts publish --day ${day} --json`
+  const env = { DATA_DIR: dirname(dirname(into.streams)) }
+  const { stdout } = await promisify(execFile)('sh', ['-c', publishing], { env })
+  expect(JSON.parse(stdout).entries).toBe(150)
 })
 
 test('a day whose manifest names no index is searched line by line', async () => {

@@ -18,34 +18,44 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
-export function readAt(file: string, from: number, length: number): Buffer {
+/** Opens a file to read it, for one call. */
+export function withFile<T>(file: string, use: (fd: number) => T): T {
   const fd = openSync(file, 'r')
   try {
-    return readFrom(fd, from, length)
+    return use(fd)
   } finally {
     closeSync(fd)
   }
 }
+
+/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
+export const readAt = (file: string, from: number, length: number): Buffer =>
+  withFile(file, fd => readFrom(fd, from, length))
 
 export function readFrom(fd: number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(length)
   return bytes.subarray(0, readSync(fd, bytes, 0, length, from))
 }
 
+/** The line at byte `at`, with its newline; undefined when it is not complete. */
+export function lineAt(fd: number, at: number): Buffer | undefined {
+  for (let size = lineBytes; ; size *= 4) {
+    const bytes = readFrom(fd, at, size)
+    const end = bytes.indexOf(newline)
+    if (end >= 0) return bytes.subarray(0, end + 1)
+    if (bytes.length < size) return undefined
+  }
+}
+
 /**
  * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
  */
-export function hasEntry(file: string, stream: string, from: number): boolean {
-  for (let at = from, size = lineBytes; ; ) {
-    const bytes = readAt(file, at, size)
-    const end = bytes.indexOf(newline)
-    if (end < 0 && bytes.length < size) return false
-    if (end < 0) size *= 2
-    else if (scanEntry(bytes, 0, end, streamPrefix(stream))) return true
-    else at += end + 1
-  }
-}
+export const hasEntry = (file: string, stream: string, from: number): boolean =>
+  withFile(file, fd => {
+    for (let at = from, line = lineAt(fd, at); line; at += line.length, line = lineAt(fd, at))
+      if (scanEntry(line, 0, line.length - 1, streamPrefix(stream))) return true
+    return false
+  })
 
 /** The lines of a file from byte `from` on that contain a text, without a last one that is still being written. */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {

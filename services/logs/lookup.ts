@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync, writeFileSync } from 'node:fs'
-import { hasBytesAt, hashOf, newline } from '@tintype/lib/telemetry/entry.ts'
-import { readFrom } from './files.ts'
+import { hasBytesAt, hashOf } from '@tintype/lib/telemetry/entry.ts'
+import { lineAt, readFrom } from './files.ts'
 import type { StreamSource } from './merge.ts'
 
 /**
@@ -62,8 +62,8 @@ export function* lookUp(dayFile: string, indexFile: string, keys: number, key: s
         // A line is listed twice when its session and its photo have the same hash.
         if (offset === previous) continue
         previous = offset
-        const line = lineAt(day, offset)
-        if (line.includes(needle)) yield line
+        const line = lineAt(day, offset)?.subarray(0, -1)
+        if (line?.includes(needle)) yield line
       }
     }
   } finally {
@@ -75,17 +75,6 @@ export function* lookUp(dayFile: string, indexFile: string, keys: number, key: s
 /** 17 bits, from the last eight digits of a key: they are random, so they spread the keys. */
 const keyHash = (bytes: Buffer, start: number, end: number): number =>
   hashOf(bytes, Math.max(start, end - 8), end) >>> 15
-
-/** Longer than most lines. */
-const lineGuessBytes = 1_024
-
-function lineAt(fd: number, at: number): Buffer {
-  for (let size = lineGuessBytes; ; size *= 4) {
-    const bytes = readFrom(fd, at, size)
-    const end = bytes.indexOf(newline)
-    if (end >= 0 || bytes.length < size) return bytes.subarray(0, end < 0 ? bytes.length : end)
-  }
-}
 
 const photoOpen = Buffer.from('"photo":"')
 const traceOpen = Buffer.from('"trace":"')

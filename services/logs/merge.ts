@@ -1,8 +1,8 @@
-import { closeSync, fdatasyncSync, fstatSync, openSync, readSync } from 'node:fs'
+import { fdatasyncSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { namesIn } from './files.ts'
+import { namesIn, withFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
@@ -19,7 +19,7 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** Opens the files of a day, before their first entries. `merge` closes them. */
+/** The files of a day, before their first entries. Each is open only while it is read: a process may open fewer files. */
 export function openSources(files: StreamFile[]): StreamSource[] {
   const share = Math.floor(buffersBytes / Math.max(1, files.length))
   const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
@@ -31,18 +31,14 @@ export function openSources(files: StreamFile[]): StreamSource[] {
  * source whose current line it is. A k-way merge, whose memory does not grow with the entries.
  */
 export function* merge(sources: StreamSource[]): Generator<StreamSource> {
-  try {
-    const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
-    for (let first = waiting.shift(); first; first = waiting.shift()) {
-      let isMore: boolean
-      do {
-        yield first
-        isMore = advance(first)
-      } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
-      if (isMore) insert(waiting, first)
-    }
-  } finally {
-    for (const { fd } of sources) closeSync(fd)
+  const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+  for (let first = waiting.shift(); first; first = waiting.shift()) {
+    let isMore: boolean
+    do {
+      yield first
+      isMore = advance(first)
+    } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
+    if (isMore) insert(waiting, first)
   }
 }
 
@@ -56,10 +52,10 @@ const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
 /** One stream's file of a day. The merge's current line is buffer[start, end), with its newline at `end`. */
 function openSource({ stream, file }: StreamFile, order: number, size: number) {
-  const fd = openSync(file, 'r')
   // A published entry must be as durable in its journal as in the revision.
-  fdatasyncSync(fd)
+  withFile(file, fdatasyncSync)
   return {
+    file,
     part: {
       stream,
       first: 0,
@@ -69,7 +65,7 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
       /** Missing numbers between first and last. */
       missing: [] as Range[],
       /** The file's size; after the merge the size of its complete lines. Later lines go into the next revision. */
-      journalBytes: fstatSync(fd).size,
+      journalBytes: statSync(file).size,
       /** Lines of the journal that are not entries, because this machine's disk damaged them. */
       unreadable: 0,
     },
@@ -78,7 +74,6 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
     end: -1,
     head: nothing,
     effectiveMs: 0,
-    fd,
     prefix: streamPrefix(stream),
     filled: 0,
     position: 0,
@@ -111,7 +106,8 @@ function refill(source: StreamSource): boolean {
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
   else source.buffer.copyWithin(0, source.start, source.filled)
   const room = Math.min(source.buffer.length - left, source.part.journalBytes - source.position)
-  const read = room > 0 ? readSync(source.fd, source.buffer, left, room, source.position) : 0
+  const { file, buffer, position } = source
+  const read = room > 0 ? withFile(file, fd => readSync(fd, buffer, left, room, position)) : 0
   source.position += read
   source.filled = left + read
   source.start = 0

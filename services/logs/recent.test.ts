@@ -65,6 +65,17 @@ test('the newest session of a person stands first, and what is unusual beside it
   expect(found.troubles).toMatchObject([{ key: null, state: 'late', text: 'lease.lost (warn)' }])
 })
 
+test('a photo that failed and became ready when a person replayed it is no failed one', async () => {
+  const found = recent(
+    await logged(
+      { event: 'photo.accepted', session: one, photo: 'aaaaaaaa' },
+      { event: 'photo.failed', session: one, photo: 'aaaaaaaa', reason: 'crash' },
+      { event: 'photo.ready', session: one, photo: 'aaaaaaaa', seconds: 90 },
+    ),
+  )
+  expect([found.counts.failed, found.failed, found.sessions[0]?.state]).toEqual([0, [], undefined])
+})
+
 test('of much, only the end is read, and it is said since when', async () => {
   const many = Array.from({ length: 6_000 }, (_, i) => ({
     event: 'photo.accepted',

@@ -67,7 +67,8 @@ function photosOf(entries: readonly Entry[]): Photo[] {
     if (typeof id !== 'string') continue
     const photo: Photo = { id, session: entry.session, late: false, ...photos.get(id), atMs: timeOf(entry) }
     if (event === 'promise.broken') photo.late = true
-    if (event === 'photo.ready') photo.seconds = Number(seconds)
+    // It may have failed before: a person replays dead letters.
+    if (event === 'photo.ready') Object.assign(photo, { seconds: Number(seconds), reason: undefined })
     if (event === 'photo.failed') photo.reason = String(reason)
     photos.set(id, photo)
   }

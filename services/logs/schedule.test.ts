@@ -1,7 +1,9 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { dayMs } from '@tintype/lib/day.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import type { LogServer } from './app.ts'
+import { publishDay } from './cli.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, stamped, writeJournal } from './fixture.ts'
 import { due, tendDays } from './schedule.ts'
@@ -67,4 +69,12 @@ test('a day is published also while a process of this machine holds entries, and
   tendDays({ dataDir, folders, clock, keep, log } as unknown as LogServer, stop.signal)
   await until(() => said.length > 0, { what: 'an entry about the day' })
   expect(said[0]).toBe('day.published')
+})
+
+test('a process that has logged nothing since entries that the server removed by age holds none back', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+  mkdirSync(`${folders.journals}/launcher.0`, { recursive: true })
+  writeFileSync(`${folders.journals}/launcher.0/17.1.ndjson`, line('launcher.0.17', 1, midnight - 40 * dayMs))
+  expect(await publishDay(folders, day)).toMatchObject({ data: { entries: 1, held: [] }, code: 0 })
 })

@@ -1,18 +1,19 @@
 import { once } from 'node:events'
-import { readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
-import { dayMs } from '@tintype/lib/day.ts'
+import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { openJournal } from '@tintype/lib/telemetry/journal.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { shipOrphans } from '@tintype/lib/telemetry/orphans.ts'
+import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { startShipping } from '@tintype/lib/telemetry/ship.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
@@ -21,7 +22,7 @@ import { freePort } from '../../tools/free-port.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { countLines, line, lines, readJournals, session } from './fixture.ts'
+import { countLines, line, lines, readJournals, session, stamped, writeJournal } from './fixture.ts'
 import { openServerJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
@@ -80,6 +81,24 @@ const textLength = 1_000
 const segments = (folder: string, source = 'web.0') =>
   readdirSync(join(folder, source)).filter(name => name.endsWith('.ndjson'))
 
+/** A proxy that sends batches on when `gate` has answered, or refuses them with the status that it gives. */
+async function startForwarding(
+  to: string,
+  gate: (body: Buffer) => number | undefined | Promise<void>,
+): Promise<string> {
+  const proxy = createServer(async (request, response) => {
+    const body = await buffer(request)
+    const status = await gate(body)
+    if (status) return response.writeHead(status).end('<html>')
+    const { url = '', headers } = request
+    const answer = await fetch(`${to}${url}`, { method: 'POST', headers: headers as never, body })
+    response.writeHead(answer.status).end(await answer.text())
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void proxy.close())
+  await once(proxy, 'listening')
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+}
+
 test('a log server behind a proxy is reached under its prefix', async () => {
   const asked: string[] = []
   const proxy = createServer((request, response) => {
@@ -112,20 +131,14 @@ test('what a proxy answers in place of the log server is told by its status', as
 test('a proxy that refuses large batches gets smaller ones, and every entry passes once', async () => {
   const at = await temporaryFolder()
   const server = await startServer(at)
-  const most = 40_000
   let refused = 0
-  const proxy = createServer(async (request, response) => {
-    const body = await buffer(request)
-    if (body.length > most) return response.writeHead(413).end('<html>', () => refused++)
-    const { url = '', headers } = request
-    const answer = await fetch(`${server.url}${url}`, { method: 'POST', headers: headers as never, body })
-    response.writeHead(answer.status).end(await answer.text())
-  }).listen(0, '127.0.0.1')
-  onTestFinished(() => void proxy.close())
-  await once(proxy, 'listening')
-  const { port } = proxy.address() as AddressInfo
+  const url = await startForwarding(server.url, body => {
+    if (body.length <= 40_000) return
+    refused++
+    return 413
+  })
   write(
-    startLog(await temporaryFolder(), () => `http://127.0.0.1:${port}`),
+    startLog(await temporaryFolder(), () => url),
     1,
     300,
   )
@@ -408,10 +421,19 @@ test('entries of a time are answered one a line; a day without any is said to ha
   const answer = await fetch(`${url}/entries.ndjson?from=2026-01-01&to=9999-01-01&event=test.`)
   const found = (await answer.text()).split('\n').slice(0, -1)
   expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
+  // In the query of an address a plus sign means a space.
+  for (const zone of ['+01:00', '%2B01:00', '-01:00']) {
+    const from = `from=2026-01-01T00:00:00${zone}&to=9999-01-01`
+    expect((await fetch(`${url}/entries.ndjson?${from}&event=test.`)).status, zone).toBe(200)
+  }
   for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
     expect((await ask(bad)).status, bad).toBe(400)
   // Without a zone it would be a time of the server's machine.
-  for (const bad of ['from=2026-11-22T00:00:00&to=2026-11-23', 'from=2026-11-23&to=2026-11-22'])
+  for (const bad of [
+    'from=2026-11-22T00:00:00&to=2026-11-23',
+    'from=2026-11-23&to=2026-11-22',
+    'from=2026-02-30&to=2026-11-22',
+  ])
     expect((await fetch(`${url}/entries.ndjson?${bad}&event=test.`)).status, bad).toBe(400)
 })
 
@@ -425,6 +447,57 @@ test('a journal that a person emptied while its process runs is shipped on', asy
   write(log, 51, 60)
   await until(() => countLines(at) >= 60, { timeoutMs: 20_000 })
   expect(kept(at)).toEqual(upTo(60))
+})
+
+test('a journal that a person emptied is shipped whole when it has already grown past what was read', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const log = startLog(local, () => server.url)
+  write(log, 1, 5)
+  await until(() => log.unshipped() === 0)
+  for (const name of segments(local)) truncateSync(join(local, 'web.0', name))
+  log.info('test.entry', { n: 6, text: ' '.repeat(60_000) })
+  write(log, 7, 10)
+  await until(() => countLines(at) >= 10)
+  expect(kept(at)).toEqual(upTo(10))
+})
+
+test('a stream that the disk refuses is logged once, also while others are taken', async () => {
+  const at = await temporaryFolder()
+  const { url } = await startServer(at)
+  mkdirSync(join(at, dayOf(Date.now()), 'web.0.17.ndjson'), { recursive: true })
+  const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => written.mockRestore())
+  const statuses = []
+  for (const [stream, seq] of [
+    ['web.0.17', 1],
+    ['web.1.17', 1],
+    ['web.0.17', 1],
+    ['web.1.17', 2],
+  ] as const) {
+    const body = line(stream, seq, Date.now())
+    const headers = { authorization: `Bearer ${token}` }
+    statuses.push((await fetch(`${url}/streams/${stream}`, { method: 'POST', headers, body })).status)
+  }
+  expect(statuses).toEqual([503, 200, 503, 200])
+  expect(written.mock.calls.filter(([text]) => String(text).includes('ingest.refused'))).toHaveLength(1)
+})
+
+test('clients that do not read their entries delay no timeline', async () => {
+  const at = await temporaryFolder()
+  const { url, port } = await startServer(at)
+  const stream = 'web.0.1700000000'
+  const payload = { text: 'x'.repeat(60_000) }
+  const text = upTo(500).map(n =>
+    stamped(line(stream, n, '2026-11-22T12:00:00.000Z', { payload }), '2026-11-22T12:00:00.000Z'),
+  )
+  writeJournal(at, '2026-11-22', stream, text.join(''))
+  for (let client = 0; client < 2; client++) {
+    const asked = request({ port, path: '/entries.ndjson?from=2026-11-22&to=2026-11-23&event=test.' }).end()
+    onTestFinished(() => void asked.on('error', () => {}).destroy())
+    await once(asked, 'response')
+  }
+  expect((await fetch(`${url}/timeline.json?key=${session}`)).status).toBe(200)
 })
 
 test('machines with one INSTANCE whose processes began in the same second lose and mix nothing, over restarts too', async () => {
@@ -481,8 +554,7 @@ test('the journal of a dead process that no other took over is shipped by one th
   const dead = startLog(local, () => undefined, '0-2')
   write(dead, 1, 300)
   await dead.close()
-  const ship = () =>
-    shipOrphans(local, each => startShipping(each, { url: () => first.url, token }, () => {}).stop())
+  const ship = () => shipOrphans(local, { url: () => first.url, token }, () => {})
   await ship()
   expect(countLines(at)).toBe(0) // its process may just be restarting
   for (const name of readdirSync(orphan)) utimesSync(join(orphan, name), 0, 0)
@@ -490,6 +562,52 @@ test('the journal of a dead process that no other took over is shipped by one th
   expect(kept(at)).toEqual(upTo(300))
   expect(segments(local, 'web.0-2')).toHaveLength(1)
   expect(countLines(orphan)).toBe(0)
+})
+
+/** The journal of a dead process with 300 entries, old enough to be an orphan. */
+async function orphanIn(local: string): Promise<string> {
+  const dead = startLog(local, () => undefined, '0-2')
+  write(dead, 1, 300)
+  await dead.close()
+  const orphan = join(local, 'web.0-2')
+  for (const name of readdirSync(orphan)) utimesSync(join(orphan, name), 0, 0)
+  return orphan
+}
+
+test('the journal of a dead process is owned until all of it is shipped, however slow the line is', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const orphan = await orphanIn(local)
+  const held = Promise.withResolvers<void>()
+  const url = await startForwarding(server.url, () => held.promise)
+  const shipped = shipOrphans(local, { url: () => url, token }, () => {})
+  // Longer than a stop waits for its last batch.
+  expect(await Promise.race([shipped, delay(2_500, 'ships on')])).toBe('ships on')
+  expect(ownFolder(orphan)).toBe('taken')
+  held.resolve()
+  await shipped
+  expect(kept(at)).toEqual(upTo(300))
+})
+
+test('the journal of a dead process passes a proxy that refuses large batches', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  await orphanIn(local)
+  const url = await startForwarding(server.url, body => (body.length > 40_000 ? 413 : undefined))
+  await shipOrphans(local, { url: () => url, token }, () => {})
+  expect(kept(at)).toEqual(upTo(300))
+})
+
+test('a journal that cannot be read does not keep those of other dead processes from being shipped', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  await orphanIn(local)
+  mkdirSync(join(local, 'web.0-1'))
+  symlinkSync('17.1.ndjson', join(local, 'web.0-1', '17.1.ndjson'))
+  const troubles: unknown[] = []
+  await shipOrphans(local, { url: () => server.url, token }, error => troubles.push(error))
+  expect(String(troubles)).toContain('ELOOP')
+  expect(kept(at)).toEqual(upTo(300))
 })
 
 test('two processes of one service on one folder write two streams', async () => {

@@ -84,12 +84,15 @@ test.each([
   expect(readFileSync(file, 'utf8').match(/"n":[1245678]\b/g)).toHaveLength(7)
 })
 
-test('when a person has removed the day’s folder the stream goes on with what its shipper holds', async () => {
+test.each([
+  ['removed the day’s folder', (file: string) => rmSync(dirname(file), { recursive: true })],
+  ['emptied the file of its day', (file: string) => truncateSync(file)],
+])('when a person has %s the stream goes on with what its shipper holds', async (_what, spoil) => {
   const folder = await temporaryFolder()
   const { send } = await journalIn(folder)
   await send(lines(stream, 1, 3, noon))
-  rmSync(join(folder, '2026-11-22'), { recursive: true })
-  await expect(send(lines(stream, 4, 5, noon))).rejects.toThrow('ENOENT')
+  spoil(join(folder, '2026-11-22', `${stream}.ndjson`))
+  await expect(send(lines(stream, 4, 5, noon))).rejects.toThrow(stream)
   expect(await send(lines(stream, 4, 5, noon))).toEqual({ expected: 1 })
   expect(await send(lines(stream, 4, 5, noon), { oldest: true })).toEqual(acked(5, 2))
   expect(seqs(folder)).toEqual([4, 5])

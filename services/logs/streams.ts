@@ -113,8 +113,8 @@ export function openServerJournal(folder: string) {
       if (typeof lines === 'string') return { malformed: lines }
       return inTurn(name, stream =>
         append(name, stream, lines, batch).catch(error => {
-          // Somebody removed the file. The next try determines the stream's mark anew.
-          if (error.code === 'ENOENT') stream.file = undefined
+          // Somebody removed or emptied the file. The next try determines the stream's mark anew.
+          if (error.code === gone.code) stream.file = undefined
           throw error
         }),
       )
@@ -148,9 +148,14 @@ async function isHeld(folder: string, { path, size }: File, line: Buffer): Promi
   return true
 }
 
+const gone = { code: 'ENOENT' }
+
 /** Appends bytes. After a failed write or fsync the file is first cut to the size that is known to be durable. */
 async function write(file: File, bytes: Buffer): Promise<void> {
   await using handle = await open(file.path, constants.O_APPEND | constants.O_RDWR)
+  // Somebody emptied the file. Cut to its former size after a failed write, it would begin with zeros.
+  if ((await handle.stat()).size < file.size)
+    throw Object.assign(new Error(`${file.path} is shorter than it was`), gone)
   if (file.torn) await handle.truncate(file.size)
   file.torn = true
   faultPoint('ingest.before-append')

@@ -21,7 +21,11 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     lines.push(line)
   }
   const entries = lines.flatMap(line => entryOf(line) ?? [])
-  return storyOf(key, entries, cut)
+  // The index of a published day has these three only.
+  const named = entries.filter(({ session, payload: { photo, trace } }) =>
+    [session, photo, trace].includes(key),
+  )
+  return storyOf(key, named, cut)
 }
 
 /** The order of a published day: effective time, stream, sequence number. */

@@ -14,12 +14,16 @@ type Unshipped = { stream: string; from: number; to: number }
 export const waitForShippersMs = 10_000
 const lookEveryMs = 200
 
-/** Waits until the log server has all entries that the local journals have now. Returns those still missing. */
+/**
+ * Waits until the log server has all entries that the local journals have now, except of streams that ended before
+ * `fromMs`: the server may have removed these by age. Returns the entries that are still missing.
+ */
 export async function waitForShipping(
   { journals, streams }: Folders,
+  fromMs: number,
   withinMs: number,
 ): Promise<Unshipped[]> {
-  const held = await heldIn(journals)
+  const held = await heldIn(journals, fromMs)
   for (const deadline = performance.now() + withinMs; ; await delay(lookEveryMs)) {
     const unshipped: Unshipped[] = []
     for (const [stream, to] of held) {
@@ -32,7 +36,7 @@ export async function waitForShipping(
 }
 
 /** The newest entry of each stream in the local journals. */
-async function heldIn(folder: string): Promise<Map<string, number>> {
+async function heldIn(folder: string, fromMs: number): Promise<Map<string, number>> {
   const newest = new Map<string, number>()
   for (const source of namesIn(folder))
     for (const name of namesIn(join(folder, source))) {
@@ -40,7 +44,7 @@ async function heldIn(folder: string): Promise<Map<string, number>> {
       if (!epoch) continue
       const stream = `${source}.${epoch}`
       const file = await lookAt(join(folder, source, name), `${source}.${written}`).catch(ignore('ENOENT'))
-      newest.set(stream, Math.max(newest.get(stream) ?? 0, file?.mark ?? 0))
+      if (file && file.effectiveMs >= fromMs) newest.set(stream, Math.max(newest.get(stream) ?? 0, file.mark))
     }
   return newest
 }

@@ -68,6 +68,14 @@ test('a method that an address does not take gets 405 with those it takes, OPTIO
   expect(await call('OPTIONS', '/nothing')).toEqual([404, null])
 })
 
+test('the page is asked for again and not sent again, and no shared cache may keep it with its cookie', async () => {
+  const { call } = (await startWeb()).visitor()
+  const { headers } = await call('GET', '/')
+  expect(headers.get('cache-control')).toBe('private, no-cache')
+  const held = { 'if-none-match': headers.get('etag') ?? '', 'cache-control': 'max-age=0' }
+  expect((await call('GET', '/', { headers: held })).status).toBe(304)
+})
+
 describe('If-None-Match', () => {
   test('takes the wildcard and lists, for GET and HEAD', async () => {
     const running = await startWeb()

@@ -14,7 +14,7 @@ import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
 import { evaluatedNow } from './alertmanager.ts'
-import { type AlertRule, alertmanagerConfig, rules } from './rules.ts'
+import { alertmanagerConfig, rules } from './rules.ts'
 
 const objectives = readDirectory().objectives
 const committed = fileURLToPath(new URL('../tintype/generated/rules.yml', import.meta.url))
@@ -129,8 +129,7 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
           exp_alerts: [
             {
               exp_labels: { severity: 'watchdog', cluster: odd },
-              exp_annotations: (rules(named, scope).groups.at(-1) as { rules: AlertRule[] }).rules[0]
-                ?.annotations,
+              exp_annotations: Object(rules(named, scope).groups.at(-1)?.rules[0]).annotations,
             },
           ],
         },

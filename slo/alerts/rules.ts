@@ -10,7 +10,6 @@ import { identity, recorded, recordings, series, window } from './recordings.ts'
 
 /** A Prometheus rule file, with the parts that slo generates. */
 export type RuleFile = ReturnType<typeof rules>
-export type AlertRule = ReturnType<typeof watchdog>
 
 /** Address of slo's pages under `npm start`. Links in alerts begin with it unless another address is given. */
 export const defaultPages = 'http://localhost:8084/'

@@ -14,9 +14,6 @@ import {
   withSource,
 } from './context.ts'
 
-/** Long windows that are read before --from: an alert clears at most two of them after its cause. */
-const warmUp = 2
-
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
 
 export const run: Verb = async (given, context) => {
@@ -37,7 +34,8 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
   if (to - from > maxWindowMinutes)
     throw new UsageError(`--from is more than ${toDuration(maxWindowMinutes)} before --to`)
   const since = sinceMinute(given)
-  const before = Math.max(lookBackMinutes(objectives), warmUp * longestMinutes(objectives))
+  // An alert clears at most two long windows after its cause.
+  const before = Math.max(lookBackMinutes(objectives), 2 * longestMinutes(objectives))
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: from - before, to, since }),
   )

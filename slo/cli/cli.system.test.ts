@@ -175,6 +175,10 @@ describe('slo on the command line', () => {
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
     [['backtest'], 'give --from and --to'],
     [['budget', '--fits', '2d'], 'longer than a day'],
+    [
+      ['budget', '--fits', '45m', '--at', '2020-01-01'],
+      'a maintenance of 45m at 01-01 00:00 UTC would be over already',
+    ],
     [['budget', '--cancel', '1-2'], '"1-2" is not a planned downtime'],
     [['report', '--window', '9999d'], 'is longer than 366d'],
     [['report', '--at', '2026-02-30'], 'is not a time in UTC'],
@@ -201,6 +205,13 @@ describe('slo on the command line', () => {
     expect(out).toMatch(
       /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: there is no OpenSLO document/,
     )
+  })
+
+  test('lint for GitHub escapes what would end the path of a file', async () => {
+    const config = await folder()
+    writeFileSync(join(config, 'a,b:c%.yaml'), 'kind: SLO\n')
+    const { out } = await slo(config, 'lint', '--format', 'github', config)
+    expect(out).toContain('/a%2Cb%3Ac%25.yaml,line=1,col=1,title=shape::')
   })
 
   test('serve with nothing to read from is exit status 2 and says what is missing', async () => {

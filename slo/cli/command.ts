@@ -101,9 +101,6 @@ function refuseStrange(
   throw new UsageError(form ? `--${strange} does not go with --${form}` : `--${strange} needs --${needed}`)
 }
 
-/** Verbs that evaluate the expressions of service.yaml. */
-const evaluating = ['diagnose', 'serve']
-
 function contextOf(
   environment: NodeJS.ProcessEnv,
   { config: folder = defaultFolder, json }: Given,
@@ -113,7 +110,7 @@ function contextOf(
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
-    read ??= readDirectory(folder, environment, { expressions: evaluating.includes(verb) })
+    read ??= readDirectory(folder, environment, { expressions: ['diagnose', 'serve'].includes(verb) })
     return read
   }
   return {

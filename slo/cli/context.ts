@@ -1,9 +1,8 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { address } from '@tintype/lib/config.ts'
 import { expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.ts'
-import { type Minute, type Source, SourceError } from '../sources/index.ts'
+import type { Minute, Source } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
 /** Longest window of an option. A longer one is probably a typing error, and each minute takes memory. */
@@ -67,7 +66,7 @@ export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 export type Context = {
   environment: Record<string, string | undefined>
   folder: string
-  /** Reads the folder. @throws ObjectiveError with every error in it. */
+  /** Reads the folder. @throws ExpectedError with every error in it. */
   directory(): Directory
   dataDir: string
   /** Days that the embedded recorder keeps minutes; 0 means no limit. */
@@ -97,21 +96,7 @@ export async function withSource<T>(
 /** Opens Prometheus if there is an address, else the embedded recorder. @throws SourceError */
 export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
-  checkAddress(prometheusUrl)
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
-}
-
-/** The HTTP API of a Prometheus. @throws SourceError */
-export async function openApi(prometheusUrl: string, scope: Scope) {
-  checkAddress(prometheusUrl)
-  return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheusUrl, scope)
-}
-
-function checkAddress(prometheusUrl: string): void {
-  if (!address.parse(prometheusUrl))
-    throw new SourceError(
-      `"${prometheusUrl}" is not the address of a Prometheus: it must start with http:// or https://`,
-    )
 }
 
 /** The first whole minute of the SLO according to `--since`. */

@@ -47,11 +47,12 @@ export const run: Verb = async (given, context) => {
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-const nothingStored = { get: () => undefined, set() {} }
-
 const viewsAt = (minute: Minute, context: Context, given: Given): Promise<View[]> =>
   withSource(given, context, async source => {
-    const evaluations = openEvaluations(context.directory().objectives, source, nothingStored)
+    const evaluations = openEvaluations(context.directory().objectives, source, {
+      get: () => undefined,
+      set() {},
+    })
     await evaluations.read(minute)
     return evaluations.viewsAt(minute)
   })

@@ -32,9 +32,6 @@ const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrac
 /** Metrics that are read of those with these names, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
 
-export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
-  api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
-
 export async function discover(api: PrometheusApi, job: string, atSeconds: number): Promise<Discovered> {
   const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
   const read = (names: string, labels: readonly string[]) => {
@@ -69,6 +66,7 @@ async function readMetrics(api: PrometheusApi, query: string, atSeconds: number)
   const answered = await api.range(query, atSeconds, atSeconds, 60)
   const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
   return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
+    .filter(([name]) => /^[\w:]+$/.test(name)) // Others, as of OTLP, are no selector without quotation marks.
     .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
     .sort(
       (one, other) =>

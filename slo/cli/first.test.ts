@@ -78,16 +78,18 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 
-test('the counter with a status and most requests is chosen, and no counter of scrapes', async () => {
+test('the counter with a status and most requests is chosen, and none of scrapes or with a name in quotes', async () => {
   const api = prometheus(
     [
       [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],
       [{ __name__: 'http_requests_total', status: '200' }, 995],
       [{ __name__: 'http_requests_total', status: '503' }, 5],
       [{ __name__: 'http_cache_requests_total' }, 1e9],
+      [{ __name__: 'http.server.requests_total', status: '200' }, 1e9],
     ],
     [
       [{ __name__: 'other_request_seconds_bucket', le: '+Inf' }, 5000],
+      [{ __name__: 'http.server.request.duration_seconds_bucket', le: '+Inf' }, 1e9],
       [{ __name__: 'http_requests_bucket', le: '0.1' }, 600],
       [{ __name__: 'http_requests_bucket', le: '1.0' }, 995],
       [{ __name__: 'http_requests_bucket', le: '5.0' }, 1000],

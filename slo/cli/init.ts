@@ -5,10 +5,10 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
-import type { PrometheusApi } from '../sources/prometheus-api.ts'
+import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
-import { openApi, status, type Verb } from './context.ts'
-import { discover, jobsOf } from './discover.ts'
+import { status, type Verb } from './context.ts'
+import { discover } from './discover.ts'
 import { boundSeconds, firstDirectory } from './first.ts'
 
 export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => {
@@ -16,7 +16,7 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
   const [folder = context.folder, ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
   const { PROMETHEUS_HEADERS: headers } = readConfig(environment, pick('PROMETHEUS_HEADERS'))
-  const api = await openApi(prometheus, { ...unscoped, headers })
+  const api = prometheusApi(prometheus, { ...unscoped, headers })
   const atSeconds = Math.floor(nowMs / 1000)
   const job = await chooseJob(api, wanted, atSeconds)
   const found = await discover(api, job, atSeconds)
@@ -46,12 +46,10 @@ Next, after you have read the files:
 }
 
 async function chooseJob(api: PrometheusApi, given: string | undefined, atSeconds: number): Promise<string> {
-  const jobs = await jobsOf(api, atSeconds)
+  const jobs = await api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
   if (jobs.length === 0) throw new SourceError('no target was scraped within the last hour')
-  const [only] = jobs
-  if (given === undefined && jobs.length === 1 && only !== undefined) return only
-  if (given === undefined)
-    throw new UsageError(`there are several jobs, choose one by --job: ${jobs.join(', ')}`)
-  if (!jobs.includes(given)) throw new UsageError(`no job "${given}": the jobs are ${jobs.join(', ')}`)
-  return given
+  const [job = '', other] = given === undefined ? jobs : [given]
+  if (other) throw new UsageError(`there are several jobs, choose one by --job: ${jobs.join(', ')}`)
+  if (!jobs.includes(job)) throw new UsageError(`no job "${job}": the jobs are ${jobs.join(', ')}`)
+  return job
 }

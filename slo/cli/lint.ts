@@ -6,7 +6,8 @@ import { lint, lintTogether } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
 import { lintSeen } from '../objectives/lint-seen.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
-import { openApi, status, type Verb } from './context.ts'
+import { prometheusApi } from '../sources/prometheus-api.ts'
+import { status, type Verb } from './context.ts'
 
 export const run: Verb = async ({ format = 'text', paths, prometheus }, context) => {
   if (format !== 'text' && format !== 'github')
@@ -21,11 +22,10 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
   }
   const isWhole = paths.length === 0
   const parsed = parseFiles(isWhole ? [join(context.folder, 'objectives')] : paths)
-  const ofObjectives = lintParsed(parsed, reading)
   const seen = prometheus
-    ? await lintSeen(parsed, await openApi(prometheus, service), context.nowMs / 1000)
+    ? await lintSeen(parsed, prometheusApi(prometheus, service), context.nowMs / 1000)
     : []
-  const own = [...ofObjectives, ...seen]
+  const own = [...lintParsed(parsed, reading), ...seen]
   const findings = isWhole ? [...ofService, ...own, ...lintTogether(parsed)] : own
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')
@@ -35,6 +35,7 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
 export const lintParsed = (files: ReturnType<typeof parseFiles>, reading: Reading): Finding[] =>
   files.flatMap(({ document, objectives, findings }) => [...findings, ...lint(document, objectives, reading)])
 
-/** An annotation of GitHub Actions, with escaped line breaks. */
+/** An annotation of GitHub Actions. A comma or a colon in a path would end it. */
 const forGithub = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
-  `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${fix}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`
+  `::${severity} file=${escaped(file, /[%\r\n:,]/g)},line=${line},col=${column},title=${rule}::${escaped(`${message}; ${fix}`, /[%\r\n]/g)}`
+const escaped = (text: string, marks: RegExp): string => text.replaceAll(marks, encodeURIComponent)

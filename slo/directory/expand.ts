@@ -1,14 +1,12 @@
 import { isIPv6 } from 'node:net'
 import { ConfigError } from '@tintype/lib/config.ts'
 
-const reference = /\$\{(\w+)(?::-([^}]*))?\}/g
-
 /**
  * Replaces `${NAME}` and `${NAME:-default}`. An empty value counts as unset.
  * @throws ConfigError naming a variable without value and default.
  */
 export const expand = (text: string, values: Readonly<Record<string, string | undefined>>): string =>
-  text.replace(reference, (_, name: string, fallback?: string) => {
+  text.replace(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {
     const value = values[name] || fallback
     if (value === undefined) throw new ConfigError(`${name} is not set, and "${text}" needs it`)
     return text.includes('://') ? asHost(value) : value

@@ -25,7 +25,7 @@ export const number = (min: number, max: number) =>
     value => typeof value === 'number' && value >= min && value <= max,
   )
 export const oneOf = <const V extends string>(...values: readonly V[]) =>
-  rule<V>(values.join(', '), value => values.some(each => each === String(value)))
+  rule<V>(values.join(', '), value => values.some(each => each === value))
 export const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   'a name of lower-case letters, digits and hyphens, at most 63',

@@ -36,6 +36,12 @@ test('an entry is written once for each row of for: a key replaces its own, anot
   expect(other).toMatchObject({ stage: 'b', blames: ['a'], action: 'start y' })
 })
 
+test('a parenthesis or a comma in a quoted value is none of the call', () => {
+  expect(filled('$rate(x{path="/a,(b"}) / $rate(x{path=~\'\\\\)\'})')).toBe(
+    'sum(rate(x{path="/a,(b"}[$w])) / sum(rate(x{path=~\'\\\\)\'}[$w]))',
+  )
+})
+
 test.each([
   ['$nothing', '$nothing is not an expression'],
   ['$mean(took)', '$mean takes name, labels'],

@@ -1,3 +1,4 @@
+import { outsideQuotes } from '../sources/promql.ts'
 import type { Read } from './service-keys.ts'
 
 /** Maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
@@ -45,7 +46,7 @@ const step = (character: string): number =>
 /** Adds parentheses to a text of more than one term. */
 function apart(text: string): string {
   let depth = 0
-  for (const each of text.replaceAll(/"[^"]*"/g, '').replace(/^\w+ (by|without) ?\([^)]*\) ?/, '')) {
+  for (const each of outsideQuotes(text).replace(/^\w+ (by|without) ?\([^)]*\) ?/, '')) {
     if (each === ' ' && depth === 0) return `(${text})`
     depth += step(each)
   }
@@ -57,8 +58,7 @@ function argumentsOf(text: string, count: number): [values: string[], rest: stri
   if (text[0] !== '(') return [[], text]
   const values: string[] = []
   let [depth, start] = [0, 1]
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at] as string
+  for (const [at, character] of outsideQuotes(text).split('').entries()) {
     depth += step(character)
     const isLast = depth === 0
     if (!isLast && (character !== ',' || depth > 1 || values.length === count - 1)) continue

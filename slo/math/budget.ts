@@ -38,14 +38,12 @@ export function fits(
   }
 }
 
-type Counted = { objective: Objective; tally: Tally }
-
 /**
  * Like `fits`, for several objectives (at least one): a maintenance uses the budget of each. Many objectives with long
  * windows take seconds, so it pauses after each.
  */
 export async function tightestFit(
-  counted: readonly Counted[],
+  counted: readonly { objective: Objective; tally: Tally }[],
   planned: readonly Planned[],
   maintenance: Maintenance,
   pause: () => Promise<unknown> = async () => {},

@@ -35,12 +35,12 @@ export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
 /** Rounded for people and JSON; never -0. */
 export const round = (value: number, digits: number): number => Number(value.toFixed(digits)) + 0
 
-/** How many nines a target has: 0.99999 has five. */
-const nines = ({ target }: Pick<Objective, 'target'>): number =>
-  Math.ceil(-Math.log10(toNumber(complement(target))) - 1e-9)
-
-/** Decimal places of a ratio (a percentage has two fewer), so that a value below the target is not rounded up to it. */
-export const digitsOf = (objective: Pick<Objective, 'target'>): number => Math.max(5, nines(objective) + 1)
+/**
+ * Decimal places of a ratio (a percentage has two fewer), so that a value below the target is not rounded up to it: one
+ * more than the target has nines.
+ */
+export const digitsOf = ({ target }: Pick<Objective, 'target'>): number =>
+  Math.max(5, 1 + Math.ceil(-Math.log10(toNumber(complement(target))) - 1e-9))
 
 export function standingJson(standing: Standing): Record<string, number | null> {
   const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing

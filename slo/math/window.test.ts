@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Calendar } from '../sources/index.ts'
+import { parseTime } from './time.ts'
 import { isStartTime, isTimeZone, longestWindowMinutes, nominalMinutes, windowAt } from './window.ts'
 
 const minute = (iso: string) => Date.parse(`${iso}Z`) / 60_000
@@ -48,4 +49,10 @@ test('times and time zones that are none are known', () => {
   ])
   expect(['2026-02-30 00:00:00', 'today', 7].map(isStartTime)).toEqual([false, false, false])
   expect(['UTC', 'America/New_York', 'Mars/Base'].map(isTimeZone)).toEqual([true, true, false])
+})
+
+test('a time from an address is read also when its plus sign came as a space', () => {
+  const times = ['2026-01-31T12:30+01:00', '2026-01-31T12:30 01:00', '2026-01-31 12:30']
+  const noon = Date.parse('2026-01-31T11:30:00Z')
+  expect(times.map(text => parseTime(text, noon))).toEqual([noon, noon, undefined])
 })

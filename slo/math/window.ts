@@ -4,16 +4,15 @@ type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 
 /** The nominal days of a unit. */
 const nominalDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 30 }
-const longestDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 31 }
 /** How much longer a window may be when clocks are set back in it. */
 const clockChangeMinutes = 120
 
 export const nominalMinutes = ({ count, unit }: Pick<Calendar, 'count' | 'unit'>): number =>
   count * nominalDays[unit] * 1440
 
-/** The most minutes that a window of the objective may reach back. */
+/** The most minutes that a window of the objective may reach back: a month has a day more than its nominal ones. */
 export const longestWindowMinutes = ({ windowMinutes, calendar }: Windowed): number =>
-  calendar ? calendar.count * longestDays[calendar.unit] * 1440 + clockChangeMinutes : windowMinutes
+  windowMinutes + (calendar ? clockChangeMinutes + (calendar.unit === 'M' ? calendar.count * 1440 : 0) : 0)
 
 /** The minutes [from, to) to judge. `nominalMinutes`: the length of the complete window, even for a younger SLO. */
 export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }

@@ -19,21 +19,21 @@ export type Document = {
   /** The value with resolved aliases (`*name`) and merged maps (`<<`); undefined with syntax errors. */
   value: unknown
   syntax: readonly Finding[]
-  /** The place of a path, or of its nearest parent that exists. */
-  placeOf(path: Path): Pick<Finding, 'line' | 'column'>
+  /** The place of a path, or of its nearest parent that exists. An SLI may be in another file. */
+  placeOf(path: Path): Pick<Finding, 'file' | 'line' | 'column'>
 }
 
 export const valueAt = ({ value }: Document, path: Path): unknown =>
   path.reduce((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
 
 export const finding = (
-  { file, placeOf }: Document,
+  { placeOf }: Document,
   path: Path,
   rule: string,
   message: string,
   fix: string,
   severity: Finding['severity'] = 'error',
-): Finding => ({ file, ...placeOf(path), severity, rule, message, fix })
+): Finding => ({ ...placeOf(path), severity, rule, message, fix })
 
 const options = { prettyErrors: false, merge: true } as const
 
@@ -66,25 +66,24 @@ const itemsOf = (document: Document): Document[] =>
 function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
-    return { line: Math.max(line, 1), column: Math.max(col, 1) }
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const offsetOf = (path: Path): number => {
     const node = yaml.getIn(path, true) as Node | undefined
     return node?.range?.[0] ?? (path.length === 0 ? 0 : offsetOf(path.slice(0, -1)))
   }
-  const document = { file, placeOf: (path: Path) => at(offsetOf(path)) }
+  const document = { file, value: undefined, placeOf: (path: Path) => at(offsetOf(path)) }
   const fix = 'write it as YAML 1.2; indentation is by spaces'
-  const wrong = (offset: number, message: string): Finding => {
-    return { file, ...at(offset), severity: 'error', rule: 'yaml', message, fix }
-  }
-  const syntax = yaml.errors.map(({ pos, message }) => wrong(pos[0], message))
-  if (syntax.length > 0) return { ...document, value: undefined, syntax }
+  const syntax = (offset: number, message: string): Finding[] => [
+    { ...at(offset), severity: 'error', rule: 'yaml', message, fix },
+  ]
+  if (yaml.errors.length > 0)
+    return { ...document, syntax: yaml.errors.flatMap(({ pos, message }) => syntax(pos[0], message)) }
   try {
     const value: unknown = yaml.toJS()
     JSON.stringify(value) // throws for an alias of its own parent
-    return { ...document, value, syntax }
+    return { ...document, value, syntax: [] }
   } catch (error) {
-    const [message = ''] = (error as Error).message.split('\n', 1)
-    return { ...document, value: undefined, syntax: [wrong(0, message)] }
+    return { ...document, syntax: syntax(0, (error as Error).message.split('\n', 1)[0] ?? '') }
   }
 }

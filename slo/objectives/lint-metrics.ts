@@ -1,6 +1,6 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Matcher, Selector, Sli } from '../sources/index.ts'
-import { formatMatcher, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
+import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
+import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
@@ -31,7 +31,8 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
   if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
   return queriesOf(document, sli).flatMap(([part, { selector, promql }]) => {
     const find: Find = (name, values) => found(document, query(part), name, values)
-    if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
+    if (part !== 'total' && countedBy(sli.part) === countedBy(sli.total))
+      return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
     // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
@@ -45,6 +46,9 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     ]
   })
 }
+
+/** A text that is equal for queries that count the same, such as a selector and its sum. */
+const countedBy = ({ promql, selector }: Counter): string => (selector ? formatSelector(selector) : promql)
 
 /** Without known metrics Prometheus' version is unknown, too, and with it how bounds are written. */
 const lintBound = (find: Find, { matchers }: Selector): Finding[] =>
@@ -70,13 +74,11 @@ function lintSelector(
   ]
 }
 
-/** Labels that Prometheus adds to every scraped series. */
-const targetLabels = ['job', 'instance']
-
 function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {
   const { label } = matcher
   const values = definition.labels[label]
-  if (values === 'open' || targetLabels.includes(label)) return []
+  // Prometheus adds job and instance to every scraped series.
+  if (values === 'open' || ['job', 'instance'].includes(label)) return []
   if (!values) {
     const known = Object.keys(definition.labels).join(', ') || 'none'
     return [find('unknown-label', { metric, label, known })]

@@ -8,8 +8,6 @@ import { found } from './found.ts'
 import type { parseFiles } from './objectives.ts'
 import { queriesOf, query, windowPath } from './openslo.ts'
 
-const daySeconds = 86_400
-
 /**
  * Findings from a Prometheus about the queries: a metric is a gauge, or no series is selected. An objective that counts
  * nothing never alerts, and one whose bad events have a wrong name is always met.
@@ -30,11 +28,12 @@ export async function lintSeen(
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
         // Names only, because a histogram of many labels has too many series to list.
-        const seen = await api.labelValues('__name__', [selector], atSeconds - daySeconds, atSeconds)
+        const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
         const metric = metricIn(selector)
-        if (part !== 'gauge' && (await api.kindOf(metric)) === 'gauge')
-          findings.push(found(document, query(part), 'no-counter', { metric, kind: 'gauge' }))
+        const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
+        if (/^(gauge|summary|info|stateset)$/.test(kind))
+          findings.push(found(document, query(part), 'no-counter', { metric, kind }))
       }
     return findings
   })

@@ -4,7 +4,7 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import type { Objective, Tier } from '../sources/index.ts'
-import { losesLabel } from '../sources/promql.ts'
+import { gainsLabel, losesLabel } from '../sources/promql.ts'
 import { type Document, type Finding, valueAt } from './document.ts'
 import { found } from './found.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
@@ -35,16 +35,14 @@ export function lintTogether([first, ...others]: ReturnType<typeof parseFiles>):
   return isBlind ? [found(first.document, ['spec', 'budgetingMethod'], 'only-events')] : []
 }
 
-/** The labels that the generated rules and alerts set. */
-const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
-
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   if (groupBy === null) return []
   const at = (rule: string) => found(document, annotation('group-by'), rule, { label: groupBy })
   const computed = queriesOf(document, sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
   return [
-    ...(ownLabels.includes(groupBy) ? [at('own-label')] : []),
+    ...(['objective', 'service', 'tier', 'severity', 'alertname'].includes(groupBy) ? [at('own-label')] : []),
     ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
+    ...(computed.some(promql => gainsLabel(promql, groupBy)) ? [at('gained-label')] : []),
   ]
 }
 

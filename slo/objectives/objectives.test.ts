@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { describe, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ import { boundMatcher, matches } from '../sources/selector.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
 import { lint, lintTogether } from './lint.ts'
 import type { Reading } from './lint-metrics.ts'
-import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
+import { formatFinding, parseFiles, parseObjectives } from './objectives.ts'
 
 const objectivesFolder = join(tintypeFolder, 'objectives')
 const latency = readFileSync(join(objectivesFolder, 'latency.yaml'), 'utf8')
@@ -21,7 +21,7 @@ const availability = readFileSync(join(objectivesFolder, 'availability.yaml'), '
 function readObjectives(folder: string) {
   const parsed = parseFiles([folder])
   const findings = parsed.flatMap(each => each.findings)
-  if (findings.length > 0) throw new ObjectiveError(findings)
+  if (findings.length > 0) throw new Error(findings.map(formatFinding).join('\n'))
   return parsed.flatMap(({ objectives }) => objectives)
 }
 
@@ -125,6 +125,7 @@ describe('an objective', () => {
     ],
     ['no service', latency.replace('  service: tintype\n', ''), 'description', 'shape'],
     ['a grouping that is no label', annotated(latency, 'group-by: a b'), 'a b', 'shape'],
+    ['a grouping by the name of the metric', annotated(latency, 'group-by: __name__'), '__name__', 'shape'],
     ['a misspelt annotation', annotated(latency, 'tier: x'), 'x\n', 'shape'],
   ])('%s is an error with its place', (_, text, marker, rule) => {
     expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
@@ -175,11 +176,24 @@ describe('an objective', () => {
     const [inline] = parseObjectives('x.yaml', latency)[0]?.objectives ?? []
     expect(readObjectives(folder)).toMatchObject([{ name: 'latency', sli: inline?.sli }])
     expect(lintFiles([folder], recorder(0))).toEqual([])
+    const sli = join(folder, 'z.yaml')
+    const mistyped = readFileSync(sli, 'utf8').replace('outcome="kept"', 'outcome=kept')
+    writeFileSync(sli, mistyped)
+    const [wrong] = lintFiles([folder], recorder(0))
+    expect(`${wrong?.file}:${wrong?.line}:${wrong?.column}`).toBe(
+      `${sli}:${place(mistyped, 'tintype_promises_total{outcome=kept')}`,
+    )
+    expect(wrong?.message).toContain('outcome=kept')
+    cpSync(sli, join(folder, 'zz.yaml'))
+    expect(lintFiles([folder], recorder(0))).toMatchObject([
+      { file: join(folder, 'a.yaml'), message: 'spec.indicatorRef is "kept"' },
+    ])
+    rmSync(join(folder, 'zz.yaml'))
     writeFileSync(join(folder, 'a.yaml'), latency.replace(indicator, '  indicatorRef: other\n'))
     expect(lintFiles([folder], recorder(0))).toMatchObject([
       {
         message: 'spec.indicatorRef is "other"',
-        fix: 'it must be the name of an SLI in these files, without an indicator beside it',
+        fix: 'it must be the name of one SLI in these files, without an indicator beside it',
       },
     ])
   })
@@ -220,6 +234,20 @@ describe('an objective', () => {
     for (const name of ['._a.yaml', '..data/a.yaml']) writeFileSync(join(folder, name), latency)
     expect(lintFiles([folder], recorder(0))).toEqual([])
     expect(readObjectives(folder)).toHaveLength(1)
+  })
+
+  test('a link to a folder is followed, and one to a file that does not exist is an error', async () => {
+    const [folder, team] = [await temporaryFolder(), await temporaryFolder()]
+    writeFileSync(join(team, 'a.yaml'), latency)
+    symlinkSync(team, join(folder, 'team'))
+    expect(readObjectives(folder).map(({ name }) => name)).toEqual(['latency'])
+    symlinkSync('nowhere', join(folder, 'b.yaml'))
+    expect(() => readObjectives(folder)).toThrow(/no such file .*b\.yaml/)
+  })
+
+  test('a list of one is not the text in it', () => {
+    const text = latency.replace('budgetingMethod: Occurrences', 'budgetingMethod: [Occurrences]')
+    expect(findings(text)).toEqual([`${place(text, '[Occurrences]')} shape`])
   })
 
   test('a comment in a query is no part of it', () => {
@@ -309,7 +337,6 @@ describe('an objective', () => {
     const folder = await temporaryFolder()
     writeFileSync(join(folder, 'a.yaml'), latency.replace('target: 0.99', 'target: 2'))
     writeFileSync(join(folder, 'b.yaml'), availability.replace('Timeslices', 'Timeslice'))
-    expect(() => readObjectives(folder)).toThrow(ObjectiveError)
     expect(() => readObjectives(folder)).toThrow(
       /a\.yaml:\d+:15: error:.*\n.*b\.yaml:\d+:\d+: error: .*Timeslice/,
     )
@@ -377,6 +404,14 @@ describe('the lint', () => {
       'count(',
       'no-counter',
     ],
+    ...['max(tintype_promises_total) / max(tintype_queue_depth)', 'tintype_promises_total > bool 1'].map(
+      (query): [string, string, string, string] => [
+        `no counter in ${query}`,
+        latency.replace('tintype_promises_total{outcome=~"kept|broken"}', query),
+        query,
+        'no-counter',
+      ],
+    ),
     [
       'a recorded rate',
       latency.replace(
@@ -405,6 +440,18 @@ describe('the lint', () => {
       'lost-label',
     ],
     [
+      'a grouping by a label of another metric',
+      annotated(
+        latency.replace(
+          'query: tintype_promises_total{outcome="kept"}',
+          'query: tintype_promises_total * on (job) group_left (team) owner',
+        ),
+        'group-by: team',
+      ),
+      'team\n    slo',
+      'lost-label',
+    ],
+    [
       'a part that is the whole',
       latency.replace(
         'tintype_promises_total{outcome="kept"}',
@@ -412,6 +459,21 @@ describe('the lint', () => {
       ),
       'tintype_promises_total{outcome=~',
       'same-query',
+    ],
+    [
+      'a part that counts the whole in other words',
+      latency.replace(
+        'query: tintype_promises_total{outcome="kept"}',
+        'query: sum(tintype_promises_total{outcome=~"kept|broken"})',
+      ),
+      'sum(tintype',
+      'same-query',
+    ],
+    [
+      'a pattern for which Prometheus would refuse all rules',
+      latency.replace('tintype_promises_total{outcome="kept"}', 'tintype_promises_total{outcome=~"kept["}'),
+      'tintype_promises_total{outcome=~"kept["',
+      'shape',
     ],
     ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],

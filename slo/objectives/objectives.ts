@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, tiers } from '../math/burn-rate.ts'
 import { fraction } from '../math/fraction.ts'
 import type { Objective, Sli, ThresholdOperator } from '../sources/index.ts'
@@ -17,20 +16,10 @@ const eventGapSeconds = 86_400
 /** Ten minutes, because Prometheus evaluates an expression once for each step of the gap. */
 const computedGapSeconds = 600
 
-export class ObjectiveError extends ExpectedError {
-  override name = 'ObjectiveError'
-  readonly findings: readonly Finding[]
-  constructor(findings: readonly Finding[]) {
-    super(findings.map(formatFinding).join('\n'))
-    this.findings = findings
-  }
-}
-
 export const formatFinding = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
   `${file}:${line}:${column}: ${severity}: ${message}; ${fix} (${rule})`
 
-type Entry = Slo['spec']['objectives'][number]
-type Window = Slo['spec']['timeWindow'][number]
+type Spec = Slo['spec']
 /** An OpenSLO document: its objectives, or all of its faults. */
 type Parsed = { document: Document; objectives: Objective[]; findings: readonly Finding[] }
 
@@ -43,10 +32,9 @@ const otherKinds = /^(SLI|Service|DataSource|AlertPolicy|AlertCondition|AlertNot
 function parseAll(documents: readonly Document[]): Parsed[] {
   const isOther = (document: Document): boolean =>
     valueAt(document, ['apiVersion']) === 'openslo/v1' && otherKinds.test(String(valueAt(document, ['kind'])))
-  const indicators = new Map(
-    documents
-      .filter(each => isOther(each) && valueAt(each, ['kind']) === 'SLI')
-      .map(each => [valueAt(each, ['metadata', 'name']), valueAt(each, ['spec'])]),
+  const indicators = Map.groupBy(
+    documents.filter(each => isOther(each) && valueAt(each, ['kind']) === 'SLI'),
+    each => valueAt(each, ['metadata', 'name']),
   )
   return documents
     .filter(each => !isOther(each))
@@ -82,19 +70,18 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   })
 }
 
-/** The documents of a file, or of all files below a folder in the order of their names, without hidden ones. */
-function readPath(path: string): Document[] {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  const all = stats?.isDirectory() ? readdirSync(path, { recursive: true, encoding: 'utf8' }) : []
-  const names = all.filter(
-    name =>
-      /\.ya?ml$/.test(name) &&
-      !/(^|\/)\./.test(name) &&
-      statSync(join(path, name), { throwIfNoEntry: false })?.isFile(),
-  )
-  const files = stats?.isFile() ? [path] : names.sort().map(name => join(path, name))
-  return files.flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8')))
-}
+/** The documents of a file, or of all YAML files below a folder in the order of their names, without hidden ones. */
+const readPath = (path: string): Document[] =>
+  existsSync(path) ? filesIn(path).flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8'))) : []
+
+/** Follows links to folders. A link to a file that does not exist is kept, so that reading it fails. */
+const filesIn = (path: string): string[] =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    ? readdirSync(path)
+        .filter(name => !name.startsWith('.'))
+        .sort()
+        .flatMap(name => filesIn(join(path, name)).filter(file => /\.ya?ml$/.test(file)))
+    : [path]
 
 const nothingIn = ({ path }: { path: string }): Parsed => {
   const document = readDocument(show(path), '')
@@ -110,7 +97,7 @@ export function show(path: string): string {
 function toObjectives(document: Document, { metadata, spec }: Slo): Objective[] {
   const { displayName, annotations } = metadata
   const { budgetingMethod: method, objectives, timeWindow } = spec
-  const [{ duration, isRolling, calendar }] = timeWindow as [Window]
+  const [{ duration, isRolling, calendar }] = timeWindow as [Spec['timeWindow'][number]]
   const { minutes: windowMinutes, count = 1, unit = 'd' } = duration
   return objectives.map((each, index) => {
     const planning = {
@@ -148,7 +135,11 @@ export const slug = (title = ''): string =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
 
-function sliOf(document: Document, { indicator, budgetingMethod }: Slo['spec'], { op, value }: Entry): Sli {
+function sliOf(
+  document: Document,
+  { indicator, budgetingMethod }: Spec,
+  { op, value }: Spec['objectives'][number],
+): Sli {
   const { ratioMetric, thresholdMetric } = indicator.spec
   const promql = ({ metricSource }: typeof thresholdMetric) => metricSource.spec.query
   const counts = countedPart(document)

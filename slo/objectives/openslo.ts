@@ -52,8 +52,6 @@ const promql = is.parsed(
       : undefined,
   'a PromQL expression of an instant vector, with patterns of RE2',
 )
-/** Every service's pages serve this runbook. */
-const defaultRunbook = 'docs/runbooks/budget-burn.md'
 const source = {
   metricSource: {
     metricSourceRef: is.text,
@@ -107,9 +105,9 @@ function schemaOf(document: Document) {
       displayName: is.text,
       labels: anything,
       annotations: {
-        'slo/runbook': is.or(is.text, defaultRunbook),
+        'slo/runbook': is.or(is.text, 'docs/runbooks/budget-burn.md'),
         'slo/unit': is.or(is.text, 'events'),
-        'slo/group-by': is.matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
+        'slo/group-by': is.matching(/^(?!__)[a-zA-Z_]\w*$/, 'the name of a label'),
         'slo/minimum-bad': is.or(is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
           page: 1,
           ticket: 1,
@@ -124,7 +122,10 @@ function schemaOf(document: Document) {
     spec: {
       description: is.or(is.text, ''),
       service: is.always(service),
-      indicatorRef: is.rule('the name of an SLI in these files, without an indicator beside it', () => false),
+      indicatorRef: is.rule(
+        'the name of one SLI in these files, without an indicator beside it',
+        () => false,
+      ),
       indicator: only(
         !isReferred,
         {

@@ -1,4 +1,4 @@
-import type { Document } from './document.ts'
+import { type Document, valueAt } from './document.ts'
 
 type Values = Record<string, unknown>
 /** The maps in `value`, a map or a list. Anything else is left for its lint finding. */
@@ -9,14 +9,17 @@ const maps = (value: unknown): Values[] =>
  * A document in the form that the schema reads: with its indicator, targets as shares and `isRolling`, without
  * annotations of other programs.
  */
-export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, unknown>): Document {
+export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Document[]>): Document {
   const value = copyOf(document.value)
+  const [own, name] = ['indicator', 'indicatorRef'].map(key => valueAt(document, ['spec', key]))
+  const named = own || name === undefined ? [] : (indicators.get(name) ?? [])
+  const sli = named.length === 1 ? named[0] : undefined
   for (const { metadata } of maps(value))
     for (const annotations of maps(maps(metadata)[0]?.annotations))
       for (const key of Object.keys(annotations)) if (!key.startsWith('slo/')) delete annotations[key]
   for (const spec of maps(value).flatMap(each => maps(each.spec))) {
-    if (spec.indicator === undefined && indicators.has(spec.indicatorRef)) {
-      spec.indicator = { spec: copyOf(indicators.get(spec.indicatorRef)) }
+    if (sli) {
+      spec.indicator = copyOf({ spec: valueAt(sli, ['spec']) })
       delete spec.indicatorRef
     }
     for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
@@ -26,7 +29,9 @@ export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, 
         delete each.targetPercent
       }
   }
-  return { ...document, value: value ?? undefined }
+  const placeOf: Document['placeOf'] = path =>
+    sli && path[1] === 'indicator' ? sli.placeOf(path.slice(2)) : document.placeOf(path)
+  return { ...document, value: value ?? undefined, placeOf }
 }
 
 /** A copy without keys that have no value, which count as missing in OpenSLO. */

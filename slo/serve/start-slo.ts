@@ -14,7 +14,7 @@ import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
 import { probeOf } from '../probe/steps.ts'
-import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
+import { embeddedSource, recordedSelectors } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
@@ -62,7 +62,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
-  if (!service.prometheus) checkRecorded(slis)
+  if (!service.prometheus) slis.forEach(recordedSelectors)
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
   // A second slo would double the probes, send each alert twice and write to the same recorder's file.

@@ -87,6 +87,13 @@ export function sourceContract(open: () => Source): void {
     },
   )
 
+  test.each(objectives)('$id: a label has no value before the first sample', async ({ sli }) => {
+    const before = open().labelValues(sli, 'job', epochMinute - apartMinutes, epochMinute - 1440)
+    expect(await before).toEqual([])
+    const after = open().labelValues(sli, 'job', epochMinute - apartMinutes, epochMinute + apartMinutes)
+    expect(await after).not.toEqual([])
+  })
+
   test('no minutes are no slots', async () => {
     for (const { sli } of objectives) expect(await open().slots(sli, epochMinute, epochMinute)).toEqual([])
   })

@@ -19,18 +19,14 @@ export const embeddedSource = (store: Reader): Source => ({
     const { total, maxGapSeconds } = recordedSelectors(sli)
     return store.aboveZeroBy(total, maxGapSeconds, minute)
   },
-  labelValues: async (sli, label, from) =>
-    store.labelValues(recordedSelectors(sli).total, label, from).sort(),
+  labelValues: async (sli, label, from, to) =>
+    store.labelValues(recordedSelectors(sli).total, label, from, to).sort(),
   series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
   close: async () => store.close(),
 })
 
 /** @throws SourceError for an indicator that the recorder cannot read. */
-export function checkRecorded(slis: readonly Sli[]): void {
-  for (const sli of slis) recordedSelectors(sli)
-}
-
-function recordedSelectors(sli: Sli) {
+export function recordedSelectors(sli: Sli) {
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
     return { ...sli, part: sli.part.selector, total: sli.total.selector }
   const computed = sli.kind === 'threshold' ? sli.gauge : (sli.part.selector ? sli.total : sli.part).promql

@@ -1,3 +1,4 @@
+import { address } from '@tintype/lib/config.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
@@ -17,15 +18,19 @@ export class TooManySeries extends SourceError {}
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged. Each call
- * @throws SourceError when Prometheus is unreachable, refuses, answers partially, or beyond `limits.readSeconds`,
+ * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged. @throws
+ * SourceError for what is no address. Each call @throws SourceError when Prometheus is unreachable, refuses, answers partially, or beyond `limits.readSeconds`,
  * `readSeries` or `readBytes`.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
-  const [address = '', ofAddress = ''] = url.split('?')
-  const base = `${address.replace(/\/+$/, '')}/api/v1/`
+  if (!address.parse(url))
+    throw new SourceError(
+      `"${url}" is not the address of a Prometheus: it must start with http:// or https://`,
+    )
+  const [place = '', ofAddress = ''] = url.split('?')
+  const base = `${place.replace(/\/+$/, '')}/api/v1/`
   // The address in messages, without its password.
-  const shown = address.replace(/\/\/[^/]*@/, '//')
+  const shown = place.replace(/\/\/[^/]*@/, '//')
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
@@ -43,7 +48,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isGet = !path.startsWith('query')
       const answer = await ask(isGet)
       // Some proxies allow only GET.
-      return [403, 404, 405].includes(answer.status) && !isGet ? ask(true) : answer
+      return [403, 404, 405, 501].includes(answer.status) && !isGet ? ask(true) : answer
     }
     const { status, headers, body } = await turn(read).catch(error => {
       const limit =

@@ -202,6 +202,12 @@ describe('a Prometheus that is none', () => {
       ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
     ])
     const metadata = { depth: [{ type: 'gauge' }, { type: 'counter' }] }
+    const quantiles = { 'label/__name__/values': ['x'], metadata: { took: [{ type: 'summary' }] } }
+    const fast = openSlo('fast', ratio({ bad: 'took{quantile="0.9"}' }, 'took_count'), { target: 0.9 })
+    const ofSummary = prometheusApi(await answeringPaths(quantiles))
+    const [summary, ...others] = await lintSeen(parseObjectives('x.yaml', fast), ofSummary, 1_000_000)
+    expect(summary?.message).toBe('took is a summary, which has no increase')
+    expect(others).toEqual([])
     const shared = prometheusApi(await answeringPaths({ metadata }))
     expect(await shared.kindOf('depth'), 'another service has a gauge of that name').toBeUndefined()
   })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Selector } from './index.ts'
 import {
   counterOf,
+  gainsLabel,
   isInstantVector,
   losesLabel,
   parseSelector,
@@ -93,6 +94,12 @@ test('an aggregation keeps the labels that it names, or those that it does not l
   expect([...lost, ...kept].filter(promql => losesLabel(promql, 'x'))).toEqual(lost)
 })
 
+test('a join gives the labels that it names, and a function the one that it replaces', () => {
+  const gained = ['a * on (y) group_left (z, x) b', 'label_replace(a, "x", "$1", "y", "(.*)")']
+  const own = ['a * on (x) group_left (y) b', 'label_replace(a, "y", "$1", "x", "(.*)")', 'abs(a{x="x"})']
+  expect([...gained, ...own].filter(promql => gainsLabel(promql, 'x'))).toEqual(gained)
+})
+
 test('comments are no part of an expression', () => {
   expect(withoutComments('# of users\na{b="#"} # in all\n  + c # and')).toBe('a{b="#"} \n  + c')
 })
@@ -105,6 +112,14 @@ test.each([
   ['a{code!~"(?i)5.."} / a{b="(?=c)"}', undefined],
   ['a{code=~"(?!5).*"}', 'code=~"(?!5).*"'],
   [String.raw`sum(a) - b{c='d',code!~'(..)\\1'}`, String.raw`code!~'(..)\\1'`],
+  ['a\u00a0+ b{c="\u00a0"}', '\u00a0+ b{c="""}'],
+  ['a{c="\u00a0"} # \u00a0', undefined],
+  ['a{code=~"5[0-"}', 'code=~"5[0-"'],
+  ['a{code=~"*"}', 'code=~"*"'],
+  [String.raw`a{code=~"5\d\d"}`, String.raw`"5\d\d"`],
+  [String.raw`a{path="C:\temp\x"}`, String.raw`"C:\temp\x"`],
+  [String.raw`a{path="\x41\u00e9\\d",b='it\'s',c=~${'`5\\d+`'}}`, undefined],
+  [String.raw`a{b=~"\\pL|(?P<x>y)|z(?i)w|(?U)v+"}`, undefined],
 ])('of %s Prometheus does not read %s', (text, wrong) => {
   expect(promqlError(text)).toBe(wrong)
 })

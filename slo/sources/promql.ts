@@ -35,14 +35,29 @@ const texts = (promql: string, ...names: string[]): string[] =>
 export const errorAt = (promql: string): number | undefined =>
   promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
 
-/** Lookaround and back-references, for which Prometheus refuses a whole rule file. */
-const notRe2 = /^\w+\s*[=!]~.*(\(\?<?[=!]|\\[1-9])/
+/** A string with the escapes of Go. */
+const goString = /^`|^(["'])([^\\\n]|\\([abfnrtv\\'"]|[0-7]{3}|x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}))*\1$/i
 
-/** The invalid part of a text: from the first wrong character on, or a matcher with an unsupported pattern. */
+/** A text of the same length in which quoted strings are only quotation marks. */
+export const outsideQuotes = (text: string): string =>
+  text.replaceAll(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`[^`]*`/g, quoted => '"'.repeat(quoted.length))
+
+/**
+ * The invalid part of a text: from the first wrong character on, or a string or a matcher with a pattern for which
+ * Prometheus refuses a whole rule file.
+ */
 export function promqlError(promql: string): string | undefined {
   const at = errorAt(promql)
   if (at !== undefined) return promql.slice(at).trim() || 'its end'
-  return texts(promql, 'UnquotedLabelMatcher').find(each => notRe2.test(each))
+  // The grammar takes a non-breaking space for a space, and Prometheus does not.
+  const [wide] = /[^\S \t\r\n].*/s.exec(outsideQuotes(withoutComments(promql))) ?? []
+  if (wide) return wide
+  return texts(promql, 'StringLiteral', 'UnquotedLabelMatcher').find(each => {
+    if (/^["'`]/.test(each)) return !goString.test(each)
+    const [, quoted = ''] = /^\w+\s*[=!]~\s*(.*)$/s.exec(each) ?? []
+    // Lookaround and back-references.
+    return /\(\?<?[=!]|\\[1-9]/.test(quoted) || patternOf(unquote(quoted) ?? '') === null
+  })
 }
 
 const takesRange =
@@ -82,6 +97,14 @@ export const losesLabel = (promql: string, label: string): boolean =>
     return /^without/i.test(modifier) ? isNamed : !isNamed
   })
 
+/** Whether a join or a function gives the series a label that a selector may not have. */
+export const gainsLabel = (promql: string, label: string): boolean =>
+  new RegExp(`\\bgroup_(left|right)\\s*\\([^)]*\\b${label}\\b`, 'i').test(outsideQuotes(promql)) ||
+  nodes(promql, 'FunctionCall').some(call => {
+    const made = call.getChild('FunctionCallBody')?.getChild('StringLiteral') ?? null
+    return /^label_/.test(functionOf(call, promql)) && textOf(promql, made).slice(1, -1) === label
+  })
+
 /** The function that a node calls; empty when it is no call. */
 const functionOf = (node: Node, promql: string): string => textOf(promql, node.getChild('FunctionIdentifier'))
 
@@ -91,8 +114,13 @@ export const withoutComments = (promql: string): string =>
     .reduceRight((text, { from, to }) => text.slice(0, from) + text.slice(to), promql)
     .trim()
 
-/** The functions and aggregations of an expression. */
-export const functionsOf = (promql: string): string[] => texts(promql, 'FunctionIdentifier', 'AggregateOp')
+/** The functions and aggregations of an expression, and its divisions by series. */
+export const functionsOf = (promql: string): string[] => [
+  ...texts(promql, 'FunctionIdentifier', 'AggregateOp', 'BoolModifier'),
+  ...nodes(promql, 'BinaryExpr').flatMap(node =>
+    node.getChild('Div') && selectorsOf(textOf(promql, node.lastChild)).length > 0 ? ['/'] : [],
+  ),
+]
 
 /** The selectors of an expression, as written. */
 export const selectorsOf = (promql: string): string[] => texts(promql, 'VectorSelector')

@@ -1,15 +1,16 @@
 import type { Selector } from './index.ts'
 
-/** Escapes and classes that JavaScript reads differently from Go. */
-const onlyGo = /\\(?![bBdDsSwWfnrtv])[a-zA-Z]|\[:/
+/** Escapes, classes, flags and names of groups that JavaScript reads differently from Go. */
+const onlyGo = /\\(?![bBdDsSwWfnrtv])[a-zA-Z]|\[:|\(\?(P<|[imsU-]+\)|[ims-]*U)/
 
-/** A matcher's pattern for a whole value, as in Prometheus; undefined when only Go can read it. */
-export function patternOf(value: string): RegExp | undefined {
-  if (onlyGo.test(value)) return undefined
+/** A matcher's pattern for a whole value, as in Prometheus; undefined when only Go can read it, null when it is wrong. */
+export function patternOf(value: string): RegExp | undefined | null {
+  const text = value.replace(/^\(\?([ims]+)\)(.*)$/s, '(?$1:$2)')
+  if (onlyGo.test(text)) return undefined
   try {
-    return new RegExp(`^(?:${value.replace(/^\(\?([ims]+)\)(.*)$/s, '(?$1:$2)')})$`, 's')
+    return new RegExp(`^(?:${text})$`, 's')
   } catch {
-    return undefined
+    return null
   }
 }
 

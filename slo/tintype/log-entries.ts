@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { http } from '@tintype/lib/http/node-http.ts'
+import { clientFor } from '@tintype/lib/http/node-http.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
@@ -28,7 +28,9 @@ export async function readEntries(
   const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, ...wanted })}`, server)
   const signal = AbortSignal.timeout(limits.logSeconds.value * 1000)
   // An error without a listener would end the process, also after the answer began.
-  const request = http.get(url, { signal }).on('error', () => {})
+  const request = clientFor(url.href)
+    .get(url, { signal })
+    .on('error', () => {})
   try {
     const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
     if (response.statusCode === 404) return false

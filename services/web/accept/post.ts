@@ -23,7 +23,17 @@ export function refuseEarly(web: Web): RequestHandler {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
     // The rate does not limit the probe: its refused attempts would count as an outage.
     if (!isProbe(web, request)) checkRate(visitorOf(response), clientAddress(request))
-    if (request.headers.expect !== undefined) refuseDeclaredType(request)
+    const {
+      expect,
+      'content-range': range,
+      'tus-resumable': tus,
+      'upload-complete': complete,
+    } = request.headers
+    if (range !== undefined || tus !== undefined || complete === '?0')
+      throw new Problem(400, 'partial', 'Send the whole photo in one request. It cannot be sent in pieces.')
+    const type = mediaType(request)
+    // With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide.
+    if (expect !== undefined && !photoType.test(type)) throw unsupported(type, Buffer.alloc(0))
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
       throw tooLarge(maxUploadBytes)
     next()
@@ -33,12 +43,6 @@ export function refuseEarly(web: Web): RequestHandler {
 /** Content types that may contain a photo, or no type. The last one is curl's default. */
 const photoType =
   /^(image\/(?!svg)|multipart\/form-data$|application\/(octet-stream|x-www-form-urlencoded)$|$)/
-
-/** With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide. */
-function refuseDeclaredType(request: Request): void {
-  const type = mediaType(request)
-  if (!photoType.test(type)) throw unsupported(type, Buffer.alloc(0))
-}
 
 /** POST /photos: 202 when the photo is durable, or with `Prefer: wait=N` its state after at most N seconds. */
 export function postPhoto(web: Web): RequestHandler {

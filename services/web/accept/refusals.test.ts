@@ -88,9 +88,9 @@ describe('a refused upload is told why', () => {
   test('a form whose other inputs hold no file is taken, and 400 without any', async () => {
     const person = (await startWeb()).visitor()
     const type = { 'content-type': 'multipart/form-data; boundary=b' }
-    const part = (name: string, bytes: Buffer = Buffer.alloc(0)) =>
+    const part = (name: string, bytes: Buffer = Buffer.alloc(0), more = '') =>
       Buffer.concat([
-        Buffer.from(`--b\r\nContent-Disposition: form-data; name="photo"; filename="${name}"\r\n\r\n`),
+        Buffer.from(`--b\r\nContent-Disposition: form-data; name="photo"; filename="${name}"\r\n${more}\r\n`),
         bytes,
         Buffer.from('\r\n'),
       ])
@@ -98,6 +98,8 @@ describe('a refused upload is told why', () => {
       (await person.post(Buffer.concat([...parts, Buffer.from('--b--\r\n')]), type)).status
     expect(await post(part(''), part('a', png()), part(''))).toBe(202)
     expect(await post(part(''))).toBe(400)
+    // A script's FormData sends a Blob whose name is empty.
+    expect(await post(part('', png(), 'Content-Type: image/png\r\n'))).toBe(202)
   })
 
   test('400 for a thousand parts, before or after the photo, and for a second photo', async () => {
@@ -120,6 +122,17 @@ describe('a refused upload is told why', () => {
     const running = await startWeb()
     const answer = await running.visitor().post(png(), { 'idempotency-key': 'x'.repeat(256) })
     await expectRefusal(running, answer, 400, 'bad-idempotency-key')
+  })
+
+  test('400 for a piece of a photo: each piece would become a damaged photo', async () => {
+    const running = await startWeb()
+    for (const [name, value] of [
+      ['content-range', 'bytes 0-99/300'],
+      ['tus-resumable', '1.0.0'],
+      ['upload-complete', '?0'],
+    ] as const)
+      await expectRefusal(running, await running.visitor().post(png(), { [name]: value }), 400, 'partial')
+    expect((await running.visitor().post(png(), { 'upload-complete': '?1' })).status).toBe(202)
   })
 
   test('413 when it is too large, said or not', async () => {

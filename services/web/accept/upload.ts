@@ -128,8 +128,9 @@ function openForm(request: Request) {
   try {
     return new Busboy({
       headers: request.headers as { 'content-type': string },
-      // A browser sends an empty file input as a file without a name.
-      isPartAFile: (name, _type, fileName) => name === 'photo' && fileName !== '',
+      // A browser sends an empty file input as a file without a name and type, and a script's Blob perhaps without a name.
+      isPartAFile: (name, type, fileName) =>
+        name === 'photo' && (fileName !== '' || /^image\//.test(type ?? '')),
       limits: multipartLimits,
     })
   } catch (cause) {

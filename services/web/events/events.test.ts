@@ -83,6 +83,23 @@ test('Last-Event-ID tells what was missed, once each, and goes on live', async (
   after.close()
 })
 
+test('a stream that broke before its first event resumes, too, and no proxy may compress it', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  await upload(person)
+  const stream = await person.call('GET', '/events')
+  expect(stream.headers.get('cache-control')).toBe('no-store, no-transform')
+  const reader = stream.body?.getReader()
+  let text = ''
+  while (!/^id: \d+\n\n/m.test(text)) text += new TextDecoder().decode((await reader?.read())?.value)
+  await reader?.cancel()
+  const { id } = await upload(person)
+  const later = await listen(person, /^id: (\d+)$/m.exec(text)?.[1])
+  await until(() => later.told.some(({ data }) => data.id === id))
+  expect(later.resets()).toEqual([])
+  later.close()
+})
+
 test('Last-Event-ID holds over a restart of web: events are the queue’s own', async () => {
   const running = await startWeb()
   const person = await beginSession(running)

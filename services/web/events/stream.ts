@@ -26,7 +26,7 @@ export function eventStream(web: Web): RequestHandler {
     const { owner } = visitorOf(response)
     response.set({
       'Content-Type': 'text/event-stream',
-      'Cache-Control': 'no-store',
+      'Cache-Control': 'no-store, no-transform', // a proxy that compresses would hold events back
       'X-Accel-Buffering': 'no',
     })
     if (request.method === 'HEAD') return void response.end()
@@ -69,15 +69,15 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
 
 /**
  * Sends the events after the reader's last one. When the queue no longer has them it sends `reset`, and the reader
- * reads its list again. Returns the sent numbers, because some of these events also wait in the subscription.
+ * reads its list again. A new reader gets the number of the newest event: its connection may break before its first
+ * event. Returns the sent numbers, because some of these events also wait in the subscription.
  */
 async function sendMissed(web: Web, owner: Owner, request: Request, response: Response) {
-  const given = request.get('last-event-id')
-  if (given === undefined || given === '') return new Set()
+  const given = request.get('last-event-id') ?? ''
   const missed = /^\d{1,15}$/.test(given) ? await web.queue.eventsOf(owner, Number(given)) : 'reset'
   if (missed === 'reset') {
     const { lastEvent } = await web.queue.stats()
-    response.write(`id: ${lastEvent}\nevent: reset\ndata: {}\n\n`)
+    response.write(`id: ${lastEvent}\n${given && 'event: reset\ndata: {}\n'}\n`)
     return new Set<number>()
   }
   for (const event of missed) await send(web, response, event)

@@ -5,7 +5,7 @@ import { say } from './words.ts'
 const gatherMs = 400
 /** Between announcements: what happens to hundreds of photos would be read out for as long as they take. */
 const pauseMs = 5_000
-/** More at once are announced by their number and the overall progress. */
+/** More at once are announced by their number. */
 const maxNamed = 3
 
 let waiting: string[] = []
@@ -15,8 +15,10 @@ let announcedAt = -pauseMs
 export function announce(text: string): void {
   if (waiting.push(text) > 1) return
   const announceAll = () => {
-    const summary = `${say('changes', { count: waiting.length })} ${find('#overall span').textContent}`
-    find('#said').textContent = waiting.length > maxNamed ? summary : waiting.join('. ')
+    const named = waiting.map(text => text.replace(/\.?$/, '.')).join(' ')
+    const changes = waiting.length > maxNamed ? say('changes', { count: waiting.length }) : named
+    // Also behind the names: of many photos the last few often end by themselves.
+    find('#said').textContent = `${changes} ${find('#overall span').textContent}`.trim()
     waiting = []
     announcedAt = performance.now()
   }

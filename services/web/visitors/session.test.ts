@@ -65,6 +65,14 @@ test('of several cookies with our name the one that we issued counts, wherever i
     )
 })
 
+test('a form that another site posts replaces no session: browsers send it without the cookie', async () => {
+  const { url } = await startWeb()
+  const post = (site: string, path: string) =>
+    fetch(url + path, { method: 'POST', body: png(), headers: { 'sec-fetch-site': site } })
+  for (const path of ['/photos', '/']) expect(cookieOf(await post('cross-site', path)), path).toBe('')
+  expect(cookieOf(await post('same-origin', '/photos'))).toMatch(/^tintype_session=/)
+})
+
 test('the cookie is Secure when a proxy beside us was asked by https', async () => {
   const { url } = await startWeb()
   const headers = { 'x-forwarded-proto': 'https' }

@@ -29,8 +29,10 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const start = performance.now()
     const known = issuedSession(request.headers.cookie ?? '', secret)
     const id = known ?? randomBytes(16).toString('hex')
+    // A form that another site posts comes without the cookie, and a new one would replace it: all photos would be lost.
+    const isForeign = request.method === 'POST' && request.get('sec-fetch-site') === 'cross-site'
     // Each view of the page restarts the 400 days: otherwise a person who comes daily would lose all photos.
-    if (known === undefined || request.path === '/')
+    if (!isForeign && (known === undefined || request.path === '/'))
       response.append('Set-Cookie', setCookie(id, secret, request.secure))
     const owner = ownerOf(id)
     const session = sessionOf(owner)

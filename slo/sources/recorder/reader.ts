@@ -32,7 +32,9 @@ export function reader(db: DatabaseSync) {
   const seenBefore = db.prepare(
     'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ? AND max_gap = ? AND above_zero_at <= ?3 * 60000 AND start < ?3 LIMIT 1',
   )
-  const seenSince = db.prepare('SELECT 1 FROM counter WHERE series = ? AND at >= ? * 60000')
+  const seenIn = db.prepare(
+    'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ? AND at >= ? * 60000 AND start < ? LIMIT 1',
+  )
   // CAST: JavaScript's numbers are REAL. min(at): SQLite then takes the other columns from that row.
   const scrapes = db.prepare(
     'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
@@ -86,9 +88,9 @@ export function reader(db: DatabaseSync) {
     aboveZeroBy: (selector: Selector, maxGapSeconds: number, minute: Minute): boolean =>
       selected(selector).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined),
 
-    /** Values of a label of the selected counters that have a sample since a minute. */
-    labelValues(selector: Selector, label: string, from: Minute): string[] {
-      const counted = selected(selector).filter(({ id }) => seenSince.get(id, from) !== undefined)
+    /** Values of a label of the selected counters that have a sample in the hours of [from, to). */
+    labelValues(selector: Selector, label: string, from: Minute, to: Minute): string[] {
+      const counted = selected(selector).filter(({ id }) => seenIn.get(id, from, to) !== undefined)
       return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))]
     },
 

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { RequestHandler } from 'express'
+import { readJsonFile } from '../json.ts'
 
 export type OtherPages = {
   dataDir: string
@@ -18,7 +17,11 @@ const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
  */
 export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler {
   return (request, response) => {
-    const { web, logs, slo } = endpointsIn(dataDir)
+    // The launcher writes it when all services are ready. A process without a launcher has no file.
+    const endpoints = readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(
+      `${dataDir}/endpoints.json`,
+    )
+    const { web, logs, slo } = endpoints ?? {}
     const objectives = sloUrl?.href ?? slo
     const status = objectives && new URL('status', objectives).href
     const reached = (address = '') => fromBrowser(address, request.hostname)
@@ -40,13 +43,4 @@ function fromBrowser(address: string, host: string): string | undefined {
   // With the same host name as this page, because cookies belong to a host name.
   if (isLoopback(url.hostname) || isAny(url.hostname)) url.hostname = host
   return url.href
-}
-
-/** Written by the launcher when all services are ready. A process without a launcher has no file. */
-function endpointsIn(dataDir: string): Partial<Record<'web' | 'logs' | 'slo', string>> {
-  try {
-    return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
-  } catch {
-    return {}
-  }
 }

@@ -73,11 +73,7 @@ export function openDiagnosis(
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
       const said = String(error.stderr).trim().slice(-saidChars)
-      throw new Error(
-        error.killed
-          ? `no answer within ${timeoutMs / 1000} s`
-          : said || `exit ${error.code ?? error.signal}`,
-      )
+      throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })
@@ -118,10 +114,6 @@ export function openDiagnosis(
 
 /** A verdict in an alert's text: the sentence, what to do, and the link to its note. */
 export const inShort = ({ verdict }: FoundVerdict, pages: string): string =>
-  [
-    cut(sentence(verdict), 500),
-    verdict.lever && `Do: ${verdict.lever}.`,
-    `Note: ${new URL('note', pages).href}`,
-  ]
+  [cut(sentence(verdict)), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)
     .join(' ')

@@ -212,7 +212,6 @@ export function payload(
   }
 }
 
-/** The page of the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

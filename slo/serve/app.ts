@@ -125,12 +125,9 @@ export function createSloApp(options: {
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
+    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
-      throw new Problem(
-        400,
-        'bad-maintenance',
-        `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`,
-      )
+      throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }

@@ -132,7 +132,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
   const { STORAGE_URL: storageUrl } = config
   const { statusFile: file } = service
-  const status = await startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
+  const status = startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

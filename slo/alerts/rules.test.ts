@@ -351,7 +351,13 @@ test('a page inhibits the tickets of its own group and namespace alone', () => {
   })
   expect(config).toMatchObject({
     route: { group_by: ['service', 'objective', 'severity', 'namespace', 'job'] },
-    inhibit_rules: [{ equal: ['service', 'objective', 'namespace', 'job'] }],
+    // Labels that both lack are equal, so that a page without an objective would inhibit tickets of others.
+    inhibit_rules: [
+      {
+        source_matchers: ['severity="page"', 'objective!=""'],
+        equal: ['service', 'objective', 'namespace', 'job'],
+      },
+    ],
   })
 })
 

@@ -1,9 +1,10 @@
 import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { openExamples } from '../diagnose/open-examples.ts'
-import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
+import { raiseDetail } from '../diagnose/raise-detail.ts'
 import { toMinute } from '../math/time.ts'
 import { openEvaluations } from '../serve/evaluations.ts'
+import { openTargets } from '../serve/targets.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
@@ -22,7 +23,9 @@ export const run: Verb = async (given, context) => {
   // The verdict is shown even if no service of this machine can raise its detail.
   const raise = async (): Promise<string> => {
     if (!stage) throw new Error('no stage is named')
-    return raiseDetail(adminPorts(dataDir), stage.jobs)
+    // The launcher writes this file.
+    const written = { SCRAPE_TARGETS: [], TARGETS_FILE: `${dataDir}/targets.json` }
+    return raiseDetail(openTargets(written, directory.service, environment)(), stage.jobs)
   }
   const notRaised = (error: Error) => `detail could not be raised: ${error.message}`
   const detail = given.detail ? await raise().catch(notRaised) : undefined

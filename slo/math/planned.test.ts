@@ -11,8 +11,6 @@ test('planned downtime is kept in order, once for the same minutes, and can be t
   addPlanned(folder, { from: 100, to: 110, reason: 'update of the kernel' })
   // macOS leaves such a file beside each on a disk that is not its own.
   writeFileSync(`${folder}/slo/planned/._100-110.json`, '')
-  // A damaged file prevents no report.
-  writeFileSync(`${folder}/slo/planned/300-310.json`, '')
   expect(readPlanned(folder)).toEqual([
     { id: '100-110', from: 100, to: 110, reason: 'update of the kernel' },
     { id: '200-245', from: 200, to: 245, reason: 'new disk' },
@@ -27,6 +25,18 @@ test('a downtime that ends before it begins, or lasts for days, is refused', asy
   expect(() => addPlanned(folder, { from: 10, to: 10, reason: '' })).toThrow('not 0')
   expect(() => addPlanned(folder, { from: 10, to: 9000, reason: '' })).toThrow(RangeError)
   expect(readPlanned(folder)).toEqual([])
+})
+
+test('a damaged file of a downtime loses its reason, and hides no other', async () => {
+  const folder = await temporaryFolder()
+  for (const from of [100, 200]) addPlanned(folder, { from, to: from + 10, reason: 'disk' })
+  for (const damaged of ['', '{"id":', 'null', '7']) {
+    writeFileSync(`${folder}/slo/planned/100-110.json`, damaged)
+    expect(readPlanned(folder)).toEqual([
+      { id: '100-110', from: 100, to: 110, reason: '' },
+      { id: '200-210', from: 200, to: 210, reason: 'disk' },
+    ])
+  }
 })
 
 test('of too many the oldest is removed', async () => {

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseJson } from '@tintype/lib/json.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
 
@@ -12,12 +12,15 @@ export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** All planned downtime, earliest first: a file each, so that two writers lose none. A damaged file counts as none. */
+/** All planned downtime, earliest first. Each has a separate file, so that two concurrent writers lose none. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])
-    .filter(name => /^\d+-\d+\.json$/.test(name))
-    .flatMap(name => parseJson<Planned>(readFileSync(join(folder, name), 'utf8')) ?? [])
+    .flatMap(name => {
+      const [, id, from, to] = /^((\d+)-(\d+))\.json$/.exec(name) ?? []
+      const reason = readJsonFile<Planned>(join(folder, name))?.reason ?? ''
+      return id ? [{ id, from: Number(from), to: Number(to), reason }] : []
+    })
     .sort((one, other) => one.from - other.from)
 }
 

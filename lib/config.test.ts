@@ -46,6 +46,16 @@ test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () =
     expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)
 })
 
+test('a PostgreSQL password whose signs are not encoded is refused, not shown as a host or database', () => {
+  for (const password of ['12/hush', '12#hush', '12?hush', 'a/hush', 'a%2Fb#hush']) {
+    const QUEUE_URL = `postgres://somebody:${password}@127.0.0.1:1/queue`
+    expect(() => read({ QUEUE_URL })).toThrow('QUEUE_URL="postgres://…@127.0.0.1:1/queue" must be')
+    expect(() => read({ QUEUE_URL })).not.toThrow('hush')
+  }
+  const encoded = 'postgres://somebody:12%2F%23%3F%40@127.0.0.1:1/queue?application_name=a@b'
+  expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
+})
+
 test('a secret’s file ends in a newline, which no request could carry', () => {
   const names = ['PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
   const config = read(Object.fromEntries(names.map(name => [name, 'secret\n'])))

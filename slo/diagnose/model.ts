@@ -17,7 +17,7 @@ export type Stage = Model['stages'][number]
  */
 export type Resource = Model['resources'][number]
 
-/** @throws ExpressionError, whose place slo lint reports. */
+/** @throws ExpressionError */
 export function modelOf(service: Service) {
   const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
@@ -61,7 +61,6 @@ function selectorsIn({ stages, resources, traffic, expected, jobs }: Model): Sel
   return expressions.flatMap(each => (each ? each.selectors : []))
 }
 
-/** The names of all metrics that diagnosis reads. */
 export const metricsRead = (model: Model): string[] =>
   [...new Set([upMetric, startMetric, ...selectorsIn(model).map(({ metric }) => metric)])].sort()
 

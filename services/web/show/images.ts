@@ -67,7 +67,7 @@ async function send(
   const key = photoKey(record.owner, record.id, file)
   const found = bytes <= wholeBytes ? await storage.read(key) : await storage.get(key)
   if (found === 'not-found') throw notFound() // deleted meanwhile
-  response.set('Content-Length', String(Buffer.isBuffer(found) ? found.length : found.bytes))
+  response.set('Content-Length', String(Buffer.isBuffer(found) ? found.length : (found.bytes ?? bytes)))
   if (Buffer.isBuffer(found)) response.end(found)
   else if (request.method === 'HEAD') {
     found.body.destroy()

@@ -1,5 +1,6 @@
 import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseJson } from '@tintype/lib/json.ts'
 import { linesOfStream } from './lines.ts'
 
 /** The fields that are read of an OTLP JSON line. */
@@ -32,15 +33,10 @@ export async function* spansIn(folder: string, sinceMs: number, text: string): A
 }
 
 /** The spans of a line; none if a kill or a full disk left the line incomplete. */
-function spansOf(line: string): OtlpSpan[] {
-  let exported: Exported = {}
-  try {
-    exported = JSON.parse(line)
-  } catch {}
-  return (exported.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
+const spansOf = (line: string): OtlpSpan[] =>
+  (parseJson<Exported>(line)?.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
     (scopeSpans ?? []).flatMap(({ spans }) => spans ?? []),
   )
-}
 
 export const attributeOf = (span: OtlpSpan, name: string): string | undefined =>
   span.attributes?.find(({ key }) => key === name)?.value.stringValue

@@ -234,5 +234,7 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.route('**/recent.json', route => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }))
     await page.reload()
     await page.locator('#lead').getByText('The log server answered with an error: HTTP 502').waitFor()
+    await page.goto(`${tintype.endpoints.logs}/?lang=ko`)
+    expect(await page.title()).toBe('Tintype: 로그')
   }, 120_000)
 })

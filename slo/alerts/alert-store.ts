@@ -95,7 +95,6 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       if (!written) write()
       return [...sent.values()]
     },
-    /** Records a message as sent; a resolved group is removed. */
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {
       if (status === 'resolved') sent.delete(group)
       else sent.set(group, { group, severity, since, sentAt: at, receiver, alerts })

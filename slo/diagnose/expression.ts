@@ -24,13 +24,11 @@ export type Expression = {
   vectorIn(window: Window): Vector
 }
 
-/** A part of an expression in the grammar's terms. */
 type Part = { kind: string; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
 /** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
 const ranges = { $w: '1w', $b: '1y' } as const
 
-/** slo cannot evaluate the expression. */
 export class ExpressionError extends Error {}
 
 /**

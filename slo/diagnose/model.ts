@@ -35,7 +35,6 @@ export function modelOf(service: Service) {
       return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
     }),
     traffic: traffic === '' ? undefined : parseExpression(traffic),
-    /** The expected number of processes of a job. */
     expected:
       replicas === '' ? undefined : (job: string) => parseExpression(replicas.replaceAll('$job', job)),
   }

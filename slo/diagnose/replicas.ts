@@ -10,7 +10,6 @@ type OddReplica = {
   job: string
   instance: string
   text: string
-  /** The process is missing. */
   isAway: boolean
   /** The stage in which the process is slow, and what explains it. */
   slow?: Explained

@@ -15,7 +15,7 @@ const address = new URL(location.href)
 let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
 
 /** The time that an alert's link is about; null shows now. */
-const earlier = address.searchParams.get('at')
+const earlier = address.searchParams.get('at') || null
 
 /** Keeps what is shown in the address, so that the address can be sent to a colleague. */
 function remember(name: string, value: string): void {

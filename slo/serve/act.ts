@@ -5,7 +5,6 @@ import type { Express, Request, RequestHandler } from 'express'
 import { program } from '../directory.ts'
 import type { Diagnoser } from './diagnosis.ts'
 
-/** Headers that a proxy adds. */
 const proxied = ['forwarded', 'via', 'x-forwarded-for']
 
 /**

@@ -34,7 +34,6 @@ const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** A read of the source that all requests share. */
 const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
   cached(readEveryMs, () =>
     read().catch(error => {

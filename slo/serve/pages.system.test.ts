@@ -138,6 +138,12 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect([await state('soon'), await state('2020-01-01'), await state('now')]).toEqual([400, 404, 200])
   })
 
+  test('an address whose time is empty shows now', async () => {
+    await open(`${urls.well}/?at=`)
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
+    expect(await page.isHidden('#notice')).toBe(true)
+  })
+
   test('a link to a time that is no longer kept says so', async () => {
     await page.goto(`${urls.well}/?at=2020-01-01`)
     await page.waitForSelector('html[data-ready]')

@@ -130,9 +130,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     : undefined
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
-  const { STORAGE_URL: storageUrl } = config
-  const { statusFile: file } = service
-  const status = startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
+  const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
+  const status = startStatus({ ...given, ...at, watch, source })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

@@ -10,8 +10,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type Loop, startLoop } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
-import type { Reader } from './reader.ts'
-import type { Store } from './store.ts'
+import type { Writer } from './writer.ts'
 
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
@@ -34,7 +33,7 @@ type Options = {
   intervalMs: number
   /** Days to keep; 0 means no limit. */
   keep: { minutes: number; traces: number }
-  store: Omit<Store, keyof Reader>
+  store: Writer
   log: Log
 }
 

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteCode } from '@tintype/lib/errors.ts'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
 import { type Reader, reader } from './reader.ts'
-import { type Writer, writer } from './writer.ts'
+import { writer } from './writer.ts'
 
 /**
  * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples take less than a
@@ -30,19 +30,14 @@ const schemaVersion = 1
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
 type OnDamage = (why: string) => void
-/** `isThere`: whether the file is at its path. SQLite goes on writing to a removed one, which others cannot read. */
-export type Store = Reader & Writer & { isThere(): boolean }
-
 /**
  * Opens the recorder's file for its only writer, and rolls up the counters of `slis`. A damaged file is set aside, and
  * `onDamage` is called: slo must alert also without its history. @throws when the file cannot be opened.
  */
-export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}): Store {
+export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
   mkdirSync(dirname(file), { recursive: true })
   const db = openToWrite(file, onDamage)
-  const { ino } = statSync(file)
-  const isThere = () => statSync(file, { throwIfNoEntry: false })?.ino === ino
-  return { ...reader(db), ...writer(db, slis), isThere }
+  return { ...reader(db), ...writer(db, slis, file) }
 }
 
 const sqliteIoError = 10

@@ -9,6 +9,13 @@ import { complainer } from './log.ts'
 const flushMs = 1_000
 const stopWithinMs = 2_000
 
+/** The one value of each variable by which others would select an exporter. */
+const only = {
+  OTEL_TRACES_EXPORTER: 'otlp',
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
+}
+
 type TracingConfig = Config<
   'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'OTEL_EXPORTER_OTLP_ENDPOINT' | 'VERSION'
 >
@@ -51,6 +58,9 @@ export async function startTracing(
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })
   sdk.start()
+  for (const [name, applied] of Object.entries(only))
+    if (environment[name] && environment[name] !== applied)
+      diag.warn(`${name}=${environment[name]} does not apply: ${applied} does`)
   setGlobalErrorHandler(complainer('traces.not-exported'))
   // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])

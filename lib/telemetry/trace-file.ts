@@ -23,16 +23,15 @@ export function openTraceFile(
     join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
   const statsOf = (generation: number) => statSync(path(generation), { throwIfNoEntry: false })
   const files = Math.max(minFiles, keepDays + 1)
-  const begin = () => {
+  /** Called with the first spans: a disk that is full or read-only at the start costs spans and not the service. */
+  const open = () => {
     mkdirSync(folder, { recursive: true })
-    return openSync(path(0), 'a')
+    const fd = openSync(path(0), 'a')
+    const { size, mtimeMs } = fstatSync(fd)
+    // The file may end in a part of a line, which a kill or a full disk left.
+    return { fd, size, torn: size > 0, day: dayOf(size > 0 ? mtimeMs : Date.now()) }
   }
-  let file = begin()
-  const begun = fstatSync(file)
-  let size = begun.size
-  /** The file may end in a part of a line, which a kill or a full disk left. */
-  let torn = size > 0
-  let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
+  let file: ReturnType<typeof open> | undefined
 
   const rotate = () => {
     const generations = Array.from({ length: files }, (_, n) => n).filter(statsOf)
@@ -46,35 +45,38 @@ export function openTraceFile(
       generations.pop()
     }
     for (const n of generations.reverse()) renameSync(path(n), path(n + 1))
-    // Opened before the old file is closed, so that the old file stays in use when this fails.
-    const next = begin()
-    closeSync(file)
-    file = next
-    size = 0
-    day = dayOf(Date.now())
+  }
+
+  const fileFor = (bytes: number) => {
+    file ??= open()
+    const { fd, size, day } = file
+    const isOver = size > 0 && (size + bytes > allBytes / files || dayOf(Date.now()) !== day)
+    const isRemoved = fstatSync(fd).ino !== statsOf(0)?.ino
+    if (!isOver && !isRemoved) return file
+    rotate()
+    // Closed first: if no file can be opened, the next spans try that alone and do not rotate once more.
+    closeSync(fd)
+    file = undefined
+    file = open()
+    return file
   }
 
   return {
     export(spans, done: (result: ExportResult) => void) {
       try {
-        const line = Buffer.concat([
-          Buffer.from(torn ? '\n' : ''),
-          JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
-          Buffer.from('\n'),
-        ])
-        const isOver = size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)
-        const isRemoved = fstatSync(file).ino !== statsOf(0)?.ino
-        if (isOver || isRemoved) rotate()
-        torn = true
-        const written = writeSync(file, line)
-        size += written
+        const request = JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0)
+        const into = fileFor(request.length)
+        const line = Buffer.concat([Buffer.from(into.torn ? '\n' : ''), request, Buffer.from('\n')])
+        into.torn = true
+        const written = writeSync(into.fd, line)
+        into.size += written
         if (written < line.length) throw new Error(`only ${written} of ${line.length} bytes were written`)
-        torn = false
+        into.torn = false
         done({ code: ExportResultCode.SUCCESS })
       } catch (error) {
         done({ code: ExportResultCode.FAILED, error: error as Error })
       }
     },
-    shutdown: async () => closeSync(file),
+    shutdown: async () => file && closeSync(file.fd),
   }
 }

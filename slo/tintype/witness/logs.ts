@@ -15,7 +15,8 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
     ({ id, timestamp, payload }) => {
       if (!payload.photo) return
       const outcome = String(payload.event).slice('promise.'.length) as Outcome
-      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp) })
+      const traced = payload.traced !== false
+      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
       streams.add(id.split('.').slice(0, 3).join('.'))
     },
   )

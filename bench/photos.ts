@@ -118,7 +118,7 @@ export async function readyPhoto(
     'result.json': resultOf(thumbnail.length),
   }
   for (const [name, body] of Object.entries(files)) await storage.put(photoKey(owner, record.id, name), body)
-  await queue.restore(jobOf(record), { outcome: 'kept' })
+  await queue.restore(jobOf(record), 'kept')
   await storage.close()
   return record.id
 }

@@ -46,12 +46,8 @@ export async function runCommand(
   try {
     return await run()
   } catch (error) {
-    process.stderr.write(`${sentence(error)}\n`)
+    const more = error instanceof UsageError ? '; --help lists what it takes' : ''
+    process.stderr.write(`${explainError(error)}${more}\n`)
     return 2
   }
-}
-
-function sentence(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message}; --help lists what it takes`
-  return explainError(error)
 }

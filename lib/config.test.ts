@@ -37,9 +37,23 @@ test.each<[Name, string]>([
   expect(() => read({ [name]: value })).toThrow(`${name}="`)
 })
 
+test('an error shows the carriage return of a file that was edited on Windows', () => {
+  expect(() => read({ WEB_PORT: '8080\r' })).toThrow(String.raw`WEB_PORT="8080\r" must be a port number`)
+})
+
 test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () => {
   for (const given of ['postgres://user:pass@/db?host=/run', 'postgres:///db?host=/run'])
     expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)
+})
+
+test('a PostgreSQL password whose signs are not encoded is refused, not shown as a host or database', () => {
+  for (const password of ['12/hush', '12#hush', '12?hush', 'a/hush', 'a%2Fb#hush']) {
+    const QUEUE_URL = `postgres://somebody:${password}@127.0.0.1:1/queue`
+    expect(() => read({ QUEUE_URL })).toThrow('QUEUE_URL="postgres://…@127.0.0.1:1/queue" must be')
+    expect(() => read({ QUEUE_URL })).not.toThrow('hush')
+  }
+  const encoded = 'postgres://somebody:12%2F%23%3F%40@127.0.0.1:1/queue?application_name=a@b'
+  expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
 test('a secret’s file ends in a newline, which no request could carry', () => {

@@ -12,3 +12,9 @@ export async function repeat(
     await sleep(pauseMs, undefined, { signal }).catch(() => {})
   }
 }
+
+/** Takes a step for each item. One that fails stops no other; the first error is thrown when all have ended. */
+export async function forEach<T>(items: readonly T[], step: (item: T) => Promise<unknown>): Promise<void> {
+  const failed = (await Promise.allSettled(items.map(step))).find(({ status }) => status === 'rejected')
+  if (failed) throw (failed as PromiseRejectedResult).reason
+}

@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { ignoreTerminal, outliveReaders, stopThenAtOnce } from './terminal.ts'
+import { ignoreSignals, outliveReaders, stopThenAtOnce } from './terminal.ts'
 
 export type Running = {
   /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
@@ -19,12 +19,13 @@ const stopMarginMs = 5_000
 /**
  * Runs a service: starts it, prints `{"ready":{…}}` on one line, stops it gracefully on the first SIGTERM or SIGINT or
  * when the launcher ends, and at once on the second signal. Exits with 2 on a bad environment. Under a launcher it
- * ignores the terminal's signals. Standard output and error need no reader.
+ * ignores the terminal's signals, and a second SIGTERM: systemd sends one to every process, and the launcher sends the
+ * next when it is this service's turn to stop. Standard output and error need no reader.
  */
 export async function run(start: () => Promise<Running>): Promise<void> {
   const launched = process.connected
   outliveReaders()
-  if (launched) ignoreTerminal()
+  if (launched) ignoreSignals('SIGINT', 'SIGHUP')
   armFault(process.env.FAULT_POINT)
   // During the start there is nothing to finish. Without a handler PID 1 of a container would ignore the signals.
   let stop: () => unknown = () => process.exit(0)
@@ -34,7 +35,13 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   process.on('disconnect', () => stop())
   try {
     const running = await start()
-    stop = stopOnce(running)
+    const stopInOrder = async () => {
+      setTimeout(() => process.exit(1), running.graceMs + stopMarginMs).unref()
+      await running.stop()
+      process.exit(0)
+    }
+    // The launcher kills a service that must end at once.
+    stop = stopThenAtOnce(stopInOrder, () => launched || process.exit(1))
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
     // The next start reuses the compiled modules.
     flushCompileCache()
@@ -43,14 +50,3 @@ export async function run(start: () => Promise<Running>): Promise<void> {
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }
-
-/** Stops gracefully at the first call, and at once at a later one. */
-const stopOnce = ({ graceMs, stop }: Running) =>
-  stopThenAtOnce(
-    async () => {
-      setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
-      await stop()
-      process.exit(0)
-    },
-    () => process.exit(1),
-  )

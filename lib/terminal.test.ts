@@ -1,10 +1,12 @@
-import { execFileSync, type StdioOptions, spawn } from 'node:child_process'
+import { execFileSync, fork, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder } from '../test/support.ts'
+import { temporaryFolder, until } from '../test/support.ts'
 import { limits } from './limits.ts'
+import { sameSignalMs } from './terminal.ts'
 
 /** Runs a module's text with the reading end of its standard error open, and never read; gives what it sends by IPC. */
 async function unread(text: string): Promise<unknown> {
@@ -41,4 +43,29 @@ test('output that is not read is kept up to its limit and then dropped and count
   const { dropped, kept } = (found as { message: Record<string, number> }).message
   expect(dropped).toBeGreaterThan(100)
   expect(kept).toBeLessThan(limits.unreadOutput.value + 2 ** 17)
+})
+
+test('a service under a launcher finishes its stop when SIGTERM reaches it twice, as systemd and the launcher send it', async () => {
+  const file = join(await temporaryFolder(), 'service.ts')
+  writeFileSync(
+    file,
+    `import { run } from '${import.meta.dirname}/run.ts'
+     const stop = () => new Promise(resolve => process.once('message', resolve))
+     await run(async () => ({ endpoints: {}, graceMs: 60_000, stop }))
+     process.on('SIGTERM', () => process.send?.('received'))`,
+  )
+  const child = fork(file, { execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  await once(child.stdout as Readable, 'data') // the ready line
+  for (let signals = 1; signals <= 2; signals++) {
+    child.kill('SIGTERM')
+    await Promise.race([once(child, 'message'), ended])
+    const received = performance.now()
+    await until(() => performance.now() - received > sameSignalMs, {
+      what: 'a time at which it is another signal',
+    })
+  }
+  child.send('finish')
+  expect(await ended).toEqual([0, null])
 })

@@ -2,13 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 import { countLimit, limits } from './limits.ts'
 
 /**
- * Ignores a terminal's Ctrl-C and hang-up, which reach every process of its session: the launcher stops the services in
- * order. A session for each service does not help: Linux schedules each as a group (autogroup), so that a converter's
- * nice value does not count against web, which then waited up to 200 ms for a processor.
+ * Ignores signals that reach every process at once and not only the one that stops the others in order: a terminal's
+ * Ctrl-C and hang-up, and the SIGTERM of systemd. A session for each service does not help: Linux schedules each as a
+ * group (autogroup), so that a converter's nice value does not count against web, which then waited up to 200 ms for a
+ * processor.
  */
-export const ignoreTerminal = (): void => ignore('SIGINT', 'SIGHUP')
-
-function ignore(...signals: NodeJS.Signals[]): void {
+export function ignoreSignals(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})
 }
 
@@ -37,7 +36,7 @@ let runsOn = false
  */
 export function outliveReaders(): void {
   runsOn = true
-  ignore('SIGHUP')
+  ignoreSignals('SIGHUP')
   for (const stream of [process.stdout, process.stderr]) {
     // Without a listener an error of the stream would end the process.
     stream.on('error', () => {})

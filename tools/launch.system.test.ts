@@ -1,15 +1,17 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sameSignalMs } from '@tintype/lib/terminal.ts'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Photo, person } from '../test/client.ts'
+import { quadrantImage } from '../test/images.ts'
 import { childrenOf, processes } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { type Ended, runScript, temporaryFolder, until } from '../test/support.ts'
+import { type Ended, runScript, smallDisk, temporaryFolder, until } from '../test/support.ts'
 import { anyPorts } from './service.ts'
 
 /** What a launcher that cannot start says. */
@@ -55,6 +57,23 @@ describe('npm start refuses', () => {
     expect(code).toBe(1)
     expect(err).toContain('WEB_PORT=8080 cannot be used: 192.0.2.1 is not an address of this machine')
   })
+})
+
+test('npm start starts again on a disk that became full, and a photo can be seen and deleted', async context => {
+  const disk = await smallDisk(context, 48 * 2 ** 20)
+  const first = await startTintype(disk)
+  const before = person(first.address)
+  const image = await quadrantImage({ width: 64, height: 48, format: 'jpeg' })
+  expect((await before.upload(image, { Prefer: 'wait=60' })).status).toBe(201)
+  await first.stop()
+  await writeFile(join(disk, 'filler'), Buffer.alloc(48 * 2 ** 20)).catch(() => {})
+  const second = await startTintype(disk)
+  onTestFinished(async () => void (await second.stop('SIGKILL')))
+  const after = person(second.address, before.cookie)
+  const { photos } = (await (await after.request('/photos')).json()) as { photos: Photo[] }
+  const links = photos[0]?.links
+  expect((await after.request(links?.thumbnail ?? '')).status).toBe(200)
+  expect((await after.request(links?.self ?? '', { method: 'DELETE' })).status).toBe(204)
 })
 
 describe('npm start', () => {

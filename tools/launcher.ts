@@ -8,6 +8,7 @@ import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
+import { freeReserve, keepReserve } from './reserve.ts'
 import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
@@ -26,6 +27,8 @@ export type Plan = {
 export type Started = ReadonlyMap<string, Endpoints>
 
 export type Config = ReturnType<typeof readConfig<typeof variables>>
+/** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
+const stopMarginMs = 10_000
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
 /** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
@@ -69,6 +72,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const fleet: Fleet = openFleet(
     {
       log,
+      stopMs: config.GRACE_SECONDS * 1000 + stopMarginMs,
       /** A port that was chosen as free is kept at a restart, because clients and other services know it. */
       environment: ({ name, environment }: Service) => ({
         ...process.env,
@@ -113,6 +117,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
     if (published) rmSync(endpointsFile, { force: true })
     published = false
     log.info('launcher.stopping')
+    for (const { supervised } of fleet.members.values()) supervised.retire()
     for (const row of plan.stopOrder) {
       if (row.includes('logs')) await log.close()
       const members = [...fleet.members.values()].filter(({ role }) => row.includes(role))
@@ -150,6 +155,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   }
   if (stopping) return
   published = true
+  keepReserve(config.DATA_DIR)
   const addresses = publish()
   if (plan.publish)
     for (const [name, url] of Object.entries(addresses))
@@ -195,6 +201,7 @@ export async function launch(plan: Plan): Promise<number> {
     return 1
   }
   mkdirSync(config.DATA_DIR, { recursive: true })
+  freeReserve(config.DATA_DIR)
   await run(config, plan)
   return 0
 }

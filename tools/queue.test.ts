@@ -1,7 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
+import { makeUnusable } from '@tintype/lib/photo/fixture.ts'
+import {
+  newPhotoId,
+  type PhotoRecord,
+  photoKey,
+  photoPrefix,
+  type ResultRecord,
+} from '@tintype/lib/photo/record.ts'
 import { jobOf, openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -126,9 +133,30 @@ test('dead letters are listed and replayed, and their failed result is taken bac
   expect(await storage.read(photoKey(owner, one.id, 'result.json'))).toBe('not-found')
   expect(await storage.read(photoKey(owner, two.id, 'result.json'))).not.toBe('not-found')
   const all = await run(dataDir, 'replay', '--all', '--json')
-  expect(JSON.parse(all.out)).toEqual({ replayed: [two.id], unknown: [] })
+  expect(JSON.parse(all.out)).toEqual({ replayed: [two.id], unknown: [], failed: [] })
   expect(await queue.stats()).toMatchObject({ dead: 0, depth: 2 })
   expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 1 })
+})
+
+test('a photo that storage refuses keeps no other dead letter from being replayed', async () => {
+  const dataDir = await temporaryFolder()
+  const { queue, put } = await opened(dataDir)
+  const [blocked, other] = [record(), record()]
+  for (const photo of [blocked, other]) {
+    await put(photo, 'result.json', failed('timeout', at(9)))
+    await queue.enqueue(jobOf(photo))
+    const claim = await queue.claim('test', 60_000, new AbortController().signal)
+    if (claim !== 'aborted') await queue.fail(claim, { code: 'timeout', detail: 'x' }, Date.now())
+  }
+  await makeUnusable(join(dataDir, 'storage', photoPrefix(owner, blocked.id)))
+  const { code, out } = await run(dataDir, 'replay', '--all', '--json')
+  expect(code).toBe(1)
+  expect(JSON.parse(out)).toEqual({
+    replayed: [other.id],
+    unknown: [],
+    failed: [{ photo: blocked.id, error: expect.stringContaining('ELOOP') }],
+  })
+  expect(await queue.stats()).toMatchObject({ dead: 1, depth: 1 })
 })
 
 test('a queue that is not there is said, and not made', async () => {

@@ -34,8 +34,8 @@ type Answer = { json: unknown; lines: string[]; failed?: boolean }
 type QueueAt = { url: string; acceptLoss: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
-/** Most dead letters that are listed or replayed at once. */
-const maxDead = 10_000
+/** Most dead letters that are listed or replayed at once: more than an outage of a day leaves, about 300 bytes each. */
+const maxDead = 1_000_000
 
 async function stats(queue: Queue): Promise<Answer> {
   const json = await queue.stats()
@@ -65,14 +65,25 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const letters = await ports.queue.deadLetters(maxDead)
   const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
   const replayed: string[] = []
+  const failed: { photo: string; error: string }[] = []
   for (const { job } of chosen) {
-    if ((await replayPhoto(ports, job)) === 'queued') replayed.push(job.photo)
+    try {
+      if ((await replayPhoto(ports, job)) === 'queued') replayed.push(job.photo)
+    } catch (error) {
+      // It stays a dead letter, and the others are replayed.
+      failed.push({ photo: job.photo, error: (error as Error).message })
+    }
   }
-  const unknown = ids.filter(id => !replayed.includes(id))
+  const known = new Set([...replayed, ...failed.map(({ photo }) => photo)])
+  const unknown = ids.filter(id => !known.has(id))
   return {
-    json: { replayed, unknown },
-    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is not a dead letter`)],
-    failed: unknown.length > 0,
+    json: { replayed, unknown, failed },
+    lines: [
+      ...replayed.map(id => `${id}  queued`),
+      ...unknown.map(id => `${id}  is not a dead letter`),
+      ...failed.map(({ photo, error }) => `${photo}  failed: ${error}`),
+    ],
+    failed: unknown.length + failed.length > 0,
   }
 }
 

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import {
   GetBucketLifecycleConfigurationCommand,
   PutBucketLifecycleConfigurationCommand,
@@ -46,6 +49,34 @@ describeWithParts('the lifecycle of a bucket', ['seaweedfs'], ({ seaweedfs }) =>
     expect(Rules?.[0]).toMatchObject(theirs)
     expect(Rules).toHaveLength(3)
   })
+})
+
+describeWithParts('the keys of a bucket', ['seaweedfs'], ({ seaweedfs }) => {
+  test('may end in a newline, as those of the service may; a wrong one is an error in a sentence', async () => {
+    const server = await startSeaweed(seaweedfs)
+    onTestFinished(() => server.stop())
+    const AWS_SECRET_ACCESS_KEY = `${s3Environment.AWS_SECRET_ACCESS_KEY}\n`
+    const written = await run({ STORAGE_URL: server.url, AWS_SECRET_ACCESS_KEY }, 'lifecycle', '--write')
+    expect(written).toMatchObject({ code: 0, err: '' })
+    const { code, err } = await run({ STORAGE_URL: server.url, AWS_SECRET_ACCESS_KEY: 'wrong' }, 'lifecycle')
+    expect(code).toBe(2)
+    expect(err).toMatch(/^cannot read or write the rules of the bucket: .* \(SignatureDoesNotMatch\)\n$/)
+  })
+})
+
+test('a write keeps the smallest size that Amazon moves to another storage class', async () => {
+  const header = 'x-amz-transition-default-minimum-object-size'
+  const written: unknown[] = []
+  const server = createServer((request, response) => {
+    if (request.method === 'PUT') written.push(request.headers[header])
+    response.setHeader(header, 'varies_by_storage_class')
+    response.end(request.method === 'GET' ? '<LifecycleConfiguration></LifecycleConfiguration>' : '')
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await run({ STORAGE_URL: `s3://photos?endpoint=http://127.0.0.1:${port}` }, 'lifecycle', '--write')
+  expect(written).toEqual(['varies_by_storage_class'])
 })
 
 describeWithParts('a server without lifecycle rules', ['versitygw'], ({ versitygw }) => {

@@ -2,10 +2,12 @@ import {
   GetBucketLifecycleConfigurationCommand,
   type LifecycleRule,
   PutBucketLifecycleConfigurationCommand,
-  S3Client,
 } from '@aws-sdk/client-s3'
 import { noVerb, readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { ignore } from '@tintype/lib/disk.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import { connect } from '@tintype/lib/storage/s3-client.ts'
 import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/storage-url.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
@@ -67,26 +69,23 @@ async function lifecycle(write: boolean, json: boolean): Promise<number> {
     throw new ConfigError('STORAGE_URL names a folder, which has no rules: only a bucket has')
   const ages = { photos: config.KEEP_PHOTOS_DAYS, keys: config.KEEP_KEYS_DAYS }
   const { wanted, names } = rulesFor(address, ages)
-  const { bucket: Bucket, endpoint, pathStyle: forcePathStyle } = address
-  const region = address.region ?? process.env.AWS_REGION ?? 'us-east-1'
-  const client = new S3Client({ ...(endpoint && { endpoint }), region, forcePathStyle })
-  const rules = async () => {
-    try {
-      const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
-      return Rules
-    } catch (error) {
-      if ((error as Error).name === 'NoSuchLifecycleConfiguration') return []
-      throw error
-    }
+  const { Bucket, send } = await connect(address)
+  const read = async () => {
+    const get = send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
+    const found = await get.catch(ignore('NoSuchLifecycleConfiguration'))
+    const { theirs = [], ours = [] } = Object.groupBy(found?.Rules ?? [], ({ ID }) =>
+      names.has(ID) ? 'ours' : 'theirs',
+    )
+    return { theirs, ours, smallest: found?.TransitionDefaultMinimumObjectSize }
   }
   if (write) {
-    const Rules = [...(await rules()).filter(({ ID }) => !names.has(ID)), ...wanted]
-    await client.send(
-      new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } }),
-    )
+    // Amazon resets TransitionDefaultMinimumObjectSize when a write leaves it out.
+    const { theirs, smallest: TransitionDefaultMinimumObjectSize } = await read()
+    const LifecycleConfiguration = { Rules: [...theirs, ...wanted] }
+    const input = { Bucket, LifecycleConfiguration, TransitionDefaultMinimumObjectSize }
+    await send(new PutBucketLifecycleConfigurationCommand(input))
   }
-  const present = (await rules()).filter(({ ID }) => names.has(ID)).map(inWords)
-  return show(present, wanted.map(inWords), json)
+  return show((await read()).ours.map(inWords), wanted.map(inWords), json)
 }
 
 /** Prints the rules. Returns the exit status. */
@@ -107,7 +106,12 @@ async function main(): Promise<number> {
   try {
     return await lifecycle(values.write ?? false, values.json ?? false)
   } catch (error) {
-    if ((error as Error).name !== 'NotImplemented') throw error
+    const { name, message } = error as Error
+    if (error instanceof ExpectedError) throw error
+    if (name !== 'NotImplemented')
+      throw new ExpectedError(`cannot read or write the rules of the bucket: ${message} (${name})`, {
+        cause: error,
+      })
     process.stderr.write(
       'the S3 server of STORAGE_URL has no lifecycle rules: remove old objects by other means\n',
     )

@@ -31,6 +31,7 @@ test('a process that lives and no longer moves is ended and started again, with 
       environment: () => ({ ...inherited(), OTEL_SDK_DISABLED: 'true' }),
       onReady: endpoints => void starts.push(endpoints),
       log: { error: note, warn: note } as unknown as Log,
+      stopMs: 30_000,
     },
     { everyMs: 20, failures: 3 },
   )
@@ -57,6 +58,7 @@ test('a process is started again also when its addresses cannot be written', asy
         if (++starts > 1) throw new Error('ENOSPC: no space left on device')
       },
       log: { error: (event: string) => void said.push(event), warn: () => {} } as unknown as Log,
+      stopMs: 30_000,
     },
   )
   onTestFinished(() => web.stop())
@@ -66,4 +68,43 @@ test('a process is started again also when its addresses cannot be written', asy
     await until(() => starts === next, { what: `start ${next}` })
   }
   expect(said).toEqual(['process.not-announced', 'process.not-announced'])
+})
+
+test('a process that hangs is killed when its stop takes too long', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, stuckAfter(1_000))
+  const said: string[] = []
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady: () => {},
+      log: { error: (event: string) => void said.push(event), warn: () => {} } as unknown as Log,
+      stopMs: 100,
+    },
+  )
+  await web.ready
+  process.kill(web.pid() as number, 'SIGSTOP')
+  await web.stop()
+  expect(said).toEqual(['process.stuck'])
+})
+
+test('a process that a signal to all has ended is not started again while the others stop', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, stuckAfter(1_000))
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady: () => {},
+      log: { error: () => {}, warn: () => {} } as unknown as Log,
+      stopMs: 30_000,
+    },
+  )
+  await web.ready
+  const pid = web.pid() as number
+  web.retire()
+  process.kill(pid, 'SIGTERM')
+  await web.stop()
+  expect({ deaths: web.deaths(), pid: web.pid() }).toEqual({ deaths: 0, pid })
 })

@@ -50,7 +50,9 @@ export type Supervised = {
   deaths(): number
   /** Resolves at the first ready line. Rejects when the process ends before, which is then not restarted. */
   ready: Promise<void>
-  /** Asks the process to finish its work. Resolves when it has ended. */
+  /** A process that ends is not started again. Called when all are to stop, since a signal may have reached all at once. */
+  retire(): void
+  /** Asks the process to finish its work, and kills it after `stopMs`. Resolves when it has ended. */
   stop(): Promise<void>
   kill(): void
 }
@@ -60,6 +62,8 @@ export type Hooks = {
   environment: (service: Service) => NodeJS.ProcessEnv
   onReady: (endpoints: Endpoints, service: Service) => void
   log: Log
+  /** How long a stop may take. A process that hangs does not end by itself. */
+  stopMs: number
 }
 
 /** Delay of a restart, doubled each time that the process soon dies again. */
@@ -148,10 +152,17 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
     pid: () => current.child.pid,
     deaths: () => deaths,
     ready: firstStart(),
+    retire: () => stopping.abort(),
     async stop() {
       stopping.abort()
-      current.child.kill('script' in service ? 'SIGTERM' : service.stopSignal)
-      await current.ended
+      const { child, ended } = current
+      child.kill('script' in service ? 'SIGTERM' : service.stopSignal)
+      const hangs = globalThis.setTimeout(() => {
+        hooks.log.error('process.stuck', { process: name, why: 'it did not stop' })
+        child.kill('SIGKILL')
+      }, hooks.stopMs)
+      await ended
+      clearTimeout(hangs)
     },
     kill() {
       stopping.abort()

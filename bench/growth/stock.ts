@@ -36,7 +36,7 @@ export async function stock(dataDir: string, queue: Queue, count: number, owner:
       else linkSync(join(masters, name), join(folder, name))
     }
     if (own) last = record.id
-    rows.push(queue.restore(jobOf(record), { outcome: 'kept' }))
+    rows.push(queue.restore(jobOf(record), 'kept'))
     if (rows.length === batch || index === count - 1) {
       await Promise.all(rows)
       rows = []

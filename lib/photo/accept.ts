@@ -27,8 +27,8 @@ type Arrival = {
   /** Resolves when `body` was read to its end and is well-formed. */
   received: Promise<Received>
   recordOf(photo: PhotoId, received: Received): PhotoRecord
-  /** Called when the body was received: the error that refuses a promise that can no longer be kept, else null. */
-  refusal(): Promise<Error | null>
+  /** Called when the body was received. @throws the error that refuses a promise that can no longer be kept. */
+  confirm(): Promise<unknown>
   /** Until when the session's debug entries are logged, epoch ms. It is passed on with the job. */
   detailUntil?: number | undefined
 }
@@ -37,7 +37,7 @@ export type Accepted =
   /** `queuedAt`: when stage `receive` ended, epoch ms. */
   | { photo: PhotoId; record: PhotoRecord; queuedAt: number }
   /** Another upload with the same Idempotency-Key made this photo. */
-  | { photo: PhotoId }
+  | { photo: PhotoId; record?: undefined }
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**
@@ -113,13 +113,15 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
 /** Stores the original, and without a key photo.json with it, for one fsync of their folder. */
 async function store(
   { storage }: PhotoContext,
-  { owner, photo, key, body, disposable, maxBytes, received, recordOf, refusal }: Arrival,
+  { owner, photo, key, body, disposable, maxBytes, received, recordOf, confirm }: Arrival,
 ): Promise<Received | 'too-large'> {
   let refused: Error | null = null
   async function* files() {
     yield { key: photoKey(owner, photo, 'original'), body, maxBytes, disposable }
     const whole = await received
-    refused = await refusal()
+    await confirm().catch((error: Error) => {
+      refused = error
+    })
     if (key === undefined && !refused) yield recordFile(recordOf(photo, whole))
   }
   if ((await storage.putAll(files())) === 'too-large') return 'too-large'

@@ -6,7 +6,6 @@ import type { Account } from './account.ts'
 import type { Owner, PhotoId, PhotoRecord, ResultRecord } from './record.ts'
 import { photoKey, photoPrefix, photoTime, recordVersion } from './record.ts'
 
-/** The dependencies of a photo's transitions. */
 export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }
 
 /** A photo in storage; `result` is absent until the photo is settled. */

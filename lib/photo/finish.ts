@@ -1,7 +1,6 @@
 import { type Job, jobOf, retentionMs } from '../queue/index.ts'
 import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
-import { reasonFor } from './reasons.ts'
-import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
+import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile } from './record.ts'
 import { failed, outcomeOf, putResult } from './settle.ts'
 
 export type Finished = Awaited<ReturnType<typeof finish>>
@@ -28,8 +27,7 @@ export async function finish(
     (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))
   if (whole) {
     const job = jobOf(record)
-    const answer = await queue.restore(job, { outcome: outcomeOf(job, result) })
-    return answer === 'already' ? 'known' : 'restored'
+    return queue.restore(job, outcomeOf(job, result))
   }
   if (!files.has('original')) return 'unfinished' // a power cut before the 202 can leave it so
   // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { mkdir, rm, symlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -76,6 +77,14 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
     photoKey(owner, photo, file),
     Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
   )
+
+/** Replaces a folder by a link to itself, in which the file system can neither read, write nor remove. */
+export async function makeUnusable(path: string): Promise<void> {
+  const folder = resolve(path)
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(dirname(folder), { recursive: true })
+  await symlink(basename(folder), folder)
+}
 
 /** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
 export function openModelQueue(

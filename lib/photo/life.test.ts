@@ -184,7 +184,7 @@ async function upload(
         receivedAt: new Date(receivedAt).toISOString(),
         promiseBy: new Date(receivedAt + minute).toISOString(),
       }),
-    refusal: async () => null,
+    confirm: async () => {},
   }
   return accept(context, arrival)
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from '../queue/index.ts'
+import { forEach } from '../repeat.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import { reasonFor } from './reasons.ts'
-import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
+import { endedAt, isBytesFault, type ResultRecord, reasonFor } from './record.ts'
 import { correctLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
@@ -15,12 +15,11 @@ const readWithinMs = 2_000
 
 /** Gives each overdue promise its outcome, once over all processes: that of a durable result, else broken. */
 export async function settleOverdue({ queue, storage, account }: PhotoContext): Promise<void> {
-  const settle = async ({ job, tried }: { job: Job; tried: boolean }) => {
+  await forEach(await queue.overdue(maxPass), async ({ job, tried }) => {
     const result = tried ? await readSoon(storage, job) : null
     const outcome = result && outcomeOf(job, result)
     account.settled(job, await queue.mark(job.photo, outcome ?? 'broken'))
-  }
-  await Promise.all((await queue.overdue(maxPass)).map(settle))
+  })
 }
 
 async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {
@@ -34,10 +33,10 @@ async function readSoon(storage: Storage, { owner, photo }: Job): Promise<Result
 /** lost → dead, or → done if a converter had stored a result before it died. */
 export async function giveUp(context: PhotoContext): Promise<void> {
   const { queue, storage } = context
-  for (const job of await queue.lost(maxPass)) {
+  await forEach(await queue.lost(maxPass), async job => {
     const own: ResultRecord = failed(job, reasonFor('crash'), queue.now())
     await endLost(context, job, await putResult(storage, job, own))
-  }
+  })
 }
 
 async function endLost(context: PhotoContext, job: Job, result: ResultRecord): Promise<void> {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import type { Job } from '../queue/index.ts'
+import { forEach } from '../repeat.ts'
 import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 
@@ -26,7 +27,7 @@ const maxPass = 100
 
 /** Finishes deletions that a crash interrupted. */
 export async function buryTombstones(context: PhotoContext): Promise<void> {
-  for (const { photo, owner } of await context.queue.tombstones(maxPass)) await bury(context, owner, photo)
+  await forEach(await context.queue.tombstones(maxPass), ({ photo, owner }) => bury(context, owner, photo))
 }
 
 const discardMs = 500

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
@@ -5,9 +6,9 @@ import { jobOf, type Queue } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext } from './find.ts'
-import { countingContext, openModelQueue, owner, putFile, record } from './fixture.ts'
+import { countingContext, makeUnusable, openModelQueue, owner, putFile, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
-import { newPhotoId } from './record.ts'
+import { newPhotoId, photoPrefix } from './record.ts'
 import { ready, refuse } from './settle.ts'
 
 const leaseMs = 5_000
@@ -24,7 +25,8 @@ const made = {
 async function context() {
   const clock = { now: Date.now() }
   const queue = openModelQueue(() => clock.now)
-  const storage = await openStorage(`file:${await temporaryFolder()}`)
+  const folder = await temporaryFolder()
+  const storage = await openStorage(`file:${folder}`)
   const all = countingContext({ storage, queue })
   const upload = (context: PhotoContext = all, key?: string): Promise<Accepted | Refused> => {
     const name = key && `keys/ab/${owner}/${key}`
@@ -38,7 +40,7 @@ async function context() {
       maxBytes: 100,
       received: Promise.resolve(received),
       recordOf: (id: string) => record({ id, receivedAt: at(clock.now), promiseBy: at(clock.now + 60_000) }),
-      refusal: async () => null,
+      confirm: async () => {},
     }
     return accept(context, arrival)
   }
@@ -58,7 +60,7 @@ async function context() {
     const known = await queue.look(photo)
     return [found === 'not-found' ? found : found.result?.state, known === 'unknown' ? known : known.state]
   }
-  return { ...all, queue, clock, upload, accepted, claim, end, truth }
+  return { ...all, folder, queue, clock, upload, accepted, claim, end, truth }
 }
 
 const failing = (queue: Queue, method: keyof Queue): Queue =>
@@ -122,6 +124,21 @@ test('a photo whose converters all died has a reason in storage, and a result th
   )
 })
 
+test('a photo whose folder cannot be written keeps no other from being given up', async () => {
+  const all = await context()
+  const [blocked, other] = [await all.accepted(), await all.accepted()]
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await all.claim()
+    await all.claim()
+    all.clock.now += leaseMs + 1
+  }
+  await all.queue.claim('w', leaseMs, never)
+  await makeUnusable(join(all.folder, photoPrefix(owner, blocked)))
+  await expect(giveUp(all)).rejects.toThrow('ELOOP')
+  expect(await all.queue.look(blocked)).toMatchObject({ state: 'lost' })
+  expect(await all.truth(other)).toEqual(['failed', 'dead'])
+})
+
 test('when the bucket’s answer to a result is lost, the result counts for this attempt, and is late if the attempt was', async () => {
   const all = await context()
   const photo = await all.accepted()
@@ -132,12 +149,7 @@ test('when the bucket’s answer to a result is lost, the result counts for this
     return 'exists'
   }
   const storage = Object.assign(Object.create(all.storage) as Storage, { put })
-  await ready(
-    { ...all, storage },
-    { ...(await all.claim()), leaseUntil: Number.POSITIVE_INFINITY },
-    made,
-    all.end(),
-  )
+  await ready({ ...all, storage }, await all.claim(), made, all.end())
   expect(all.counted.settled).toEqual([[photo, 'broken']])
 })
 

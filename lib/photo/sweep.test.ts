@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { jobOf } from '../queue/index.ts'
 import { findPhoto } from './find.ts'
-import { openContext, owner, putFile, record } from './fixture.ts'
-import { newPhotoId } from './record.ts'
+import { makeUnusable, openContext, owner, putFile, record } from './fixture.ts'
+import { newPhotoId, ownerPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
 import { sweepStorage } from './sweep.ts'
 
@@ -77,6 +78,20 @@ test('photos and keys above their age go, each counted, and the others stay', as
   expect(reached.map(limit => `limit: ${limit}`)).toEqual(['limit: photoAge', 'limit: keyAge'])
 })
 
+test('a clock that went ahead by a month removes no photo, key or upload', async () => {
+  const { left, photos, storage, queue: opened, ...rest } = await context()
+  const queue = Object.assign(Object.create(opened), { now: () => Date.now() })
+  const kept = [await left(0, 'original', 'photo.json', 'result.json'), await left(0, 'original')]
+  const key = `keys/ab/${owner}/key`
+  await storage.put(key, Buffer.from(JSON.stringify({ photo: kept[0] })))
+  const [now, ages] = [Date.now(), { photosMs: 7 * day, keysMs: day }]
+  vi.spyOn(Date, 'now').mockImplementation(() => now + 30 * day)
+  onTestFinished(() => void vi.restoreAllMocks())
+  await sweepStorage({ storage, queue, ...rest }, ages, ignore, never)
+  expect(await photos()).toEqual(kept.sort())
+  expect(await storage.read(key)).not.toBe('not-found')
+})
+
 test('one damaged photo does not end the walk', async () => {
   const { left, storage, queue, counted, ...rest } = await context()
   const damaged = newPhotoId(Date.now())
@@ -99,4 +114,16 @@ test('a deletion cut short by a crash is finished, and the photo never comes bac
   expect(await photos()).toEqual([])
   await remove(all, { owner, photo: id })
   expect(counted.settled, 'its outcome was given by the call that died').toEqual([])
+})
+
+test('a deletion that storage refuses delays no other', async () => {
+  const { left, photos, folder, queue, ...all } = await context()
+  const [blocked, other] = [newPhotoId(Date.now()), await left(0, 'original')]
+  const elsewhere = 'cd'.repeat(16)
+  await queue.remove(blocked, elsewhere)
+  await queue.remove(other, owner)
+  await makeUnusable(join(folder, 'storage', ownerPrefix(elsewhere)))
+  await expect(buryTombstones({ queue, ...all })).rejects.toThrow('ELOOP')
+  expect(await photos()).not.toContain(other)
+  expect(await queue.tombstones(9)).toEqual([{ photo: blocked, owner: elsewhere }])
 })

@@ -1,4 +1,5 @@
 import { describeError } from '../errors.ts'
+import { openSteadyClock } from '../steady-clock.ts'
 import type { Key } from '../storage/index.ts'
 import { forgottenMs, type KeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
@@ -26,7 +27,7 @@ export async function sweepStorage(
   for await (const found of photosOf(context)) {
     if (signal.aborted) return
     const { owner, photo, files } = found
-    if (ageOf(photo) > ages.photosMs)
+    if (ageOf(context, photo) > ages.photosMs)
       await tryStep(photo, () => remove(context, { owner, photo }).then(() => onExpired('photoAge')))
     else if (!files.has('result.json') || !files.has('photo.json'))
       await tryStep(photo, () => tidy(context, found))
@@ -35,7 +36,8 @@ export async function sweepStorage(
     if (signal.aborted) return
     await tryStep(key, async () => {
       const known = await readJson(context.storage, key, ({ photo }: KeyRecord) => typeof photo === 'string')
-      const isKept = known !== 'damaged' && known !== 'not-found' && ageOf(known.photo) <= ages.keysMs
+      const isKept =
+        known !== 'damaged' && known !== 'not-found' && ageOf(context, known.photo) <= ages.keysMs
       if (known === 'not-found' || isKept) return
       await context.storage.delete(key)
       onExpired('keyAge')
@@ -43,7 +45,10 @@ export async function sweepStorage(
   }
 }
 
-const ageOf = (photo: PhotoId): number => Date.now() - photoTime(photo)
+const clock = openSteadyClock()
+/** A clock that went ahead would remove every photo: the queue's clock must say so too, which may be a server's. */
+const ageOf = ({ queue }: PhotoContext, photo: PhotoId): number =>
+  Math.min(clock.believed(), queue.now()) - photoTime(photo)
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
@@ -53,7 +58,7 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
     const answer = await finish(context, owner, photo)
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
-  } else if (known !== 'unknown' || ageOf(photo) > forgottenMs) {
+  } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
     await context.storage.delete(photoPrefix(owner, photo))
     context.log.info('photo.forgotten', { photo }, session)

@@ -15,11 +15,6 @@ export type QueueOptions = {
   version?: string
   /** Called after each call that a photo or its user waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
-  /**
-   * Called when the engine cannot continue. Default: an uncaught error ends the process, and the launcher restarts it.
-   * It is not called when a server cannot be reached.
-   */
-  onDeath?: (error: Error) => void
 }
 
 export type Settings = ReturnType<typeof settingsOf>
@@ -62,7 +57,6 @@ export function* inFewSizes<T>(all: T[]): Generator<T[]> {
   }
 }
 
-/** Writes the transaction's events, in order. */
 export function writeEvents({ sql, events }: Engine): void {
   for (const some of inFewSizes(events)) {
     const values = '(?, ?, ?), '.repeat(some.length).slice(0, -2)

@@ -16,7 +16,6 @@ export type Job = {
   detailUntil?: number | undefined
 }
 
-/** The job of an accepted photo. */
 export const jobOf = (record: PhotoRecord): Job => ({
   photo: record.id,
   owner: record.owner,
@@ -35,7 +34,6 @@ export type Claim = {
   lastAttempt: boolean
   /** Epoch ms by the engine's clock. */
   claimedAt: number
-  leaseUntil: number
   /** Time in the queue before this claim. */
   waitedMs: number
   /** Time of earlier attempts: in the queue, and in conversion. */
@@ -83,7 +81,6 @@ export type Worker = { id: string; slots: number; serviceSeconds: number }
 
 export type Stats = {
   depth: number
-  /** `seq` of the newest event. */
   lastEvent: number
   oldestSeconds: number
   claimed: number

@@ -1,4 +1,3 @@
-/** SQL: the server's time in epoch milliseconds. */
 export const serverNowSql = '(extract(epoch from clock_timestamp()) * 1000)::float8'
 
 export type ServerClock = ReturnType<typeof openServerClock>

@@ -20,6 +20,7 @@ const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autova
 /** Attempts to add a column, and how long each waits for transactions on the table. */
 const maxTries = 20
 const lockMs = 1_000
+const lockNotAvailable = '55P03'
 
 /**
  * Creates missing tables of a schema, and adds the columns that the previous release did not have. Processes that start
@@ -65,8 +66,6 @@ async function expand(client: pg.ClientBase, place: string): Promise<void> {
     await add(1)
   }
 }
-
-const lockNotAvailable = '55P03'
 
 /**
  * Settings of every connection. Every statement has an index, and sequential scans are disabled: otherwise a plan made

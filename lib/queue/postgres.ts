@@ -67,12 +67,6 @@ function connect(
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
-  const config = {
-    connectionString,
-    fallback_application_name: 'tintype',
-    keepAlive: true,
-    pipeline: true,
-  }
   const prepare = async (client: pg.ClientBase) => {
     const answers = await client.query(
       `SET search_path TO "${schema}"; ${sessionSettings}; ${serverStateQuery}`,
@@ -81,5 +75,6 @@ function connect(
     clock.set(server.now)
     assertDurable(server, acceptLoss)
   }
+  const config = { connectionString, fallback_application_name: 'tintype', keepAlive: true, pipeline: true }
   return openConnections(config, prepare, withinMs)
 }

@@ -1,11 +1,10 @@
 import { join } from 'node:path'
 
 export const queueUrlFormat =
-  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE with the optional query search_path=SCHEMA ' +
-  '(default tintype), sslmode and other options of the package pg'
+  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE (# / ? @ % as %23 %2F %3F %40 %25) with the optional ' +
+  'query search_path=SCHEMA (default tintype), sslmode and other options of the package pg'
 
 export type PostgresAddress = {
-  /** The connection string for pg. */
   connectionString: string
   /** The schema with the queue's tables. Each queue has a separate schema. */
   schema: string
@@ -19,6 +18,8 @@ export function queueAddress(url: string): { file: string } | PostgresAddress | 
   // For a Unix socket the query has the folder and the host is empty, which a URL with a user does not allow.
   const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
+  // The rest of a password after a # / or ?, which would be shown as a host, a database or an option.
+  if (parsed.hash || /@/.test(parsed.pathname) || /^[^=]*@/.test(parsed.search)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'
   if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
   parsed.searchParams.delete('search_path')

@@ -1,6 +1,7 @@
 import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { sqliteCode } from '../errors.ts'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
@@ -11,6 +12,8 @@ export type ThreadData = { file: string; bells: { events: string; work: string }
 
 /** How long to wait for another process's lock, longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
+/** A reader, such as a backup, makes the write-ahead log grow. Then it shrinks to this size: twice its usual one. */
+const maxLogBytes = 8 * 2 ** 20
 /** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
 /**
@@ -19,8 +22,7 @@ const busyStepMs = 0.5
  */
 const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
 
-if (!parentPort) throw new Error('the queue engine runs in a worker thread')
-const port = parentPort
+const port = parentPort as MessagePort
 const { file, bells, settings } = workerData as ThreadData
 const eventBell = openSync(bells.events, 'a')
 const workBell = openSync(bells.work, 'a')
@@ -31,6 +33,7 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
+db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 migrateSqlite(db, Date.now())
 db.exec('COMMIT')
@@ -39,7 +42,11 @@ let synchronous = ''
 
 /** The answers of a batch, in order. `close` ends the thread. */
 port.on('message', async (calls: QueueCall[] | 'close') => {
-  if (calls === 'close') return close()
+  if (calls === 'close') {
+    db.close()
+    for (const bell of [eventBell, workBell]) closeSync(bell)
+    return port.close()
+  }
   const written = await commit(calls.filter(call => !isRead(call)))
   const replies: (ThreadReply | undefined)[] = []
   for (const call of calls) replies.push(isRead(call) ? await read(call) : written.shift())
@@ -52,7 +59,9 @@ async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   try {
     // SQLite would go on writing to a moved file, which no other process reads.
     if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
-    setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
+    const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
+    if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
+    synchronous = needed
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
     patienceMs = busyMs
     const engine = newEngine()
@@ -85,12 +94,6 @@ const asData = (error: unknown) => {
 
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
 
-function setSynchronous(level: 'NORMAL' | 'FULL'): void {
-  if (level === synchronous) return
-  db.exec(`PRAGMA synchronous = ${level}`)
-  synchronous = level
-}
-
 /** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(bell: number): void {
   try {
@@ -98,13 +101,6 @@ function ring(bell: number): void {
   } catch {
     // The photo is durable; only its event or its claim is delayed.
   }
-}
-
-function close(): void {
-  db.close()
-  closeSync(eventBell)
-  closeSync(workBell)
-  port.close()
 }
 
 /** @throws the engine's own error when another process holds the lock for longer than `patienceMs`. */
@@ -115,7 +111,7 @@ async function whenFree<T>(work: () => T): Promise<Awaited<T>> {
       return await work()
     } catch (error) {
       // SQLITE_BUSY, in any of its extended forms.
-      const isBusy = ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
+      const isBusy = sqliteCode(error) === 5
       const isOver = performance.now() > deadline
       if (isBusy && isOver) patienceMs = brieflyMs
       if (!isBusy || isOver) throw error

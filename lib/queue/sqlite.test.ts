@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
 import { crash, job, opened, queueContract, undecodable } from './contract.ts'
+import { openElsewhere } from './contract-process.ts'
 import { engineOn, writeEvents } from './engine.ts'
 import { pollMs } from './follow.ts'
 import { type Claim, openQueue, type Queue } from './index.ts'
@@ -80,6 +82,19 @@ describe('the SQLite file', () => {
     expect(Math.min(...delays)).toBeLessThan(pollMs / 2)
   })
 
+  test('a write-ahead log that grew during a long read becomes small again, without a restart', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    const queue = await opened(`sqlite:${file}`, { maxDepth: 1_000_000 })
+    const logBytes = async () => (await stat(`${file}-wal`)).size
+    const enqueue = (count: number) => Promise.all(Array.from({ length: count }, () => queue.enqueue(job())))
+    const backup = new DatabaseSync(file)
+    backup.exec('BEGIN; SELECT count(*) FROM jobs')
+    while ((await logBytes()) < 10 * 2 ** 20) await enqueue(2_000)
+    backup.close()
+    for (let calls = 0; calls < 3; calls++) await enqueue(1)
+    expect(await logBytes()).toBeLessThan(9 * 2 ** 20)
+  })
+
   test('an engine that another process keeps busy is an error, and nothing is acknowledged', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const queue = await openFile(file)
@@ -125,14 +140,12 @@ describe('the SQLite file', () => {
 
   test('a file that was moved away acknowledges nothing more, and its process is to start anew', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
-    const died = Promise.withResolvers<Error>()
-    const queue = await openQueue(`sqlite:${file}`, { onDeath: died.resolve })
-    onTestFinished(() => queue.close())
+    const { queue, process: other } = await openElsewhere(`sqlite:${file}`)
+    const ended = once(other, 'exit')
     await rename(file, `${file}.away`)
-    const refused = await queue.enqueue(job()).catch(error => error)
-    expect(['ENOENT', 'ERR_QUEUE_CLOSED']).toContain(errorCode(refused))
-    expect((await died.promise).message).toContain('queue.sqlite')
+    await expect(queue.enqueue(job())).rejects.toThrow(/its file was moved or removed|its engine ended/)
     await expect(queue.stats()).rejects.toThrow('its engine ended')
+    expect(await ended).toEqual([1, null])
   })
 
   test('a file that is no database is refused with its name', async () => {

@@ -19,7 +19,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   await makeFolder(dirname(file))
   // Created here: the engine's thread would do it too late, and a missing file cannot be watched.
   for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
-  const thread = startThread({ file, bells, settings: settingsOf(options) }, options.onDeath ?? endProcess)
+  const thread = startThread({ file, bells, settings: settingsOf(options) })
   const queue = queueOn(listenTo(bells.events), options, {
     ...thread,
     work: listenTo(bells.work),
@@ -32,7 +32,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
 /** Most calls of one transaction, because other processes wait for its end. */
 const maxBatch = 500
 
-function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
+function startThread(workerData: ThreadData) {
   // Without the flags of the process, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const exited = new Promise<void>(resolve => thread.once('exit', () => resolve()))
@@ -47,7 +47,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     underWay?.reject(dead)
     // A thread that never answered could not open the file. `openQueue` has thrown that error.
-    if (answered && !closing) onDeath(dead)
+    if (answered && !closing) endProcess(dead)
   }
   thread.on('error', die)
   thread.on('exit', () => die())

@@ -83,7 +83,6 @@ export async function insertRow(
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
   insertRow(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, { state: 'deleted' })
 
-/** Columns of a row without a lease. */
 const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, lease_until: null }
 
 export type ClaimRequest = { worker: string; leaseMs: number }
@@ -112,7 +111,6 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
     attempt: leased.attempts,
     lastAttempt: leased.attempts >= engine.settings.maxAttempts,
     claimedAt: now,
-    leaseUntil: leased.lease_until,
     waitedMs,
     earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
   }

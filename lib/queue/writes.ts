@@ -198,9 +198,9 @@ export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' |
 }
 
 /** After the loss of the queue: adds a photo that has a result, with its outcome, which is not counted again. */
-export async function restore(engine: Engine, job: Job, { outcome }: { outcome: Outcome | null }) {
+export async function restore(engine: Engine, job: Job, outcome: Outcome | null) {
   const isNew = await insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
-  return isNew ? 'restored' : 'already'
+  return isNew ? ('restored' as const) : ('known' as const)
 }
 
 /** Removes dead letters older than `ageMs`, a limited number a call. Returns how many. */

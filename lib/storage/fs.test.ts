@@ -60,6 +60,14 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
+  test('is refused with a folder on another disk: no photo could be renamed to it', async context => {
+    const folder = await temporaryFolder()
+    await fs.symlink(await smallDisk(context, 2 ** 20), join(folder, 'photos'))
+    await expect(openFolder(folder)).rejects.toThrow(`"photos" is not on the disk of storage "${folder}"`)
+    await fs.rename(join(folder, 'photos'), join(folder, '.snapshots')) // no key names it
+    await openFolder(folder)
+  })
+
   test('stores on a network share without fsync of folders, and reports every other error of fsync', async () => {
     let code = 'EINVAL'
     const fsync = async (fd: number) => {

@@ -6,7 +6,7 @@ import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
-import type { Key } from './key.ts'
+import { isStorageKey, type Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
 import { removeLeftovers, writerName } from './temporary.ts'
 
@@ -45,7 +45,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
-  const { ino } = statSync(root)
+  const { ino, dev } = statSync(root)
   const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
   await makeTemporary()
   let closed = false
@@ -62,6 +62,11 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
+  for (const name of (await disk.readdir(root)).filter(isStorageKey))
+    if ((statSync(join(root, name), { throwIfNoEntry: false })?.dev ?? dev) !== dev)
+      throw new ExpectedError(
+        `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
+      )
   const at = (key: Key) => `${root}/${key}`
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */

@@ -12,17 +12,13 @@ const maxAttempts = 3
 
 type Command = Parameters<S3Client['send']>[0]
 
-/** Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body anyway. */
-const withoutChecksums = {
-  requestChecksumCalculation: 'WHEN_REQUIRED',
-  responseChecksumValidation: 'WHEN_REQUIRED',
-} as const
-
 export type Bucket = Awaited<ReturnType<typeof connect>>
 
 /** A client of one bucket. The SDK finds its credentials in the environment. */
 export async function connect(address: S3Address) {
   const { config } = new S3Client({})
+  // AWS_ENDPOINT_URL, which the SDK reads only for the address.
+  const endpoint = address.endpoint ?? (await config.serviceConfiguredEndpoint?.())
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
     const given = await config.credentials()
@@ -32,10 +28,15 @@ export async function connect(address: S3Address) {
   const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
-    ...(address.endpoint && { endpoint: address.endpoint, ...withoutChecksums }),
+    // Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body anyway.
+    ...(endpoint && {
+      endpoint,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    }),
     region: address.region ?? (await config.region().catch(() => 'us-east-1')),
     credentials,
-    forcePathStyle: address.pathStyle,
+    forcePathStyle: address.pathStyle ?? endpoint !== undefined,
     maxAttempts,
     requestHandler: {
       ...agents,
@@ -80,6 +81,7 @@ export async function connect(address: S3Address) {
   return {
     Bucket: address.bucket,
     prefix: address.prefix,
+    endpoint: endpoint ?? 'AWS',
     /** Sends a command within `storageCall`. Its errors have a `code`. */
     send: send as S3Client['send'],
     bytesOf,

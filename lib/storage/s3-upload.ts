@@ -84,8 +84,7 @@ async function putParts(
   call: StorageCall,
 ): Promise<Stored> {
   const { target, condition } = write
-  const begin = new s3.CreateMultipartUploadCommand(target)
-  const { UploadId } = await bucket.send(begin)
+  const { UploadId } = await bucket.send(new s3.CreateMultipartUploadCommand(target))
   const Parts: s3.CompletedPart[] = []
   const sendPart = async (PartNumber: number, Body: Buffer) => {
     const part = new s3.UploadPartCommand({ ...target, UploadId, PartNumber, Body })

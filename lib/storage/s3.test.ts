@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, limitsReached } from '../limits.ts'
@@ -69,6 +70,78 @@ test('a server that knows neither checksums nor lists of keys to delete is used 
   onTestFinished(() => storage.close())
   expect(await storage.put('a/b', Buffer.from('x'))).toEqual({ bytes: 1 })
   await storage.delete('a/')
+  expect(deleted).toEqual(['/photos/a/b'])
+})
+
+/** Answers the queries of listings by these pages of XML, one after the other, and a read by chunks without a length. */
+async function startPages(...pages: string[]) {
+  const queries: string[] = []
+  const server = createServer((request, response) => {
+    const query = new URL(request.url ?? '', 'http://s3').searchParams
+    if (request.headers['if-none-match']) response.statusCode = 412
+    else if (query.has('list-type') && query.get('max-keys') !== '1') {
+      queries.push(`${query.get('start-after')} ${query.get('continuation-token')}`)
+      if (pages.length === 0) response.statusCode = 400
+      response.write(`<ListBucketResult>${pages.shift()}</ListBucketResult>`)
+    } else if (request.method === 'GET' && !query.has('list-type')) {
+      response.write('x'.repeat(70_000))
+      response.write('y'.repeat(70_000))
+    }
+    response.end(response.statusCode === 412 ? '<Error><Code>PreconditionFailed</Code></Error>' : '')
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const storage = await openStorage(
+    `s3://photos?endpoint=http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  )
+  onTestFinished(() => storage.close())
+  return { storage, queries }
+}
+
+const page = (key: string, more: string) => `<Contents><Key>${key}</Key></Contents>${more}`
+const truncated = '<IsTruncated>true</IsTruncated>'
+
+test('a listing goes on after its last key where a server sends no token, and ends where it sends a needless one', async () => {
+  const { storage, queries } = await startPages(
+    page('a/1', `${truncated}<NextContinuationToken>next</NextContinuationToken>`),
+    page('a/2', truncated),
+    page('a/3', `${truncated}<NextContinuationToken></NextContinuationToken>`),
+    page('a/4', '<IsTruncated>false</IsTruncated><NextContinuationToken>again</NextContinuationToken>'),
+  )
+  expect(await Array.fromAsync(storage.list('a/'))).toEqual(['a/1', 'a/2', 'a/3', 'a/4'])
+  expect(queries).toEqual(['null null', 'a/1 next', 'a/2 null', 'a/3 null'])
+})
+
+test('an empty token on the only page of a listing does not begin it again', async () => {
+  const { storage, queries } = await startPages(
+    page('a/1', '<NextContinuationToken></NextContinuationToken>'),
+  )
+  expect(await Array.fromAsync(storage.list('a/'))).toEqual(['a/1'])
+  expect(queries).toHaveLength(1)
+})
+
+test('a body whose length a proxy left out is read whole', async () => {
+  const { storage } = await startPages()
+  const whole = 'x'.repeat(70_000) + 'y'.repeat(70_000)
+  expect(String(await storage.read('a'))).toBe(whole)
+  const found = await storage.get('a')
+  if (found === 'not-found') throw new Error(found)
+  expect(await text(found.body)).toBe(whole)
+})
+
+test('the endpoint of the environment is used as that of the URL: without checksums, the bucket in the path', async () => {
+  const { url, deleted } = await startBucket()
+  vi.stubEnv(
+    'AWS_ENDPOINT_URL',
+    new URL(url.slice('s3://photos?endpoint='.length)).href.replace('127.0.0.1', 'localhost'),
+  )
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const storage = await openStorage('s3://photos')
+  onTestFinished(() => storage.close())
+  await storage.delete('a/b')
   expect(deleted).toEqual(['/photos/a/b'])
 })
 

@@ -20,22 +20,26 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
   const bucket = await connect(address)
   const { Bucket, prefix, send } = bucket
   const at = (key: Key) => ({ Bucket, Key: prefix + key })
-  await check(bucket, address)
+  await check(bucket)
 
   async function* pages(below: Key, after?: Key, measured: Measure = work => work()): AsyncGenerator<Key[]> {
-    const StartAfter = after && prefix + after
+    let StartAfter = after && prefix + after
     let ContinuationToken: string | undefined
-    do {
+    for (;;) {
       const query = { Bucket, Prefix: prefix + below, StartAfter, ContinuationToken }
       const page = await measured(() => send(new s3.ListObjectsV2Command(query)))
-      yield (page.Contents ?? []).map(({ Key = '' }) => Key.slice(prefix.length))
-      ContinuationToken = page.NextContinuationToken
-    } while (ContinuationToken !== undefined)
+      const keys = (page.Contents ?? []).map(({ Key = '' }) => Key)
+      yield keys.map(key => key.slice(prefix.length))
+      // Some servers send no token although there are more keys, others an empty one although there are none.
+      ContinuationToken = page.NextContinuationToken || undefined
+      StartAfter = keys.at(-1)
+      if (!page.IsTruncated || !(ContinuationToken || StartAfter)) return
+    }
   }
 
   const find = async (key: Key) => {
     const found = await send(new s3.GetObjectCommand(at(key))).catch(ignore('NoSuchKey'))
-    return found && { body: found.Body as Readable, bytes: found.ContentLength as number }
+    return found && { body: found.Body as Readable, bytes: found.ContentLength }
   }
 
   const adapter = {
@@ -64,9 +68,13 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     async read(key: Key) {
       const found = await find(key)
       if (!found) return 'not-found' as const
-      const whole = Buffer.allocUnsafe(found.bytes)
+      // Filled as chunks come: a list of chunks would double the memory of a photo.
+      let whole = Buffer.allocUnsafe(found.bytes ?? 0)
       let filled = 0
-      for await (const chunk of bucket.bytesOf(found.body)) filled += chunk.copy(whole, filled)
+      for await (const chunk of bucket.bytesOf(found.body)) {
+        if (filled + chunk.length > whole.length) whole = Buffer.concat([whole], 2 * (filled + chunk.length))
+        filled += chunk.copy(whole, filled)
+      }
       return whole.subarray(0, filled)
     },
 
@@ -89,7 +97,7 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 }
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
-async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {
+async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> {
   // The key starts with a dot, which no storage key does.
   const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
   const put = (condition?: { IfNoneMatch: '*' }) =>

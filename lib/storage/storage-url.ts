@@ -6,13 +6,13 @@ export const storageUrlFormat =
   'file:FOLDER, or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
   'false; credentials come from the environment'
 
-/** An unset `endpoint` means AWS; the SDK finds an unset `region`. `prefix` is empty or ends in `/`. */
+/** The SDK finds an unset `endpoint` or `region` in the environment. `prefix` is empty or ends in `/`. */
 export type S3Address = {
   bucket: string
   endpoint?: string
   region?: string
   prefix: string
-  pathStyle: boolean
+  pathStyle?: boolean
 }
 
 /** Parses a STORAGE_URL; undefined when it has no known format. */
@@ -21,13 +21,13 @@ export function storageAddress(url: string): { folder: string } | S3Address | un
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
   const query = Object.fromEntries(new URLSearchParams(rest))
   if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined
-  const { endpoint, region, prefix, pathStyle = String(endpoint !== undefined) } = query
+  const { endpoint, region, prefix, pathStyle } = query
   return {
     bucket,
     ...(endpoint && { endpoint }),
     ...(region && { region }),
     prefix: prefix ? `${prefix}/` : '',
-    pathStyle: pathStyle === 'true',
+    ...(pathStyle && { pathStyle: pathStyle === 'true' }),
   }
 }
 

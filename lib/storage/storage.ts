@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import type { Key } from './key.ts'
 
-export type OpenObject = { body: Readable; bytes: number }
+/** `bytes` is undefined where a proxy left out the length of an S3 server's answer. */
+export type OpenObject = { body: Readable; bytes: number | undefined }
 
 /**
  * A body to store under a key. Over `maxBytes` the call answers 'too-large', and the rest of the body is neither read

@@ -4,7 +4,7 @@ import { setPriority } from 'node:os'
 import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { type Key, openStorage, type Storage } from '@tintype/lib/storage/index.ts'
-import { ignoreTerminal } from '@tintype/lib/terminal.ts'
+import { ignoreSignals } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
 
@@ -24,7 +24,7 @@ export type ChildReply =
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
-  ignoreTerminal()
+  ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM')
   setPriority(5) // web's requests are scheduled before conversions
   try {
     // The kernel's out-of-memory killer chooses this process before its parent and other programs.

@@ -79,6 +79,15 @@ test('a killed child that does not end, because its disk hangs, is given up; the
   expect(await answer).toMatchObject({ outcome: 'timeout' })
 })
 
+test('a SIGTERM that systemd sends to every process lets a child finish its photo', async () => {
+  const before = new Set(childPids())
+  const { convert, isAlive } = await child()
+  const [pid] = childPids().filter(each => !before.has(each))
+  process.kill(pid as number, 'SIGTERM')
+  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'ok' })
+  expect(isAlive()).toBe(true)
+})
+
 test('a conversion that takes too much memory is ended by the ceiling', async () => {
   const { convert, isAlive } = await child({ memoryBytes: 100 * 2 ** 20 }, [{ side: 4_000, format: 'avif' }])
   expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'memory' })

@@ -20,7 +20,7 @@ export type Alert = {
   runbook: string
 }
 
-export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
+export type Message = Omit<Sent, 'sentAt' | 'receiver'> & { status: 'firing' | 'resolved'; at: number }
 
 /** The last message about a firing group. */
 export type Sent = {
@@ -29,6 +29,8 @@ export type Sent = {
   /** When the first alert of the group began, epoch milliseconds. */
   since: number
   sentAt: number
+  /** A digest of the receiver's address; release 0.1 wrote none. */
+  receiver?: string | undefined
   alerts: Alert[]
 }
 
@@ -93,10 +95,9 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       if (!written) write()
       return [...sent.values()]
     },
-    /** Records a message as sent; a resolved group is removed. */
-    record({ group, status, severity, since, at, alerts }: Message): void {
+    record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {
       if (status === 'resolved') sent.delete(group)
-      else sent.set(group, { group, severity, since, sentAt: at, alerts })
+      else sent.set(group, { group, severity, since, sentAt: at, receiver, alerts })
       write()
     },
     /** Facts by name that must survive a restart. */

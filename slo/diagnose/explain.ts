@@ -23,7 +23,6 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
-/** A window, and the growth of each stage in it. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
 /** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */

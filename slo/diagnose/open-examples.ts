@@ -15,7 +15,6 @@ type Examples = {
   loggedBy(stores: Stores, jobs: readonly string[], sinceMs: number, toMs: number): Promise<Logged[]>
 }
 
-/** The directory's module, or else one that finds nothing. */
 export const openExamples = async ({ folder, service }: Directory): Promise<Examples> =>
   (await loadModule<Examples>(folder, service.examples)) ?? {
     examplesOf: async () => [],

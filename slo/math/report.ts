@@ -20,8 +20,8 @@ type Judged = ReturnType<typeof judgeAll>[number]
 
 /** The minutes of a report: each objective's own window, or one of the given length. */
 export function spanOf(
-  { start, to }: Recorded,
-  { objective, tally }: Recorded['objectives'][number],
+  { start, to }: Pick<Recorded, 'start' | 'to'>,
+  { objective, tally }: Pick<Recorded['objectives'][number], 'objective' | 'tally'>,
   windowMinutes?: number,
 ): MinuteSpan {
   const window = windowAt(windowMinutes === undefined ? objective : { windowMinutes, calendar: null }, to)

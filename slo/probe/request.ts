@@ -10,7 +10,6 @@ export const noPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0
 type RequestPhases = typeof noPhases
 export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 
-/** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
@@ -78,6 +77,7 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       signal: abort.signal,
       maxMiB: maxAnswerMiB,
       agent: false,
+      insecureHTTPParser: true,
       onRequest: request => followPhases(request, url, clock),
     })
     clock.enter(null)

@@ -32,7 +32,7 @@ export async function readEntries(
     .get(url, { signal })
     .on('error', () => {})
   try {
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
     if (response.statusCode === 404) return false
     if (response.statusCode !== 200)
       throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)

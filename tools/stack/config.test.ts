@@ -11,12 +11,19 @@ import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { generated } from '../rules.ts'
+import { targetsOf } from './config.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 test.each(Object.entries(generated()))('%s is committed as the objectives make it', (path, content) => {
   expect(read(path), 'run npm run rules').toBe(content)
+})
+
+test('each of several processes is a target once', () => {
+  const web = (n: number) => ({ web: `http://127.0.0.1:${n}`, webAdmin: `http://127.0.0.1:9${n}` })
+  const endpoints = { ...web(1), web: 'http://127.0.0.1:80', webs: [web(1), web(2)] }
+  expect(targetsOf(endpoints)).toEqual({ web: ['127.0.0.1:91', '127.0.0.1:92'] })
 })
 
 describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ promtool, amtool }) => {

@@ -52,13 +52,11 @@ export function postPhoto(web: Web): RequestHandler {
     const { owner } = visitorOf(response)
     const leave = enter(owner, clientAddress(request))
     if (typeof leave === 'string') throw tooManyAtOnce(leave)
-    const accepted = await acceptPhoto(web, request, response).finally(leave)
-    const id = accepted.photo
+    const { photo: id, record } = await acceptPhoto(web, request, response).finally(leave)
     const wanted = preferredWait(request.get('prefer'))
     const isFull = wanted > 0 && waits >= limits.waits.value
     if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
-    const record = 'record' in accepted ? accepted.record : undefined
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)

@@ -66,18 +66,14 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         probe: isProbe(web, request),
         traceparent: parent,
       }),
-      refusal: async () =>
-        ticket?.confirm().then(
-          () => null,
-          (error: Error) => error,
-        ) ?? null,
+      confirm: async () => ticket?.confirm(),
       detailUntil: detailEnd(log, session),
     })
     const answer = await arriving.catch(error => {
       // When the body broke off, storage throws, and its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
-    if (typeof answer === 'object' && 'record' in answer) {
+    if (typeof answer === 'object' && answer.record) {
       // Stage `receive` ends when the original is durable, where stage `wait` begins.
       const seconds = (answer.queuedAt - startedAt) / 1000
       const { clientSeconds } = await upload.received

@@ -10,7 +10,6 @@ export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 type Disagreement = WitnessCounts['disagreements'][number]
 type Count = { kept: number; broken: number }
 
-/** Photos named in a disagreement at most. */
 const maxNamed = 100
 
 export type MeasuredOutcomes = {

@@ -13,7 +13,6 @@ export type OtlpSpan = {
   attributes?: { key: string; value: { stringValue?: string } }[]
 }
 
-/** The files of a folder that were written since a time. */
 export const filesSince = (folder: string, ms: number): string[] =>
   globSync('*.jsonl', { cwd: folder })
     .sort()

@@ -1,0 +1,23 @@
+import { uptime } from 'node:os'
+
+/** Difference that slewing and the resolution of uptime may cause. */
+export const toleratedMs = 2_000
+/** A step of the clock that lasts this long counts as a correction. */
+const believedAfterSeconds = 24 * 3_600
+
+/** The wall clock, and what is known of its steps since the start: the uptime includes suspension and is never stepped. */
+export function openSteadyClock() {
+  const startedMs = Date.now() - uptime() * 1000
+  let aheadSince: number | undefined
+  const steady = (): number => Math.round(startedMs + uptime() * 1000)
+  return {
+    /** The wall clock without its steps since the start. */
+    steady,
+    /** The time for actions that cannot be undone: a clock that jumped ahead counts only after a day. */
+    believed(): number {
+      const [wallMs, steadyMs] = [Date.now(), steady()]
+      aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined
+      return aheadSince && uptime() - aheadSince < believedAfterSeconds ? steadyMs : wallMs
+    },
+  }
+}

@@ -84,12 +84,15 @@ describe('a Prometheus that is none', () => {
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
   test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
-    let asked = 0
+    const served = new Set<object>()
     const url = await serve(({ socket }, response) => {
-      if (asked++ === 0) return void socket.destroy()
+      if (served.has(socket)) return void socket.destroy()
+      served.add(socket)
       response.end('{"status":"success","data":{"result":[]}}')
     })
-    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+    const prometheus = openPrometheus(url)
+    for (const _ of ['opened', 'used again'])
+      expect(await prometheus.slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
   test('where only GET is allowed, it is asked by GET', async () => {

@@ -182,8 +182,8 @@ export function payload(
   const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '), 900)
   const dashboard = dashboardUrl(since, pages)
   const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))
-  const headline =
-    status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
+  const minutes = Math.max(1, Math.round((at - since) / 60_000))
+  const headline = status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes} min. Was: ${text}`
   return {
     version: '4',
     groupKey,
@@ -214,5 +214,3 @@ export function payload(
 
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
-
-const minutes = (ms: number): string => `${Math.max(1, Math.round(ms / 60_000))} min`

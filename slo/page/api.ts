@@ -99,10 +99,7 @@ export type WhatIfAlert = {
 }
 
 /** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget. */
-export type FitAnswer = {
-  fits: boolean
-  leftAfter: number
-}
+export type FitAnswer = { fits: boolean; leftAfter: number }
 
 /** A verdict takes slo up to 35 s. */
 const postMs = 60_000

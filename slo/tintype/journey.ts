@@ -4,7 +4,6 @@ import type { Attempt } from '../probe/probe.ts'
 import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
-/** Timeout of each HTTP request of a journey. */
 const requestTimeoutMs = 5_000
 /** Pauses between requests for the thumbnail: short at first, to measure the common case exactly. */
 const firstLookMs = 100

@@ -18,7 +18,6 @@ export function decodeHour(blob: Uint8Array | undefined): Float64Array {
     : new Float64Array(blob.slice().buffer)
 }
 
-/** The reading half of the recorder's file. */
 export function reader(db: DatabaseSync) {
   const seriesNamed = db.prepare('SELECT id, labels FROM series WHERE name = ?')
   const named = (name: string) =>

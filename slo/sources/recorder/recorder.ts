@@ -175,7 +175,6 @@ function bounded(samples: ExposedSample[]): Exposed {
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 
-/** Logs a target's trouble when it begins, changes and ends. */
 const sayOf = (log: Log, { job, url }: Target) =>
   onChange(why => {
     const about = { job, address: url.host }

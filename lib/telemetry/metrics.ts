@@ -27,8 +27,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
   registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never)
   client.collectDefaultMetrics({ register: registry })
-  for (const [key, definition] of Object.entries<Definition>(metrics)) {
-    const name = key as MetricName
+  for (const [name, definition] of Object.entries(metrics) as [MetricName, Definition][]) {
     if (!definition.in.includes(service)) continue
     if (definition.optional && !optional.includes(name)) continue
     const made = createInstrument(name, definition, registry)

@@ -53,6 +53,16 @@ test('the trace files of a process take so much room: the oldest goes, and is co
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceBytes"}')).toBeGreaterThan(before)
 })
 
+test('a hundred years to keep make no more files of the same bytes', async () => {
+  const folder = await temporaryFolder()
+  const exporter = openTraceFile(folder, 'web.0', 36_500, 800)
+  for (let batch = 0; batch < 200; batch++) await sendBatch(exporter)
+  await exporter.shutdown()
+  const sizes = readdirSync(folder).map(name => statSync(join(folder, name)).size)
+  expect(sizes.length).toBeLessThanOrEqual(9)
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(800)
+})
+
 test('a new day begins a new file, and a file that nobody wrote to for days is removed and counted', async () => {
   const folder = await temporaryFolder()
   const daysAgo = (name: string, days: number) => {

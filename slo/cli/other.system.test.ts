@@ -154,6 +154,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
 
   test('report: the text speaks of the objective alone', async () => {
     const { out } = await slo('report', ...at)
+    expect(out).toMatch(/^Objectives of api, billing from /)
     expect(out).toContain('600 bad')
     expect(out).toContain('used up: 4.8 times what is allowed')
     expect(out).not.toMatch(/tintype|photo|promise|witness/i)

@@ -47,8 +47,6 @@ export function numberIn(expression: Expression, window: Window): number | null 
   return value !== undefined && Number.isFinite(value) ? value : null
 }
 
-const nothing = () => []
-
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
@@ -56,7 +54,10 @@ export function parseExpression(text: string): Expression {
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
   const whole = partOf(parser.parse(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
-  evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
+  evaluate(
+    whole,
+    windowOf(() => [], { fromMs: 0, toMs: 0 }),
+  )
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 }
 

@@ -92,8 +92,8 @@ export function reportJson({ span, objectives, unread, witnesses, planned }: Rep
 
 export function reportText(report: Report): string {
   const { span } = report
-  const service = report.objectives[0]?.standing.objective.service ?? ''
-  const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
+  const services = new Set(report.objectives.map(({ standing }) => standing.objective.service))
+  const title = `Objectives of ${[...services].join(', ')} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
   const unread = report.unread.map(({ objective, why }) => `? ${objective.displayName}: not read: ${why}`)
   return [
     title,

@@ -78,7 +78,10 @@ export function startStatus(options: {
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
     say(null)
   }
-  const fail = (error: unknown) => say(String(error))
-  const loop = startLoop(() => everyMs, write, fail)
+  const loop = startLoop(
+    () => everyMs,
+    write,
+    error => say(String(error)),
+  )
   return { stop: () => loop.stop().then(() => storage?.close()) }
 }

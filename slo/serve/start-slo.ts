@@ -75,8 +75,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const prober = await probeOf(directory)
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
-  const onDamage = (error: string) => log.error('recorder.damaged', { error })
-  const store = createStore(recorderFile(dataDir), slis, onDamage)
+  const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(

@@ -72,13 +72,12 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     countLimit('metricsAge', minutes)
     countLimit('traceAge', removeOldTraces(options))
   }
-  const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
   const wait = () => {
     pulse.beat()
     return untilNextScrape(Date.now(), intervalMs)
   }
-  const loop = startLoop(wait, turn, fail)
+  const loop = startLoop(wait, turn, error => log.error('recorder.failed', { error: String(error) }))
   return {
     stalled: pulse.stalled,
     async stop() {

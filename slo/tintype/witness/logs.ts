@@ -21,9 +21,7 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
     },
   )
   if (!isWhole) return null
-  return { photos, restarts: restartsIn(streams) }
+  // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
+  const instances = new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.'))))
+  return { photos, restarts: streams.size - instances.size }
 }
-
-/** The number of restarts. A stream is `service.instance.epoch`, and each epoch after the first is a restart. */
-const restartsIn = (streams: Set<string>): number =>
-  streams.size - new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.')))).size

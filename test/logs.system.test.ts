@@ -205,6 +205,9 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.locator('#chart .mark[title$="photo.accepted"]').click()
     const accepted = entries.filter({ hasText: 'photo.accepted' })
     expect(await accepted.locator('pre').isVisible()).toBe(true)
+    await page.setViewportSize({ width: 320, height: 700 })
+    expect(await barriers(page), 'an open entry').toEqual([])
+    await page.setViewportSize({ width: 1024, height: 800 })
     // A line can be selected to be copied.
     const line = entries.nth(1).locator('summary')
     await line.locator('time').dragTo(line.locator('strong'))

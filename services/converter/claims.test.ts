@@ -1,3 +1,4 @@
+import { owner } from '@tintype/lib/photo/fixture.ts'
 import { type Claim, openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -11,7 +12,7 @@ test('a lease is lost when the queue refuses its renewal, unless its photo has j
     warn: (_event: string, payload?: object) => void lost.push(payload),
   }
   const waiting = ['ended', 'stolen'].map(
-    photo => ({ job: { photo }, attempt: 1, claimedAt: 0 }) as unknown as Claim,
+    photo => ({ job: { photo, owner }, attempt: 1, claimedAt: 0 }) as unknown as Claim,
   )
   const queue = {
     now: () => 0,

@@ -5,7 +5,6 @@ import { type SizingAnswer, sizeText } from './api.ts'
 import { say } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
-const ratio = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
 const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
 
@@ -51,7 +50,7 @@ function ofToday({ today }: SizingAnswer): string {
 }
 
 function forecast(sizing: SizingAnswer): string[] {
-  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
+  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull } = sizing
   if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
   const each = (value: number | null) => (value === null ? say('overHorizon') : number.format(value))
   const { low, likely, high } = daysUntilFull
@@ -59,11 +58,9 @@ function forecast(sizing: SizingAnswer): string[] {
   const until = low === high ? range.likely : say('range', range)
   const text = counted === 'disk' ? 'forecastOfDisk' : 'forecastOfLogs'
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
-  const compressed = { ratio: ratio.format(compressionRatio ?? 0) }
   return [
     bytesPerDay === null ? say('noForecast') : say(text, values),
     ...(hours === null ? [] : [say('extrapolated', { hours: number.format(hours) })]),
-    ...(compressionRatio === null ? [] : [say('compresses', compressed)]),
   ]
 }
 

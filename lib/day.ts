@@ -8,3 +8,14 @@ export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0,
 
 /** Whether `text` is a calendar day like `2026-11-22`; false for `2026-02-31`. */
 export const isDay = (text: string): boolean => new Date(text).toJSON()?.slice(0, 10) === text
+
+const timeFormat = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
+
+/**
+ * Epoch ms of a UTC day, or of an ISO 8601 time with its zone; NaN for any other text. A plus sign in the query of an
+ * address comes as a space.
+ */
+export function timeIn(given: unknown): number {
+  const text = String(given).replace(' ', '+')
+  return timeFormat.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN
+}

@@ -1,3 +1,4 @@
+import { isDay } from '../day.ts'
 import { limits } from '../limits.ts'
 
 /**
@@ -82,7 +83,7 @@ export function timeAt(bytes: Buffer, at: number): number {
   if (!hasBytesAt(bytes, at, cachedDay)) {
     bytes.copy(cachedDay, 0, at, at + cachedDay.length)
     const day = cachedDay.toString('latin1')
-    cachedDayMs = /^\d{4}-\d\d-\d\dT$/.test(day) ? Date.parse(`${day}00:00:00.000Z`) : Number.NaN
+    cachedDayMs = day.endsWith('T') && isDay(day.slice(0, -1)) ? Date.parse(day.slice(0, -1)) : Number.NaN
   }
   const punctuated =
     bytes[at + 13] === 0x3a && bytes[at + 16] === 0x3a && bytes[at + 19] === 0x2e && bytes[at + 23] === 0x5a

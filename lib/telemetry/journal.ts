@@ -96,7 +96,8 @@ export function openJournal(
       later(async () => {
         await sync(fd)
         // Somebody removed or renamed the file: the next append begins a new one.
-        if (synced === writing && fs.fstatSync(fd).ino !== inodeOf(segment.file)) leave(0)
+        const there = fs.statSync(segment.file, { throwIfNoEntry: false })
+        if (synced === writing && fs.fstatSync(fd).ino !== there?.ino) leave(0)
       })
     }, syncWithinMs).unref()
   }
@@ -141,8 +142,6 @@ export function openJournal(
     },
   }
 }
-
-const inodeOf = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.ino
 
 /** Writes the complete line or nothing: a part written to a full disk is removed before the next line. */
 function writeWhole(writing: Writing, line: Buffer): void {

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { dayMs, isDay } from '@tintype/lib/day.ts'
+import { dayMs, isDay, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
@@ -84,24 +84,10 @@ function addReading(app: Express, server: LogServer): void {
   app.get('/sizing.json', (_, response) => answer(response, () => inThread('sizing', folders, keep)))
 }
 
-/**
- * Parses a time to epoch ms; NaN also without a time zone, which would be taken from this machine. A plus sign in the
- * query of an address means a space.
- */
-function timeIn(given: unknown): number {
-  const text = String(given).replace(' ', '+')
-  const isTime = /^.{10}(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) && isDay(text.slice(0, 10))
-  return isTime ? Date.parse(text) : Number.NaN
-}
-
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
-  if (!(fromMs <= toMs))
-    throw new Problem(
-      400,
-      'bad-time',
-      'from and to must be days or ISO 8601 times with a zone; from must not be after to.',
-    )
+  const times = 'from and to must be days or ISO 8601 times with a zone; from must not be after to.'
+  if (!(fromMs <= toMs)) throw new Problem(400, 'bad-time', times)
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
   const detail = `Give event (the start of an event’s name) or level (${levels.join(', ')}).`
@@ -120,7 +106,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       for (const name of series) metrics.forget(name, { stream })
     }
   }
-  let atOnce = 0
+  const inTurn = turns(limits.logBatches.value, () => {
+    throw busy('Too many batches at once.', 'logBatches')
+  })
   const refused = new Set<string>()
 
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
@@ -143,14 +131,12 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     if (!isAuthorised(request, token))
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
-    if (atOnce >= limits.logBatches.value) throw busy('Too many batches at once.', 'logBatches')
     // The shipper keeps the entries until this server knows their format.
     if (Number(request.get('tintype-entries') ?? 1) > entryVersion)
       throw busy('These entries have a newer format: update the log server first.')
     const start = performance.now()
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
-    atOnce++
-    const appended = await append(stream, request, received).finally(() => atOnce--)
+    const appended = await inTurn(() => append(stream, request, received))
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
     if ('taken' in appended) {

@@ -101,7 +101,6 @@ export function sizingReport(folders: Folders): VerbAnswer {
     `by event, ${newest.day}:`,
     ...shares(newest.events),
     `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
-    `compresses ${found.compressionRatio?.toFixed(1) ?? '?'} to 1`,
     room,
   ])
 }

@@ -19,20 +19,19 @@ const lookUps = {
     return { ...sizing(folders, dayOf(Date.now())), keep }
   },
 }
-type LookUps = typeof lookUps
 /** `json`: the answer as text. `limit`: the limit that truncated it. */
 type Found = { json: string; limit: LimitName | undefined }
 
-export async function inThread<N extends keyof LookUps>(
+export async function inThread<N extends keyof typeof lookUps>(
   name: N,
-  ...given: Parameters<LookUps[N]>
+  ...given: Parameters<(typeof lookUps)[N]>
 ): Promise<Found> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { lookUp: name, given }, execArgv: [] })
   const [found] = await once(worker, 'message')
   return found
 }
 
-const { lookUp, given } = (workerData ?? {}) as { lookUp?: keyof LookUps; given: [never, never] }
+const { lookUp, given } = (workerData ?? {}) as { lookUp?: keyof typeof lookUps; given: [never, never] }
 if (lookUp) {
   const answer: object = await lookUps[lookUp](...given)
   parentPort?.postMessage({ json: JSON.stringify(answer), limit: limitOf(answer) } satisfies Found)

@@ -119,13 +119,6 @@ function refill(source: StreamSource): boolean {
 const isBefore = (a: StreamSource, b: StreamSource): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
-/** Inserts a source into a sorted list. */
-function insert(waiting: StreamSource[], source: StreamSource): void {
-  let [low, high] = [0, waiting.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (isBefore(waiting[middle] as StreamSource, source)) low = middle + 1
-    else high = middle
-  }
-  waiting.splice(low, 0, source)
-}
+/** Inserts a source into a sorted list. Its next entry is later than most others’, so the search begins at the end. */
+const insert = (waiting: StreamSource[], source: StreamSource): unknown =>
+  waiting.splice(waiting.findLastIndex(each => isBefore(each, source)) + 1, 0, source)

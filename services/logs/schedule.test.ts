@@ -67,7 +67,7 @@ test('a day is published also while a process of this machine holds entries, and
   const clock = { believed: () => midnight + 60 * minute }
   const keep = { logsDays: 0, revisionsDays: 0 }
   tendDays({ dataDir, folders, clock, keep, log } as unknown as LogServer, stop.signal)
-  await until(() => said.length > 0, { what: 'an entry about the day' })
+  await until(() => said.length > 0, { what: 'an entry about the day', timeoutMs: 40_000 })
   expect(said[0]).toBe('day.published')
 })
 

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { zstdCompressSync } from 'node:zlib'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Folders } from './daily.ts'
@@ -22,7 +21,6 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   // Until a complete day is known, each sixth of the last hours counts.
   const ofHours = ofDays.length > 0 || hours === 0 ? [] : ratesOf(inSixths(lately))
   const { freeBytes } = roomOf(photos, streams, folder)
-  const newest = manifests.at(-1)
   return {
     days,
     today: sizeSoFar(streams, today),
@@ -32,7 +30,6 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
       ? continueMean(ofHours, freeBytes)
       : forecast(ofDays.length > 0 ? ofDays : logs, freeBytes)),
     freeBytes,
-    compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
 }
 
@@ -90,11 +87,8 @@ export function forecast(daily: number[], freeBytes: number): Forecast {
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
   const levels = daily.map((value, i) => value + growth.likely * (last - i))
   const level = quantile(levels, 0.5)
-  return {
-    bytesPerDay: level,
-    growthPerDay: growth,
-    daysUntilFull: untilFull(daily, level, growth, freeBytes),
-  }
+  const daysUntilFull = untilFull(daily, level, growth, freeBytes)
+  return { bytesPerDay: level, growthPerDay: growth, daysUntilFull }
 }
 
 /** A forecast from parts of a day, as bytes a day: their mean continues, and the growth is unknown. */
@@ -181,17 +175,4 @@ function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } 
   if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }
   const { blocks, bfree, bavail, frsize } = statfsSync(folder)
   return { usedBytes: (blocks - bfree) * frsize, freeBytes: bavail * frsize }
-}
-
-const samples = 16
-const sampleBytes = 2 ** 18
-
-function compressionRatio(file: string): number | null {
-  const size = sizeOf(file)
-  if (size === 0) return null
-  const parts = Array.from({ length: samples }, (_, i) =>
-    readAt(file, Math.floor((size * i) / samples), sampleBytes),
-  )
-  const bytes = (all: Buffer[]) => sum(all.map(({ length }) => length))
-  return bytes(parts) / bytes(parts.map(part => zstdCompressSync(part)))
 }

@@ -294,6 +294,8 @@ test.each([
     line(stream, 1, noon).replace('"n":1', '"n":[{}') + line(stream, 2, noon).replace('}}', '}]}}'),
   ],
   ['a time that the server adds', line(stream, 1, noon).replace(/\}\n$/, ',"effective_at":"2000-01-01"}\n')],
+  ['the same, escaped', line(stream, 1, noon).replace(/\}\n$/, ',"effective\\u005fat":"2000-01-01"}\n')],
+  ['the 30th of February', line(stream, 1, '2026-02-30T12:00:00.000Z')],
   ['a seq that is 0', line(stream, 0, noon)],
   ['1,001 entries', lines(stream, 1, limits.logBatchEntries.value + 1, noon)],
   ['nothing', ''],

@@ -1,4 +1,4 @@
-import { constants, existsSync, mkdirSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { dayMs, dayOf, isDay } from '@tintype/lib/day.ts'
@@ -44,7 +44,6 @@ export type ServerJournal = ReturnType<typeof openServerJournal>
 
 /** The server's own journal: one append-only file a day and stream, `folder`/DAY/STREAM.ndjson. */
 export function openServerJournal(folder: string) {
-  mkdirSync(folder, { recursive: true })
   const streams = new Map<string, Stream>()
   const pulse = startPulse('the journal', stalledSeconds)
   pulse.rest()
@@ -114,7 +113,7 @@ export function openServerJournal(folder: string) {
       return inTurn(name, stream =>
         append(name, stream, lines, batch).catch(error => {
           // Somebody removed or emptied the file. The next try determines the stream's mark anew.
-          if (error.code === gone.code) stream.file = undefined
+          if (error.code === 'ENOENT') stream.file = undefined
           throw error
         }),
       )
@@ -148,14 +147,12 @@ async function isHeld(folder: string, { path, size }: File, line: Buffer): Promi
   return true
 }
 
-const gone = { code: 'ENOENT' }
-
 /** Appends bytes. After a failed write or fsync the file is first cut to the size that is known to be durable. */
 async function write(file: File, bytes: Buffer): Promise<void> {
   await using handle = await open(file.path, constants.O_APPEND | constants.O_RDWR)
   // Somebody emptied the file. Cut to its former size after a failed write, it would begin with zeros.
   if ((await handle.stat()).size < file.size)
-    throw Object.assign(new Error(`${file.path} is shorter than it was`), gone)
+    throw Object.assign(new Error(`${file.path} is shorter than it was`), { code: 'ENOENT' })
   if (file.torn) await handle.truncate(file.size)
   file.torn = true
   faultPoint('ingest.before-append')

@@ -9,30 +9,21 @@ const gapMs = 10_000
 
 /** Every entry of all services that names a session, a photo or a trace, in order. `day`: only of this UTC day. */
 export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
-  const lines: Buffer[] = []
+  const entries: Entry[] = []
   let bytes = 0
   let cut = false
   const days = day === undefined ? knownDays(folders) : [day]
   for await (const line of linesOf(folders, days, `"${key}"`, key)) {
+    const entry = entryOf(line)
+    // The index of a published day has these three only.
+    if (![entry?.session, entry?.payload.photo, entry?.payload.trace].includes(key)) continue
     bytes += line.length
     // A person reads the timeline, and would not read more entries.
-    cut = lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value
+    cut = entries.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value
     if (cut) break
-    lines.push(line)
+    entries.push(entry as Entry)
   }
-  const entries = lines.flatMap(line => entryOf(line) ?? [])
-  // The index of a published day has these three only.
-  const named = entries.filter(({ session, payload: { photo, trace } }) =>
-    [session, photo, trace].includes(key),
-  )
-  return storyOf(key, named, cut)
-}
-
-/** The order of a published day: effective time, stream, sequence number. */
-function inOrder(entries: Entry[]): Entry[] {
-  const keyed = entries.map(entry => ({ entry, ms: timeOf(entry), ...splitId(entry.id) }))
-  keyed.sort((a, b) => a.ms - b.ms || +(a.stream > b.stream) - +(a.stream < b.stream) || a.seq - b.seq)
-  return keyed.map(({ entry }) => entry)
+  return storyOf(key, entries, cut)
 }
 
 /** Splits an id into `service.instance.epoch` and sequence number. */
@@ -41,9 +32,16 @@ export function splitId(id: string): { stream: string; seq: number } {
   return { stream: id.slice(0, dot), seq: Number(id.slice(dot + 1)) }
 }
 
+/** As text, by which entries have the order of a published day: effective time, stream, sequence number. */
+export function placeOf({ id, timestamp, effective_at = timestamp }: Entry): string {
+  const { stream, seq } = splitId(id)
+  return `${effective_at} ${stream} ${String(seq).padStart(16, '0')}`
+}
+
 /** The page's view of entries: the processes, the stages of each photo, and the gaps. */
 export function storyOf(key: string, found: Entry[], cut: boolean): Story {
-  const entries = inOrder(found)
+  const places = found.map(entry => ({ entry, place: placeOf(entry) }))
+  const entries = places.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ entry }) => entry)
   const stages = entries.flatMap(stagesOf)
   const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
   for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { segmentName } from '@tintype/lib/telemetry/journal.ts'
-import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import type { Folders } from './daily.ts'
 import { namesIn } from './files.ts'
 import { lookAt, newestFile } from './streams.ts'
@@ -31,7 +30,7 @@ export async function waitForShipping(
       if (mark >= to) held.delete(stream)
       else unshipped.push({ stream, from: mark + 1, to })
     }
-    if (unshipped.length === 0 || performance.now() > deadline || !isServed(streams)) return unshipped
+    if (unshipped.length === 0 || performance.now() > deadline) return unshipped
   }
 }
 
@@ -47,12 +46,4 @@ async function heldIn(folder: string, fromMs: number): Promise<Map<string, numbe
       if (file && file.effectiveMs >= fromMs) newest.set(stream, Math.max(newest.get(stream) ?? 0, file.mark))
     }
   return newest
-}
-
-/** Whether a log server uses this folder: without one nothing would arrive. */
-function isServed(folder: string): boolean {
-  const release = ownFolder(folder)
-  if (release === 'taken') return true
-  release()
-  return false
 }

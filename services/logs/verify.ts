@@ -8,7 +8,7 @@ import { isWholeIndex } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
 import { type Range, type StreamPart, streamFiles } from './merge.ts'
 import { entryOf } from './search.ts'
-import { splitId } from './timeline.ts'
+import { placeOf, splitId } from './timeline.ts'
 
 const maxFaults = 10
 
@@ -68,7 +68,7 @@ function lineChecker() {
     if (range && seq <= range[1]) return `${entry.id} comes after ${range[1]} of its stream`
     if (range && seq === range[1] + 1) range[1] = seq
     else ranges.push([seq, seq])
-    const place = `${entry.effective_at ?? entry.timestamp} ${stream} ${String(seq).padStart(16, '0')}`
+    const place = placeOf(entry)
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
     return undefined

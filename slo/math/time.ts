@@ -1,5 +1,5 @@
+import { timeIn } from '@tintype/lib/day.ts'
 import type { Minute } from '../sources/index.ts'
-import { isStartTime } from './window.ts'
 
 export const toMinute = (ms: number): Minute => Math.floor(ms / 60_000)
 export const toIso = (minute: Minute): string => new Date(minute * 60_000).toISOString().replace('.000', '')
@@ -21,19 +21,14 @@ export function toDuration(minutes: number): string {
 export const timeFormat =
   'a time in UTC: 2026-11-22T14:05Z, "today 14:05", "tomorrow 02:00", epoch seconds, or now'
 
-/** Parses a time to epoch ms; undefined when it is none. A time without a zone is UTC. A plus sign in the query of an address means a space. */
+/** Parses a time to epoch ms; undefined when it is none. A time without a zone is UTC. */
 export function parseTime(text: string, nowMs: number): number | undefined {
   if (text === 'now') return nowMs
   if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
   const [, day, clock] = /^(today|tomorrow) (\d{2}:\d{2})$/.exec(text) ?? []
   const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
-  const iso = day ? `${date}T${clock}` : text.replace(/ (?=\d{2}:\d{2}$)/, '+')
-  if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(iso)) return undefined
-  // Date would read the 30th of February as the 2nd of March.
-  if (!isStartTime(iso.slice(0, 10))) return undefined
-  const ms = Date.parse(
-    /T.*(Z|[+-]\d{2}:\d{2})$/.test(iso) ? iso : `${iso}${iso.includes('T') ? '' : 'T00:00'}Z`,
-  )
+  const iso = day ? `${date}T${clock}Z` : text
+  const ms = timeIn(/T[\d:.]+$/.test(iso) ? `${iso}Z` : iso)
   return Number.isNaN(ms) ? undefined : ms
 }
 

@@ -75,8 +75,6 @@ export type Sizing = {
   growthPerDay: Estimate
   freeBytes: number
   daysUntilFull: Estimate
-  /** Bytes ÷ bytes as zstd compresses samples of the newest day; null when there is none. */
-  compressionRatio: number | null
 }
 /** What `GET /sizing.json` answers. `keep`: days after which logs and replaced revisions are removed; 0: never. */
 export type SizingAnswer = Sizing & { keep: { logsDays: number; revisionsDays: number } }

@@ -1,5 +1,5 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language, upToTenths } from '@tintype/lib/page/browser/language.ts'
+import { duration, language } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
 import { say } from './words.ts'
@@ -49,7 +49,7 @@ function ofToday({ today }: SizingAnswer): string {
 }
 
 function forecast(sizing: SizingAnswer): string[] {
-  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
+  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull } = sizing
   if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
   const each = (value: number | null) => (value === null ? say('overHorizon') : number.format(value))
   const { low, likely, high } = daysUntilFull
@@ -60,7 +60,6 @@ function forecast(sizing: SizingAnswer): string[] {
   return [
     bytesPerDay === null ? say('noForecast') : say(text, values),
     ...(hours === null ? [] : [say('extrapolated', { hours: number.format(hours) })]),
-    ...(compressionRatio === null ? [] : [say('compresses', { ratio: upToTenths(compressionRatio) })]),
   ]
 }
 

@@ -17,6 +17,9 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : errorCode(error.cause)
 }
 
+/** SQLite's primary code of an error; 0 of any other. */
+export const sqliteCode = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 0) % 256
+
 /** For the terminal: the message of an ExpectedError or a system error; any other error with its stack. */
 export function explainError(error: unknown): string {
   const bySystem =

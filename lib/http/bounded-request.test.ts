@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
@@ -23,11 +23,26 @@ test('a request gives the status and the whole body of the response', async () =
   expect([status, body.toString()]).toEqual([409, 'POST hello'])
 })
 
-test('a compressed body is read, although the request did not ask for compression', async () => {
-  const url = await serve((_request, response) =>
-    response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync('up 1')),
-  )
-  expect((await askBounded(url, within(5_000))).body.toString()).toBe('up 1')
+test.each([
+  ['gzip', gzipSync],
+  ['GZIP', gzipSync],
+  ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+])(
+  'a body compressed by %s is read, although the request did not ask for compression',
+  async (name, compress) => {
+    const url = await serve((_request, response) =>
+      response.writeHead(200, { 'Content-Encoding': name }).end(compress('up 1')),
+    )
+    expect((await askBounded(url, within(5_000))).body.toString()).toBe('up 1')
+  },
+)
+
+test('a server that changes the protocol unasked is an error after the time', async () => {
+  const url = await serve((_request, response) => {
+    response.writeHead(101, { Upgrade: 'h2c', Connection: 'Upgrade' }).end()
+  })
+  await expect(askStatus(url, within(300))).rejects.toThrow('aborted due to timeout')
 })
 
 test('a compressed body is too long when its decompressed bytes are', async () => {
@@ -42,6 +57,21 @@ test.each([
   ['breaks off', (_request: unknown, response: { write(text: string): void }) => response.write('half')],
 ] as const)('a server that %s is an error after the time', async (_what, answer) => {
   await expect(askBounded(await serve(answer as never), within(200))).rejects.toThrow()
+})
+
+test('a kept connection that the server closes at its reuse costs no request', async () => {
+  const bodies: string[] = []
+  const url = await serve(async (request, response) => {
+    // Of each connection the second request is not answered.
+    const { socket } = request as { socket: typeof request.socket & { isUsed?: true } }
+    if (socket.isUsed) return void socket.resetAndDestroy()
+    socket.isUsed = true
+    bodies.push(Buffer.concat(await request.toArray()).toString())
+    response.end()
+  })
+  for (const body of ['one', 'two', 'three'])
+    expect(await askBounded(url, { body, ...within(5_000) })).toMatchObject({ status: 200 })
+  expect(bodies).toEqual(['one', 'two', 'three'])
 })
 
 test('a request that wants the status alone waits for no body', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
-import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
 import { clientFor } from './node-http.ts'
 
@@ -8,6 +8,9 @@ import { clientFor } from './node-http.ts'
 export class TooLong extends Error {}
 
 export type BoundedAnswer = Awaited<ReturnType<typeof askBounded>>
+
+/** Bytes of a response's headers. Browsers accept as many; Node's 16 KiB are less than some cookies and policies. */
+const maxHeaderSize = 2 ** 18
 
 type Options = {
   /** Default: POST when there is a body, else GET. */
@@ -17,6 +20,8 @@ type Options = {
   signal: AbortSignal
   /** False opens a new connection. */
   agent?: false
+  /** Accepts answers that browsers accept although they are malformed. */
+  insecureHTTPParser?: true
   /** Called before the request is sent. */
   onRequest?(request: ClientRequest): void
 }
@@ -40,11 +45,15 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
 
 const tooLong = (maxMiB: number) => new TooLong(`more than ${maxMiB} MiB`)
 
-const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
+/** Some servers send deflate without the header of zlib, whose first four bits are 8. */
+const inflate = (body: Buffer, options: { maxOutputLength: number }): Buffer =>
+  ((body[0] ?? 0) & 15) === 8 ? unzipSync(body, options) : inflateRawSync(body, options)
+
+const decoders = { gzip: unzipSync, deflate: inflate, br: brotliDecompressSync, zstd: zstdDecompressSync }
 
 /** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
-  const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
+  const decode = decoders[headers['content-encoding']?.toLowerCase() as keyof typeof decoders]
   // The answer to HEAD has the header but no body.
   if (!decode || body.length === 0) return body
   try {
@@ -60,23 +69,24 @@ export const askStatus = (address: string, options: Options) =>
 
 async function ask<Body>(
   address: string,
-  { body, signal, onRequest, ...rest }: Options,
+  options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
-) {
-  const request = clientFor(address).request(address, {
-    method: body === undefined ? 'GET' : 'POST',
-    ...rest,
-    signal,
-  })
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: Body }> {
+  const { body, signal, onRequest, ...rest } = options
+  const method = body === undefined ? 'GET' : 'POST'
+  const request = clientFor(address).request(address, { method, maxHeaderSize, ...rest, signal })
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)
   try {
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
     return { status: response.statusCode ?? 0, headers: response.headers, body: await read(response) }
   } catch (error) {
     request.destroy()
     if (signal.aborted) throw signal.reason
+    // The other side closed the kept connection at the moment of its reuse. Every caller may ask twice.
+    if (request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(errorCode(error) ?? ''))
+      return ask(address, options, read)
     // A host with several addresses fails with an AggregateError, whose own message is empty.
     throw error instanceof AggregateError ? error.errors[0] : error
   }

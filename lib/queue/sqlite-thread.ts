@@ -1,6 +1,7 @@
 import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { sqliteCode } from '../errors.ts'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
@@ -110,7 +111,7 @@ async function whenFree<T>(work: () => T): Promise<Awaited<T>> {
       return await work()
     } catch (error) {
       // SQLITE_BUSY, in any of its extended forms.
-      const isBusy = ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
+      const isBusy = sqliteCode(error) === 5
       const isOver = performance.now() > deadline
       if (isBusy && isOver) patienceMs = brieflyMs
       if (!isBusy || isOver) throw error

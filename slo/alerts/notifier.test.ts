@@ -61,13 +61,12 @@ async function phone(folder?: string) {
   }
   const metrics = createMetrics('slo', '0')
   const troubles: (string | null)[] = []
-  const start = () => {
+  const start = (to: URL | null = webhook, labels: Record<string, string> = { namespace: 'photos' }) => {
     const alertStore = openAlertStore(file, why => void troubles.push(why))
     onTestFinished(() => alertStore.flush())
-    const labels = { namespace: 'photos' }
     return {
       alertStore,
-      ...createNotifier({ alertStore, webhook, pages: () => 'http://slo/', labels, log }),
+      ...createNotifier({ alertStore, webhook: to, pages: () => 'http://slo/', labels, log }),
     }
   }
   return {
@@ -214,6 +213,55 @@ test('of an alert that ended before its message arrived the end is sent, which s
   expect(received.map(({ status, text }) => [status, text])).toEqual([
     ['resolved', 'Resolved: availability. It lasted 10 min. Was: availability burns Slow in convert: cpu.'],
   ])
+})
+
+test('a receiver that is given while an alert fires gets it, and not again after the next restart', async () => {
+  const { start, said } = await phone()
+  const receivers = [null, undefined, undefined] as const
+  for (const [i, to] of receivers.entries()) {
+    const { update, stop } = start(to)
+    await update([page], begin + i * minute)
+    await stop()
+  }
+  expect(said()).toEqual([['firing', 'page']])
+})
+
+test('equal groups of two services have nothing in common by which a receiver could drop one', async () => {
+  const { start, received } = await phone()
+  for (const service of ['shop', 'forum']) {
+    const { update } = start(undefined, { service })
+    await update([page], begin)
+    await update([], begin + minute)
+  }
+  expect(received).toHaveLength(4)
+  const [shop, , forum] = received as [Received, Received, Received]
+  const identity = ({ key, groupKey, alerts }: Received) => [key, groupKey, alerts[0]?.fingerprint]
+  for (const [i, each] of identity(shop).entries()) expect(each).not.toBe(identity(forum)[i])
+  expect([shop, forum].map(({ commonLabels, groupLabels }) => [commonLabels, groupLabels])).toMatchObject([
+    [{ service: 'shop' }, { service: 'shop', group: 'availability' }],
+    [{ service: 'forum' }, { service: 'forum', group: 'availability' }],
+  ])
+})
+
+test('of many messages those of pages are sent first', async () => {
+  const { start, received } = await phone()
+  const groups = ['a', 'b', 'c', 'd'].map((group, i) => alert('slow', i % 2 === 0 ? 'ticket' : 'page', group))
+  await start().update(groups, begin)
+  expect(received.map(({ groupLabels }) => groupLabels.group)).toEqual(['b', 'd', 'a', 'c'])
+})
+
+test('a message is no longer than Discord and PagerDuty take it, and ends with its links', async () => {
+  const { start, received } = await phone()
+  const text = `budget of “${'🐈'.repeat(2_000)}” burns.`
+  await start().update([{ ...page, text, diagnosis: text }], begin)
+  await start().update([], begin + minute)
+  for (const { text, commonAnnotations, alerts } of received) {
+    expect(text.length).toBeLessThan(2_000)
+    expect(text.isWellFormed()).toBe(true)
+    const { summary } = alerts[0]?.annotations ?? {}
+    expect([commonAnnotations.summary.length < 1_024, (summary?.length ?? 0) < 1_024]).toEqual([true, true])
+  }
+  expect(received[0]?.text).toMatch(/… Page: http:\S+ What to do: https:\S+$/)
 })
 
 test('updates that come together are one message', async () => {

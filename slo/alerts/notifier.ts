@@ -6,6 +6,7 @@ import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
 import { runbookUrl } from './rules.ts'
+import { cut } from './text.ts'
 
 /** Interval of repeated messages about an alert that still fires; Alertmanager's default. */
 const repeatMs = 4 * 3_600_000
@@ -26,11 +27,12 @@ export function createNotifier(options: {
   webhook: URL | null
   /** The address of the pages, for the message's links. */
   pages: () => string
-  /** Labels added to each alert, such as the namespace. */
+  /** Labels added to each alert, such as the service: a receiver tells groups of the same name apart by them. */
   labels?: Readonly<Record<string, string>>
   log: Log
 }) {
   const { alertStore, webhook, pages, labels = {}, log } = options
+  const receiver = digest(webhook?.href ?? '')
   const stopping = new AbortController()
   const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
@@ -45,7 +47,7 @@ export function createNotifier(options: {
     const { group, status } = message
     const body = payload(message, pages(), labels)
     for (const least of retryAfterMs) {
-      const { why, pauseMs = 0 } = await post(webhook, message, body, signal)
+      const { why, pauseMs } = await post(webhook, idempotencyKey(body.groupKey, message), body, signal)
       if (why === null) return true
       signal.throwIfAborted()
       const again = Math.max(least, pauseMs)
@@ -57,9 +59,11 @@ export function createNotifier(options: {
 
   const sendGroup = async (group: string): Promise<void> => {
     if (signal.aborted) return
-    const before = alertStore.sent().find(each => each.group === group)
+    const sent = alertStore.sent().find(each => each.group === group)
     const firing = groups.get(group) ?? []
-    const message = nextMessage(before, firing, missed.get(group), now)
+    // What another receiver got is due here, and so is its end.
+    const isHere = (sent?.receiver ?? receiver) === receiver
+    const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return
     log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
       group,
@@ -67,7 +71,7 @@ export function createNotifier(options: {
       alerts: message.alerts.map(({ name }) => name),
     })
     const arrived = webhook === null || (await send(message, webhook))
-    if (arrived) alertStore.record(message)
+    if (arrived) alertStore.record(message, receiver)
     if (arrived) missed.delete(group)
     else if (message.status === 'firing') missed.set(group, message)
   }
@@ -79,7 +83,11 @@ export function createNotifier(options: {
     sending = true
     while (changed && !signal.aborted) {
       changed = false
-      for (const group of new Set([...begun(), ...groups.keys()]))
+      const isPage = (group: string) =>
+        groups.get(group)?.some(({ severity }) => severity === 'page') ?? false
+      // Pages first: a receiver that limits its senders may take an hour for many tickets.
+      const all = [...new Set([...begun(), ...groups.keys()])]
+      for (const group of all.sort((one, other) => Number(isPage(other)) - Number(isPage(one))))
         await sendGroup(group).catch(error => {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
@@ -115,7 +123,7 @@ export function createNotifier(options: {
 function nextMessage(
   sent: Sent | undefined,
   firing: readonly Alert[],
-  missed: Message | undefined,
+  missed: Message | Sent | undefined,
   nowMs: number,
 ): Message | null {
   const first = firing[0]
@@ -130,22 +138,20 @@ function nextMessage(
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-/** `why`: why the receiver rejected a message, or null. `pauseMs`: how long it asks to wait. */
-type Answer = { why: string | null; pauseMs?: number }
-
-async function post(webhook: URL, message: Message, body: object, signal: AbortSignal): Promise<Answer> {
+/** Why the receiver rejected a message, or null, and how long it asks to wait. */
+async function post(webhook: URL, key: string, body: object, signal: AbortSignal) {
   try {
     // Not fetch, which refuses an address with a password and turns a redirected POST into a GET. Only the status is
     // read: a receiver that accepted a message must not get it again because its response is long or never ends.
     const { status, headers } = await askStatus(webhook.href, {
-      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
-    if (status >= 200 && status < 300) return { why: null }
+    if (status >= 200 && status < 300) return { why: null, pauseMs: 0 }
     return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }
   } catch (error) {
-    return { why: String(error) }
+    return { why: String(error), pauseMs: 0 }
   }
 }
 
@@ -156,13 +162,13 @@ function pauseOf(header = '0'): number {
 }
 
 /** The same key for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
-function idempotencyKey({ group, status, severity, since, at }: Message): string {
+function idempotencyKey(groupKey: string, { status, severity, since, at }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
-  return createHash('sha256')
-    .update([group, status, severity, Math.floor(since / 60_000), repeat].join(' '))
-    .digest('hex')
-    .slice(0, 32)
+  return digest([groupKey, status, severity, Math.floor(since / 60_000), repeat].join(' '), 32)
 }
+
+const digest = (text: string, length = 16): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, length)
 
 /** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
 export function payload(
@@ -170,19 +176,21 @@ export function payload(
   pages: string,
   more: Readonly<Record<string, string>> = {},
 ) {
-  const labels = { ...more, group, severity }
-  const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
+  const groupLabels = { ...more, group }
+  const groupKey = JSON.stringify(groupLabels)
+  const labels = { ...groupLabels, severity }
+  const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '), 900)
   const dashboard = dashboardUrl(since, pages)
   const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))
   const headline =
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
   return {
     version: '4',
-    groupKey: `{group=${JSON.stringify(group)}}`,
+    groupKey,
     truncatedAlerts: 0,
     status,
     receiver: 'slo',
-    groupLabels: { group },
+    groupLabels,
     commonLabels: labels,
     commonAnnotations: { summary: headline, dashboard_url: dashboard },
     externalURL: pages,
@@ -191,7 +199,7 @@ export function payload(
       status,
       labels: { ...labels, alertname: alert.name, severity: alert.severity },
       annotations: {
-        summary: alert.text,
+        summary: cut(alert.text, 900),
         ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
         runbook_url: runbooks[i],
         dashboard_url: dashboardUrl(alert.since, pages),
@@ -199,12 +207,11 @@ export function payload(
       startsAt: new Date(alert.since).toISOString(),
       endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
       generatorURL: dashboard,
-      fingerprint: createHash('sha256').update(`${group} ${alert.name}`).digest('hex').slice(0, 16),
+      fingerprint: digest(`${groupKey} ${alert.name}`),
     })),
   }
 }
 
-/** The page of the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

@@ -1,15 +1,13 @@
 import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { openExamples } from '../diagnose/open-examples.ts'
-import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
+import { raiseDetail } from '../diagnose/raise-detail.ts'
 import { toMinute } from '../math/time.ts'
 import { openEvaluations } from '../serve/evaluations.ts'
+import { openTargets } from '../serve/targets.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
-
-/** If the begin of the slowness is unknown, examples are taken from this long before now. */
-const examplesMs = 5 * 60_000
 
 export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
@@ -19,12 +17,15 @@ export const run: Verb = async (given, context) => {
   const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, loggedBy } = await openExamples(directory)
-  const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
+  // Without a known begin the examples are those of the last five minutes.
+  const since = verdict.since === null ? atMs - 300_000 : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   // The verdict is shown even if no service of this machine can raise its detail.
   const raise = async (): Promise<string> => {
     if (!stage) throw new Error('no stage is named')
-    return raiseDetail(adminPorts(dataDir), stage.jobs)
+    // The launcher writes this file.
+    const written = { SCRAPE_TARGETS: [], TARGETS_FILE: `${dataDir}/targets.json` }
+    return raiseDetail(openTargets(written, directory.service, environment)(), stage.jobs)
   }
   const notRaised = (error: Error) => `detail could not be raised: ${error.message}`
   const detail = given.detail ? await raise().catch(notRaised) : undefined

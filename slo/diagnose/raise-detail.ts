@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 
@@ -6,25 +5,7 @@ import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 export const detailSeconds = 600
 const answerMs = 5_000
 
-/** The administration port of a process. A service may have several processes. */
 export type AdminPort = { job: string; url: URL | string }
-
-/** The administration ports of the services that run on a DATA_DIR. @throws when no service runs. */
-export const adminPorts = (dataDir: string): AdminPort[] =>
-  adminPortsIn(JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')))
-
-/** DATA_DIR/endpoints.json: a service's first process under its name, several in `webs` and `converters`. */
-export type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
-
-export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
-  const found = Object.entries(endpoints)
-    .flatMap(([name, value]) =>
-      typeof value === 'string' ? [[name, value] as const] : value.flatMap(each => Object.entries(each)),
-    )
-    .filter(([name]) => name.endsWith('Admin'))
-    .map(([name, url]) => ({ job: name.slice(0, -'Admin'.length), url }))
-  return [...new Map(found.map(port => [port.url, port])).values()]
-}
 
 /**
  * Raises the log level of each process of some jobs for ten minutes. Returns a text that counts them and names

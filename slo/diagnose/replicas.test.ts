@@ -3,7 +3,6 @@ import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import { jobsRead, modelOf } from './model.ts'
-import { adminPortsIn } from './raise-detail.ts'
 import { jobsAt } from './replicas.ts'
 
 const times = Array.from({ length: 20 }, (_, n) => n * 15_000)
@@ -93,12 +92,6 @@ test('one that takes over twice what the others take is named with its stage', (
   ])
   expect(odd(...converters(0.3, 0.35, 0.5, 0.4))).toEqual([])
   expect(odd(...converters(0.01, 0.01, 0.03)), 'below the floor of the stage').toEqual([])
-})
-
-test('detail is raised at each of several processes, once', () => {
-  const web = (n: number) => ({ web: `http://127.0.0.1:${n}`, webAdmin: `http://127.0.0.1:9${n}` })
-  const ports = adminPortsIn({ ...web(1), web: 'http://127.0.0.1:80', webs: [web(1), web(2)] })
-  expect(ports).toEqual([1, 2].map(n => ({ job: 'web', url: `http://127.0.0.1:9${n}` })))
 })
 
 test('of a Prometheus that others share the jobs are read that the service names, and any where it names none', () => {

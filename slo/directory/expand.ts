@@ -9,7 +9,7 @@ export const expand = (text: string, values: Readonly<Record<string, string | un
   text.replace(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {
     const value = values[name] || fallback
     if (value === undefined) throw new ConfigError(`${name} is not set, and "${text}" needs it`)
-    return asHost(value)
+    return text.includes('://') ? asHost(value) : value
   })
 
 /** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
-import { readTargets, targetsOf } from '../serve/targets.ts'
+import { openTargets } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
 
@@ -118,27 +118,67 @@ test('the environment overrides Prometheus and the scrape interval, within its b
 })
 
 test('two targets of one job and instance are refused', () => {
-  const of = (...paths: string[]) =>
-    targetsOf(
-      [],
-      parseService(
-        'x',
-        `service: shop\ntargets: [${paths.map(path => `{ job: web, url: http://web:1${path} }`)}]`,
-      ).service,
-      {},
-    )
+  const of = (...paths: string[]) => {
+    const targets = paths.map(path => `{ job: web, url: http://web:1${path} }`)
+    const { service } = parseService('x', `service: shop\ntargets: [${targets}]`)
+    return openTargets({ SCRAPE_TARGETS: [], TARGETS_FILE: '' }, service, {})()
+  }
   expect(of('/metrics')).toMatchObject([{ job: 'web', instance: 'web:1' }])
-  expect(() => of('/metrics', '/others')).toThrow('two targets are web web:1')
+  expect(() => of('/metrics', '/others')).toThrow('targets: web web:1 is there twice')
 })
 
 test('a file of targets is read as Prometheus reads it, with scheme and path', async () => {
-  const file = join(await temporaryFolder(), 'targets.json')
+  const { write, listed } = await fileOfTargets()
   const labels = { job: 'web', __scheme__: 'https', __metrics_path__: '/admin/metrics' }
-  writeFileSync(file, JSON.stringify([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }]))
-  expect(readTargets(file, [])?.map(({ job, instance, url }) => [job, instance, url.href])).toEqual([
-    ['web', 'a:1', 'https://a:1/admin/metrics'],
-    ['web', '[::1]:2', 'https://[::1]:2/admin/metrics'],
-    ['b:3', 'b:3', 'http://b:3/metrics'],
+  write([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }])
+  expect(listed()).toEqual([
+    'web a:1 https://a:1/admin/metrics',
+    'web [::1]:2 https://[::1]:2/admin/metrics',
+    'b:3 b:3 http://b:3/metrics',
+  ])
+})
+
+/** A file of targets, and what is read of it. */
+async function fileOfTargets() {
+  const file = join(await temporaryFolder(), 'targets.json')
+  const troubles: (string | null)[] = []
+  const targets = openTargets({ SCRAPE_TARGETS: [], TARGETS_FILE: file }, { targets: [] }, {})
+  return {
+    troubles,
+    write: (content: unknown) =>
+      writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content)),
+    listed: () =>
+      targets(why => void troubles.push(why?.replace(file, 'FILE') ?? null)).map(
+        ({ job, instance, url }) => `${job} ${instance} ${url.href}`,
+      ),
+  }
+}
+
+test.each(['', '[{"targets": ["b:', '[{"target": ["b:2"]}]', '{}'])(
+  'while a file of targets is not one (%s), its last targets stay, and the reason is said',
+  async damaged => {
+    const { write, listed, troubles } = await fileOfTargets()
+    write([{ targets: ['a:1'] }])
+    const before = listed()
+    write(damaged)
+    expect(listed()).toEqual(before)
+    expect(troubles).toEqual([null, expect.stringMatching(/^FILE: ./)])
+    write([])
+    expect(listed()).toEqual([])
+  },
+)
+
+test('a wrong target of a file is left out and named, the others stay', async () => {
+  const { write, listed, troubles } = await fileOfTargets()
+  const labels = { job: 'web', instance: '0' }
+  write([
+    { targets: ['a:1', 'not an address:2'] },
+    { targets: ['c:3'], labels },
+    { targets: ['d:4'], labels },
+  ])
+  expect(listed()).toEqual(['a:1 a:1 http://a:1/metrics', 'web 0 http://c:3/metrics'])
+  expect(troubles).toEqual([
+    'FILE: not an address:2 not an address:2 has no valid address; web 0 is there twice: give each an instance of its own',
   ])
 })
 

@@ -27,6 +27,18 @@ test('a downtime that ends before it begins, or lasts for days, is refused', asy
   expect(readPlanned(folder)).toEqual([])
 })
 
+test('a damaged file of a downtime loses its reason, and hides no other', async () => {
+  const folder = await temporaryFolder()
+  for (const from of [100, 200]) addPlanned(folder, { from, to: from + 10, reason: 'disk' })
+  for (const damaged of ['', '{"id":', 'null', '7']) {
+    writeFileSync(`${folder}/slo/planned/100-110.json`, damaged)
+    expect(readPlanned(folder)).toEqual([
+      { id: '100-110', from: 100, to: 110, reason: '' },
+      { id: '200-210', from: 200, to: 210, reason: 'disk' },
+    ])
+  }
+})
+
 test('of too many the oldest is removed', async () => {
   lowerLimit('plannedDowntimes', 2)
   const folder = await temporaryFolder()

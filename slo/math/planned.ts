@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
 
@@ -15,8 +16,11 @@ const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])
-    .filter(name => /^\d+-\d+\.json$/.test(name))
-    .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Planned)
+    .flatMap(name => {
+      const [, id, from, to] = /^((\d+)-(\d+))\.json$/.exec(name) ?? []
+      const reason = readJsonFile<Planned>(join(folder, name))?.reason ?? ''
+      return id ? [{ id, from: Number(from), to: Number(to), reason }] : []
+    })
     .sort((one, other) => one.from - other.from)
 }
 

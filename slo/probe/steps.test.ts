@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ProbeStep } from '../directory/service.ts'
@@ -110,6 +110,51 @@ test('a page that redirects, such as to a log-in, is not the page; a form that d
     '  - { name: look, url: "${SHOP}", expect: { status: [302] } }',
   ]
   for (const step of taken) expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
+test.each([
+  ['text/html; charset=ISO-8859-1', Buffer.from('Grüße', 'latin1')],
+  ['text/html; charset="GBK"', Buffer.from('47d6d0cec4', 'hex')],
+  ['application/json', Buffer.from('\ufeffGrüße')],
+  ['text/html; charset=unheard-of', Buffer.from('Grüße')],
+])('a page of %s is read in its own charset', async (type, body) => {
+  const { environment } = await shop(
+    (_, response) => void response.writeHead(200, { 'Content-Type': type }).end(body),
+  )
+  const expected = 'expect: { matches: "^(Grüße|G中文)$" }'
+  expect(await walk(`  - { name: page, url: "\${SHOP}", ${expected} }`, environment)).not.toHaveProperty(
+    'failure',
+  )
+})
+
+const body = 'Content-Length: 2\r\n\r\nok'
+test.each([
+  ['headers of 200 KiB', `HTTP/1.1 200 OK\r\nCSP: ${'x'.repeat(200_000)}\r\n${body}`],
+  ['a control character in a header', `HTTP/1.1 200 OK\r\nSet-Cookie: a=\x01\r\n${body}`],
+  [
+    'both lengths',
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${body.slice(0, -2)}2\r\nok\r\n0\r\n\r\n`,
+  ],
+  ['line ends of Unix', `HTTP/1.1 200 OK\r\n${body}`.replaceAll('\r', '')],
+  ['an early hint', `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n${body}`],
+])('an answer with %s, which browsers accept, is one', async (_, answer) => {
+  const server = createTcpServer(socket => socket.once('data', () => socket.end(answer))).listen(
+    0,
+    '127.0.0.1',
+  )
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  expect(await walk(`  - { name: page, url: "${url}", expect: { matches: ^ok$ } }`, {})).not.toHaveProperty(
+    'failure',
+  )
+})
+
+test('a value is an address to connect to only in a URL', async () => {
+  const { asked, environment } = await shop()
+  const step = '  - { name: say, method: POST, url: "${SHOP}/orders", body: "${BIND} ${PEER}" }'
+  await walk(step, { ...environment, BIND: '0.0.0.0', PEER: '2001:db8::1' })
+  expect(asked).toEqual(['POST /orders 0.0.0.0 2001:db8::1'])
 })
 
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {

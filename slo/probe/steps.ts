@@ -76,7 +76,7 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
 
 /** Why an answer is not the expected one; null when it is, with its captures added to `values`. */
 function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
-  const body = answer.body.toString()
+  const body = textOf(answer)
   const { status, headers } = answer
   // A redirect is a success for a form, but not for a page.
   const usual = status < (idempotent.includes(method) ? 300 : 400)
@@ -95,6 +95,16 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
     if (!values[name]) return `nothing to capture as ${name}: ${matches} does not match`
   }
   return null
+}
+
+/** The text of an answer, in the charset that its Content-Type names, if Node knows it. */
+function textOf({ body, headers }: BoundedAnswer): string {
+  const [, charset = 'utf-8'] = /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ?? []
+  try {
+    return new TextDecoder(charset).decode(body)
+  } catch {
+    return body.toString()
+  }
 }
 
 const headerOf = ({ headers }: BoundedAnswer, name: string): string =>

@@ -1,4 +1,5 @@
 import type { Releases } from '../directory/service.ts'
+import { isCounterValue } from '../sources/counter.ts'
 import type { Objective, Selector, Series } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
@@ -23,7 +24,6 @@ export type VersionCounts = ReturnType<typeof countVersions>
 /** Memory in bytes of each process at each scrape, oldest first. */
 export type Memory = ReturnType<typeof memoryOf>[number]
 
-/** The names of all metrics that `countVersions` reads. */
 export const metricsOf = (
   { buildInfo, compare, memory }: Releases,
   objectives: readonly Objective[],
@@ -155,10 +155,11 @@ export function grown(
   spans: readonly MsRange[],
   bornAtZero: boolean,
 ): number {
+  const known = points.filter(({ value }) => isCounterValue(value))
   let total = 0
   for (const { from, to } of spans) {
-    let before = points.findLast(({ at }) => at <= from)?.value ?? (bornAtZero ? 0 : undefined)
-    for (const { at, value } of points) {
+    let before = known.findLast(({ at }) => at <= from)?.value ?? (bornAtZero ? 0 : undefined)
+    for (const { at, value } of known) {
       if (at <= from || at > to) continue
       // A counter that fell belongs to a restarted process.
       if (before !== undefined) total += value >= before ? value - before : value
@@ -178,7 +179,7 @@ function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsR
       instance: instanceOf(each.labels),
       process: each.labels.job ?? '',
       bytes: bytesOf(each),
-      oldMost: Math.max(0, ...old.flatMap(bytesOf)),
+      oldMost: old.flatMap(bytesOf).reduce((most, each) => Math.max(most, each), 0),
     }
   })
 }

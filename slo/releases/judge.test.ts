@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { randomNumbers } from '../../test/images.ts'
 import type { Objective } from '../sources/index.ts'
-import type { VersionComparison, VersionCounts } from './evidence.ts'
+import { grown, type VersionComparison, type VersionCounts } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 import { type Circumstances, type Judgement, openJudge } from './judge.ts'
 
@@ -57,6 +57,12 @@ const fine: Circumstances = {
 const judge = (evidence: VersionCounts, more: Partial<Circumstances> = {}): Judgement =>
   openJudge()(evidence, { ...fine, ...more })
 const why = (verdict: Judgement) => (verdict.verdict === 'bad' ? verdict.reasons.map(({ what }) => what) : [])
+
+test('a value that is not a number is no growth of a counter: a release was bad because of one', () => {
+  const points = [1, 3, Number.NaN, 4, Number.POSITIVE_INFINITY, 6].map((value, i) => ({ at: i + 1, value }))
+  expect(grown(points, [{ from: 1, to: 9 }], false)).toBe(5)
+  expect(grown(points, [{ from: 3, to: 5 }], false)).toBe(1)
+})
 
 describe('a step', () => {
   const old = { bad: 0, total: 5_000 }

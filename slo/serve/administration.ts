@@ -8,7 +8,7 @@ import type { Watch } from './watch.ts'
 
 /** The part of Alertmanager's webhook (version 4) that is read. */
 type Webhook = { alerts?: unknown }
-type Received = { status?: string; labels?: { alertname?: string } } | null
+type Received = { status?: string; labels?: Record<string, string> } | null
 
 /** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
 export const createAdmin = (options: {
@@ -16,6 +16,8 @@ export const createAdmin = (options: {
   log: Log
   watch: Watch
   stalled: () => string | null
+  /** Labels of our own watchdog: that of another namespace may arrive while ours does not. */
+  selectors: Readonly<Record<string, string>>
 }): Express =>
   adminApp({
     ...options,
@@ -24,8 +26,9 @@ export const createAdmin = (options: {
       app.post('/alerts', json('adminBytes'), (request, response) => {
         const { alerts } = (request.body ?? {}) as Webhook
         const received: Received[] = Array.isArray(alerts) ? alerts : []
-        if (received.some(each => each?.status === 'firing' && each.labels?.alertname === watchdogName))
-          options.watch.receiveWatchdog()
+        const wanted = Object.entries({ alertname: watchdogName, ...options.selectors })
+        const isOurs = (each: Received) => wanted.every(([name, value]) => each?.labels?.[name] === value)
+        if (received.some(each => each?.status === 'firing' && isOurs(each))) options.watch.receiveWatchdog()
         response.status(204).end()
       }),
   })

@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -6,7 +9,9 @@ import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
+import { underWayFile } from '../releases/under-way.ts'
 import { type Objective, type Source, SourceError } from '../sources/index.ts'
+import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
 import type { Diagnoser, FoundVerdict } from './diagnosis.ts'
 import { viewOf } from './view.ts'
@@ -38,6 +43,7 @@ async function pages(last: FoundVerdict | null = null) {
   const logged: string[] = []
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }) }
   log.error = event => void logged.push(event)
+  const dataDir = await temporaryFolder()
   const app = createSloApp({
     metrics: createMetrics('slo', '0'),
     log,
@@ -45,12 +51,17 @@ async function pages(last: FoundVerdict | null = null) {
     diagnosis: { found: () => null, detail: () => null, last: () => last } as unknown as Diagnoser,
     source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
-    dataDir: await temporaryFolder(),
+    dataDir,
     keepDays: { minutes: 1, traces: 1 },
   })
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
-  return { counts, logged, ask: (path: string, headers = {}) => fetch(`${url}/${path}`, { headers }) }
+  return {
+    counts,
+    logged,
+    dataDir,
+    ask: (path: string, headers = {}) => fetch(`${url}/${path}`, { headers }),
+  }
 }
 
 test('while the source is away the public is told so, and the source is asked once', async () => {
@@ -72,6 +83,40 @@ test('the note shows alerts and budgets as they were at the time of the verdict'
   const note = await (await ask('note')).text()
   expect(note).toContain('UTC: the first alert')
   expect(note).toContain('8 used')
+})
+
+test('a release is shown while its command runs, and not after it was killed', async () => {
+  const { ask, dataDir } = await pages()
+  const shown = async () => (await ask('api/release')).json()
+  expect(await shown()).toBeNull()
+  mkdirSync(join(dataDir, 'releases'))
+  const ended = spawnSync(process.execPath, ['--version']).pid
+  for (const pid of [process.pid, ended]) {
+    writeFileSync(underWayFile(dataDir), JSON.stringify({ pid, to: 'v2' }))
+    expect(await shown()).toEqual(pid === ended ? null : { pid, to: 'v2' })
+  }
+  writeFileSync(underWayFile(dataDir), '{"pid":')
+  expect(await shown()).toBeNull()
+})
+
+test('a watchdog of another namespace is no sign that ours arrives', async () => {
+  let received = 0
+  const admin = createAdmin({
+    metrics: createMetrics('slo', '0'),
+    log: createLog({ service: 'slo', instance: '0', level: 'error' }),
+    watch: { receiveWatchdog: () => void received++ } as unknown as Watch,
+    stalled: () => null,
+    selectors: { namespace: 'photos' },
+  })
+  const { url, close } = await listen(admin, '127.0.0.1', 0)
+  onTestFinished(() => close(0))
+  const labels = { alertname: 'SloWatchdog', severity: 'watchdog' }
+  for (const own of [{}, { namespace: 'forum' }, { namespace: 'photos' }]) {
+    const body = JSON.stringify({ alerts: [{ status: 'firing', labels: { ...labels, ...own } }] })
+    const headers = { 'Content-Type': 'application/json' }
+    expect((await fetch(`${url}/alerts`, { method: 'POST', headers, body })).status).toBe(204)
+  }
+  expect(received).toBe(1)
 })
 
 test('the status page with a slash behind it is the one without, below any prefix', async () => {

@@ -12,7 +12,7 @@ import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
-import { readUnderWay } from '../releases/under-way.ts'
+import { isRunning, readUnderWay } from '../releases/under-way.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
@@ -34,7 +34,6 @@ const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** A read of the source that all requests share. */
 const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
   cached(readEveryMs, () =>
     read().catch(error => {
@@ -65,8 +64,8 @@ export function createSloApp(options: {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   // Addresses in the page are relative to /status.
-  const withoutSlash: RequestHandler = ({ path }, response, next) =>
-    path.endsWith('/') ? response.redirect(301, '../status') : next()
+  const withoutSlash: RequestHandler = ({ path, url }, response, next) =>
+    path.endsWith('/') ? response.redirect(301, `../status${url.slice(path.length)}`) : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
   app.use('/api', (_request, response, next) => {
@@ -125,19 +124,19 @@ export function createSloApp(options: {
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
+    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
-      throw new Problem(
-        400,
-        'bad-maintenance',
-        `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`,
-      )
+      throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }
     const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), maintenance, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })
-  app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
+  app.get('/api/release', (_request, response) => {
+    const release = readUnderWay(dataDir)
+    response.json(release && isRunning(release) ? release : null)
+  })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await status())

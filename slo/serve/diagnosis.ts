@@ -8,6 +8,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
+import { cut } from '../alerts/text.ts'
 import { sentence } from '../diagnose/note.ts'
 import type { Example } from '../diagnose/open-examples.ts'
 import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
@@ -113,6 +114,6 @@ export function openDiagnosis(
 
 /** A verdict in an alert's text: the sentence, what to do, and the link to its note. */
 export const inShort = ({ verdict }: FoundVerdict, pages: string): string =>
-  [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
+  [cut(sentence(verdict)), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)
     .join(' ')

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -89,6 +89,28 @@ test('started again on a disk that is full, slo alerts all the same', async cont
   await until(() => received.length >= before + 2, { timeoutMs: 30_000, what: 'two messages' })
   expect(sent(received.slice(before))).toEqual(['availability firing', 'latency firing'])
   expect(full.stderr()).toContain('alerts.not-written')
+})
+
+test('slo starts while storage is away, in which it only writes its status', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'not-a-folder'), '')
+  const away = await startSlo(folder, { STORAGE_URL: `file:${folder}/not-a-folder` })
+  expect(await away.stop()).toBe(0)
+})
+
+test('slo ends when the recorder’s file is removed, and starts when the file is damaged', async () => {
+  const folder = await temporaryFolder()
+  const file = join(folder, 'slo/recorder.sqlite')
+  const first = await startSlo(folder, { SCRAPE_SECONDS: '1' })
+  onTestFinished(async () => void (await first.stop()))
+  const ended = once(first.child, 'exit')
+  for (const end of ['', '-wal', '-shm']) rmSync(file + end)
+  expect(await ended).toEqual([1, null])
+  expect(first.stderr()).toContain('file was moved or removed')
+  writeFileSync(file, 'x'.repeat(4_096))
+  const second = await startSlo(folder)
+  expect(await second.stop()).toBe(0)
+  expect(statSync(`${file}.damaged`).size).toBe(4_096)
 })
 
 test('a public request that cannot be answered, or asks for too much, is answered with a problem', async () => {

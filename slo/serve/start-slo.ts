@@ -24,7 +24,7 @@ import { openDiagnosis } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
 import { startStatus } from './public-status.ts'
-import { readTargets, targetsOf } from './targets.ts'
+import { openTargets } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -54,12 +54,11 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const directory = { ...written, service: { ...written.service, prometheus } }
   const { objectives, service } = directory
   const config = readConfig(environment, used)
-  const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
-  const listed = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
-  const others = listed() ?? targetsOf(SCRAPE_TARGETS, service, environment)
-  const targets = () => listed() ?? others
+  const dataDir = config.DATA_DIR
+  const targets = openTargets(config, service, environment)
+  const isRecording = targets().length > 0 || config.TARGETS_FILE !== ''
   const slis = objectives.map(({ sli }) => sli)
-  if (service.prometheus === '' && others.length === 0)
+  if (service.prometheus === '' && !isRecording)
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
@@ -76,7 +75,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const prober = await probeOf(directory)
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
-  const store = createStore(recorderFile(dataDir), slis)
+  const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
@@ -88,7 +87,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     alertStore,
     webhook: config.ALERT_WEBHOOK_URL,
     pages: () => pages,
-    labels: service.selectors,
+    labels: { service: service.service, ...service.selectors },
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
@@ -110,30 +109,28 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const admin = await listen(
-    createAdmin({ metrics, log, watch, stalled }),
+    createAdmin({ metrics, log, watch, stalled, selectors: service.selectors }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
   )
-  const recorder =
-    others.length === 0
-      ? undefined
-      : startRecorder({
-          targets: () => {
-            const known = targets()
-            // Without its own metrics slo would have no journeys, which looks like a service that is down.
-            return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
-          },
-          intervalMs: service.scrapeSeconds * 1000,
-          keep: keepDays,
-          dataDir,
-          store,
-          log,
-        })
+  const recorder = isRecording
+    ? startRecorder({
+        targets: onTrouble => {
+          const known = targets(onTrouble)
+          // Without its own metrics slo would have no journeys, which looks like a service that is down.
+          return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
+        },
+        intervalMs: service.scrapeSeconds * 1000,
+        keep: keepDays,
+        dataDir,
+        store,
+        log,
+      })
+    : undefined
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
-  const { STORAGE_URL: storageUrl } = config
-  const { statusFile: file } = service
-  const status = await startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
+  const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
+  const status = startStatus({ ...given, ...at, watch, source })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

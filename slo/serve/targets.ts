@@ -4,43 +4,61 @@ import { expand } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
-/** The recorder's targets: those of SCRAPE_TARGETS, or else of service.yaml. @throws ConfigError */
-export function targetsOf(
-  given: readonly Target[],
-  { targets }: Service,
+type Group = { targets: string[]; labels?: Record<string, string> }
+type Written = Omit<Target, 'url'> & { url: URL | null }
+
+/**
+ * The targets of SCRAPE_TARGETS, or of TARGETS_FILE (Prometheus' file_sd, JSON), which is read at each call, or of
+ * service.yaml. While the file cannot be read the last targets stay: half a file must not end the scrapes. The others
+ * of a wrong target are returned, and `onTrouble` is told.
+ * @throws ConfigError when a target outside of the file is wrong.
+ */
+export function openTargets(
+  { SCRAPE_TARGETS: given, TARGETS_FILE: file }: { SCRAPE_TARGETS: readonly Target[]; TARGETS_FILE: string },
+  { targets }: Pick<Service, 'targets'>,
   environment: Readonly<Record<string, string | undefined>>,
-): readonly Target[] {
-  const all =
-    given.length > 0
-      ? given
-      : targets.map(({ job, instance, url }) => {
-          const address = expand(url, environment)
-          const parsed = URL.parse(address)
-          if (!parsed)
-            throw new ConfigError(`"${address}", the target ${job} of service.yaml, is not an address`)
-          return { job, instance: instance ? expand(instance, environment) : parsed.host, url: parsed }
-        })
-  const names = all.map(({ job, instance }) => `${job} ${instance}`)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  // Each scrape of one would look like a restart of the other.
-  if (twice) throw new ConfigError(`two targets are ${twice}: give each an instance of its own`)
-  return all
+): (onTrouble?: (why: string | null) => void) => readonly Target[] {
+  const ofService = () =>
+    targets.map(({ job, instance, url }) => {
+      const parsed = URL.parse(expand(url, environment))
+      return { job, instance: instance ? expand(instance, environment) : (parsed?.host ?? url), url: parsed }
+    })
+  let last: readonly Target[] | undefined
+  return (onTrouble = () => {}) => {
+    if (given.length === 0 && file !== '')
+      try {
+        const { known, wrong } = checked(targetsIn(file))
+        last = known
+        onTrouble(wrong === '' ? null : `${file}: ${wrong}`)
+      } catch (error) {
+        onTrouble(`${file}: ${(error as Error).message}`)
+      }
+    if (last) return last
+    const { known, wrong } = checked(given.length > 0 ? given : ofService())
+    if (wrong !== '') throw new ConfigError(`targets: ${wrong}`)
+    last = known
+    return known
+  }
 }
 
-type Group = { targets: string[]; labels?: Record<string, string> }
+const targetsIn = (file: string): Written[] =>
+  (JSON.parse(readFileSync(file, 'utf8')) as Group[]).flatMap(({ targets, labels = {} }) =>
+    targets.map(address => ({
+      job: String(labels.job ?? address),
+      instance: String(labels.instance ?? address),
+      url: URL.parse(`${labels.__scheme__ ?? 'http'}://${address}${labels.__metrics_path__ ?? '/metrics'}`),
+    })),
+  )
 
-/** The current targets of a file (Prometheus' file_sd, JSON); undefined without a file, or when it is unreadable. */
-export function readTargets(file: string, given: readonly Target[]): readonly Target[] | undefined {
-  if (given.length > 0 || file === '') return undefined
-  try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as Group[]).flatMap(({ targets, labels = {} }) =>
-      targets.map(address => ({
-        job: labels.job ?? address,
-        instance: labels.instance ?? address,
-        url: new URL(`${labels.__scheme__ ?? 'http'}://${address}${labels.__metrics_path__ ?? '/metrics'}`),
-      })),
-    )
-  } catch {
-    return undefined
+/** The valid targets, and what is wrong with others. Each scrape of a twin would look like a restart of the first. */
+function checked(all: readonly Written[]) {
+  const known = new Map<string, Target>()
+  const wrong: string[] = []
+  for (const { url, ...names } of all) {
+    const name = `${names.job} ${names.instance}`
+    if (!url) wrong.push(`${name} has no valid address`)
+    else if (known.has(name)) wrong.push(`${name} is there twice: give each an instance of its own`)
+    else known.set(name, { ...names, url })
   }
+  return { known: [...known.values()], wrong: wrong.join('; ') }
 }

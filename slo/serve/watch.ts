@@ -7,7 +7,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
-import { alertsOf } from '../alerts/text.ts'
+import { alertsOf, cut } from '../alerts/text.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
@@ -29,8 +29,6 @@ const heartbeatTimeoutMs = 5_000
 /** Longest wait for a verdict, which takes one or two seconds. */
 const verdictMs = 10_000
 const monitoring = 'monitoring'
-/** Some receivers refuse a message that is longer than 1,024 characters. */
-const maxWhy = 500
 
 export type Watch = ReturnType<typeof startWatch>
 
@@ -188,7 +186,7 @@ const monitoringOf = (objective?: Objective): string =>
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
-    ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${why.slice(0, maxWhy)}`
+    ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why)}`
     : silences[name]
   const runbook = `docs/runbooks/${name}.md`
   return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]

@@ -1,5 +1,4 @@
 import { address } from '@tintype/lib/config.ts'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
@@ -19,9 +18,9 @@ export class TooManySeries extends SourceError {}
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged. @throws
- * SourceError for what is no address. Each call @throws SourceError when Prometheus is unreachable, refuses, answers partially, or beyond `limits.readSeconds`,
- * `readSeries` or `readBytes`.
+ * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged.
+ * @throws SourceError for what is no address. A call throws it when Prometheus is unreachable, refuses, answers
+ * partially, or beyond `limits.readSeconds`, `readSeries` or `readBytes`.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
   if (!address.parse(url))
@@ -47,11 +46,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       })
     const read = async () => {
       const isGet = !path.startsWith('query')
-      const answer = await ask(isGet).catch(error => {
-        // A load balancer closed the kept connection at the moment of its reuse.
-        if (errorCode(error) !== 'ECONNRESET') throw error
-        return ask(isGet)
-      })
+      const answer = await ask(isGet)
       // Some proxies allow only GET.
       return [403, 404, 405, 501].includes(answer.status) && !isGet ? ask(true) : answer
     }

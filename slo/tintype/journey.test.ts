@@ -84,6 +84,15 @@ describe('a journey', () => {
     expect(phases.thumbnail).toBeGreaterThan(0.1)
   })
 
+  test('takes for the time of web only what web says of itself, not what a CDN adds', async () => {
+    const { way } = await service((_, response) => {
+      response.setHeader('Server-Timing', 'cfCacheStatus;desc="DYNAMIC", cfEdge;dur=6000, app;dur=0, x;dur=9')
+      return false
+    })
+    const { lostSeconds, phases } = await walk(way)
+    expect(lostSeconds).toBe(phases.processing)
+  })
+
   test('forgives one failed request, and not two', async () => {
     const once = await service(
       (path, response, nth) => path === 'POST /photos' && nth === 1 && refuse(response),

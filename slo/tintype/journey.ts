@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
-import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Attempt } from '../probe/probe.ts'
 import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
@@ -13,15 +13,11 @@ const slowestLookMs = 1_000
 /** The synthetic user's session cookie, once the service has set one. */
 export type ProbeSession = { cookie: string | undefined }
 
-type Journey = {
-  phases: Record<ProbePhase, number>
-  certificateDays: number
+type Journey = Omit<Attempt, 'tidyUp'> & {
   /** Seconds of the upload's `processing` that Server-Timing does not account for; NaN without that header. */
   lostSeconds: number
   /** The photo's address, for its deletion; absent when no photo was accepted. */
   photo?: URL
-  /** Absent on success. */
-  failure?: { step: 'upload' | 'thumbnail'; why: string }
 }
 
 export type Walk = {
@@ -96,16 +92,14 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
   for (const { id } of photos) await tidyUp(walk, new URL(`photos/${id}`, walk.target))
 }
 
-/** Seconds that the service needed for an answer, from Server-Timing. */
+/** Seconds that web needed for an answer, from its entry in Server-Timing: a CDN adds entries of its own. */
 const ownSeconds = ({ headers }: BoundedAnswer): number =>
-  Number(/\bdur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
+  Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
-type Method = 'GET' | 'POST' | 'DELETE'
-
-const ask = (walk: Walk, method: Method, url: URL, timeoutMs: number): Promise<Timed> =>
+const ask = (walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> =>
   withRetry(() => askOnce(walk, method, url, timeoutMs), walk.signal)
 
-async function askOnce({ visitor, token, signal }: Walk, method: Method, url: URL, timeoutMs: number) {
+async function askOnce({ visitor, token, signal }: Walk, method: string, url: URL, timeoutMs: number) {
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}

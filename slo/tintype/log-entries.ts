@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { clientFor } from '@tintype/lib/http/node-http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 import { linesOfStream } from './witness/lines.ts'
 
@@ -32,7 +32,7 @@ export async function readEntries(
     .get(url, { signal })
     .on('error', () => {})
   try {
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
     if (response.statusCode === 404) return false
     if (response.statusCode !== 200)
       throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)
@@ -48,12 +48,5 @@ export async function readEntries(
 }
 
 /** LOGS_URL, or else the log server that the launcher started on this DATA_DIR. */
-function addressOf({ dataDir, environment }: Stores): URL | null | undefined {
-  if (environment.LOGS_URL) return base.parse(environment.LOGS_URL)
-  try {
-    const { logs = '' } = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as { logs?: string }
-    return base.parse(logs)
-  } catch {
-    return undefined
-  }
-}
+const addressOf = ({ dataDir, environment }: Stores): URL | null | undefined =>
+  base.parse(environment.LOGS_URL || endpointsIn(dataDir).logs || '')

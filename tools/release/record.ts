@@ -1,7 +1,13 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
+import {
+  isRunning,
+  type ReleaseLook,
+  readUnderWay,
+  type UnderWay,
+  underWayFile,
+} from '../../slo/releases/under-way.ts'
 
 export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
@@ -56,7 +62,7 @@ function who(): string {
 /** Closes the record of a release whose command was killed. Returns a sentence about it, once. */
 export function settleKilled(dataDir: string): string | undefined {
   const underWay = readUnderWay(dataDir)
-  if (!underWay || isAlive(underWay.pid)) return undefined
+  if (!underWay || isRunning(underWay)) return undefined
   const { file: record, title, from } = underWay
   const said = `The ${title} ended without a word: its command was killed. The traffic is on the old version, ${from}.`
   write(
@@ -65,13 +71,4 @@ export function settleKilled(dataDir: string): string | undefined {
   )
   rmSync(underWayFile(dataDir))
   return said
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

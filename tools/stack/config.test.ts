@@ -11,12 +11,19 @@ import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { generated } from '../rules.ts'
+import { targetsOf } from './config.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 test.each(Object.entries(generated()))('%s is committed as the objectives make it', (path, content) => {
   expect(read(path), 'run npm run rules').toBe(content)
+})
+
+test('each of several processes is a target once', () => {
+  const web = (n: number) => ({ web: `http://127.0.0.1:${n}`, webAdmin: `http://127.0.0.1:9${n}` })
+  const endpoints = { ...web(1), web: 'http://127.0.0.1:80', webs: [web(1), web(2)] }
+  expect(targetsOf(endpoints)).toEqual({ web: ['127.0.0.1:91', '127.0.0.1:92'] })
 })
 
 describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ promtool, amtool }) => {
@@ -90,6 +97,7 @@ type Container = {
   build?: string
   restart?: string
   stop_grace_period?: string
+  healthcheck?: { test: string[] }
 }
 
 describe('compose.yaml', () => {
@@ -174,8 +182,28 @@ describe('compose.yaml', () => {
     for (const [name, { restart, build, stop_grace_period }] of Object.entries(services)) {
       if (name === 'bucket') continue
       expect(restart, name).toBe('unless-stopped')
-      if (build) expect(stop_grace_period, name).toBe('60s')
+      // HAProxy, too: Docker kills a container after 10 s, and in-flight requests with it.
+      if (build || name === 'haproxy') expect(stop_grace_period, name).toBe('60s')
     }
+  })
+
+  test('keeps what a program stores in a volume with a name: one without is lost with its container', () => {
+    const stores = ['alertmanager', 'alloy', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
+    const lost = stores.filter(name => !services[name]?.volumes?.some(each => each.startsWith(`${name}:/`)))
+    expect(lost).toEqual([])
+  })
+
+  test('removes logs and metrics at the age at which the service does', () => {
+    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS } = readConfig({}, variables)
+    expect(services.loki?.command).toEqual(
+      expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
+    )
+    expect(services.prometheus?.command).toContain(`--storage.tsdb.retention.time=${KEEP_METRICS_DAYS}d`)
+  })
+
+  test('waits for PostgreSQL by TCP: while it makes the database, its temporary server answers on the socket', () => {
+    expect(services.postgres?.healthcheck?.test.join(' ')).toContain('pg_isready -h 127.0.0.1')
+    expect(read('k8s/components/trial-postgres/postgres.yaml')).toContain('pg_isready, --host=127.0.0.1')
   })
 
   test('publishes nothing beyond this machine', () => {

@@ -1,5 +1,3 @@
-import { adminPortsIn, type Endpoints } from '../../slo/diagnose/raise-detail.ts'
-
 /** Prometheus' configuration, for npm run stack and compose. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
@@ -21,11 +19,17 @@ export function prometheusConfig(options: {
   }
 }
 
-/** The administration ports of the service's endpoints by job: `webAdmin` belongs to job `web`. */
-export const targetsOf = (endpoints: Endpoints): Record<string, string[]> =>
-  Object.fromEntries(
-    [...Map.groupBy(adminPortsIn(endpoints), ({ job }) => job)].map(([job, ports]) => [
-      job,
-      ports.map(({ url }) => new URL(url).host),
-    ]),
-  )
+/** DATA_DIR/endpoints.json: a service's first process under its name, several in `webs` and `converters`. */
+type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
+
+/** `host:port` of each administration port once, by job: `webAdmin` belongs to job `web`. */
+export function targetsOf(endpoints: Endpoints): Record<string, string[]> {
+  const ports = Object.entries(endpoints)
+    .flatMap(([name, value]) =>
+      typeof value === 'string' ? [[name, value] as const] : value.flatMap(each => Object.entries(each)),
+    )
+    .filter(([name]) => name.endsWith('Admin'))
+    .map(([name, url]) => [new URL(url).host, name.slice(0, -'Admin'.length)] as const)
+  const byJob = Map.groupBy(new Map(ports), ([, job]) => job)
+  return Object.fromEntries([...byJob].map(([job, of]) => [job, of.map(([host]) => host)]))
+}

@@ -1,11 +1,10 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language } from '@tintype/lib/page/browser/language.ts'
+import { duration, language, upToTenths } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
 import { say } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
-const ratio = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
 const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
 
@@ -25,8 +24,7 @@ export function showSizing(sizing: SizingAnswer): void {
     const name = say('today', { day: today.day })
     rows.push(row(name, bytes(today.bytes), bars(today.services, largest), '–', '–'))
   }
-  // Focusable, so that the keyboard can scroll it.
-  Object.assign(find('#days'), { hidden: rows.length === 0, tabIndex: 0 })
+  find('#days').hidden = rows.length === 0
   find('#days tbody').replaceChildren(...rows)
 }
 
@@ -59,11 +57,10 @@ function forecast(sizing: SizingAnswer): string[] {
   const until = low === high ? range.likely : say('range', range)
   const text = counted === 'disk' ? 'forecastOfDisk' : 'forecastOfLogs'
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
-  const compressed = { ratio: ratio.format(compressionRatio ?? 0) }
   return [
     bytesPerDay === null ? say('noForecast') : say(text, values),
     ...(hours === null ? [] : [say('extrapolated', { hours: number.format(hours) })]),
-    ...(compressionRatio === null ? [] : [say('compresses', compressed)]),
+    ...(compressionRatio === null ? [] : [say('compresses', { ratio: upToTenths(compressionRatio) })]),
   ]
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, copyFileSync, existsSync, mkdtempSync, openSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { ExpectedError } from '@tintype/lib/errors.ts'
+import { ExpectedError, sqliteCode } from '@tintype/lib/errors.ts'
 
 /**
  * Opens a SQLite file for reading, or a copy if its -shm file cannot be created; undefined without a file.
@@ -28,7 +28,7 @@ function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
     return db
   } catch (error) {
     db.close()
-    if ([8, 14].includes(((error as { errcode?: number }).errcode ?? 0) % 256)) return undefined
+    if ([8, 14].includes(sqliteCode(error))) return undefined
     throw error
   }
 }

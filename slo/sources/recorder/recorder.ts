@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayMs } from '@tintype/lib/day.ts'
+import { endProcess } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
@@ -14,17 +15,19 @@ import type { Writer } from './writer.ts'
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
 
-/** Bounds of a scrape's timeout, which is one interval: a busy machine needs more than 200 ms. */
+/** Bounds of a scrape's timeout: a busy machine needs more than 200 ms. */
 const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
+/** A timeout ends this long before the interval: a round that ends later would skip the next one, of all targets. */
+const restMs = 500
 /** The last scrape of a minute is this long before its end, so that events are counted in their minute. */
 const beforeTheMinuteMs = 500
 /** Allowed time beyond an interval. A round takes no longer than its slowest scrape. */
 const stalledSeconds = 60
 
 type Options = {
-  /** Called before each scrape, because processes come and go. */
-  targets: () => readonly Target[]
+  /** Called before each scrape, because processes come and go. `onTrouble` gets what is wrong with them, or null. */
+  targets: (onTrouble?: (why: string | null) => void) => readonly Target[]
   /** The folder of traces and of the final metrics of stopped targets. */
   dataDir: string
   intervalMs: number
@@ -38,11 +41,12 @@ type Options = {
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
   const says = new Map<string, ReturnType<typeof sayOf>>()
+  const sayTargets = onChange(why => why && log.error('targets.not-read', { why }))
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
     recordLeft(options)
     const at = Date.now()
-    const scrapes = options.targets().map(async target => {
+    const scrapes = options.targets(sayTargets).map(async target => {
       const key = keyOf(target)
       const say = says.get(key) ?? sayOf(log, target)
       says.set(key, say)
@@ -61,19 +65,19 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     await Promise.all(scrapes)
   }
   const turn = async (signal: AbortSignal): Promise<void> => {
-    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
+    if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
+    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
     const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
     countLimit('sampleAge', samples)
     countLimit('metricsAge', minutes)
     countLimit('traceAge', removeOldTraces(options))
   }
-  const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
   const wait = () => {
     pulse.beat()
     return untilNextScrape(Date.now(), intervalMs)
   }
-  const loop = startLoop(wait, turn, fail)
+  const loop = startLoop(wait, turn, error => log.error('recorder.failed', { error: String(error) }))
   return {
     stalled: pulse.stalled,
     async stop() {

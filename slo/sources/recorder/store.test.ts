@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import type { Selector, Sli } from '../index.ts'
@@ -168,6 +168,35 @@ test('a recorder started anew goes on where the last one stopped', async () => {
   const again = createStore(file, [sli])
   again.append(scrapeOf(noon + 16_000, 15))
   expect(minutesOf(again, 1)).toEqual([5])
+})
+
+test.each([
+  ['is no database', (file: string) => writeFileSync(file, 'x'.repeat(8_192))],
+  [
+    'lost its second half',
+    (file: string) => truncateSync(file, Math.ceil(statSync(file).size / 8_192) * 4_096),
+  ],
+  [
+    'has a page of rubbish',
+    (file: string) => {
+      const bytes = readFileSync(file)
+      writeFileSync(file, bytes.fill(0xff, 3 * 4_096, 5 * 4_096))
+    },
+  ],
+])('a file that %s is set aside, and the recorder begins anew', async (_, damage) => {
+  const { store, file } = await recorded([[1_000, 1]])
+  store.close()
+  damage(file)
+  const damages: string[] = []
+  const again = createStore(file, [sli], why => void damages.push(why))
+  again.append(scrapeOf(noon, 7))
+  again.append(scrapeOf(noon + 15_000, 9))
+  expect(minutesOf(again, 1)).toEqual([2])
+  again.close()
+  expect(damages).toEqual([expect.stringContaining(`the file is now ${file}.damaged`)])
+  expect(statSync(`${file}.damaged`).size).toBeGreaterThan(0)
+  createStore(file, [sli], why => void damages.push(why)).close()
+  expect(damages).toHaveLength(1)
 })
 
 test('two instances are two series: each keeps its own last value, and they add up', async () => {

@@ -1,10 +1,11 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { sqliteCode } from '@tintype/lib/errors.ts'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
 import { type Reader, reader } from './reader.ts'
-import { type Writer, writer } from './writer.ts'
+import { writer } from './writer.ts'
 
 /**
  * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples take less than a
@@ -28,28 +29,31 @@ const schemaVersion = 1
 
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
+type OnDamage = (why: string) => void
 /**
- * Opens the recorder's file for its only writer, and rolls up the counters of `slis`. @throws when it cannot be opened.
+ * Opens the recorder's file for its only writer, and rolls up the counters of `slis`. A damaged file is set aside, and
+ * `onDamage` is called: slo must alert also without its history. @throws when the file cannot be opened.
  */
-export function createStore(file: string, slis: readonly Sli[]): Reader & Writer {
+export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
   mkdirSync(dirname(file), { recursive: true })
-  const db = openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
-  return { ...reader(db), ...writer(db, slis) }
+  const db = openToWrite(file, onDamage)
+  return { ...reader(db), ...writer(db, slis, file) }
 }
 
 const sqliteIoError = 10
+const sqliteCorrupt = 11
+const sqliteNotADatabase = 26
 
-/**
- * Undefined when a full disk has no space for the -shm file. EXCLUSIVE needs none, but no other process can read until
- * the next start.
- */
-function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
+function openToWrite(file: string, onDamage: OnDamage, locking = 'NORMAL'): DatabaseSync {
   const db = new DatabaseSync(file)
   try {
     // NORMAL: a power cut may lose the last seconds of measurements, and minutes without data are offline anyway.
     db.exec(
       `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
     )
+    // Of pages and not of indexes, which takes under a second.
+    const { quick_check: found } = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
+    if (found !== 'ok') throw Object.assign(new Error(found), { errcode: sqliteCorrupt })
     const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
     if (version > schemaVersion)
       throw new SourceError(
@@ -60,9 +64,15 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
     return db
   } catch (error) {
     db.close()
-    const code = ((error as { errcode?: number }).errcode ?? 0) % 256
-    if (locking === 'NORMAL' && code === sqliteIoError) return undefined
-    throw error
+    const code = sqliteCode(error)
+    // A full disk has no space for the -shm file. EXCLUSIVE needs none, but no other process can read until the next start.
+    if (locking === 'NORMAL' && code === sqliteIoError) return openToWrite(file, onDamage, 'EXCLUSIVE')
+    if (code !== sqliteCorrupt && code !== sqliteNotADatabase) throw error
+    // SQLite would add the log of the old file to a new one.
+    for (const end of ['', '-wal'])
+      if (existsSync(file + end)) renameSync(file + end, `${file}.damaged${end}`)
+    onDamage(`${(error as Error).message}: the file is now ${file}.damaged, and its minutes are missing`)
+    return openToWrite(file, onDamage, locking)
   }
 }
 

@@ -653,7 +653,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const listener = await openQueue()
         const stop = new AbortController()
         const work = job()
-        const listening = listener.events(null, stop.signal)
+        const listening = listener.events(await listener.lastEvent(), stop.signal)
         const received: QueueEvent[] = []
         let isBegun = false
         const reading = (async () => {
@@ -699,7 +699,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         }
         const writing = writers.flatMap(queue => Array.from({ length: 8 }, () => write(queue)))
         await until(() => written.length > 200)
-        const listening = listener.events(null, stop.signal)[Symbol.asyncIterator]()
+        const listening = listener.events(await listener.lastEvent(), stop.signal)[Symbol.asyncIterator]()
         // A server answers on several connections: listening has begun when an event arrives.
         let { seq: seen } = (await listening.next()).value as QueueEvent
         const before = written.length + writing.length // those under way may have been written by then

@@ -13,7 +13,7 @@ export type Method = keyof Operations
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
 /** Operations that `Queue` calls itself. */
-type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter'
+type Internal = 'claim' | 'claimAll' | 'purge' | 'eventsAfter'
 
 /**
  * A durable job queue with leases: the operations of reads.ts and writes.ts on an engine, each durable when it
@@ -26,8 +26,8 @@ export type Queue = {
 } & {
   /** Waits for a job. The lease begins with the claim. A dead worker's job is claimed again when its lease ends. */
   claim(worker: string, leaseMs: number, signal: AbortSignal): Promise<Claim | 'aborted'>
-  /** Events of all owners after `after` (null: from now on), until aborted. */
-  events(after: number | null, signal: AbortSignal): AsyncIterable<QueueEvent>
+  /** Events of all owners after `after`, until aborted. From now on: after `lastEvent`. */
+  events(after: number, signal: AbortSignal): AsyncIterable<QueueEvent>
   /** Epoch ms by the engine's clock, which all stages of a photo use. */
   now(): number
   close(): Promise<void>
@@ -100,13 +100,8 @@ export function queueOn(
     },
 
     events(after, signal) {
-      // Read at the call and not at the first `next()`, so that all events from the call on are delivered.
-      const start = after === null ? call('lastEvent') : Promise.resolve(after)
-      start.catch(() => {}) // the `await` below throws the error
       const until = AbortSignal.any([signal, closing.signal])
-      return (async function* () {
-        yield* follow((after, limit) => call('eventsAfter', after, limit), doorbell, await start, until)
-      })()
+      return follow((after, limit) => call('eventsAfter', after, limit), doorbell, after, until)
     },
 
     now,

@@ -1,8 +1,13 @@
-import { expect, test } from 'vitest'
+import { openDoorbell } from '@tintype/lib/doorbell.ts'
+import { newPhotoId } from '@tintype/lib/photo/record.ts'
+import { follow } from '@tintype/lib/queue/follow.ts'
+import type { Queue } from '@tintype/lib/queue/index.ts'
+import { expect, onTestFinished, test } from 'vitest'
 import { until } from '../../../test/support.ts'
 import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
 import { convertNext, type Running, startWeb, type Visitor } from '../test/web.ts'
+import { openEvents } from './events.ts'
 
 type Told = { id: string; data: PhotoView | { id: string; state: 'deleted' } }
 
@@ -194,4 +199,25 @@ test('the status is what slo wrote, or not known', async () => {
   }
   await running.storage.put('status.json', Buffer.from(JSON.stringify(status)))
   expect(await (await running.visitor().call('GET', '/status.json')).json()).toEqual(status)
+})
+
+test('an event that comes between a failed read and the next one is passed on, also if it is the first', async () => {
+  const { queue, log } = (await startWeb()).web
+  let failed = false
+  const events: Queue['events'] = (after, signal) => {
+    if (failed) return queue.events(after, signal)
+    failed = true
+    return follow(() => Promise.reject(new Error('the queue is away')), openDoorbell(), after, signal)
+  }
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const passed: string[] = []
+  const { subscribe } = openEvents(Object.assign(Object.create(queue), { events }), log, stop.signal)
+  const owner = 'ab'.repeat(16)
+  subscribe(owner, ({ state }) => passed.push(state))
+  await until(() => failed)
+  const photo = newPhotoId(Date.now())
+  await queue.enqueue({ photo, owner, receivedAt: 0, promiseBy: Date.now() + 60_000, promise: false })
+  await until(() => passed.length > 0, { what: 'the event' })
+  expect(passed).toEqual(['queued'])
 })

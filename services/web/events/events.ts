@@ -9,11 +9,13 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 const retryMs = 1_000
 
 /** Reads the queue's events once for the process and passes them to the subscribers of their owner. */
-export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: AbortSignal) {
+export function openEvents(queue: Pick<Queue, 'events' | 'lastEvent'>, log: Log, signal: AbortSignal) {
   const owners = new EventEmitter().setMaxListeners(0)
   let seq: number | null = null
 
   const read = async () => {
+    // Kept over an error, so that the next read goes on from there.
+    seq ??= await queue.lastEvent()
     for await (const event of queue.events(seq, signal)) {
       seq = event.seq
       owners.emit(event.owner, event)
@@ -27,7 +29,7 @@ export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: Abort
       owners.on(owner, listener)
       return () => void owners.off(owner, listener)
     },
-    /** The last event passed on; null when there was none since the start. */
+    /** The last event that was passed on, or came before the start; null while the queue was not reached. */
     seq: () => seq,
   }
 }

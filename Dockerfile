@@ -21,7 +21,8 @@ FROM node:26.10.0-bookworm-slim
 ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=2 MALLOC_ARENA_MAX=2 DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /app /app
-RUN mkdir /data && chown node:node /data
+# Group 0 may write, too: OpenShift and `docker run --user` give another user and this group.
+RUN mkdir -m 775 /data && chown node:root /data
 USER 1000:1000
 VOLUME /data
 EXPOSE 8080 8083 8084 9081 9082 9083 9084

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { join, parse as parsePath } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { parse } from 'yaml'
 import type { Directory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
 import type { Objective } from '../slo/sources/index.ts'
 import { unscoped } from '../slo/sources/promql.ts'
 import { objectivesDashboard } from './objectives.ts'
 import { resourcesDashboard, stagesDashboard } from './readings.ts'
-import { type DashboardSpec, kinds, lines, type PanelSpec, type Threshold } from './spec.ts'
+import { type DashboardSpec, lines, type PanelSpec } from './spec.ts'
+import { readWritten, type Written } from './written.ts'
 
 /** The address of slo's page in a person's browser. */
 const sloPage = { name: 'slo', title: 'SLO page', address: 'http://127.0.0.1:8084' }
@@ -50,42 +50,32 @@ const uidOf = (name: string): string =>
     ? name
     : `${name.slice(0, 31)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 
-type Written = Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
-
-function readDashboard(file: string, objectives: readonly Objective[]): Written {
-  const spec = readYaml(file)
-  const rows = (spec.rows ?? []).map(row => ({
-    ...row,
-    panels: (row.panels ?? []).map(panel => {
-      const missing = (['title', 'description', 'unit'] as const).filter(name => !panel[name])
-      if (missing.length > 0)
-        throw new ExpectedError(`${file}: panel "${panel.title}" has no ${missing.join(', no ')}`)
-      if (!panel.queries?.length) throw new ExpectedError(`${file}: panel "${panel.title}" has no query`)
-      if (panel.kind && !kinds.includes(panel.kind))
-        throw new ExpectedError(`${file}: panel "${panel.title}": kind must be one of ${kinds.join(', ')}`)
-      const thresholds = panel.thresholds?.map(each => withTarget(file, each, objectives))
-      return lines({ ...{ width: 8, min: 0 }, ...panel, ...(thresholds ? { thresholds } : {}) })
-    }),
-  }))
-  if (rows.length === 0) throw new ExpectedError(`${file}: has no rows`)
-  return { ...spec, rows }
+function readDashboard(file: string, objectives: readonly Objective[]) {
+  const { rows, ...written } = readWritten(file)
+  const hasAll =
+    rows.length > 0 && rows.every(({ panels }) => panels.every(({ queries }) => queries.length > 0))
+  if (!hasAll) throw new ExpectedError(`${file}: has no rows, or a panel without a query`)
+  return {
+    ...written,
+    rows: rows.map(row => ({ ...row, panels: row.panels.map(panel => panelOf(file, panel, objectives)) })),
+  } as Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
 }
 
-function readYaml(file: string): Written {
-  try {
-    return parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new ExpectedError(`${file}: ${(error as Error).message}`, { cause: error })
-  }
+function panelOf(
+  file: string,
+  { thresholds, ...panel }: Written['rows'][number]['panels'][number],
+  objectives: readonly Objective[],
+): PanelSpec {
+  const targets = thresholds?.map(({ above, means }) => ({ above: aboveOf(file, above, objectives), means }))
+  return lines({ width: 8, min: 0, ...panel, ...(targets && { thresholds: targets }) } as PanelSpec)
 }
 
-/** Replaces a threshold that names an objective by the objective's target. */
-function withTarget(file: string, threshold: Threshold, objectives: readonly Objective[]): Threshold {
-  const { above }: { above: number | string } = threshold
-  if (typeof above === 'number') return threshold
+/** A threshold that names an objective is the objective's target. */
+function aboveOf(file: string, above: number | string, objectives: readonly Objective[]): number {
+  if (typeof above === 'number') return above
   const objective = objectives.find(({ id }) => id === above)
   if (!objective) throw new ExpectedError(`${file}: objective ${above} of a threshold does not exist`)
-  return { ...threshold, above: toNumber(objective.target) }
+  return toNumber(objective.target)
 }
 
 export const allPanels = ({ rows }: DashboardSpec): PanelSpec[] => rows.flatMap(({ panels }) => panels)

@@ -8,7 +8,7 @@ import { recorded } from '../slo/alerts/recordings.ts'
 import { alertName } from '../slo/alerts/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
-import { temporaryFolder } from '../test/support.ts'
+import { runScript, temporaryFolder } from '../test/support.ts'
 import { allPanels, dashboardsOf } from './all.ts'
 import { build, expressionOf } from './build.ts'
 import { generatedFolder, render } from './main.ts'
@@ -35,6 +35,11 @@ describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] 
     test('reads counters by their rate', () => {
       const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
       expect(expressions.filter(expr => counters.test(expr))).toEqual([])
+    })
+    test('joins by each label that it can show several of: two clusters have processes of the same address', () => {
+      for (const expr of expressions)
+        for (const [join] of expr.matchAll(/\b(on|ignoring) \([^)]*\)/g))
+          expect(join).toBe('on (cluster, namespace, job, instance)')
     })
     test('has different titles and descriptions of one sentence', () => {
       for (const { panels } of spec.rows)
@@ -96,6 +101,15 @@ test('only alerts of these objectives count, also when every job is chosen', () 
   }
 })
 
+test('no event stream counts as a slow request', () => {
+  const durations = tintype
+    .flatMap(spec => allPanels(spec))
+    .flatMap(({ queries }) => queries.map(({ expr }) => expr))
+    .filter(expr => expr.includes('http_server_request_duration_seconds_bucket'))
+  expect(durations.length).toBeGreaterThan(0)
+  for (const expr of durations) expect(expr).toContain('http_route!="/events"')
+})
+
 describe('another service', () => {
   test('gets dashboards without a word of Tintype', () => {
     expect(another.map(({ uid }) => uid)).toEqual(
@@ -119,6 +133,16 @@ describe('another service', () => {
     expect(uids.filter(uid => uid.length > 40)).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)
   })
+  test('is told of the JSON of a dashboard that it has no more, and not of another’s', async () => {
+    const out = await temporaryFolder()
+    const check = ['--config', anotherFolder, '--out', out]
+    expect((await runScript('dashboards/main.ts', check, {})).code).toBe(0)
+    for (const name of ['itself-renamed.json', 'other.json']) writeFileSync(join(out, name), '{}')
+    const { code, err } = await runScript('dashboards/main.ts', [...check, '--check'], {})
+    expect(err).toContain('itself-renamed.json is no dashboard of this directory any more')
+    expect(err).not.toContain('other.json')
+    expect(code).toBe(1)
+  })
   test('keeps its own selectors, links its own runbook and takes thresholds from its objectives', () => {
     const json = another.map(render).join('\n')
     expect(json).toContain(
@@ -129,13 +153,22 @@ describe('another service', () => {
     expect(json).toContain(`"value": ${toNumber(objective?.target as never)}`)
   })
   test.each([
-    ['has no unit', / *unit: short\n/, '', /storage\.yaml: panel "Active series" has no unit/],
+    ['has no unit', / *unit: short\n/, '', /storage\.yaml:5: rows\[0\]\.panels\[0\]\.unit is missing/],
     [
       'has a query that is not PromQL',
       'prometheus_tsdb_head_series',
       'sum(',
       /panel "Active series": not PromQL/,
     ],
+    ['has a key that means nothing', 'unit:', 'units:', /panels\[0\]\.units means nothing here/],
+    [
+      'has a query without its expression',
+      'expr: prometheus_tsdb_head_series',
+      'query: up',
+      /queries\[0\]\.expr is missing/,
+    ],
+    ['is no map', / *- title: Active.*/s, '      - up', /panels\[0\] is "up"; it must be a map/],
+    ['is in an empty file', /.*/s, '', /storage\.yaml:1: description is missing/],
     ['has a rate of a fixed window', /\$__rate_interval/, '5m', /must use \[\$__rate_interval\]/],
     [
       'names an objective that is not there',

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
@@ -13,7 +13,7 @@ Writes Grafana dashboards as JSON: objectives, stages and resources of a directo
 the dashboards that its folder dashboards/ holds as YAML.
   --config  the directory (default slo/tintype)
   --out     where the JSON goes (default dashboards/generated for slo/tintype, else DIR/generated/dashboards)
-  --check   writes nothing; fails when a file differs
+  --check   writes nothing; fails when a file differs, or is of a dashboard that does not exist any more
 Example: npm run dashboards -- --config slo/examples/prometheus --out /var/lib/grafana/dashboards
 Exit status: 0 done or equal, 1 a file differs, 2 bad arguments or an error in the directory.`
 
@@ -32,15 +32,21 @@ function main(args: string[]): number {
   const config = resolve(values.config)
   const ofTintype = config === resolve(tintypeFolder)
   const out = resolve(values.out ?? (ofTintype ? generatedFolder : join(config, 'generated', 'dashboards')))
-  const files = dashboardsOf(readDirectory(config)).map(spec => ({
+  const directory = readDirectory(config)
+  const files = dashboardsOf(directory).map(spec => ({
     path: join(out, `${spec.uid}.json`),
     json: render(spec),
   }))
+  const left = globSync(`${directory.service.service}-*.json`, { cwd: out })
+    .map(name => join(out, name))
+    .filter(path => !files.some(file => file.path === path))
+  for (const path of left)
+    process.stderr.write(`${relative('', path)} is no dashboard of this directory any more: remove it\n`)
   if (values.check) {
     const stale = files.filter(({ path, json }) => !existsSync(path) || readFileSync(path, 'utf8') !== json)
     for (const { path } of stale)
       process.stderr.write(`${relative('', path)} differs from its directory; run npm run dashboards\n`)
-    return stale.length > 0 ? 1 : 0
+    return stale.length + left.length > 0 ? 1 : 0
   }
   mkdirSync(out, { recursive: true })
   for (const { path, json } of files) writeFileSync(path, json)

@@ -37,7 +37,7 @@ export type PrometheusRule = {
   }
 }
 
-type AlertMatcher = { name: string; matchType: '=' | '=~'; value: string }
+type AlertMatcher = { name: string; matchType: '=' | '!=' | '=~'; value: string }
 type AlertRoute = {
   receiver: string
   groupBy?: string[]

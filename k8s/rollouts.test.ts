@@ -1,21 +1,50 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { readDirectory } from '../slo/directory.ts'
 import { describeWithParts, temporaryFolder } from '../test/support.ts'
 import { startApiServer } from './api-server.ts'
+import { buildOverlay, type Manifest } from './check.ts'
 import { analyses, rolloutObjects, rolloutYaml } from './rollouts.ts'
 
 const directory = readDirectory()
 const ways = ['canary', 'blue-green'] as const
+const root = join(import.meta.dirname, '..')
+type Scaled = Manifest & {
+  spec?: { scaleTargetRef?: { apiVersion?: string; kind?: string; name: string } }
+}
 
 test.each(ways)(
-  'k8s/rollouts/%s.yaml is what the objectives say (npx vitest run k8s/rollouts -u writes it)',
+  'k8s/rollouts/%s/rollouts.yaml is what the objectives say (npx vitest run k8s/rollouts -u writes it)',
   async way => {
-    await expect(rolloutYaml(directory, way)).toMatchFileSnapshot(`rollouts/${way}.yaml`)
+    await expect(rolloutYaml(directory, way)).toMatchFileSnapshot(`rollouts/${way}/rollouts.yaml`)
   },
 )
+
+describeWithParts('an overlay with the component of a strategy', ['kubectl'], ({ kubectl }) => {
+  test.each(ways)('%s: the autoscalers scale the Rollouts, which run the pods', async way => {
+    const folder = join(root, '.tmp', `rollouts-${process.pid}-${way}`)
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    mkdirSync(folder, { recursive: true })
+    const overlay = {
+      resources: ['../../k8s/overlays/scaled'],
+      components: [`../../k8s/rollouts/${way}`],
+    }
+    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(overlay))
+    const manifests = buildOverlay(kubectl, folder) as Scaled[]
+    const named = (kind: string) =>
+      manifests
+        .filter(each => each.kind === kind)
+        .map(({ metadata: { name, namespace } }) => [name, namespace])
+    const targets = manifests.flatMap(({ spec }) => spec?.scaleTargetRef ?? [])
+    expect(targets.map(({ name }) => name).toSorted()).toEqual(['tintype-converter', 'tintype-web'])
+    for (const { apiVersion, kind, name } of targets) {
+      expect([apiVersion, kind]).toEqual(['argoproj.io/v1alpha1', 'Rollout'])
+      expect(named('Rollout')).toContainEqual([name, 'tintype'])
+    }
+  })
+})
 
 const { ratios, budgets } = analyses(directory)
 

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { randomNumbers } from '../test/images.ts'
+import { describeWithParts, temporaryFolder } from '../test/support.ts'
 import { createAutoscaler, type Metric, type Scaling, syncSeconds } from './autoscaler.ts'
 
 /** The ScaledObject as it is committed. */
@@ -136,11 +138,41 @@ test('without the pause before it shrinks it would follow each burst', () => {
   expect(simulate(bursts, { of: hasty, from: 8 }).turns).toBeGreaterThan(simulate(bursts, { from: 8 }).turns)
 })
 
-function readScaling(): Scaling {
+describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
+  test('gives no answer, and never NaN, for metrics that no process has set yet', async () => {
+    const file = join(await temporaryFolder(), 'test.json')
+    const gauges = ['tintype_queue_oldest_seconds', 'tintype_slots_busy']
+    const queries = scaledObject().triggers.map(
+      ({ metadata }: { metadata: { query: string } }) => metadata.query,
+    )
+    const pods = (values: string[]) =>
+      gauges.flatMap(name =>
+        values.map((value, pod) => ({
+          series: `${name}{namespace="tintype",pod="${pod}"}`,
+          values: Array(10).fill(value).join(' '),
+        })),
+      )
+    const answers = (values: string[], exp_samples: object[]) => ({
+      interval: '15s',
+      input_series: pods(values),
+      promql_expr_test: queries.map((expr: string) => ({ expr, eval_time: '2m', exp_samples })),
+    })
+    const tests = [answers(['NaN', 'NaN'], []), answers(['NaN', '2'], [{ labels: '{}', value: 2 }])]
+    writeFileSync(file, JSON.stringify({ tests }))
+    const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', file], { encoding: 'utf8' })
+    expect(status, stdout + stderr).toBe(0)
+  })
+})
+
+function scaledObject() {
   const text = readFileSync(join(import.meta.dirname, 'scaled/autoscaling.yaml'), 'utf8')
-  const { spec } = parseAllDocuments(text)
+  return parseAllDocuments(text)
     .map(document => document.toJS())
-    .find(({ kind }) => kind === 'ScaledObject')
+    .find(({ kind }) => kind === 'ScaledObject').spec
+}
+
+function readScaling(): Scaling {
+  const spec = scaledObject()
   const { behavior } = spec.advanced.horizontalPodAutoscalerConfig
   return {
     min: spec.minReplicaCount,

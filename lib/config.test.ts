@@ -37,6 +37,10 @@ test.each<[Name, string]>([
   expect(() => read({ [name]: value })).toThrow(`${name}="`)
 })
 
+test('an error shows the carriage return of a file that was edited on Windows', () => {
+  expect(() => read({ WEB_PORT: '8080\r' })).toThrow(String.raw`WEB_PORT="8080\r" must be a port number`)
+})
+
 test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () => {
   for (const given of ['postgres://user:pass@/db?host=/run', 'postgres:///db?host=/run'])
     expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)

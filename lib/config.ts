@@ -132,10 +132,9 @@ export function readConfig<V extends Record<string, Described>>(
   for (const [name, variable] of Object.entries(variables)) {
     const given = environment[name]
     const value = given === undefined || given === '' ? variable.default : variable.parse(given)
-    if (value === undefined)
-      bad.push(
-        `  ${name}="${variable.secret ? '…' : withoutPassword(given)}" must be ${variable.format} (${variable.meaning})`,
-      )
+    // Quoted as JSON, which shows the carriage return that an editor on Windows adds.
+    const shown = JSON.stringify(variable.secret ? '…' : withoutPassword(given))
+    if (value === undefined) bad.push(`  ${name}=${shown} must be ${variable.format} (${variable.meaning})`)
     values[name] = value
   }
   if (bad.length > 0) throw new ConfigError(`bad environment:\n${bad.join('\n')}`)

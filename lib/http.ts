@@ -164,6 +164,7 @@ const measure =
     response.set('X-Request-Id', requestId)
     const about = { 'http.request.method': method, 'url.path': request.path, 'url.scheme': scheme }
     const span = untraced.test(request.path) ? undefined : startRequest(request.headers, about)
+    const within = (act: () => void) => (span ? inSpan(span, act) : act())
     const end = () => {
       const finished = response.writableFinished
       const route = request.route?.path ?? ''
@@ -181,12 +182,11 @@ const measure =
         url_scheme: scheme,
       }
       metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId())
-      if (span) endRequest(span, method, route, response.statusCode)
+      if (span) endRequest(span, method, route, response.headersSent ? response.statusCode : undefined)
     }
     // In an event handler of the response no span is active.
-    response.once('close', () => (span ? inSpan(span, end) : end()))
-    if (span) inSpan(span, next)
-    else next()
+    response.once('close', () => within(end))
+    within(next)
   }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])

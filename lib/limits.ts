@@ -20,8 +20,7 @@ export const limits = table as {
 }
 export const limitNames = Object.keys(limits) as LimitName[]
 
-const reached = new Map<LimitName, number>()
 /** Counts from code without a metrics object. Every registry of the process adds them to its own. */
-export const limitsReached: ReadonlyMap<LimitName, number> = reached
+export const limitsReached = new Map<LimitName, number>()
 export const countLimit = (name: LimitName, by = 1): void =>
-  void reached.set(name, (reached.get(name) ?? 0) + by)
+  void limitsReached.set(name, (limitsReached.get(name) ?? 0) + by)

@@ -108,13 +108,16 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   return readSummary(summaryFile, stages, objectives.keptTarget)
 }
 
-/** k6's own variables, such as those for outputs, without those that would change the profile. */
+/**
+ * k6's own variables for its outputs, name look-ups and the service's certificate. k6 takes any other before what the script
+ * says: one would change the profile, leave the summary without a number, or keep k6 from ending.
+ */
 const settingsIn = (environment: NodeJS.ProcessEnv) =>
   Object.fromEntries(
-    Object.entries(environment).filter(([name]) => name.startsWith('K6_') && !replacing.test(name)),
+    Object.entries(environment).filter(([name]) =>
+      /^K6_(OUT|(PROMETHEUS_RW|OTEL|INFLUXDB|STATSD|CSV)_\w+|INSECURE_SKIP_TLS_VERIFY|DNS)$/.test(name),
+    ),
   )
-const replacing =
-  /^K6_(VUS|DURATION|ITERATIONS|STAGES|RPS|PAUSED|MIN_ITERATION_DURATION|MAX_REDIRECTS|NO_(SETUP|SUMMARY|THRESHOLDS))$/
 
 type Metric = { values: Record<string, number>; thresholds?: Record<string, { ok: boolean }> }
 

@@ -13,6 +13,16 @@ test('load goes to this machine only, unless its owner says so', async () => {
   })
 })
 
+test('an address that the paths of the API cannot be appended to is refused', async () => {
+  for (const url of [
+    '127.0.0.1:8080',
+    'ftp://127.0.0.1',
+    'http://127.0.0.1:8080/?lang=ko',
+    'http://127.0.0.1/#top',
+  ])
+    await expect(findTarget(url, nowhere, false), url).rejects.toThrow('is not an http(s) address')
+})
+
 test('without an address there must be a running service', async () => {
   await expect(findTarget(undefined, nowhere, false)).rejects.toThrow('npm start')
 })

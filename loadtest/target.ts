@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { UsageError } from '../lib/command-line.ts'
+import { address } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
 import type { Admin } from './resources.ts'
@@ -23,9 +24,11 @@ export async function findTarget(
   const url = given?.replace(/\/$/, '') ?? here?.url
   if (url === undefined)
     throw new ExpectedError(`no running service in ${dataDir}; start one with npm start or give its address`)
-  const hostname = URL.parse(url)?.hostname
-  if (!hostname) throw new UsageError(`"${url}" is not an address`)
-  if (!iOwnThis && !(await isLoopback(hostname.replace(/^\[|\]$/g, ''))))
+  const parsed = address.parse(url)
+  // The paths of the API are appended to it.
+  if (!parsed || parsed.search || parsed.hash)
+    throw new UsageError(`"${url}" is not an http(s) address without ? and #`)
+  if (!iOwnThis && !(await isLoopback(parsed.hostname.replace(/^\[|\]$/g, ''))))
     throw new ExpectedError(
       `${url} is not this machine; if the service is yours to load, say so with --i-own-this`,
     )

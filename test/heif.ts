@@ -41,6 +41,10 @@ export type HeicOptions = {
   icc?: Buffer
   /** Code points of ITU-T H.273. */
   nclx?: { primaries: number; transfer: number }
+  /** An empty box whose size is written in 64 bits stands in front. */
+  largeBox?: boolean
+  /** Only the tiles have the colours, and not the grid. */
+  coloursOfTiles?: boolean
   /** Opacity: the whole picture is half transparent. */
   transparent?: boolean
   /** Separate pictures before the primary one, as in a burst. */
@@ -88,11 +92,14 @@ export function heic(options: HeicOptions = {}): Buffer {
       properties: [...properties, ...(more.properties ?? [])],
     })
   }
-  const look = [
+  const colours = [
     ...(options.icc ? [box('colr', 'prof', options.icc)] : []),
     ...(options.nclx
       ? [box('colr', 'nclx', u16(options.nclx.primaries, options.nclx.transfer, 6), u8(0x80))]
       : []),
+  ]
+  const look = [
+    ...(options.coloursOfTiles ? [] : colours),
     ...(options.crop ? [cropTo(options.crop)] : []),
     ...(options.quarterTurns ? [box('irot', u8(options.quarterTurns))] : []),
     ...(options.mirrored ? [box('imir', u8(1))] : []),
@@ -103,7 +110,8 @@ export function heic(options: HeicOptions = {}): Buffer {
   let primary: number
   if (shown.length === 1 && alone) primary = picture(alone, { properties: look })
   else {
-    const parts = shown.map(tile => picture(tile, { hidden: true }))
+    const properties = options.coloursOfTiles ? colours : []
+    const parts = shown.map(tile => picture(tile, { hidden: true, properties }))
     const grid = Buffer.concat([u8(0, 1, rows - 1, columns - 1), u32(width, height)])
     primary = add({
       type: 'grid',
@@ -121,15 +129,16 @@ export function heic(options: HeicOptions = {}): Buffer {
     const data = Buffer.concat([u32(0), Buffer.from('MM\0*'), u32(8), directory])
     add({ type: 'Exif', data, properties: [], hidden: true, refers: ['cdsc', [primary]] })
   }
-  return file(brand, primary, items)
+  return file(brand, primary, items, options.largeBox)
 }
 
 const size = (width: number, height: number) => box('ispe', u32(0, width, height))
 const cropTo = ({ width, height, x, y }: NonNullable<HeicOptions['crop']>) =>
   box('clap', u32(width, 1, height, 1, x, 1, y, 1))
 
-function file(brand: string, primary: number, items: Item[]): Buffer {
-  const start = box('ftyp', brand, u32(0), 'mif1heic')
+function file(brand: string, primary: number, items: Item[], largeBox = false): Buffer {
+  const large = Buffer.concat([u32(1), Buffer.from('free'), u32(0, 16)])
+  const start = Buffer.concat([box('ftyp', brand, u32(0), 'mif1heic'), ...(largeBox ? [large] : [])])
   // As phones do, items share equal properties.
   const properties: Buffer[] = []
   const numberOf = (property: Buffer): number => {

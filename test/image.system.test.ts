@@ -46,6 +46,13 @@ test('the image’s Node is the one that package.json pins', () => {
   expect(bases.map(base => /^node:([\d.]+)-bookworm-slim/.exec(base)?.[1])).toEqual([pinned, pinned])
 })
 
+test('another user of group 0 can write DATA_DIR, as OpenShift and docker run --user make it', () => {
+  const { DATA_DIR } = Object.fromEntries(
+    textOf('ENV').flatMap(text => text.split(' ').map(each => each.split('='))),
+  )
+  expect(textOf('RUN')).toContain(`mkdir -m 775 ${DATA_DIR} && chown node:root ${DATA_DIR}`)
+})
+
 test('what has machine code is locked for amd64 and arm64', () => {
   const packages = Object.keys((JSON.parse(read('package-lock.json')) as { packages: object }).packages)
   const ofLinux = packages.filter(name => /-linux-(x64|arm64)(-gnu)?$/.test(name))

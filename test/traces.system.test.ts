@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -120,6 +120,16 @@ describe('one photo is one trace', () => {
       ]),
     )
     expect(named('store').attributes[attributes.outcome]).toBe('kept')
+    expect(named('receive').attributes[attributes.format]).toBe('jpeg')
+    expect(Number(named('receive').attributes[attributes.bytes])).toBe(image.length)
+  })
+
+  test('a refused upload is no error of web: not on the span of its request, nor on one below it', async () => {
+    const traceId = '5cd43dd8448eb211c80319c0af765191'
+    const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
+    expect((await person(tintype.address).upload(Buffer.from('no photo'), { traceparent })).status).toBe(415)
+    const spans = await spansIn(traceId, ['POST /photos', 'receive'])
+    expect(spans.filter(({ error }) => error)).toEqual([])
   })
 
   test('also of a client whose traceparent is not sampled: it would keep its photo out of the traces', async () => {
@@ -130,6 +140,23 @@ describe('one photo is one trace', () => {
     const spans = await spansIn(traceId, ['POST /photos', 'receive', 'wait', 'convert', 'store'])
     const stored = spans.find(({ name }) => name === 'store')
     expect(stored?.attributes[attributes.outcome]).toBe('kept')
+  })
+
+  test('a request whose client left has no status: none was sent', async () => {
+    const traceId = '8448eb211c80319c0af7651916cd43dd'
+    const { hostname, port } = new URL(tintype.address)
+    const socket = connect(Number(port), hostname)
+    const headers = `traceparent: 00-${traceId}-00f067aa0ba902b7-01\r\nContent-Type: image/jpeg\r\nContent-Length: 99`
+    socket.write(`POST /photos HTTP/1.1\r\nHost: ${hostname}\r\n${headers}\r\n\r\nnot all`)
+    const metrics = `${tintype.endpoints.webAdmin}/metrics`
+    const aborted = /http_route="\/photos",http_response_status_code="aborted"/
+    await until(async () => {
+      socket.destroySoon()
+      return aborted.test(await (await fetch(metrics)).text())
+    })
+    const [request] = await spansIn(traceId, ['POST /photos'])
+    expect(request?.attributes['http.route']).toBe('/photos')
+    expect(request?.attributes).not.toHaveProperty('http.response.status_code')
   })
 
   test('over a failed attempt: the next is a new span, linked to it, with its number', async () => {
@@ -184,9 +211,13 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces`,
     OTEL_TRACES_SAMPLER: 'some',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_TRACES_EXPORTER: 'zipkin',
   })
   expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
+  expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc does not apply')
+  expect(web.stderr()).toContain('OTEL_TRACES_EXPORTER=zipkin does not apply')
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
   status = 200
@@ -199,12 +230,34 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(performance.now() - start).toBeLessThan(8_000)
 })
 
+test('a photo is one trace also when the propagators of clients are off', async () => {
+  const DATA_DIR = await temporaryFolder()
+  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none' })
+  const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
+  await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })
+  await tintype.stop()
+  const lines = ['web.0', 'converter.0'].flatMap(name =>
+    readFileSync(join(DATA_DIR, 'traces', `${name}.jsonl`), 'utf8')
+      .split('\n')
+      .filter(Boolean),
+  )
+  const stages = lines
+    .flatMap(line => spansOf(JSON.parse(line)))
+    .filter(span => attributes.photo in span.attributes)
+  expect(stages.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['receive', 'wait', 'convert', 'store']),
+  )
+  expect(new Set(stages.map(({ traceId }) => traceId)).size).toBe(1)
+  expect(stages[0]?.traceId).not.toBe('0af7651916cd43dd8448eb211c80319c')
+})
+
 test('without an exporter no trace is written', async () => {
   const DATA_DIR = await temporaryFolder()
   const web = await startScript('services/web/main.ts', {
     ...anyPorts,
     DATA_DIR,
-    OTEL_TRACES_EXPORTER: 'none',
+    OTEL_TRACES_EXPORTER: 'None',
   })
   await fetch(web.endpoints.web as string)
   expect(await web.stop('SIGTERM')).toBe(0)

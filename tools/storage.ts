@@ -6,7 +6,7 @@ import {
 import { noVerb, readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { ignore } from '@tintype/lib/disk.ts'
-import { ExpectedError } from '@tintype/lib/errors.ts'
+import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 import { connect } from '@tintype/lib/storage/s3-client.ts'
 import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/storage-url.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -106,10 +106,10 @@ async function main(): Promise<number> {
   try {
     return await lifecycle(values.write ?? false, values.json ?? false)
   } catch (error) {
-    const { name, message } = error as Error
     if (error instanceof ExpectedError) throw error
-    if (name !== 'NotImplemented')
-      throw new ExpectedError(`cannot read or write the rules of the bucket: ${message} (${name})`, {
+    const [{ message }, code] = [error as Error, errorCode(error)]
+    if (code !== 'NotImplemented')
+      throw new ExpectedError(`cannot read or write the rules of the bucket: ${message} (${code})`, {
         cause: error,
       })
     process.stderr.write(

@@ -53,8 +53,7 @@ const decoders = { gzip: unzipSync, deflate: inflate, br: brotliDecompressSync, 
 
 /** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
-  const decode =
-    decoders[headers['content-encoding']?.toLowerCase().replace('x-', '') as keyof typeof decoders]
+  const decode = decoders[headers['content-encoding']?.toLowerCase() as keyof typeof decoders]
   // The answer to HEAD has the header but no body.
   if (!decode || body.length === 0) return body
   try {

@@ -40,12 +40,20 @@ const farewellMs = 2_000
 export function watchConnections(server: Server) {
   let mostCredit: number = limits.stalledSeconds.value
   let checkMs = (mostCredit * 1000) / checksPerStall
+  /** In the order of their last requests. */
   const connections = new Map<Socket, Connection>()
   let stopping = false
   let checking = false
   let checkedAt = performance.now()
 
   server.on('connection', socket => {
+    if (connections.size >= limits.connections.value) {
+      countLimit('connections')
+      const { socket: closed } = connections.values().find(isIdle) ?? { socket }
+      connections.delete(closed)
+      closed.destroy()
+      if (closed === socket) return
+    }
     const bytes = { received: 0, written: 0, taken: 0 }
     const connection: Connection = { socket, answers: 0, ...bytes, waitsFor: undefined, credit: mostCredit }
     connections.set(socket, connection)
@@ -56,7 +64,8 @@ export function watchConnections(server: Server) {
   server.prependListener('request', (request, response) => {
     const connection = connections.get(request.socket)
     if (!connection) return
-    Object.assign(connection, { request, response })
+    connections.delete(request.socket)
+    connections.set(request.socket, Object.assign(connection, { request, response }))
     connection.answers++
     response.once('close', () => connection.answers--)
     // Runs before Node's own listener, which may close the connection.
@@ -78,14 +87,13 @@ export function watchConnections(server: Server) {
       const bytes = progressOf(connection, unacknowledged)
       const earned = bytes === undefined ? mostCredit : bytes / limits.bytesPerSecond.value - elapsed
       connection.credit = Math.min(mostCredit, connection.credit + earned)
-      const { socket, request, response, answers, credit } = connection
+      const { socket, request, response, credit } = connection
       // A client that half-closed may have closed its socket. Then the second 102 that it is sent fails, and the
       // request ends.
       if (socket.readableEnded && request?.httpVersion === '1.1' && response?.headersSent === false)
         response.writeProcessing()
-      const isIdle = answers === 0 && (request === undefined || request.complete)
       const isStalled = credit < checkMs / 2_000 // timers are not exact to the millisecond
-      if (stopping && (isIdle || isStalled)) socket.destroy()
+      if (stopping && (isIdle(connection) || isStalled)) socket.destroy()
       else if (isStalled && !stopping) {
         countLimit(bytes ? 'bytesPerSecond' : 'stalledSeconds')
         connections.delete(socket)
@@ -110,6 +118,8 @@ export function watchConnections(server: Server) {
     stop: () => clearInterval(timer),
   }
 }
+
+const isIdle = ({ answers, request }: Connection): boolean => answers === 0 && request?.complete !== false
 
 /**
  * Bytes since the last check, sent or taken as `waitsFor` says; undefined when the connection waits for nothing, or has

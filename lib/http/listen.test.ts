@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import express, { type Express, type RequestHandler } from 'express'
+import express, { type Express, type RequestHandler, type Response } from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
 import { lowerLimit, sampleIn, until } from '../../test/support.ts'
@@ -60,6 +60,28 @@ const endless: RequestHandler = (_request, response) => {
 test('an idle connection is kept longer than proxies keep theirs: they would send a request on a closed one', async () => {
   const { connect } = await serve(app => app.get('/', ok))
   expect(await connect(head('GET', '/')).answer()).toContain('Keep-Alive: timeout=620\r\n')
+})
+
+test('idle connections make room for new ones, the one first whose last request is oldest', async () => {
+  lowerLimit('connections', 2)
+  const answers: Response[] = []
+  const { connect, reached } = await serve(app =>
+    app.get('/', ok).get('/hold', (_request, response) => void answers.push(response)),
+  )
+  const first = connect(head('GET', '/'))
+  await first.answer()
+  const second = connect(head('GET', '/'))
+  await second.answer()
+  await first.send(head('GET', '/')).answer(/200 OK[\s\S]*200 OK/)
+  const third = connect(head('GET', '/hold'))
+  await second.closed()
+  await until(() => answers.length === 1)
+  first.send(head('GET', '/hold'))
+  await until(() => answers.length === 2)
+  const refused = connect(head('GET', '/'))
+  await refused.closed()
+  expect([refused.text(), first.isClosed(), third.isClosed()]).toEqual(['', false, false])
+  expect(await reached('connections')).toBe(2)
 })
 
 test('a port is shared on Linux alone: Node refuses to share one on macOS', async () => {

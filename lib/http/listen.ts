@@ -9,10 +9,7 @@ import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
 
-/**
- * Longer than a proxy keeps an idle connection (nginx 60 s, Caddy 120 s, Google's load balancer 600 s): it would send a
- * request on one that is being closed, and answer 502.
- */
+/** Longer than proxies keep an idle connection, Google's 600 s: a request on one that is being closed becomes a 502. */
 const keepAliveTimeout = 620_000
 /** How often Node checks for late headers. */
 const connectionsCheckingInterval = 5_000

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { RequestHandler } from 'express'
+import { readJsonFile } from '../json.ts'
 
 export type OtherPages = {
   dataDir: string
@@ -9,7 +8,9 @@ export type OtherPages = {
   own?: Readonly<Record<string, string>>
 }
 
-const isLoopback = (host: string): boolean => /^(localhost|127\..*|\[?::1\]?|.*\.localhost)$/.test(host)
+/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
+export const isLoopback = (host: string): boolean =>
+  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
 const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
 /**
@@ -43,10 +44,5 @@ function fromBrowser(address: string, host: string): string | undefined {
 }
 
 /** Written by the launcher when all services are ready. A process without a launcher has no file. */
-function endpointsIn(dataDir: string): Partial<Record<'web' | 'logs' | 'slo', string>> {
-  try {
-    return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
-  } catch {
-    return {}
-  }
-}
+export const endpointsIn = (dataDir: string) =>
+  readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(`${dataDir}/endpoints.json`) ?? {}

@@ -37,7 +37,7 @@ export type Accepted =
   /** `queuedAt`: when stage `receive` ended, epoch ms. */
   | { photo: PhotoId; record: PhotoRecord; queuedAt: number }
   /** Another upload with the same Idempotency-Key made this photo. */
-  | { photo: PhotoId }
+  | { photo: PhotoId; record?: undefined }
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**

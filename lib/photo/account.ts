@@ -3,7 +3,7 @@ import type { Job, Marked } from '../queue/index.ts'
 import { attributes } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { recordSpan } from '../telemetry/trace.ts'
+import { recordSpan, traceIdOf, traceparentOf } from '../telemetry/trace.ts'
 import { type Owner, type PhotoId, type PhotoRecord, sessionOf } from './record.ts'
 
 export type Account = ReturnType<typeof openAccount>
@@ -25,12 +25,16 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
   ): void {
     if (marked === null) return
     metrics.increment('tintype_promises_total', { outcome: marked })
-    // At any LOG_LEVEL: slo compares its counts with these entries.
-    log.info(`promise.${marked}`, { photo }, sessionOf(owner), true)
-    if (span) return void span.setAttribute(attributes.outcome, marked)
+    span?.setAttribute(attributes.outcome, marked)
     const now = Date.now()
     const about = { ...spanAttributes(photo, owner), [attributes.outcome]: marked }
-    recordSpan('deliver', { parent: traceparent, startTime: now, endTime: now, attributes: about })
+    const within = span
+      ? traceparentOf(span)
+      : recordSpan('deliver', { parent: traceparent, startTime: now, endTime: now, attributes: about })
+    // Without this the traces would seem to lack each photo that a sampler leaves out.
+    const sampled = within && !traceIdOf(within) && { traced: false }
+    // At any LOG_LEVEL: slo compares its counts with these entries.
+    log.info(`promise.${marked}`, { photo, ...sampled }, sessionOf(owner), true)
   },
 })
 

@@ -1,7 +1,6 @@
 import { type Job, jobOf, retentionMs } from '../queue/index.ts'
 import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
-import { reasonFor } from './reasons.ts'
-import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
+import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile } from './record.ts'
 import { failed, outcomeOf, putResult } from './settle.ts'
 
 export type Finished = Awaited<ReturnType<typeof finish>>

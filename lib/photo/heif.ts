@@ -12,16 +12,20 @@ export function heifFormat(head: Buffer): 'avif' | 'heic' | undefined {
 
 type Box = { type: string; body: Buffer }
 
-/** The properties of the primary image. @throws RangeError when the head does not hold them. */
+/**
+ * The properties of the primary image, then those of its first tile: some writers give only tiles their colours.
+ * @throws RangeError when the head does not hold them.
+ */
 export function heifProperties(head: Buffer): Box[] {
-  const meta = inside([...boxes(head)], 'meta').subarray(4)
-  const parts = [...boxes(meta)]
+  const parts = [...boxes(inside([...boxes(head)], 'meta').subarray(4))]
   const properties = [...boxes(inside(parts, 'iprp'))]
   const all = [...boxes(inside(properties, 'ipco'))]
   const primary = idIn(inside(parts, 'pitm'), 4)
-  return properties
-    .filter(({ type }) => type === 'ipma')
-    .flatMap(({ body }) => indexesOf(primary, body))
+  const isOfPrimary = ({ type, body }: Box) => type === 'dimg' && body.readUInt16BE(0) === primary
+  const grid = [...boxes(inside(parts, 'iref').subarray(4))].find(isOfPrimary)
+  const associations = properties.filter(({ type }) => type === 'ipma')
+  return (grid ? [primary, grid.body.readUInt16BE(4)] : [primary])
+    .flatMap(item => associations.flatMap(({ body }) => indexesOf(item, body)))
     .flatMap(index => all[index - 1] ?? [])
 }
 

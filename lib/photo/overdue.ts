@@ -3,8 +3,7 @@ import type { Job } from '../queue/index.ts'
 import { forEach } from '../repeat.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import { reasonFor } from './reasons.ts'
-import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
+import { endedAt, isBytesFault, type ResultRecord, reasonFor } from './record.ts'
 import { correctLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */

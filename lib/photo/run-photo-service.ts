@@ -62,7 +62,8 @@ export async function runPhotoService<N extends VariableName>(
     const { DATA_DIR, VERSION: version }: Config<Shared> = config
     const graceMs = config.GRACE_SECONDS * 1000
     const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment
-    const isTraced = OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER !== 'none'
+    const isTraced =
+      OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER?.toLowerCase() !== 'none'
     const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
     const stopTracing = await sdk?.startTracing(config, name, environment)
     const log = openLog(name, config)

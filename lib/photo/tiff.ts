@@ -1,40 +1,24 @@
-/** `at`: its position in the bytes. `value`: its first value; 0 when that is not a whole number. */
-type Field = { at: number; type: number; value: number }
+export const tags = { width: 256, height: 257, compression: 259, photometric: 262, extraSamples: 338 }
 
-export const tags = {
-  width: 256,
-  height: 257,
-  compression: 259,
-  photometric: 262,
-  orientation: 274,
-  extraSamples: 338,
-}
-
-/** A field of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF); undefined without a readable one. */
-export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
+/**
+ * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is not a whole number; undefined
+ * without a readable field.
+ */
+export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
-    return findField(bytes, tag, page)
-  } catch {
-    return undefined // beyond the bytes
-  }
-}
-
-function findField(bytes: Buffer, tag: number, page: number): Field | undefined {
-  const little = bytes[0] === 0x49
-  const big = bytes[little ? 2 : 3] === 43
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const short = (at: number) => view.getUint16(at, little)
-  const long = (at: number) => view.getUint32(at, little)
-  const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-  const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
-  const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
-  const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
-  let start = offset(big ? 8 : 4)
-  for (let before = 0; before < page; before++) start = offset(endOf(start))
-  for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
-    if (short(at) === tag) {
-      const type = short(at + 2)
-      return { at, type, value: readers[type]?.(at + valueAt) ?? 0 }
-    }
+    const little = bytes[0] === 0x49
+    const big = bytes[little ? 2 : 3] === 43
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const short = (at: number) => view.getUint16(at, little)
+    const long = (at: number) => view.getUint32(at, little)
+    const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
+    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
+    const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
+    const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
+    let start = offset(big ? 8 : 4)
+    for (let before = 0; before < page; before++) start = offset(endOf(start))
+    for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
+      if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
+  } catch {} // beyond the bytes
   return undefined
 }

@@ -10,11 +10,11 @@ export const observeStorage =
     metrics.increment('tintype_calls_total', { of: 'storage', outcome })
   }
 
-/** Counts and times each call to the queue. */
-export const observeQueue = (metrics: Metrics, url: string): NonNullable<QueueOptions['observe']> => {
-  const adapter = url.startsWith('sqlite:') ? 'sqlite' : 'postgres'
-  return (operation, seconds, outcome) => {
+/** Counts and times each call to the queue at `url`. */
+export const observeQueue =
+  (metrics: Metrics, url: string): NonNullable<QueueOptions['observe']> =>
+  (operation, seconds, outcome) => {
+    const adapter = url.startsWith('sqlite:') ? 'sqlite' : 'postgres'
     metrics.observe('tintype_queue_seconds', { operation, adapter }, seconds)
     metrics.increment('tintype_calls_total', { of: 'queue', outcome })
   }
-}

@@ -18,7 +18,6 @@ export type StageName = (typeof stages)[number]
 /** Phases of an HTTP request, as its client sees them. */
 export const requestPhases = ['dns', 'connect', 'tls', 'processing', 'transfer'] as const
 export const probePhases = [...requestPhases, 'thumbnail'] as const
-export type ProbePhase = (typeof probePhases)[number]
 
 export const conversionOutcomes = ['ok', 'undecodable', 'timeout', 'memory', 'crash'] as const
 

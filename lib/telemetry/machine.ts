@@ -26,20 +26,20 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
     metrics.set('tintype_clock_seconds', {}, Date.now() / 1000)
   })
   watchDisk(metrics, folders)
-  watchEventLoop(seconds => metrics.increment('tintype_event_loop_wait_seconds_total', {}, seconds ** 2 / 2))
+  watchEventLoop(metrics)
 }
 
 /** Interval of the timer that measures pauses of the event loop. Shorter pauses may be missed. */
 const lookMs = 50
 
-/** Reports each pause of the event loop, in seconds. Each scrape resets prom-client's lag, even a failed one. */
-function watchEventLoop(report: (seconds: number) => void): void {
+/** Counts half the square of each pause of the event loop. Each scrape resets prom-client's lag, even a failed one. */
+function watchEventLoop(metrics: Metrics): void {
   let last = performance.now()
   setInterval(() => {
     const now = performance.now()
     const late = now - last - lookMs
     last = now
-    if (late > lookMs) report(late / 1000)
+    if (late > lookMs) metrics.increment('tintype_event_loop_wait_seconds_total', {}, (late / 1000) ** 2 / 2)
   }, lookMs).unref()
 }
 

@@ -27,20 +27,17 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
   registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never)
   client.collectDefaultMetrics({ register: registry })
-  const instruments = new Map<string, Counter | Gauge | Histogram>()
-  for (const [key, definition] of Object.entries<Definition>(metrics)) {
-    const name = key as MetricName
+  for (const [name, definition] of Object.entries(metrics) as [MetricName, Definition][]) {
     if (!definition.in.includes(service)) continue
     if (definition.optional && !optional.includes(name)) continue
-    const instrument = createInstrument(name, definition, registry)
-    for (const labels of combinations(definition.labels)) zero(instrument, labels)
-    instruments.set(name, instrument)
+    const made = createInstrument(name, definition, registry)
+    for (const labels of combinations(definition.labels)) zero(made, labels)
   }
   const instrument = <T extends Counter | Gauge | Histogram>(name: string): T => {
-    const found = instruments.get(name)
+    const found = registry.getSingleMetric(name)
     if (!found)
       throw new Error(`metric ${name} is not one of service ${service}; see lib/telemetry/definitions.ts`)
-    return found as T
+    return found as unknown as T
   }
   const reads: (() => void | Promise<void>)[] = []
   const totals = new Map<string, number>()
@@ -116,14 +113,9 @@ export function combinations(labels: Definition['labels']): Record<string, strin
 /** Converts OpenMetrics to Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */
 function toPrometheusText(openMetrics: string): string {
   const counters = new Set([...openMetrics.matchAll(/^# TYPE (\S+) counter$/gm)].map(match => match[1]))
+  const isRenamed = (name: string) => counters.has(name) && !name.endsWith('_total')
   return openMetrics
-    .split('\n')
-    .filter(line => line !== '# EOF')
-    .map(line => {
-      const [, keyword, name, rest] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? []
-      if (keyword && counters.has(name) && !name?.endsWith('_total'))
-        return `# ${keyword} ${name}_total ${rest}`
-      return line.startsWith('#') ? line : line.replace(/ # \{.*$/, '')
-    })
-    .join('\n')
+    .replaceAll(/^# (?:HELP|TYPE) (\S+)/gm, (head, name) => (isRenamed(name) ? `${head}_total` : head))
+    .replaceAll(/^([^#\n].*?) # \{.*$/gm, '$1')
+    .replace(/^# EOF\n/m, '')
 }

@@ -2,7 +2,6 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ignore } from '../disk.ts'
-import { sqliteCode } from '../errors.ts'
 
 /**
  * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also
@@ -19,7 +18,7 @@ export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
   } catch (error) {
     database.close()
     const sqliteBusy = 5
-    if (sqliteCode(error) === sqliteBusy) return 'taken'
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return 'taken'
     throw new Error(`could not lock the folder ${folder}`, { cause: error })
   }
 }

@@ -9,6 +9,9 @@ import { complainer } from './log.ts'
 const flushMs = 1_000
 const stopWithinMs = 2_000
 
+/** By these others select an exporter. Ours sends OTLP as http/json. */
+const others = ['OTEL_TRACES_EXPORTER', 'OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']
+
 type TracingConfig = Config<
   'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'OTEL_EXPORTER_OTLP_ENDPOINT' | 'VERSION'
 >
@@ -51,6 +54,9 @@ export async function startTracing(
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })
   sdk.start()
+  for (const name of others)
+    if (!/^(|otlp|http\/json)$/.test(environment[name] ?? ''))
+      diag.warn(`${name}=${environment[name]} does not apply: traces are sent by OTLP as http/json`)
   setGlobalErrorHandler(complainer('traces.not-exported'))
   // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])

@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -49,6 +51,16 @@ test('the trace files of a process take so much room: the oldest goes, and is co
   expect(files.length).toBeGreaterThan(5)
   expect(files.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)).toBeLessThanOrEqual(800)
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceBytes"}')).toBeGreaterThan(before)
+})
+
+test('a hundred years to keep make no more files of the same bytes', async () => {
+  const folder = await temporaryFolder()
+  const exporter = openTraceFile(folder, 'web.0', 36_500, 800)
+  for (let batch = 0; batch < 200; batch++) await sendBatch(exporter)
+  await exporter.shutdown()
+  const sizes = readdirSync(folder).map(name => statSync(join(folder, name)).size)
+  expect(sizes.length).toBeLessThanOrEqual(9)
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(800)
 })
 
 test('a new day begins a new file, and a file that nobody wrote to for days is removed and counted', async () => {
@@ -123,4 +135,34 @@ test('a line that a full disk or a kill left unfinished spoils no other', async 
   const [last, killed, after] = [lines.at(-1), lines.at(-2), lines.at(-3)]
   expect(() => JSON.parse(`[${last},${after}]`)).not.toThrow()
   expect(killed).toBe('{"resourceSp')
+})
+
+test('a folder that cannot be made at the start costs spans, and the service starts', async () => {
+  const folder = join(await temporaryFolder(), 'traces')
+  writeFileSync(folder, 'a file in its place')
+  const exporter = openTraceFile(folder, 'web.0', 7)
+  await expect(sendBatch(exporter)).rejects.toThrow('EEXIST')
+  rmSync(folder)
+  await sendBatch(exporter)
+  await exporter.shutdown()
+  expect(readdirSync(folder)).toEqual(['web.0.jsonl'])
+})
+
+test('a day that ends while no file can be made costs no file of an earlier day', async context => {
+  const folder = await smallDisk(context, 2 ** 20)
+  for (const n of [1, 2, 3]) writeFileSync(join(folder, `web.0.${n}.jsonl`), '{}\n')
+  const exporter = openTraceFile(folder, 'web.0', 7)
+  await sendBatch(exporter)
+  const now = Date.now
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 86_400_000)
+  const { files, ffree } = statfsSync(folder)
+  const inodes = (most: number) => spawnSync('mount', ['-o', `remount,nr_inodes=${most}`, folder])
+  inodes(files - ffree)
+  for (let batch = 0; batch < 20; batch++) await expect(sendBatch(exporter)).rejects.toThrow('ENOSPC')
+  inodes(files)
+  await sendBatch(exporter)
+  clock.mockRestore()
+  await exporter.shutdown()
+  const earlier = [1, 2, 3, 4].map(n => `web.0.${n}.jsonl`)
+  expect(readdirSync(folder).sort()).toEqual([...earlier, 'web.0.jsonl'])
 })

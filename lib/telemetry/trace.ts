@@ -1,17 +1,12 @@
 import * as api from '@opentelemetry/api'
-import { attributes, type StageName } from './catalogue.ts'
+import type { StageName } from './catalogue.ts'
 
 export type { Span } from '@opentelemetry/api'
 
 const tracer = api.trace.getTracer('tintype')
 
-type SpanOptions = {
-  /** W3C traceparent of the parent; default: the active span. */
-  parent?: string | undefined
-  attributes?: api.Attributes
-  /** Epoch milliseconds; default: now. */
-  startTime?: number
-}
+/** `parent`: W3C traceparent of the parent; default: the active span. Times are epoch milliseconds. */
+type SpanOptions = api.SpanOptions & { parent?: string | undefined }
 
 /** Runs a stage inside a span of its name. An error is recorded on the span and rethrown. */
 export async function withSpan<T>(
@@ -24,8 +19,10 @@ export async function withSpan<T>(
   try {
     return await api.context.with(api.trace.setSpan(parent, span), () => run(span))
   } catch (error) {
-    span.recordException(error as Error)
-    span.setStatus({ code: api.SpanStatusCode.ERROR, message: (error as Error).message })
+    // A refusal, whose status is below 500, is no error of a server's span by OpenTelemetry's conventions.
+    const { status = 500, message } = error as Error & { status?: number }
+    if (status >= 500) markFailed(span, message)
+    if (status >= 500) span.recordException(error as Error)
     throw error
   } finally {
     span.end()
@@ -33,18 +30,16 @@ export async function withSpan<T>(
 }
 
 /** The span of a request; the client's traceparent is its parent. End it with `endRequest`. */
-export const startRequest = (headers: object, attributes: api.Attributes): api.Span =>
-  tracer.startSpan(
-    'request',
-    { kind: api.SpanKind.SERVER, attributes },
-    api.propagation.extract(api.ROOT_CONTEXT, headers),
-  )
+export function startRequest(headers: object, attributes: api.Attributes): api.Span {
+  const parent = api.propagation.extract(api.ROOT_CONTEXT, headers)
+  return tracer.startSpan('request', { kind: api.SpanKind.SERVER, attributes }, parent)
+}
 
-/** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. */
-export function endRequest(span: api.Span, method: string, route: string, status: number): void {
+/** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. Without `status` the client had left. */
+export function endRequest(span: api.Span, method: string, route: string, status?: number): void {
   span.updateName(`${method} ${route}`.trim())
   span.setAttributes({ 'http.route': route, 'http.response.status_code': status })
-  if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
+  if (status && status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
   span.end()
 }
 
@@ -63,15 +58,16 @@ export function recordSpan(stage: StageName, options: SpanOptions & { endTime: n
   return traceparentOf(span)
 }
 
-/** Runs a function with the session in OpenTelemetry's baggage, where every callee can read it. */
-export function withSession<T>(session: string, run: () => T): T {
-  const active = api.context.active()
-  const baggage = api.propagation.getBaggage(active) ?? api.propagation.createBaggage()
-  api.trace.getActiveSpan()?.setAttribute(attributes.session, session)
-  return api.context.with(
-    api.propagation.setBaggage(active, baggage.setEntry(attributes.session, { value: session })),
-    run,
-  )
+/** Sets attributes of the active span. */
+export const describeSpan = (about: api.Attributes): void =>
+  void api.trace.getActiveSpan()?.setAttributes(about)
+
+/** A span's W3C traceparent; undefined when tracing is off. */
+export function traceparentOf(span: api.Span): string | undefined {
+  const { traceId, spanId, traceFlags } = span.spanContext()
+  return api.trace.isSpanContextValid(span.spanContext())
+    ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
+    : undefined
 }
 
 /** The active span's W3C traceparent; undefined when tracing is off. */
@@ -83,18 +79,14 @@ export function traceparent(): string | undefined {
 /** The active span's trace id, for exemplars; undefined when its trace is not exported. */
 export const traceId = (): string | undefined => traceIdOf(traceparent())
 
-function traceparentOf(span: api.Span): string | undefined {
-  const { traceId, spanId, traceFlags } = span.spanContext()
-  return api.trace.isSpanContextValid(span.spanContext())
-    ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
-    : undefined
-}
-
 /** The trace id within a W3C traceparent; undefined when its trace is not sampled. */
 export const traceIdOf = (parent = ''): string | undefined =>
   /^00-(\w{32})-\w{16}-.[13579bdf]$/.exec(parent)?.[1]
 
-const parentContext = (parent: string | undefined): api.Context =>
-  parent === undefined
-    ? api.context.active()
-    : api.propagation.extract(api.ROOT_CONTEXT, { traceparent: parent })
+/** Without a propagator: OTEL_PROPAGATORS chooses those for what clients send. */
+function parentContext(parent: string | undefined): api.Context {
+  if (parent === undefined) return api.context.active()
+  const [, traceId = '', spanId = '', flags = '0'] = /^00-(\w{32})-(\w{16})-(\w\w)$/.exec(parent) ?? []
+  const remote = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
+  return api.trace.setSpanContext(api.ROOT_CONTEXT, remote)
+}

@@ -1,44 +1,25 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 
-type Vector = readonly [number, number, number]
-type Matrix = readonly [Vector, Vector, Vector]
-
 /** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
 
-const srgbMatrix: Matrix = [
-  [1, 0, 0],
-  [0, 1, 0],
-  [0, 0, 1],
-]
+/** Three rows, one behind the other. */
+type Matrix = readonly number[]
+const srgbMatrix: Matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1]
 /** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3, with white kept. Others count as sRGB's. */
 const matrixByCode: Record<number, Matrix> = {
-  9: [
-    [1.66049, -0.58764, -0.07285],
-    [-0.12455, 1.1329, -0.00835],
-    [-0.01815, -0.10058, 1.11873],
-  ],
-  11: [
-    [1.26482, -0.26482, 0],
-    [-0.0367, 1.0367, 0],
-    [-0.02102, -0.09599, 1.11701],
-  ],
-  12: [
-    [1.22494, -0.22494, 0],
-    [-0.04206, 1.04206, 0],
-    [-0.01964, -0.07864, 1.09827],
-  ],
+  9: [1.66049, -0.58764, -0.07285, -0.12455, 1.1329, -0.00835, -0.01815, -0.10058, 1.11873],
+  11: [1.26482, -0.26482, 0, -0.0367, 1.0367, 0, -0.02102, -0.09599, 1.11701],
+  12: [1.22494, -0.22494, 0, -0.04206, 1.04206, 0, -0.01964, -0.07864, 1.09827],
 }
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-/** White of a photo in cd/m², for curves of absolute light (ITU-R BT.2408). */
-const whiteLight = 203
 /** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
 const curvesByCode: Record<number, (value: number) => number> = {
   4: value => value ** 2.2,
   8: value => value,
-  16: value => perceptual(value) / whiteLight,
+  16: value => perceptual(value) / 203, // cd/m² of a photo's white (ITU-R BT.2408)
   18: value => (hybrid(value) / hybrid(0.75)) ** 1.2,
 }
 /** The curve of SMPTE ST 2084 (PQ), in cd/m². */
@@ -50,7 +31,7 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares by numbers instead of a profile, which libvips ignores; undefined for sRGB. */
+/** The colours that a photo declares by numbers, which libvips ignores; undefined for sRGB. */
 export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
   try {
     if (format === 'png') return coloursOfPng(photo)
@@ -69,7 +50,7 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return matrix || light ? { matrix: matrix ?? srgbMatrix, light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, else from gAMA, which counts only without the chunk sRGB. */
+/** From the chunk cICP, which counts before all others, else from gAMA, which counts only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
@@ -78,7 +59,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
   // A smaller difference is invisible; libpng has the same tolerance.
-  if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
+  if (chunks.has('iCCP') || chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
 
@@ -86,14 +67,15 @@ function coloursOfPng(png: Buffer): Colours | undefined {
 export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colours): void {
   const lights = Float64Array.from({ length: 256 }, (_, value) => light(value / 255))
   const at = (index: number) => lights[pixels[index] ?? 0] ?? 0
+  const rows = [0, 3, 6].map(from => matrix.slice(from, from + 3))
   for (let from = 0; from < pixels.length; from += channels) {
     if (channels < 3) {
       pixels[from] = sample(at(from))
       continue
     }
     const [red, green, blue] = [at(from), at(from + 1), at(from + 2)]
-    matrix.forEach((row, channel) => {
-      pixels[from + channel] = sample(row[0] * red + row[1] * green + row[2] * blue)
+    rows.forEach(([r = 0, g = 0, b = 0], channel) => {
+      pixels[from + channel] = sample(r * red + g * green + b * blue)
     })
   }
 }

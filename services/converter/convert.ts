@@ -15,7 +15,6 @@ export type Conversion =
   | Undecodable
 
 const box = { fit: 'inside', withoutEnlargement: true } as const
-const white = '#ffffff'
 
 /**
  * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
@@ -89,26 +88,20 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   return { ...part, damaged: !isHarmless }
 }
 
-/** White is 1. Highlights can be several times brighter. */
-const mostLight = 16
-
 /**
  * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
  * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
  */
 async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
-  const isGrey = space === 'b-w' || space === 'grey16'
-  const small = () => input.autoOrient().resize(side, side, box).keepIccProfile()
-  if (depth !== 'float' && space === 'grey16' && icc)
-    return sharp(await small().toColourspace('b-w').png().toBuffer())
-  if (depth !== 'float' || !(icc || isGrey)) return input
-  const { data, info } = await small()
-    .removeAlpha()
-    .toColourspace(space)
-    .raw({ depth })
-    .toBuffer({ resolveWithObject: true })
+  const isGrey = space === 'b-w'
+  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  const small = input.autoOrient().resize(side, side, box)
+  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
+  const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
-  const white = floats.some(each => each > mostLight) ? 255 : 1
+  // Of light white is 1, and highlights are several times brighter.
+  const white = floats.some(each => each > 16) ? 255 : 1
   const most = isGrey ? 255 : 65_535
   const sampleOf = (float: number) => {
     const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN
@@ -140,11 +133,7 @@ const fromP3 = async (input: Sharp): Promise<Sharp> =>
  * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at
  * full size with all its channels it would exceed the child's memory limit.
  */
-async function withoutExtraChannels(
-  input: Sharp,
-  side: number,
-  { orientation = 1 }: Metadata,
-): Promise<Sharp> {
+async function withoutExtraChannels(input: Sharp, side: number, { orientation = 1 }: Metadata) {
   const { data, info } = await decode(input.toColourspace('srgb').removeAlpha())
   const small = sharp(data, { raw: info }).resize(side, side, box).withMetadata({ orientation })
   return sharp(await small.png().toBuffer())
@@ -171,7 +160,7 @@ async function encode(image: Sharp, size: Size): Promise<Thumbnail> {
 
 /** AVIF at effort 4 costs 14 times effort 1; mozjpeg's few saved bytes cost more time than the decode. */
 const encoders: Record<Size['format'], (image: Sharp) => Sharp> = {
-  jpg: image => image.flatten({ background: white }).jpeg(),
+  jpg: image => image.flatten({ background: '#ffffff' }).jpeg(),
   png: image => image.png(),
   webp: image => image.webp({ effort: 4 }),
   avif: image => image.avif({ effort: 1 }),

@@ -81,7 +81,10 @@ describe('colours become sRGB', () => {
   test('from Display P3, by an ICC profile or by nclx numbers', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
     near(await meanOf({ icc: icc as Buffer }), displayP3Red, 8)
-    near(await meanOf({ nclx: { primaries: 12, transfer: 13 } }), displayP3Red)
+    const nclx = { primaries: 12, transfer: 13 }
+    near(await meanOf({ nclx }), displayP3Red)
+    near(await meanOf({ nclx, shown: ['red', 'red'], coloursOfTiles: true }), displayP3Red)
+    near(await meanOf({ nclx, largeBox: true }), displayP3Red)
   })
 
   /** 128 of 255 by each curve is so much light; sRGB's value for it. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
@@ -33,26 +34,23 @@ export async function openHeic(
  */
 function takeCrop(heic: Buffer): [x: number, y: number] {
   const properties = heifProperties(heic)
-  const bodyOf = (wanted: string) => properties.find(({ type }) => type === wanted)?.body
-  const [crop, size] = [bodyOf('clap'), bodyOf('ispe')]
-  if (!crop || !size) return [0, 0]
+  const types = properties.map(({ type }) => type)
+  const [crop, size, turned, mirror] = ['clap', 'ispe', 'irot', 'imir'].map(
+    wanted => properties[types.indexOf(wanted)]?.body,
+  )
+  // The standard's order is crop, turn, mirror. In another order the crop stays libheif's.
+  if (!crop || !size || /(irot|imir).*clap/.test(types.join())) return [0, 0]
   let [x = 0, y = 0] = [16, 24].map(at => crop.readInt32BE(at) / crop.readUInt32BE(at + 4))
   const whole = [size.readUInt32BE(4), 1, size.readUInt32BE(8), 1, 0, 1, 0, 1]
   for (const [index, value] of whole.entries()) crop.writeUInt32BE(value, index * 4)
-  // The standard's order: first the crop, then turns counter-clockwise, then the mirror.
-  for (let turns = bodyOf('irot')?.[0] ?? 0; turns > 0; turns--) [x, y] = [y, -x]
-  const mirror = bodyOf('imir')?.[0]
-  return [mirror === 1 ? -x : x, mirror === 0 ? -y : y]
+  for (let turns = turned?.[0] ?? 0; turns > 0; turns--) [x, y] = [y, -x]
+  return [mirror?.[0] === 1 ? -x : x, mirror?.[0] === 0 ? -y : y]
 }
 
 async function decode(work: Work): Promise<Decoded> {
   const thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
   try {
-    return await new Promise((resolve, reject) => {
-      thread.once('message', resolve)
-      thread.once('error', reject)
-      thread.once('exit', code => reject(new Error(`libheif ended with ${code}`)))
-    })
+    return (await once(thread, 'message'))[0]
   } finally {
     await thread.terminate()
   }

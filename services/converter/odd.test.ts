@@ -287,6 +287,20 @@ describe('TIFF', () => {
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
   })
 
+  test('grey of 16 bits follows its profile also when it is turned', async () => {
+    const page = {
+      ...size,
+      pixel: [0x8080],
+      bits: 16 as const,
+      photometric: 1,
+      icc: linearGrey(),
+      orientation: 6,
+    }
+    const given = await picture(tiff([page]))
+    expect(given.thumbnail).toBe('40x60')
+    expect(colour(given)).toEqual([188, 188, 188])
+  })
+
   test('RGB floats with a profile are not black: darktable exports them', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
     const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }
@@ -446,6 +460,13 @@ describe('colours that are named by numbers become sRGB', () => {
   ])('%s', async (_name, colourGiven, chunks, expected) => {
     const bytes = await plain(300, 200, colourGiven).png().toBuffer()
     near(colour(await picture(behind(bytes, 33, chunks))), expected)
+  })
+
+  test('a PNG’s numbers count before its profile, and its gamma does not', async () => {
+    const bytes = await plain(300, 200, '#d02020').withIccProfile('srgb').png().toBuffer()
+    expect(bytes.includes('iCCP')).toBe(true)
+    near(colour(await picture(behind(bytes, 33, chunk('cICP', [12, 13, 0, 1])))), [227, 0, 8])
+    near(colour(await picture(behind(bytes, 33, linear))), red)
   })
 
   test('a grey PNG, also with alpha', async () => {

@@ -1,6 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
@@ -65,13 +65,13 @@ export async function openPhoto(
   const { header, page, limit } = largest
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  const field = (tag: number) => (format === 'tiff' ? fieldOf(bytes, tag, page)?.value : undefined)
+  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
   // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
   if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  // libvips shows signed samples, integers of 32 bits, and grey floats of 16 bits, white, black or half as light.
+  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
   const kindOfSample = `${header.depth} ${header.space}`
-  if (/^(char|short|u?int) (?!labs)|^float grey16/.test(kindOfSample))
+  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
@@ -80,11 +80,11 @@ export async function openPhoto(
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind !== '') }
+  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif' })
-  const colours = header.icc ? undefined : coloursOf(format, bytes)
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: !!colours })
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
@@ -99,7 +99,7 @@ const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
 async function largestPage(
   bytes: Buffer,
   shown: number,
-): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {

@@ -74,13 +74,7 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   return endTime
 }
 
-function count(
-  { metrics, storage }: Tools,
-  job: Job,
-  answer: ChildAnswer,
-  seconds: number,
-  stored?: Format,
-): void {
+function count({ metrics, storage }: Tools, job: Job, answer: ChildAnswer, seconds: number, stored?: Format) {
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
   // A failed read of the child. The storage port counts reads of this process.
@@ -104,9 +98,8 @@ function count(
 function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, seconds: number): void {
   const session = sessionOf(job.owner)
   const { photo } = job
-  const { outcome } = answer
   const error = 'error' in answer ? answer.error : undefined
-  log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
-  if (outcome === 'ok' && answer.detail)
+  log.info('conversion.attempted', { photo, attempt, outcome: answer.outcome, seconds, error }, session)
+  if (answer.outcome === 'ok' && answer.detail)
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session, true)
 }

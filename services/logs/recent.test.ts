@@ -12,7 +12,13 @@ import { sizing } from './sizing.ts'
 const noon = Date.UTC(2026, 10, 22, 12)
 const [one, other, probe] = ['1111111111111111', '2222222222222222', '3333333333333333'] as const
 
-type Given = { event: string; session?: string; photo?: string; level?: string; [fact: string]: unknown }
+type Given = {
+  event: string | undefined
+  session?: string
+  photo?: string
+  level?: string
+  [fact: string]: unknown
+}
 
 async function logged(...entries: Given[]) {
   const folders = foldersIn(await temporaryFolder())
@@ -36,6 +42,11 @@ test('nothing logged is nothing recent', async () => {
     slowest: [],
     troubles: [],
   })
+})
+
+test('an error of another shipper without an event is named by its level', async () => {
+  const { troubles } = recent(await logged({ event: undefined, level: 'error', message: 'no route' }))
+  expect(troubles.map(({ text }) => text)).toEqual(['(error)'])
 })
 
 test('the newest session of a person stands first, and what is unusual beside it', async () => {

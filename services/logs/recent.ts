@@ -5,7 +5,7 @@ import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
 import { namesIn, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
-import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
+import { type Entry, isTrouble, nameOf, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
 /** Bytes read from the ends of all files together: some thousand entries each. Older entries are found by their key. */
@@ -34,7 +34,7 @@ export function recent({ streams }: Folders): Recent {
   const photos = photosOf(people)
   const failed = photos.filter(({ reason }) => reason !== undefined)
   const late = photos.filter(photo => photo.late)
-  const troubles = entries.filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
+  const troubles = entries.filter(isTrouble)
   const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
   const row = ({ id, atMs, seconds, reason }: Photo) => ({ key: id, atMs, seconds, text: reason })
   const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
@@ -90,10 +90,10 @@ function sessionsOf(entries: readonly Entry[], photos: readonly Photo[]): Recent
 }
 
 function rowOfTrouble(entry: Entry): RecentRow {
-  const { event, level, photo } = entry.payload
+  const { level, photo } = entry.payload
   const key = typeof photo === 'string' ? photo : entry.session
   const state = level === 'error' ? 'broken' : 'late'
-  return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
+  return { key, atMs: timeOf(entry), state, text: nameOf(entry) }
 }
 
 /** The files of the last two days, newest first. A day in the future comes from a clock that was set back since. */

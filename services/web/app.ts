@@ -3,7 +3,6 @@ import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
-import { findPhoto } from '@tintype/lib/photo/find.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { remove as removePhoto } from '@tintype/lib/photo/remove.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
@@ -13,7 +12,7 @@ import { eventStream } from './events/stream.ts'
 import { openapi } from './openapi.ts'
 import { maxExperienceSeconds } from './show/deliver.ts'
 import { original, thumbnail } from './show/images.ts'
-import { listPhotos, notFound, photoIdOf, photoViewOf, viewPhoto } from './show/photo-view.ts'
+import { listPhotos, notFound, photoOf, photoViewOf } from './show/photo-view.ts'
 import { sessions, visitorOf } from './visitors/session.ts'
 import type { Web } from './web.ts'
 
@@ -69,7 +68,7 @@ const list =
 const show =
   (web: Web): RequestHandler =>
   async (request, response) => {
-    const view = await viewPhoto(web, visitorOf(response).owner, photoIdOf(request))
+    const view = await photoViewOf(web, await photoOf(web, response, request.params.id))
     if (view === 'not-found') throw notFound()
     if (view.state === 'queued' || view.state === 'converting') web.delivery.expect(view.id)
     response.json(view)
@@ -78,11 +77,10 @@ const show =
 const remove =
   (web: Web): RequestHandler =>
   async (request, response) => {
-    const { owner } = visitorOf(response)
-    const id = photoIdOf(request)
-    const photo = await findPhoto(web.storage, owner, id)
-    if (photo === 'not-found' || (await photoViewOf(web, photo)) === 'not-found') throw notFound()
-    await removePhoto(web, { owner, photo: id, traceparent: photo.record.traceparent })
+    const photo = await photoOf(web, response, request.params.id)
+    if ((await photoViewOf(web, photo)) === 'not-found') throw notFound()
+    const { owner, id, traceparent } = photo.record
+    await removePhoto(web, { owner, photo: id, traceparent })
     response.status(204).end()
   }
 
@@ -93,10 +91,8 @@ const experience =
     const { photo: id, seconds } = (request.body ?? {}) as { photo?: unknown; seconds?: unknown }
     if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxExperienceSeconds))
       throw new Problem(400, 'bad-experience', `seconds must be a number from 0 to ${maxExperienceSeconds}.`)
-    const { owner } = visitorOf(response)
-    const photo = typeof id === 'string' && isPhotoId(id) && (await findPhoto(web.storage, owner, id))
-    if (!photo || photo === 'not-found') throw notFound()
-    web.delivery.experienced(photo.record.id, seconds, traceIdOf(photo.record.traceparent))
+    const { record } = await photoOf(web, response, id)
+    web.delivery.experienced(record.id, seconds, traceIdOf(record.traceparent))
     response.status(204).end()
   }
 

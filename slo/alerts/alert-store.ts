@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, errorCode } from '@tintype/lib/errors.ts'
 
 /** An alert that fires now. One message is sent for all alerts of a `group`: an objective, or the monitoring itself. */
 export type Alert = {
@@ -46,14 +46,12 @@ type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][]
 /** Empty when the file is missing. A file that is unreadable or no store of alerts is reported and counts as empty. */
 function read(file: string, onTrouble: (why: string) => void): Content {
   try {
-    const { sent, facts } = existsSync(file)
-      ? (JSON.parse(readFileSync(file, 'utf8')) as Content)
-      : { sent: [], facts: [] }
+    const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
     if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
       throw new TypeError(`${file} is not a store of alerts`)
     return { sent, facts }
   } catch (error) {
-    onTrouble(describeError(error))
+    if (errorCode(error) !== 'ENOENT') onTrouble(describeError(error))
     return { sent: [], facts: [] }
   }
 }
@@ -95,7 +93,6 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       if (!written) write()
       return [...sent.values()]
     },
-    /** Records a message as sent; a resolved group is removed. */
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {
       if (status === 'resolved') sent.delete(group)
       else sent.set(group, { group, severity, since, sentAt: at, receiver, alerts })

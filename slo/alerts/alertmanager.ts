@@ -4,7 +4,6 @@ import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, recorded } from './recordings.ts'
 import { watchdogName } from './rules.ts'
 
-/** Tells whether Alertmanager sends the alerts of an objective. */
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
 /**

@@ -47,7 +47,7 @@ export function createNotifier(options: {
     const { group, status } = message
     const body = payload(message, pages(), labels)
     for (const least of retryAfterMs) {
-      const { why, pauseMs = 0 } = await post(webhook, idempotencyKey(body.groupKey, message), body, signal)
+      const { why, pauseMs } = await post(webhook, idempotencyKey(body.groupKey, message), body, signal)
       if (why === null) return true
       signal.throwIfAborted()
       const again = Math.max(least, pauseMs)
@@ -59,10 +59,11 @@ export function createNotifier(options: {
 
   const sendGroup = async (group: string): Promise<void> => {
     if (signal.aborted) return
-    const before = alertStore.sent().find(each => each.group === group)
+    const sent = alertStore.sent().find(each => each.group === group)
     const firing = groups.get(group) ?? []
-    const isElsewhere = (before?.receiver ?? receiver) !== receiver
-    const message = nextMessage(before, firing, missed.get(group), now, isElsewhere)
+    // What another receiver got is due here, and so is its end.
+    const isHere = (sent?.receiver ?? receiver) === receiver
+    const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return
     log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
       group,
@@ -118,16 +119,12 @@ export function createNotifier(options: {
   }
 }
 
-/**
- * The message that is due for a group now, or null. A second tier of the same severity needs no message. `isElsewhere`:
- * the last message went to another receiver, or there was none.
- */
+/** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
 function nextMessage(
   sent: Sent | undefined,
   firing: readonly Alert[],
-  missed: Message | undefined,
+  missed: Message | Sent | undefined,
   nowMs: number,
-  isElsewhere: boolean,
 ): Message | null {
   const first = firing[0]
   const begun = sent ?? missed
@@ -138,13 +135,11 @@ function nextMessage(
   const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = sent?.severity === 'ticket' && severity === 'page'
   // The absolute value, because the clock may have been ahead at the last message.
-  return !sent || worse || isElsewhere || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
+  return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-/** `why`: why the receiver rejected a message, or null. `pauseMs`: how long it asks to wait. */
-type Answer = { why: string | null; pauseMs?: number }
-
-async function post(webhook: URL, key: string, body: object, signal: AbortSignal): Promise<Answer> {
+/** Why the receiver rejected a message, or null, and how long it asks to wait. */
+async function post(webhook: URL, key: string, body: object, signal: AbortSignal) {
   try {
     // Not fetch, which refuses an address with a password and turns a redirected POST into a GET. Only the status is
     // read: a receiver that accepted a message must not get it again because its response is long or never ends.
@@ -153,10 +148,10 @@ async function post(webhook: URL, key: string, body: object, signal: AbortSignal
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
-    if (status >= 200 && status < 300) return { why: null }
+    if (status >= 200 && status < 300) return { why: null, pauseMs: 0 }
     return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }
   } catch (error) {
-    return { why: String(error) }
+    return { why: String(error), pauseMs: 0 }
   }
 }
 
@@ -184,7 +179,7 @@ export function payload(
   const groupLabels = { ...more, group }
   const groupKey = JSON.stringify(groupLabels)
   const labels = { ...groupLabels, severity }
-  const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '))
+  const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '), 900)
   const dashboard = dashboardUrl(since, pages)
   const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))
   const headline =
@@ -204,7 +199,7 @@ export function payload(
       status,
       labels: { ...labels, alertname: alert.name, severity: alert.severity },
       annotations: {
-        summary: cut(alert.text),
+        summary: cut(alert.text, 900),
         ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
         runbook_url: runbooks[i],
         dashboard_url: dashboardUrl(alert.since, pages),
@@ -217,7 +212,6 @@ export function payload(
   }
 }
 
-/** The page of the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

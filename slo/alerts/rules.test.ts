@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
+import { tally } from '../math/sli.ts'
 import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { computedKinds, countedKinds, objectivesIn, openSlo, ratio } from '../test/kinds.ts'
@@ -229,6 +230,40 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
         ],
       },
     ])
+  })
+
+  test('of counters of seconds fire where the short window has less than a bad one', async () => {
+    const indicator = ratio({ bad: 'slow_seconds_total' }, 'all_seconds_total')
+    const [seconds] = objectivesIn(openSlo('seconds', indicator, { target: 0.9 }))
+    const series = (name: string) => ({ series: `${name}_seconds_total`, values: '0+0.05x120' })
+    const [slots, objective] = [30, seconds as Objective]
+    const bad = (start: number) => ({ start, good: 0, total: 0.2, unknown: false })
+    const tallied = tally(
+      objective,
+      0,
+      Array.from({ length: slots }, (_, i) => bad(i)),
+    )
+    const page = backtest(objective, tallied, 0, slots).find(({ tier }) => tier === 'page-fast')
+    expect(page?.firings).toMatchObject([{ clears: null }])
+    await runPromtool(
+      promtool,
+      await temporaryFolder(),
+      [objective],
+      [
+        {
+          name: 'seconds',
+          interval: '15s',
+          input_series: [series('slow'), series('all')],
+          promql_expr_test: [
+            {
+              expr: 'count by (tier) (ALERTS{alertstate="firing",tier="page-fast"})',
+              eval_time: '25m',
+              exp_samples: [{ labels: '{tier="page-fast"}', value: 1 }],
+            },
+          ],
+        },
+      ],
+    )
   })
 
   test('of a scope count ours alone, and the copies of a pair once', async () => {

@@ -57,15 +57,15 @@ function alert(objective: Objective, tier: Tier, scope: Scope, pages: string) {
   }
 }
 
-/** The condition of one window of a tier, in integers. It is false without enough bad events. */
+/** The condition of one window of a tier, as in `fires`. It is false without enough bad events. */
 function condition(objective: Objective, tier: Tier, minutes: number, scope: Scope): string {
   const [good, bad] = [recorded.good, recorded.bad].map(each =>
     window(series(each, objective, scope), minutes),
   )
-  const least = minutes === tier.longMinutes ? tier.minimumBad : 1
+  const enough = minutes === tier.longMinutes ? `>= ${tier.minimumBad}` : '> 0'
   const { numerator, denominator }: Fraction = tier.threshold
   const whole = tier.of === 'nominal' ? minutes : `(${good} + ${bad})`
-  return `(${bad} >= ${least}) * ${denominator} >= ${numerator} * ${whole}`
+  return `(${bad} ${enough}) * ${denominator} >= ${numerator} * ${whole}`
 }
 
 function annotations(objective: Objective, tier: Tier, scope: Scope, pages: string): Record<string, string> {

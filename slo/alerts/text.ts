@@ -10,11 +10,8 @@ const clock = (minute: Minute, near: Minute): string =>
 
 const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)
 
-/**
- * The beginning of a text that is too long for a message. Discord refuses one of more than 2,000 characters, PagerDuty a
- * summary of more than 1,024.
- */
-export const cut = (text: string, most = 900): string =>
+/** Discord refuses a message of more than 2,000 characters, with its links; PagerDuty a summary of more than 1,024. */
+export const cut = (text: string, most = 500): string =>
   text.length > most ? `${text.slice(0, most - 1)}…`.toWellFormed() : text
 
 /** The remaining and the used budget of an objective, in one line. */

@@ -4,15 +4,7 @@ import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
-import {
-  type Context,
-  type Given,
-  maxWindowMinutes,
-  sinceMinute,
-  status,
-  type Verb,
-  withSource,
-} from './context.ts'
+import { type Context, type Given, maxWindowMinutes, status, type Verb, withSource } from './context.ts'
 
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
 
@@ -33,11 +25,10 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
   if (from >= to) throw new UsageError('--from must be before --to, and in the past')
   if (to - from > maxWindowMinutes)
     throw new UsageError(`--from is more than ${toDuration(maxWindowMinutes)} before --to`)
-  const since = sinceMinute(given)
   // An alert clears at most two long windows after its cause.
   const before = Math.max(lookBackMinutes(objectives), 2 * longestMinutes(objectives))
   const recorded = await withSource(given, context, source =>
-    readRecorded(source, objectives, { from: from - before, to, since }),
+    readRecorded(source, objectives, { from: from - before, to, since: given.since }),
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   throwUnread(recorded.unread)

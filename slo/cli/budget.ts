@@ -67,10 +67,10 @@ function showLeft({ counted, recorded, planned, now }: Left, { show }: Context):
   const tightest = counted
     .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
     .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
-  const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 1), round(tightest.budgetLeft, 1)]
+  const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 3), round(tightest.budgetLeft, 3)]
   const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)]
   show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
-  return budgetLeftMinutes < 0 ? status.broken : status.good
+  return tightest.broken ? status.broken : status.good
 }
 
 const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.from), to: toIso(planned.to) })
@@ -79,10 +79,10 @@ const plannedLine = ({ id, from, to, reason }: Planned): string =>
 
 async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
   const { fits, leftAfter, budgetMinutes } = await tightestFit(counted, planned, { from: at, minutes })
-  const leftAfterMinutes = round(leftAfter, 1)
+  const leftAfterMinutes = round(leftAfter, 3)
   const what = `${toDuration(minutes)} at ${toShort(at)} UTC`
   const text = fits
-    ? `fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
+    ? `fits: ${leftAfterMinutes} of ${round(budgetMinutes, 3)} minutes would be left`
     : `does not fit: ${-leftAfterMinutes} minutes too long`
   show({ fits, budgetMinutes, leftAfterMinutes }, `${what} ${text}`)
   return fits ? status.good : status.broken

@@ -33,7 +33,9 @@ export const options = {
   prometheus: text,
   json: flag,
   at: time,
-  since: time,
+  /** The first whole minute of the SLO. */
+  since: (option: string, given: string, nowMs: number): Minute =>
+    Math.ceil(time(option, given, nowMs) / 60_000),
   window: duration,
   from: time,
   to: time,
@@ -98,7 +100,3 @@ export async function openSource(prometheusUrl: string, dataDir: string, scope?:
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
-
-/** The first whole minute of the SLO according to `--since`. */
-export const sinceMinute = ({ since }: Given): Minute | undefined =>
-  since === undefined ? undefined : Math.ceil(since / 60_000)

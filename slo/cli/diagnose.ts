@@ -9,9 +9,6 @@ import type { View } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
-/** If the begin of the slowness is unknown, examples are taken from this long before now. */
-const examplesMs = 5 * 60_000
-
 export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
   const stores = { dataDir, environment }
@@ -20,7 +17,8 @@ export const run: Verb = async (given, context) => {
   const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, loggedBy } = await openExamples(directory)
-  const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
+  // Without a known begin the examples are those of the last five minutes.
+  const since = verdict.since === null ? atMs - 300_000 : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   // The verdict is shown even if no service of this machine can raise its detail.
   const raise = async (): Promise<string> => {

@@ -59,6 +59,13 @@ test('a histogram of milliseconds is read in seconds, with its bounds as they ar
   expect(files['service.yaml']).not.toContain('histogram:')
 })
 
+test('a password in the address of Prometheus is not written, and the address is that of the environment', () => {
+  const found = { job: 'shop', requests, durations, process }
+  const service = firstDirectory(found, 'https://me:secret@prom.example/x')['service.yaml'] ?? ''
+  expect(service).toContain('prometheus: ${PROMETHEUS_URL}\n')
+  expect(service).not.toContain('secret')
+})
+
 type Sample = [labels: Record<string, string>, value: number]
 
 /** A Prometheus that answers the first query with counters and the second with buckets. */

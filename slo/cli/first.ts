@@ -30,7 +30,8 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     job: JSON.stringify(job),
     // A selector, escaped for YAML's single quotes.
     ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
-    prometheus,
+    // A password does not belong into a file that others read.
+    prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
     ...(requests && {
@@ -44,7 +45,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
       // The page draws this histogram in seconds.
       histogram: aSecond(durations.histogram) === 1 ? durations.histogram : undefined,
       inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
-      le: leMatcher(durations.le),
+      le: /^\d+(\.0)?$/.test(durations.le) ? boundMatcher(Number(durations.le)) : `le="${durations.le}"`,
       bound: boundSeconds(durations),
       fast: percent(durations.share),
       latencyTarget: targetFor(durations.share),
@@ -58,8 +59,6 @@ const aSecond = (histogram: string): number =>
 
 export const boundSeconds = ({ le, histogram }: NonNullable<Discovered['durations']>): number =>
   Number(le) / aSecond(histogram)
-
-const leMatcher = (le: string): string => (/^\d+(\.0)?$/.test(le) ? boundMatcher(Number(le)) : `le="${le}"`)
 
 /** Fills a template's <placeholders>. A line with an unknown value is removed with its comment. */
 function fill(template: string, values: Values): string {

@@ -154,6 +154,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
 
   test('report: the text speaks of the objective alone', async () => {
     const { out } = await slo('report', ...at)
+    expect(out).toMatch(/^Objectives of api, billing from /)
     expect(out).toContain('600 bad')
     expect(out).toContain('used up: 4.8 times what is allowed')
     expect(out).not.toMatch(/tintype|photo|promise|witness/i)
@@ -174,12 +175,18 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   test('lint: a Prometheus is asked whether it has series of each query', async () => {
     const [none, wrong] = ['http_requests_total{code="599"}', 'http_request_total']
     const document = openSlo('answers', ratio({ bad: `sum(${none})` }, wrong), { target: 0.9 })
-    const config = writeConfig('seen', 'selectors: { namespace: shop }', [document, ...documents.slice(0, 1)])
+    const mistaken = openSlo('mistaken', ratio({ bad: `sum(${failed}, 1)` }, all), { target: 0.9 })
+    const config = writeConfig('seen', 'selectors: { namespace: shop }', [
+      document,
+      ...documents.slice(0, 1),
+      mistaken,
+    ])
     const api = prometheusApi(running.url, { ...unscoped, selectors: { namespace: 'shop' } })
     const files = parseFiles([join(config, 'objectives')])
     expect(await lintSeen(files, api, (midnight + 90) * 60)).toMatchObject([
       { severity: 'warning', rule: 'not-seen', message: expect.stringContaining(none) },
       { severity: 'error', rule: 'not-seen', message: expect.stringContaining(wrong) },
+      { severity: 'error', rule: 'refused', message: expect.stringContaining('wrong number of arguments') },
     ])
     // Nothing was recorded in the last day.
     expect(await slo('lint', '--prometheus', running.url, '--config', config)).toMatchObject({

@@ -8,13 +8,12 @@ import { toIso, toMinute } from '../math/time.ts'
 import type { MinuteSpan } from '../math/window.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import { type Context, sinceMinute, status, type Verb, withSource } from './context.ts'
+import { type Context, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
-  const { window: windowMinutes, at = context.nowMs } = given
+  const { window: windowMinutes, at = context.nowMs, since } = given
   // A later minute than now has no data and would be read as an outage.
   const to = toMinute(Math.min(at, context.nowMs))
-  const since = sinceMinute(given)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const objectives = context.directory().objectives
   const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))

@@ -43,7 +43,7 @@ export function baselineOf(
     const windows: Window[] = []
     for (let start = Math.min(toMs, now.fromMs) - length; start >= Math.max(fromMs, firstMs); start -= length)
       windows.unshift(windowOf(now.samples, { fromMs: start, toMs: start + length }))
-    return windows.filter(hasData)
+    return windows.filter(window => numberIn(targets, window) !== null)
   }
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
@@ -64,7 +64,6 @@ export function baselineOf(
 }
 
 const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
-const hasData = (window: Window): boolean => numberIn(targets, window) !== null
 
 /** From this many units of work on, a window's mean is reliable. */
 const someWork = 10

@@ -32,20 +32,14 @@ export async function diagnoseAt(
 }
 
 /** The series that the model reads, over some spans of time, oldest first. */
-async function readSpans(
-  source: Source,
-  model: Model,
-  spans: readonly TimeRange[],
-): Promise<readonly Series[]> {
-  const joined = new Map<string, Series & { points: Series['points'][number][] }>()
-  const read = (span: TimeRange) =>
-    source.series(metricsRead(model), span.fromMs, span.toMs, undefined, metric => jobsRead(model, metric))
-  for (const span of spans)
-    for (const { name, labels, points } of await read(span)) {
-      const key = name + JSON.stringify(labels)
-      const known = joined.get(key) ?? { name, labels, points: [] }
-      for (const point of points) known.points.push(point)
-      joined.set(key, known)
-    }
-  return [...joined.values()]
+async function readSpans(source: Source, model: Model, spans: readonly TimeRange[]): Promise<Series[]> {
+  const all: Series[][] = []
+  const jobsOf = (metric: string) => jobsRead(model, metric)
+  for (const { fromMs, toMs } of spans)
+    all.push(await source.series(metricsRead(model), fromMs, toMs, undefined, jobsOf))
+  const joined = Map.groupBy(all.flat(), ({ name, labels }) => name + JSON.stringify(labels))
+  return [...joined.values()].map(same => ({
+    ...(same[0] as Series),
+    points: same.flatMap(({ points }) => points),
+  }))
 }

@@ -1,5 +1,5 @@
 import { round } from '../math/standing.ts'
-import type { TimeRange, Window } from './evaluate.ts'
+import type { Window } from './evaluate.ts'
 import { numberIn, valueIn } from './expression.ts'
 import { type Grown, median, secondsIn, still } from './growth.ts'
 import { type Model, nameOf, type Resource } from './model.ts'
@@ -23,7 +23,6 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
-/** A window, and the growth of each stage in it. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
 /** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
@@ -88,18 +87,13 @@ export const atLimit = (model: Model, now: Window, before: readonly Window[]): W
   )
 
 function weighAll(model: Model, grown: Grown, now: Window) {
-  const [compared, ...before] = [now, ...grown.before].map(window => against(window, grown.before))
+  // Computed values that do not depend on the baseline are kept.
+  const against = (window: Window) => ({ ...window, baseline: grown.before, knownAgainst: new Map() })
+  const [compared, ...before] = [now, ...grown.before].map(against)
   return model.resources
     .filter(resource => resource.stage === grown.stage)
     .flatMap(resource => weigh(resource, grown, compared as Window, before) ?? [])
 }
-
-/** The window with another baseline. Computed values that do not depend on the baseline are kept. */
-const against = (window: Window, baseline: readonly TimeRange[]): Window => ({
-  ...window,
-  baseline,
-  knownAgainst: new Map(),
-})
 
 function weigh(resource: Resource, grown: Grown, now: Window, before: readonly Window[]) {
   const { kind, expression } = resource
@@ -120,7 +114,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
     raw: kind === 'exhausted' ? raw * Number.MAX_VALUE : raw,
     baseline,
     now: current,
-    explains: clamp(raw),
+    explains: Math.min(1, Math.max(0, raw)),
   }
 }
 
@@ -153,5 +147,3 @@ export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | unde
   const best = evidence.find(({ blames }) => blames === undefined)
   return best && best.explains >= leastExplained ? best : undefined
 }
-
-const clamp = (value: number): number => Math.min(1, Math.max(0, value))

@@ -24,32 +24,12 @@ export type Expression = {
   vectorIn(window: Window): Vector
 }
 
-/** A part of an expression in the grammar's terms, and its offset. */
-type Part = { kind: string; at: number; text: string; parts: readonly Part[]; selector: Selector | undefined }
+type Part = { kind: string; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
 /** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
 const ranges = { $w: '1w', $b: '1y' } as const
 
-/** A fault of an expression; `at` is its position in characters. */
-export class ExpressionError extends Error {
-  override name = 'ExpressionError'
-  readonly at: number
-  constructor(at: number, message: string) {
-    super(message)
-    this.at = at
-  }
-}
-
-/** The fault of an expression; undefined when slo can evaluate it. */
-export function checkExpression(text: string): ExpressionError | undefined {
-  try {
-    parseExpression(text)
-    return undefined
-  } catch (error) {
-    if (error instanceof ExpressionError) return error
-    throw error
-  }
-}
+export class ExpressionError extends Error {}
 
 /**
  * The value of an expression in a window, the largest of several series. Undefined without data. Not finite when there
@@ -67,16 +47,17 @@ export function numberIn(expression: Expression, window: Window): number | null 
   return value !== undefined && Number.isFinite(value) ? value : null
 }
 
-const nothing = () => []
-
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
-  if (wrong !== undefined) throw new ExpressionError(wrong, 'this is not PromQL from here on')
+  if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
   const whole = partOf(parser.parse(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
-  evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
+  evaluate(
+    whole,
+    windowOf(() => [], { fromMs: 0, toMs: 0 }),
+  )
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 }
 
@@ -88,7 +69,6 @@ function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: strin
     if (child.name !== 'LineComment') parts.push(partOf(child, written))
   return {
     kind,
-    at: from,
     text,
     parts,
     selector: kind === 'VectorSelector' ? parseSelector(text) : undefined,
@@ -100,16 +80,15 @@ type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 const selectorsIn = ({ selector, parts }: Part): Selector[] =>
   selector ? [selector] : parts.flatMap(selectorsIn)
 
-function fail({ at }: Part, message: string): never {
-  throw new ExpressionError(at, message)
+function fail(message: string): never {
+  throw new ExpressionError(message)
 }
 
 function evaluate(part: Part, window: Window): Value {
   const known = part.text.includes('$b') ? window.knownAgainst : window.known
   const before = known.get(part.text)
   if (before) return before
-  const evaluator =
-    evaluators[part.kind] ?? fail(part, `${part.kind} is not part of the PromQL that slo evaluates`)
+  const evaluator = evaluators[part.kind] ?? fail(`${part.kind} is not part of the PromQL that slo evaluates`)
   const value = evaluator(part, window)
   known.set(part.text, value)
   return value
@@ -132,26 +111,24 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     const given = body.parts
     const name = oneOf(identifier, functionNames, 'the function')
     const compute = functions[name]
-    if (!compute) return vectorValue(overTime(part, name, given, window))
+    if (!compute) return vectorValue(overTime(name, given, window))
     const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
-    if (given.length !== count) fail(part, `${name} takes ${words}`)
+    if (given.length !== count) fail(`${name} takes ${words}`)
     const [vector, bounds] = given.map(each => evaluate(each, window).vector)
     return { vector: compute(vector as Vector, bounds), isScalar: name === 'scalar' }
   },
   AggregateExpr(part, window) {
     const name = oneOf(part.parts[0] as Part, aggregationNames, 'the aggregation')
     const modifier = childOf(part, 'AggregateModifier')
-    if (modifier && !childOf(modifier, 'By')) fail(modifier, 'slo aggregates by labels, not without')
+    if (modifier && !childOf(modifier, 'By')) fail('slo aggregates by labels, not without')
     const by = childOf(modifier, 'GroupingLabels')?.parts.map(({ text }) => text) ?? []
     const [of] = childOf(part, 'FunctionCallBody')?.parts ?? []
-    return vectorValue(
-      aggregate(name, by, evaluate(of ?? fail(part, `${name} takes one value`), window).vector),
-    )
+    return vectorValue(aggregate(name, by, evaluate(of ?? fail(`${name} takes one value`), window).vector))
   },
   BinaryExpr(part, window) {
     const [left, operator, modifier] = part.parts as [Part, Part, Part]
     const matching = childOf(part, 'MatchingModifierClause')
-    if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
+    if (matching) fail('slo matches series by equal labels, without on, ignoring or group')
     const name = oneOf(operator, operatorNames, 'the operator')
     const [one, other] = [evaluate(left, window), evaluate(part.parts.at(-1) as Part, window)]
     return combine(name, modifier.kind === 'BoolModifier', one, other)
@@ -162,26 +139,26 @@ const childOf = (part: Part | undefined, kind: string): Part | undefined =>
   part?.parts.find(each => each.kind === kind)
 
 const selectorOf = (part: Part): Selector =>
-  part.selector ?? fail(part, `${part.text} is not the name of a metric with matchers label="value"`)
+  part.selector ?? fail(`${part.text} is not the name of a metric with matchers label="value"`)
 
 function oneOf(part: Part, names: readonly string[], what: string): string {
   const name = part.text.toLowerCase()
   if (names.includes(name)) return name
-  return fail(part, `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`)
+  return fail(`${what} ${name} is not one that slo evaluates: ${names.join(', ')}`)
 }
 
 function number(part: Part): Value {
   const value = Number(part.text)
-  if (Number.isNaN(value)) fail(part, `${part.text} is not a number: only a number may have a sign`)
+  if (Number.isNaN(value)) fail(`${part.text} is not a number: only a number may have a sign`)
   return scalar(value)
 }
 
-function overTime(part: Part, name: string, [matrix, second]: readonly Part[], window: Window): Vector {
+function overTime(name: string, [matrix, second]: readonly Part[], window: Window): Vector {
   const [of, range] = matrix?.kind === 'MatrixSelector' ? matrix.parts : [matrix]
   const isTime = name === 'timestamp'
   const hasItsRange = isTime ? !range : range?.text === '$w' || range?.text === '$b'
   const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
-  if (of?.kind !== 'VectorSelector' || second || !hasItsRange) return fail(part, `${name} takes ${takes}`)
+  if (of?.kind !== 'VectorSelector' || second || !hasItsRange) return fail(`${name} takes ${takes}`)
   const spans = range?.text === '$b' ? window.baseline : [window]
   return rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
 }

@@ -39,7 +39,6 @@ export type Baseline = {
 
 /** A value is unusual from this many median absolute deviations on. */
 const usualSpread = 4
-/** Minimum number of windows of a baseline. */
 export const minBaselineWindows = 3
 /** Without a baseline a stage is slow when this share of its work fails. */
 const failingAnyway = 0.5

@@ -17,7 +17,7 @@ export type Stage = Model['stages'][number]
  */
 export type Resource = Model['resources'][number]
 
-/** @throws ExpressionError, whose place slo lint reports. */
+/** @throws ExpressionError */
 export function modelOf(service: Service) {
   const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
@@ -35,7 +35,6 @@ export function modelOf(service: Service) {
       return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
     }),
     traffic: traffic === '' ? undefined : parseExpression(traffic),
-    /** The expected number of processes of a job. */
     expected:
       replicas === '' ? undefined : (job: string) => parseExpression(replicas.replaceAll('$job', job)),
   }
@@ -61,7 +60,6 @@ function selectorsIn({ stages, resources, traffic, expected, jobs }: Model): Sel
   return expressions.flatMap(each => (each ? each.selectors : []))
 }
 
-/** The names of all metrics that diagnosis reads. */
 export const metricsRead = (model: Model): string[] =>
   [...new Set([upMetric, startMetric, ...selectorsIn(model).map(({ metric }) => metric)])].sort()
 

@@ -15,9 +15,7 @@ type Examples = {
   loggedBy(stores: Stores, jobs: readonly string[], sinceMs: number, toMs: number): Promise<Logged[]>
 }
 
-/** The directory's module, or else one that finds nothing. */
+const nothing: Examples = { examplesOf: async () => [], loggedBy: async () => [] }
+
 export const openExamples = async ({ folder, service }: Directory): Promise<Examples> =>
-  (await loadModule<Examples>(folder, service.examples)) ?? {
-    examplesOf: async () => [],
-    loggedBy: async () => [],
-  }
+  (await loadModule<Examples>(folder, service.examples)) ?? nothing

@@ -5,7 +5,6 @@ import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 export const detailSeconds = 600
 const answerMs = 5_000
 
-/** The administration port of a process. A service may have several processes. */
 export type AdminPort = { job: string; url: URL | string }
 
 /**

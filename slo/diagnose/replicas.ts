@@ -10,7 +10,6 @@ type OddReplica = {
   job: string
   instance: string
   text: string
-  /** The process is missing. */
   isAway: boolean
   /** The stage in which the process is slow, and what explains it. */
   slow?: Explained
@@ -92,7 +91,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
-    const grown = times.map(each => beside(each, i, others)).filter(isSlow)
+    const grown = times.map(({ stage, ofEach }) => beside(stage, ofEach, i, others)).filter(isSlow)
     const [most] = grown.toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
@@ -109,11 +108,13 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   })
 }
 
-/** The time of a stage in each process, in seconds; null without data. */
-type StageTimes = { stage: Stage; ofEach: readonly (number | null)[] }
-
-/** The time of a stage in the process `i`, compared with the other processes. */
-function beside({ stage, ofEach }: StageTimes, i: number, others: readonly Window[]): Grown {
+/** The time of a stage in the process `i`, compared with the others. `ofEach`: seconds, null without data. */
+function beside(
+  stage: Stage,
+  ofEach: readonly (number | null)[],
+  i: number,
+  others: readonly Window[],
+): Grown {
   const now = ofEach[i] ?? null
   const baseline = median(ofEach.toSpliced(i, 1).filter(each => each !== null))
   const growth = (now ?? 0) - baseline

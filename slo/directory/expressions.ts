@@ -1,4 +1,4 @@
-import { checkExpression } from '../diagnose/expression.ts'
+import { ExpressionError, parseExpression } from '../diagnose/expression.ts'
 import type { Document, Finding, Path } from '../objectives/document.ts'
 import { found } from '../objectives/found.ts'
 import { type Read, resource } from './service-keys.ts'
@@ -27,8 +27,12 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
     }
   }
   const check = (path: Path, text: string): string => {
-    const wrong = text === '' ? undefined : checkExpression(text)
-    if (wrong) add(path, 'expression', { message: wrong.message, text })
+    try {
+      if (text !== '') parseExpression(text)
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error
+      add(path, 'expression', { message: error.message, text })
+    }
     return text
   }
   const promql = (path: Path, text: string) => check(path, out(path, text))

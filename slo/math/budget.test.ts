@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { fits, tightestFit } from './budget.ts'
+import { fraction } from './fraction.ts'
 import { tally } from './sli.ts'
 
 const availability = readDirectory().objectives[0] as Objective
@@ -42,6 +43,9 @@ describe('a maintenance', () => {
   test('of exactly the budget fits, a minute more does not', () => {
     expect(fits(availability, day(0), [], { from: 1500, minutes: 60 }).fits).toBe(true)
     expect(fits(availability, day(0), [], { from: 1500, minutes: 61 }).fits).toBe(false)
+    // As a double, 360 × (13 ÷ 360) is less than 13.
+    const six = { ...availability, windowMinutes: 360, target: fraction(347, 360) }
+    expect(fits(six, day(0), [], { from: 1500, minutes: 13 })).toMatchObject({ fits: true, leftAfter: 0 })
   })
 
   test('does not fit beside what is lost, and fits once that has left the window', () => {

@@ -1,5 +1,5 @@
 import type { Minute, Objective } from '../sources/index.ts'
-import { complement, toNumber } from './fraction.ts'
+import { complement } from './fraction.ts'
 import type { Planned } from './planned.ts'
 import { bad, type Tally } from './sli.ts'
 import { longestWindowMinutes, windowAt } from './window.ts'
@@ -16,7 +16,8 @@ export function fits(
   planned: readonly Planned[],
   { from, minutes }: Maintenance,
 ) {
-  const allowed = toNumber(complement(objective.target))
+  const { numerator, denominator } = complement(objective.target)
+  const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
   const all = [...planned, { from, to: end }]
   const [first, last] = [from - longest, end + longest]
@@ -25,16 +26,16 @@ export function fits(
   // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by
   // then.
   for (let at = objective.calendar ? from + 1 : end; at <= last; at++) {
-    const { from: begin, nominalMinutes } = windowAt(objective, at)
-    if (begin >= end) break
-    const lost = (offline[at - first] as number) - (offline[begin - first] as number)
-    leftAfter = Math.min(leftAfter, nominalMinutes * allowed - lost)
+    const window = windowAt(objective, at)
+    if (window.from >= end) break
+    const lost = (offline[at - first] as number) - (offline[window.from - first] as number)
+    leftAfter = Math.min(leftAfter, budgetOf(window) - lost)
   }
   return {
     fits: leftAfter >= 0,
     /** The smallest remaining budget in minutes, from the end of the maintenance until it leaves the window. */
     leftAfter,
-    budgetMinutes: windowAt(objective, from + 1).nominalMinutes * allowed,
+    budgetMinutes: budgetOf(windowAt(objective, from + 1)),
   }
 }
 

@@ -29,10 +29,8 @@ export function parseOutage(text: string): Phase[] | undefined {
   })
   const phases = repeated.split(',').map(parsePhase)
   const known = phases.filter(phase => phase !== undefined)
-  const minutes = known.reduce((sum, phase) => sum + phase.minutes, 0)
-  return known.length === phases.length && known.length <= maxPhases && minutes <= maxMinutes
-    ? known
-    : undefined
+  const isShort = known.length <= maxPhases && outageMinutes(known) <= maxMinutes
+  return known.length === phases.length && isShort ? known : undefined
 }
 
 function parsePhase(text: string): Phase | undefined {

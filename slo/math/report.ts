@@ -20,8 +20,8 @@ type Judged = ReturnType<typeof judgeAll>[number]
 
 /** The minutes of a report: each objective's own window, or one of the given length. */
 export function spanOf(
-  { start, to }: Recorded,
-  { objective, tally }: Recorded['objectives'][number],
+  { start, to }: Pick<Recorded, 'start' | 'to'>,
+  { objective, tally }: Pick<Recorded['objectives'][number], 'objective' | 'tally'>,
   windowMinutes?: number,
 ): MinuteSpan {
   const window = windowAt(windowMinutes === undefined ? objective : { windowMinutes, calendar: null }, to)
@@ -92,8 +92,8 @@ export function reportJson({ span, objectives, unread, witnesses, planned }: Rep
 
 export function reportText(report: Report): string {
   const { span } = report
-  const service = report.objectives[0]?.standing.objective.service ?? ''
-  const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
+  const services = new Set(report.objectives.map(({ standing }) => standing.objective.service))
+  const title = `Objectives of ${[...services].join(', ')} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
   const unread = report.unread.map(({ objective, why }) => `? ${objective.displayName}: not read: ${why}`)
   return [
     title,

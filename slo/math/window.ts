@@ -51,10 +51,8 @@ function startsOf({ count, unit, startTime, timeZone }: Calendar): (index: numbe
 /** Adds months. In a month without a 31st the last day is taken. */
 function addMonths(date: Date, months: number): void {
   const day = date.getUTCDate()
-  date.setUTCDate(1)
   date.setUTCMonth(date.getUTCMonth() + months)
-  const last = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
-  date.setUTCDate(Math.min(day, last))
+  if (date.getUTCDate() !== day) date.setUTCDate(0)
 }
 
 /** The clock of a time zone, from Intl: Node 24 has no Temporal. Local times are given as minutes of UTC. */

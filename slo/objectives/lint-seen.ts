@@ -24,7 +24,11 @@ export async function lintSeen(
     const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
     const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
-    for (const [part, { promql }] of queriesOf(document, objective.sli))
+    for (const [part, { promql }] of queriesOf(document, objective.sli)) {
+      // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
+      const refused = (error: Error) =>
+        void findings.push(found(document, query(part), 'refused', { message: error.message }))
+      await api.instant(`count(${promql})`, atSeconds).catch(refused)
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
         // Names only, because a histogram of many labels has too many series to list.
@@ -35,6 +39,7 @@ export async function lintSeen(
         if (/^(gauge|summary|info|stateset)$/.test(kind))
           findings.push(found(document, query(part), 'no-counter', { metric, kind }))
       }
+    }
     return findings
   })
   return (await Promise.all(all)).flat()

@@ -1,15 +1,17 @@
 import { maxShortMinutes, minimumShortSlots } from '../math/burn-rate.ts'
-import { complement, multiply, toNumber } from '../math/fraction.ts'
+import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { gainsLabel, losesLabel } from '../sources/promql.ts'
-import { type Document, type Finding, valueAt } from './document.ts'
+import { type Document, type Finding, type Path, valueAt } from './document.ts'
 import { found } from './found.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
 import type { parseFiles } from './objectives.ts'
 import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
+
+const policies: Path = ['spec', 'alertPolicies', 0]
 
 /** Faults of a document that its shape allows. */
 export function lint(document: Document, objectives: readonly Objective[], reading: Reading): Finding[] {
@@ -18,7 +20,7 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   return [
     ...lintSli(document, first.sli, reading),
     ...lintGroup(document, first),
-    ...lintPolicies(document),
+    ...(valueAt(document, policies) ? [found(document, policies.slice(0, -1), 'own-alerts')] : []),
     ...objectives.flatMap((objective, index) => [
       ...lintTarget(document, objective, index),
       ...objective.tiers.flatMap(tier => lintTier(document, objective, tier, index)),
@@ -29,10 +31,12 @@ export function lint(document: Document, objectives: readonly Objective[], readi
 }
 
 /** Faults of a directory's objectives together. */
-export function lintTogether([first, ...others]: ReturnType<typeof parseFiles>): Finding[] {
-  const methods = [first, ...others].flatMap(each => each?.objectives.map(({ method }) => method) ?? [])
-  const isBlind = first && methods.includes('Occurrences') && !methods.includes('Timeslices')
-  return isBlind ? [found(first.document, ['spec', 'budgetingMethod'], 'only-events')] : []
+export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
+  const all = files.flatMap(({ document, objectives }) =>
+    objectives.map(({ method }) => ({ document, method })),
+  )
+  const [first] = all.some(({ method }) => method === 'Timeslices') ? [] : all
+  return first ? [found(first.document, ['spec', 'budgetingMethod'], 'only-events')] : []
 }
 
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
@@ -44,12 +48,6 @@ function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
     ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
     ...(computed.some(promql => gainsLabel(promql, groupBy)) ? [at('gained-label')] : []),
   ]
-}
-
-function lintPolicies(document: Document): Finding[] {
-  const path = ['spec', 'alertPolicies']
-  const policies = valueAt(document, path)
-  return Array.isArray(policies) && policies.length > 0 ? [found(document, path, 'own-alerts')] : []
 }
 
 function lintTarget(document: Document, objective: Objective, index: number): Finding[] {
@@ -68,13 +66,14 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
 
 function lintWindow(document: Document, objective: Objective, reading: Reading): Finding[] {
   const { calendar, windowMinutes } = objective
-  const keepDays = reading.source === 'recorder' ? reading.keepDays : 0
+  const keepDays = (reading.source === 'recorder' && reading.keepDays) || Number.POSITIVE_INFINITY
   const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
   const window = toDuration(windowMinutes)
-  const isKept = keepDays === 0 || needed <= keepDays
   return [
     ...(calendar ? [found(document, rollingPath, 'calendar-in-rules')] : []),
-    ...(isKept ? [] : [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]),
+    ...(needed > keepDays
+      ? [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]
+      : []),
   ]
 }
 
@@ -114,8 +113,9 @@ function lintTraffic(document: Document, { tiers, method }: Objective): Finding[
   if (perDay === undefined || method !== 'Occurrences') return []
   return tiers.flatMap(({ name: tier, longMinutes, threshold, minimumBad: minimum }) => {
     const events = (Number(perDay) * longMinutes) / 1440
-    const allowed = multiply(threshold, { numerator: Math.round(events * 1000), denominator: 1000 })
-    const needed = Math.ceil(toNumber(allowed))
+    const needed = Math.ceil(
+      (Number(perDay) * longMinutes * threshold.numerator) / (1440 * threshold.denominator),
+    )
     if (needed >= minimum) return []
     const values = { tier, long: toDuration(longMinutes), events: round(events, 1), minimum }
     return [found(document, path, 'too-few-events', { ...values, needed: Math.max(1, needed) })]

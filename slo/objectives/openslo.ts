@@ -12,11 +12,6 @@ import { found } from './found.ts'
 const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
   isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as unknown as S)
 const anything = is.rule<unknown>('anything', () => true)
-/** OpenSLO has no rule for a service's name. It becomes a label and a part of names. */
-const service = is.matching(
-  /^\w[\w.-]{0,62}$/,
-  'a name of letters, digits, hyphens, dots and underscores, at most 63',
-)
 /** Names that objectives may not have, because a report's JSON has these members, too. */
 const taken = ['window', 'unread', 'planned', 'witnesses']
 const ownName = is.rule(
@@ -121,7 +116,13 @@ function schemaOf(document: Document) {
     },
     spec: {
       description: is.or(is.text, ''),
-      service: is.always(service),
+      // OpenSLO has no rule for a service's name. It becomes a label and a part of names.
+      service: is.always(
+        is.matching(
+          /^\w[\w.-]{0,62}$/,
+          'a name of letters, digits, hyphens, dots and underscores, at most 63',
+        ),
+      ),
       indicatorRef: is.rule(
         'the name of one SLI in these files, without an indicator beside it',
         () => false,

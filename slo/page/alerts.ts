@@ -22,9 +22,7 @@ export function alertStrip(objective: ObjectiveState, from: number): SVGElement 
     return firing(length, minute(fires), clears ? minute(clears) : length, title)
   })
   const shown = bars.filter(bar => bar.to > 0)
-  const label = [`${translated(displayName)}, ${say('alerts')}`, ...shown.map(({ title }) => title)].join(
-    ', ',
-  )
+  const label = joined(', ', translated(displayName), say('alerts'), ...shown.map(({ title }) => title))
   return chart(label, length, shown, { class: 'alert-strip' })
 }
 

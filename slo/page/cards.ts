@@ -1,8 +1,8 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { count } from '@tintype/lib/page/browser/language.ts'
+import { count, upToTenths } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
-import { joined, moment, percent, tenths } from './format.ts'
-import { runbookLink } from './parts.ts'
+import { joined, moment, percent } from './format.ts'
+import { folded, runbookLink } from './parts.ts'
 import { say, translated } from './words.ts'
 
 /** The state of an objective as the design system names it; `none`: nothing was counted yet. */
@@ -17,17 +17,18 @@ export function card(objective: ObjectiveState): HTMLElement {
   const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook, to } = objective
   const state = cardState(objective)
   const name = translated(displayName)
+  const help = [translated(description), ...tiers.map(burnHelp)].map(text => h('p', {}, text))
   const gone =
     budgetLeft <= 0 && budget > 0 ? say('usedUp') : goneAt && say('gone', { time: moment(goneAt, to) })
   return h(
     'article',
     { class: 'sheet card', 'data-state': state },
-    h('h2', { title: description }, name),
+    h('h2', {}, name),
     h('p', { class: 'left' }, leftOf(objective)),
     meter(budget === 0 ? 1 : Math.max(0, budgetLeft) / budget, name),
     h('p', { class: 'small' }, countsOf(objective)),
     h('p', { class: 'small soft' }, gone || ' '),
-    h('p', { class: 'small soft' }, say('burnRates')),
+    folded(say('burnRates'), help),
     h('dl', { class: 'tiers small' }, tiers.flatMap(tierRow)),
     (state === 'late' || state === 'broken') && h('p', { class: 'small' }, runbookLink(runbook)),
   )
@@ -60,19 +61,21 @@ function meter(value: number, label: string): HTMLElement {
 /** The filled part of a bar. */
 const filled = (part: number): HTMLElement => h('i', { style: { width: `${Math.min(1, part) * 100}%` } })
 
+type Tier = ObjectiveState['tiers'][number]
+
+const burnHelp = ({ name, longMinutes: long, shortMinutes: short, factor }: Tier): string =>
+  say('burnHelp', { name, long, short, factor: upToTenths(factor) })
+
 /** The bar ends at twice the threshold. It shows the window that burns less, because a tier fires only when both burn. */
-function tierRow(tier: ObjectiveState['tiers'][number]): HTMLElement[] {
-  const { name, longMinutes, shortMinutes, factor, burnLong, burnShort, firing } = tier
+function tierRow({ name, factor, burnLong, burnShort, firing }: Tier): HTMLElement[] {
   const burn = Math.min(burnLong, burnShort)
-  const written = { burn: tenths(burn), factor: tenths(factor) }
-  const help = say('burnHelp', { name, long: longMinutes, short: shortMinutes, ...written })
   return [
-    h('dt', { title: help }, name),
+    h('dt', {}, name),
     h(
       'dd',
       {},
       h('div', { class: 'burn', 'data-firing': firing }, filled(burn / (2 * factor))),
-      h('span', {}, say('burn', written)),
+      h('span', {}, say('burn', { burn: upToTenths(burn), factor: upToTenths(factor) })),
       firing && h('span', { class: 'state', 'data-state': 'late' }, say('fires')),
     ),
   ]
@@ -94,18 +97,19 @@ const maxNames = 3
 
 /** Which objectives are broken and which burn, or that all are met. */
 export function summary(objectives: readonly ObjectiveState[]): string {
-  const { broken = [], late = [], kept = [] } = Object.groupBy(objectives, cardState)
+  const inState = (state: string) => objectives.filter(each => cardState(each) === state)
   const named = (some: readonly ObjectiveState[]) => {
     const all = some.map(each => translated(each.displayName))
     if (all.length <= maxNames + 1) return all.join(', ')
     return say('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
   }
+  const [broken, late] = [inState('broken'), inState('late')]
   const trouble = [
     broken.length > 0 && say('brokenOnes', { names: named(broken) }),
     late.length > 0 && say('burning', { names: named(late) }),
   ]
   if (trouble.some(Boolean)) return joined(' ', ...trouble)
-  const [n, all] = [kept.length, objectives.length]
+  const [n, all] = [inState('kept').length, objectives.length]
   if (n < all) return say('someMet', { n, all })
   return say(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
 }

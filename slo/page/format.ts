@@ -14,7 +14,6 @@ export const wholePercent = number({ style: 'percent' })
 const digits = number({ maximumSignificantDigits: 3 })
 const shortDigits = number({ maximumSignificantDigits: 3, notation: 'compact' })
 export const significant = (value: number): string => (value < 1e5 ? digits : shortDigits)(value)
-export const tenths = number({ maximumFractionDigits: 1 })
 
 /** `04:12`, in UTC. */
 export const clock = (time: string | number): string => new Date(time).toISOString().slice(11, 16)

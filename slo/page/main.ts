@@ -5,7 +5,7 @@ import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from 
 import { card, summary } from './cards.ts'
 import { moment, shortTime } from './format.ts'
 import { refreshMs, refusalOf, showLive } from './live.ts'
-import { table } from './parts.ts'
+import { table, wide } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
@@ -15,7 +15,7 @@ const address = new URL(location.href)
 let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
 
 /** The time that an alert's link is about; null shows now. */
-const earlier = address.searchParams.get('at')
+const earlier = address.searchParams.get('at') || null
 
 /** Keeps what is shown in the address, so that the address can be sent to a colleague. */
 function remember(name: string, value: string): void {
@@ -37,10 +37,11 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(
     find('#planned'),
     rows.length > 0
-      ? table(say('plannedColumns'), rows)
+      ? wide(table(say('plannedColumns'), rows), say('planned'))
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
-  return showVerdict(state, refresh)
+  // The buttons act on what is now.
+  return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
 }
 
 /** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */
@@ -59,8 +60,6 @@ function drawDay(): void {
     return h('button', attributes, say('hours', { n: hours }))
   })
   redraw(find('#zoom'), useful.length > 1 && buttons)
-  // Focusable, so that the keyboard can scroll it.
-  find('#day').tabIndex = 0
   redraw(find('#day'), dayStrips(latest, shownHours))
   redraw(find('#day-facts'), dayFacts(latest))
 }
@@ -105,12 +104,18 @@ async function refreshRelease(): Promise<void> {
   ])
   find('#release-sides').replaceChildren(
     h('p', {}, say('releaseShare', { percent, version: underWay.to })),
-    table(say('releaseColumns'), rows),
+    wide(table(say('releaseColumns'), rows), say('release')),
   )
 }
 
 function onSubmit(form: string, answer: () => Promise<string | HTMLElement>): () => Promise<void> {
-  const show = async () => find(`${form}-answer`).replaceChildren(await answer())
+  let asked = 0
+  const show = async () => {
+    const number = ++asked
+    const answered = await answer()
+    // An earlier question may be answered after a later one.
+    if (number === asked) find(`${form}-answer`).replaceChildren(answered)
+  }
   find(form).addEventListener('submit', event => {
     event.preventDefault()
     void show()
@@ -123,7 +128,8 @@ const showWhatIf = onSubmit('#whatif', answerWhatIf)
 find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
 await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 showNewest()
-await Promise.all([refreshStages(), refreshRelease(), showWhatIf()].map(each => each.catch(() => {})))
+/** Stages and releases are those of now. */
+const readNow = () => Promise.all([refreshStages(), refreshRelease()].map(each => each.catch(() => {})))
+await Promise.all([showWhatIf(), earlier === null && readNow()])
+if (earlier === null) setInterval(readNow, 2 * refreshMs)
 document.documentElement.dataset.ready = 'true'
-setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
-setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

@@ -16,12 +16,9 @@ export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string
 })
 
 /** Consecutive minutes in one state: the strip's minutes [from, to). */
-type Run = { letter: string; from: number; to: number }
-
-export const runs = (states: string): Run[] =>
-  [...states.matchAll(/(.)\1*/g)].map(found => {
-    const [all, letter = ''] = found
-    return { letter, from: found.index, to: found.index + all.length }
+export const runs = (states: string) =>
+  [...states.matchAll(/(.)\1*/g)].map(({ 0: all, 1: letter = '', index: from }) => {
+    return { letter, from, to: from + all.length }
   })
 
 /** The first measured minute of these strips; their length when nothing was measured. */

@@ -1,4 +1,4 @@
-import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
@@ -7,17 +7,13 @@ import { clock, joined, moment, significant, wholePercent } from './format.ts'
 import { folded, runbookLink, table, wide } from './parts.ts'
 import { say, translated, translatedRemark } from './words.ts'
 
-let drawn = ''
-
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
   const { diagnosis, detail, mayAct, begun, comparesFrom } = state
   const { logs } = await pageAddresses
   find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
-  // The state is read each 15 s: an unchanged verdict is not drawn again, or a button would lose its focus.
-  const now = JSON.stringify([diagnosis, detail, mayAct, comparesFrom])
-  if (now === drawn) return
-  drawn = now
+  // All of the verdict would be read out each minute while a budget burns.
+  write(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
   redraw(
     find('#verdict-answer'),
     h(
@@ -27,11 +23,14 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
       // A stage that is named was compared, or needed no comparison.
       comparesFrom &&
         !(diagnosis && isSlow(diagnosis.verdict)) &&
-        h('p', { class: 'small' }, say('comparesFrom', { time: clock(comparesFrom) })),
+        small(say('comparesFrom', { time: clock(comparesFrom) })),
+      detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
       actions(state, refresh),
     ),
   )
 }
+
+const small = (text: string) => h('p', { class: 'small' }, text)
 
 function stateOf(diagnosis: Diagnosis | null): string {
   if (!diagnosis || diagnosis.verdict.verdict === 'unknown') return 'unknown'
@@ -133,12 +132,16 @@ const items = (all: readonly HTMLElement[]): HTMLElement =>
   h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
 
 function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
-  const outcome = h('output', { class: 'small' })
-  if (detail)
-    outcome.textContent = say('raised', { stage: translated(detail.stage), time: clock(detail.until) })
   const button = (text: string, path: string, body = {}, primary = false) => {
-    const click = act(() => post(path, body), outcome, refresh)
-    return h('button', { type: 'button', class: primary && 'primary', click }, text)
+    const click = async () => {
+      const outcome = find('#verdict-outcome')
+      // The button is not disabled meanwhile: a browser would take the focus from it.
+      outcome.textContent = say('looking')
+      const refused = await post(path, body).catch(() => say('away'))
+      outcome.textContent = refused
+      if (refused === null) await refresh()
+    }
+    return h('button', { type: 'button', id: path, class: primary && 'primary', click }, text)
   }
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
   return h(
@@ -150,18 +153,5 @@ function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<vo
       button(say('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
     mayAct && button(say(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
     diagnosis && h('a', { class: 'button quiet', href: 'note' }, say('note')),
-    outcome,
   )
 }
-
-const act =
-  (request: () => Promise<string | null>, outcome: HTMLElement, refresh: () => Promise<void>) =>
-  async ({ currentTarget }: Event): Promise<void> => {
-    const button = currentTarget as HTMLButtonElement
-    button.disabled = true
-    outcome.textContent = say('looking')
-    const refused = await request().catch(() => say('away'))
-    outcome.textContent = refused
-    if (refused === null) await refresh()
-    button.disabled = false
-  }

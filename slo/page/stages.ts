@@ -52,16 +52,12 @@ function lane(stage: Stage, times: number[], begin: number): HTMLElement {
   picture.prepend(
     ...measured.map(({ name, values }) => svg('path', { class: name, d: line(values).join('') })),
   )
-  const facts = joined(
-    ' · ',
-    `p99 ${text(last(stage.p99))}`,
-    stage.share !== null && say('share', { share: shareOf(stage) }),
-  )
+  const share = stage.share !== null && say('share', { share: shareOf(stage) })
   return h(
     'div',
     { class: 'lane' },
     h('h3', {}, name),
-    h('p', { class: 'small soft' }, facts),
+    h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share)),
     h(
       'div',
       { class: 'scale small soft', 'aria-hidden': 'true' },

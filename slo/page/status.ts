@@ -23,9 +23,9 @@ function draw({ objectives }: State): void {
 
 /** Online or not, how much of the budget is used, and each objective about events. */
 function lead(objectives: ObjectiveState[]): string {
-  const { minutes = [], events = [] } = Object.groupBy(objectives, ({ kind }) => kind)
+  const minutes = objectives.filter(({ kind }) => kind === 'minutes')
   if (objectives.length > maxInLead + 1 || minutes.length > 1) return summary(objectives)
-  const parts = [...minutes, ...events].map(leadOf)
+  const parts = [...minutes, ...objectives.filter(({ kind }) => kind === 'events')].map(leadOf)
   const last = minutes[0]?.strip.states.at(-1) ?? '.'
   const start = last === '.' ? '' : `${say(last === 'o' ? 'leadOnline' : 'leadOffline')} `
   return `${start}${parts.join('. ')}.`

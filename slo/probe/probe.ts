@@ -95,11 +95,10 @@ export function untilNextStart(nowMs: number, random: number): number {
 
 function count(metrics: Metrics, names: ProbeModule['names'], { phases, failure }: Attempt): void {
   // The names come from the directory's module at run time, so their types are not known here.
-  const [attempts, gauge] = [
-    names.attempts as 'slo_probe_attempts_total',
-    names.seconds as 'slo_probe_seconds',
-  ]
-  for (const [phase, seconds] of Object.entries(phases))
-    metrics.set(gauge, { phase: phase as 'dns' }, seconds)
+  const { attempts, seconds } = names as {
+    attempts: 'slo_probe_attempts_total'
+    seconds: 'slo_probe_seconds'
+  }
+  for (const [phase, took] of Object.entries(phases)) metrics.set(seconds, { phase: phase as 'dns' }, took)
   metrics.increment(attempts, { outcome: failure ? 'failure' : 'success' })
 }

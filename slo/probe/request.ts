@@ -10,7 +10,6 @@ export const noPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0
 type RequestPhases = typeof noPhases
 export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 
-/** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
@@ -25,14 +24,7 @@ export type Timed = { phases: RequestPhases; certificateDays?: number } & (
 /** With a larger answer the request fails. */
 const maxAnswerMiB = 4
 
-type Asked = {
-  method: string
-  url: URL
-  headers: Record<string, string>
-  body?: Buffer
-  timeoutMs: number
-  signal: AbortSignal
-}
+type Asked = Omit<Parameters<typeof askBounded>[1], 'maxMiB'> & { url: URL; timeoutMs: number }
 
 /** A failed request is repeated once after this time, because one lost packet is no outage. */
 const retryAfterMs = 1_000
@@ -97,7 +89,11 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
   }
 }
 
-function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock: Clock): void {
+function followPhases(
+  request: ClientRequest,
+  { hostname, protocol }: URL,
+  clock: ReturnType<typeof startClock>,
+) {
   request.once('socket', socket => {
     clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
     socket.once('lookup', error => error || clock.enter('connect'))
@@ -110,8 +106,6 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
   })
   request.once('response', () => clock.enter('transfer'))
 }
-
-type Clock = ReturnType<typeof startClock>
 
 function startClock() {
   const measured: Pick<Timed, 'phases' | 'certificateDays'> = { phases: { ...noPhases } }

@@ -24,7 +24,6 @@ export type VersionCounts = ReturnType<typeof countVersions>
 /** Memory in bytes of each process at each scrape, oldest first. */
 export type Memory = ReturnType<typeof memoryOf>[number]
 
-/** The names of all metrics that `countVersions` reads. */
 export const metricsOf = (
   { buildInfo, compare, memory }: Releases,
   objectives: readonly Objective[],

@@ -1,11 +1,10 @@
-import { isIP } from 'node:net'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
+import { isLoopback } from '@tintype/lib/page/other-pages.ts'
 import type { Express, Request, RequestHandler } from 'express'
 import { program } from '../directory.ts'
 import type { Diagnoser } from './diagnosis.ts'
 
-/** Headers that a proxy adds. */
 const proxied = ['forwarded', 'via', 'x-forwarded-for']
 
 /**
@@ -16,11 +15,6 @@ export const isLocal = (request: Request): boolean =>
   isLoopback(request.socket.remoteAddress ?? '') &&
   isLoopback(request.hostname ?? '') &&
   !proxied.some(name => name in request.headers)
-
-function isLoopback(host: string): boolean {
-  const address = host.replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:/, '')
-  return host === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
-}
 
 /** Lets only requests of slo's own page pass: a form of another origin cannot send JSON, and a script sends Origin. */
 const guard: RequestHandler = (request, _response, next) => {

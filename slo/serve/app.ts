@@ -34,7 +34,6 @@ const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** A read of the source that all requests share. */
 const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
   cached(readEveryMs, () =>
     read().catch(error => {
@@ -65,8 +64,8 @@ export function createSloApp(options: {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   // Addresses in the page are relative to /status.
-  const withoutSlash: RequestHandler = ({ path }, response, next) =>
-    path.endsWith('/') ? response.redirect(301, '../status') : next()
+  const withoutSlash: RequestHandler = ({ path, url }, response, next) =>
+    path.endsWith('/') ? response.redirect(301, `../status${url.slice(path.length)}`) : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
   app.use('/api', (_request, response, next) => {
@@ -125,12 +124,9 @@ export function createSloApp(options: {
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
+    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
-      throw new Problem(
-        400,
-        'bad-maintenance',
-        `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`,
-      )
+      throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }

@@ -114,10 +114,6 @@ export function openDiagnosis(
 
 /** A verdict in an alert's text: the sentence, what to do, and the link to its note. */
 export const inShort = ({ verdict }: FoundVerdict, pages: string): string =>
-  [
-    cut(sentence(verdict), 500),
-    verdict.lever && `Do: ${verdict.lever}.`,
-    `Note: ${new URL('note', pages).href}`,
-  ]
+  [cut(sentence(verdict)), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)
     .join(' ')

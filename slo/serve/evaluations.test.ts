@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
+import { readDirectory } from '../directory.ts'
+import { judgeAll } from '../math/report.ts'
+import { unknownSlots } from '../sources/counter.ts'
 import type { Source } from '../sources/index.ts'
+import { readRecorded } from '../sources/recorded.ts'
 import { countedKinds } from '../test/kinds.ts'
 import { openEvaluations } from './evaluations.ts'
 
@@ -41,6 +45,32 @@ test('minutes that a late clock of the source has not reached are not offline', 
   await evaluations.read(now)
   const [view] = await evaluations.viewsAt(now)
   expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
+})
+
+test('events before the first minute of the SLO are in no window, as in a report', async () => {
+  const objectives = readDirectory().objectives
+  const source: Source = {
+    ...counting({}),
+    seenBefore: async () => false,
+    slots: async (sli, from, until) =>
+      unknownSlots(from, until).map(each => {
+        const isProbed = JSON.stringify(sli).includes('probe') && each.start >= now - 60
+        const isEvent = !JSON.stringify(sli).includes('probe') && each.start >= now - 180
+        const total = isProbed || isEvent ? 4 : 0
+        const good = isProbed || each.start >= now - 90 ? total : 0
+        return { ...each, good, total, unknown: total === 0 }
+      }),
+  }
+  const evaluations = openEvaluations(objectives, source, noStore)
+  await evaluations.read(now)
+  const views = await evaluations.viewsAt(now)
+  const recorded = await readRecorded(source, objectives, { from: now - 2880, to: now })
+  const reported = judgeAll(recorded as NonNullable<typeof recorded>, undefined)
+  expect(views.map(({ standing }) => standing)).toEqual(reported.map(({ standing }) => standing))
+  expect(views.map(({ standing }) => [standing.good, standing.bad])).toEqual([
+    [60, 0],
+    [240, 0],
+  ])
 })
 
 test('events without a sample for an hour cannot be judged', async () => {

@@ -59,6 +59,8 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     afterAll(() => close(0))
     // One tab for all: a new one takes half a second of processor time.
     page = await browser.newPage()
+    // As the iPhones have it that stay at iOS 16.
+    await page.addInitScript('delete Object.groupBy; delete Map.groupBy; delete Promise.withResolvers')
     page.on('pageerror', error => problems.push(String(error)))
     page.on('console', message => message.type() === 'error' && problems.push(message.text()))
   })
@@ -76,6 +78,12 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     shots && page.screenshot({ path: join(shots, `${name.replaceAll(/[ ,/]+/g, '-')}.png`), fullPage: true })
   if (shots) mkdirSync(shots, { recursive: true })
 
+  /** The size of letters that a person has set in the browser. */
+  const setLetters = async (standard: number): Promise<void> => {
+    const devtools = await page.context().newCDPSession(page)
+    await devtools.send('Page.setFontSizes', { fontSizes: { standard } })
+    await devtools.detach()
+  }
   const isWiderThanScreen = () =>
     page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
 
@@ -95,6 +103,10 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
             expect(await isWiderThanScreen(), `${language}, ${width} px`).toBe(false)
             await draw(`${name} ${path || 'objectives'} ${language} ${width}`)
           }
+          await page.setViewportSize({ width: 320, height: 900 })
+          await setLetters(32)
+          expect(await isWiderThanScreen(), `${language}, large letters`).toBe(false)
+          await setLetters(16)
         }
       },
     )
@@ -196,6 +208,81 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await page.click('#verdict button')
     await page.waitForSelector('#verdict output:has-text("slo does not answer")')
     expect(problems.filter(each => !each.includes('404'))).toEqual([])
+  })
+
+  test('a button keeps the focus while slo works on its answer, which is read out in one sentence', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    await page.route('**/api/diagnosis', async route => {
+      shown = 'burning'
+      await route.fulfill({ status: 204 })
+    })
+    await page.focus('#verdict button')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('#verdict :focus:has-text("Diagnose again")')
+    await page.unroute('**/api/diagnosis')
+    const live = page.locator('#verdict').locator('output, [role=status], [aria-live]')
+    expect(await live.allTextContents()).toEqual(['', 'Slow in convert, because of cpu.'])
+  })
+
+  test('an earlier question does not overwrite the answer to a later one', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    const first = Promise.withResolvers<void>()
+    await page.route('**/api/fits?*', async route => {
+      const isFirst = route.request().url().includes('minutes=45')
+      if (isFirst) await first.promise
+      await route.fulfill({ json: { fits: true, leftAfter: isFirst ? 1 : 2 } })
+    })
+    await page.click('#fits button')
+    await page.fill('#fits [name=minutes]', '46')
+    await page.click('#fits button')
+    const answer = page.locator('#fits-answer')
+    await answer.getByText('Yes: 2 min of the budget would be left.').waitFor()
+    const late = page.waitForResponse(response => response.url().includes('minutes=45'))
+    first.resolve()
+    await (await late).finished()
+    await page.evaluate('fetch("pages.json").then(response => response.text())')
+    await page.unroute('**/api/fits?*')
+    expect(await answer.textContent()).toBe('Yes: 2 min of the budget would be left.')
+  })
+
+  test('the other language shows what the page shows now, also after its address changed', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    await page.click('#zoom button:nth-child(2)')
+    await page.fill('#whatif input', 'late 20% 30m')
+    await page.press('#whatif input', 'Enter')
+    await page.click('.foot a[hreflang]')
+    await page.waitForSelector('html[lang=ko][data-ready]')
+    expect(await page.textContent('#zoom [aria-pressed="true"]')).toBe('6시간')
+    expect(await page.inputValue('#whatif input')).toBe('late 20% 30m')
+  })
+
+  test('what a budget and its burn rates mean is read without a mouse', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    const card = page.locator('.card').first()
+    await card.locator('summary').focus()
+    await page.keyboard.press('Enter')
+    await card.getByText('What is promised, in a sentence.').waitFor()
+    await card.getByText(/^page-fast: fires when the last 15 and the last 2 minutes/).waitFor()
+  })
+
+  test('what scrolls sideways on a screen is whole on paper', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    await page.click('#zoom button:nth-child(3)')
+    const width = () => page.locator('.strips').evaluate(each => each.getBoundingClientRect().width)
+    expect(await width()).toBeGreaterThan(10_000)
+    await page.emulateMedia({ media: 'print' })
+    const printed = await width()
+    const overflows = await page.evaluate<string[]>(
+      '[...document.querySelectorAll(".wide")].map(each => getComputedStyle(each).overflowX)',
+    )
+    await page.emulateMedia({ media: 'screen' })
+    expect(printed).toBeLessThan(1_024)
+    expect(new Set(overflows)).toEqual(new Set(['visible']))
   })
 
   test('selected text stays while the state is read again and is the same', async () => {

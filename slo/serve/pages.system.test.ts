@@ -82,7 +82,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect(note).toContain('**Slow in wait')
     expect(note).toContain('Online 23 of every 24 hours: 3')
     await page.click('text=More detail from wait')
-    await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
+    await until(async () => (await page.textContent('#verdict'))?.match(/wait until \d\d:\d\d/))
     for (const service of ['web', 'converter'])
       expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
   })
@@ -127,11 +127,21 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       /^The page shows the state of \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
     )
     expect(await page.textContent('#lead')).toBe('Both objectives are met.')
+    // Stages are those of now, and so is what a button would do.
+    expect(await page.isHidden('#stages-section')).toBe(true)
+    expect(await page.locator('#verdict button').count()).toBe(0)
     await page.click('#notice a')
     await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
     expect(await page.isHidden('#notice')).toBe(true)
+    await page.locator('#stages-section').waitFor()
     const state = async (query: string) => (await fetch(`${urls.burning}/api/state?at=${query}`)).status
     expect([await state('soon'), await state('2020-01-01'), await state('now')]).toEqual([400, 404, 200])
+  })
+
+  test('an address whose time is empty shows now', async () => {
+    await open(`${urls.well}/?at=`)
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
+    expect(await page.isHidden('#notice')).toBe(true)
   })
 
   test('a link to a time that is no longer kept says so', async () => {
@@ -190,7 +200,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     )
     expect(await page.locator('.hour i').count()).toBe(minutesADay)
     expect(await page.locator('.incidents li').count()).toBe(3)
-    await open(`${urls.burning}/status?lang=ko`)
+    await open(`${urls.burning}/status/?lang=ko`)
     expect(await page.textContent('#lead')).toContain('오프라인입니다')
   })
 })

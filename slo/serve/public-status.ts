@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -46,9 +46,9 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
 
 /**
  * Writes the status into storage every 15 s; undefined when the directory names no file. One write at a time, because
- * each unanswered one holds a thread.
+ * each unanswered one holds a thread. Storage that is away is opened later: slo must alert meanwhile.
  */
-export async function startStatus(options: {
+export function startStatus(options: {
   watch: Watch
   source: Source
   metrics: Metrics
@@ -56,17 +56,21 @@ export async function startStatus(options: {
   file: string
   storageUrl: string
   dataDir: string
-}): Promise<Loop | undefined> {
+}): Loop | undefined {
   const { watch, source, metrics, log, file, dataDir } = options
   if (file === '') return undefined
   const observe = observeStorage(metrics)
-  const storage = await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
+  let storage: Storage | undefined
+  const put = async (status: object): Promise<void> => {
+    storage ??= await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
+    await storage.put(file, Buffer.from(JSON.stringify(status)))
+  }
   const say = onChange(why => why && log.error('status.not-written', { error: why }))
   let underWay: Promise<unknown> | undefined
   const write = async (): Promise<void> => {
     const status = await readStatus(watch, source)
     if (status)
-      underWay ??= storage.put(file, Buffer.from(JSON.stringify(status))).finally(() => {
+      underWay ??= put(status).finally(() => {
         underWay = undefined
       })
     const late = sleep(writtenWithinMs, 'late', { ref: false })
@@ -74,7 +78,10 @@ export async function startStatus(options: {
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
     say(null)
   }
-  const fail = (error: unknown) => say(String(error))
-  const loop = startLoop(() => everyMs, write, fail)
-  return { stop: () => loop.stop().then(() => storage.close()) }
+  const loop = startLoop(
+    () => everyMs,
+    write,
+    error => say(String(error)),
+  )
+  return { stop: () => loop.stop().then(() => storage?.close()) }
 }

@@ -7,6 +7,7 @@ import type { Directory } from '../directory.ts'
 const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
 const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
+const options = { headers, acceptRanges: false }
 
 /**
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in
@@ -19,12 +20,7 @@ export function runbooks({ folder, service }: Directory): RequestHandler<{ name:
     const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'
     const sendFrom = ([root, ...rest]: string[]): void => {
       if (root === undefined) next()
-      else
-        response.sendFile(
-          request.params.name,
-          { root, headers, acceptRanges: false },
-          missing => missing && sendFrom(rest),
-        )
+      else response.sendFile(request.params.name, { ...options, root }, missing => missing && sendFrom(rest))
     }
     sendFrom(isKorean ? translated : folders)
   }

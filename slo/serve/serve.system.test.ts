@@ -91,6 +91,13 @@ test('started again on a disk that is full, slo alerts all the same', async cont
   expect(full.stderr()).toContain('alerts.not-written')
 })
 
+test('slo starts while storage is away, in which it only writes its status', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'not-a-folder'), '')
+  const away = await startSlo(folder, { STORAGE_URL: `file:${folder}/not-a-folder` })
+  expect(await away.stop()).toBe(0)
+})
+
 test('slo ends when the recorder’s file is removed, and starts when the file is damaged', async () => {
   const folder = await temporaryFolder()
   const file = join(folder, 'slo/recorder.sqlite')

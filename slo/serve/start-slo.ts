@@ -75,8 +75,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const prober = await probeOf(directory)
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
-  const onDamage = (error: string) => log.error('recorder.damaged', { error })
-  const store = createStore(recorderFile(dataDir), slis, onDamage)
+  const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
@@ -130,9 +129,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     : undefined
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
-  const { STORAGE_URL: storageUrl } = config
-  const { statusFile: file } = service
-  const status = await startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
+  const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
+  const status = startStatus({ ...given, ...at, watch, source })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

@@ -4,7 +4,7 @@ import type { Directory } from '../directory.ts'
 import { toNumber } from '../math/fraction.ts'
 import type { Planned } from '../math/planned.ts'
 import { judge, tally } from '../math/sli.ts'
-import { toMinute } from '../math/time.ts'
+import { toIso, toMinute } from '../math/time.ts'
 import type { ObjectiveState, State } from '../page/api.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Slot } from '../sources/index.ts'
@@ -44,12 +44,11 @@ export function stateOf(
         return seen.length > 0 ? seen : [viewOf(nothing, at, at)]
       })
       .map(view => objectiveState(view, planned)),
-    planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
+    planned: planned.map(({ id, from, to, reason }) => ({ id, from: toIso(from), to: toIso(to), reason })),
   }
 }
 
-const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
-const timeOrNull = (minute: Minute | null): string | null => (minute === null ? null : time(minute))
+const timeOrNull = (minute: Minute | null): string | null => (minute === null ? null : toIso(minute))
 
 function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
   const { objective, standing, firings, burns, goneAt } = view
@@ -69,8 +68,8 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     budgetLeft,
     kind: method === 'Timeslices' ? 'minutes' : 'events',
     target: toNumber(target),
-    from: time(span.from),
-    to: time(span.to),
+    from: toIso(span.from),
+    to: toIso(span.to),
     goneAt: timeOrNull(goneAt),
     tiers: burns.map(({ tier, long, short }) => ({
       ...tier,
@@ -80,7 +79,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     })),
     alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
       tier: tier.name,
-      fires: time(fires),
+      fires: toIso(fires),
       clears: timeOrNull(clears),
       budgetUsedAtFire: budgetUsed,
     })),
@@ -103,5 +102,5 @@ function strip(
     if (isPlanned(slot.start)) return 'p'
     return unknown ? 'u' : 'x'
   }
-  return { from: time(first), states: minutes.map(letter).join('') }
+  return { from: toIso(first), states: minutes.map(letter).join('') }
 }

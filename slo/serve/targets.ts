@@ -24,17 +24,15 @@ export function openTargets(
       return { job, instance: instance ? expand(instance, environment) : (parsed?.host ?? url), url: parsed }
     })
   let last: readonly Target[] | undefined
-  const read = (): string | null => {
-    try {
-      const { known, wrong } = checked(targetsIn(file))
-      last = known
-      return wrong === '' ? null : `${file}: ${wrong}`
-    } catch (error) {
-      return `${file}: ${(error as Error).message}`
-    }
-  }
   return (onTrouble = () => {}) => {
-    if (given.length === 0 && file !== '') onTrouble(read())
+    if (given.length === 0 && file !== '')
+      try {
+        const { known, wrong } = checked(targetsIn(file))
+        last = known
+        onTrouble(wrong === '' ? null : `${file}: ${wrong}`)
+      } catch (error) {
+        onTrouble(`${file}: ${(error as Error).message}`)
+      }
     if (last) return last
     const { known, wrong } = checked(given.length > 0 ? given : ofService())
     if (wrong !== '') throw new ConfigError(`targets: ${wrong}`)

@@ -1,5 +1,6 @@
 import { backtest } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
+import { spanOf } from '../math/report.ts'
 import { standing } from '../math/standing.ts'
 import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
@@ -15,7 +16,7 @@ export function viewOf(recorded: Omit<RecordedObjective, 'silentSince'>, start: 
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
   const window = windowAt(objective, at)
-  const now = standing(objective, tally, { ...window, from: Math.max(tally.from, window.from) })
+  const now = standing(objective, tally, spanOf({ start, to: at }, recorded))
   const hour = standing(objective, tally, { from: at - rateMinutes, to: at, nominalMinutes: rateMinutes })
   // The budget of events grows with the events until a rolling window is full.
   const isGrowing = method === 'Occurrences' && (calendar !== null || begun > at - windowMinutes)

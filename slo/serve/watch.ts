@@ -186,7 +186,7 @@ const monitoringOf = (objective?: Objective): string =>
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
-    ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why, 500)}`
+    ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why)}`
     : silences[name]
   const runbook = `docs/runbooks/${name}.md`
   return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]

@@ -18,9 +18,9 @@ export class TooManySeries extends SourceError {}
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged. @throws
- * SourceError for what is no address. Each call @throws SourceError when Prometheus is unreachable, refuses, answers partially, or beyond `limits.readSeconds`,
- * `readSeries` or `readBytes`.
+ * Prometheus' HTTP API. Every expression is narrowed to the scope, and copies of a series are merged.
+ * @throws SourceError for what is no address. A call throws it when Prometheus is unreachable, refuses, answers
+ * partially, or beyond `limits.readSeconds`, `readSeries` or `readBytes`.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
   if (!address.parse(url))

@@ -84,12 +84,15 @@ describe('a Prometheus that is none', () => {
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
   test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
-    let asked = 0
+    const served = new Set<object>()
     const url = await serve(({ socket }, response) => {
-      if (asked++ === 0) return void socket.destroy()
+      if (served.has(socket)) return void socket.destroy()
+      served.add(socket)
       response.end('{"status":"success","data":{"result":[]}}')
     })
-    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+    const prometheus = openPrometheus(url)
+    for (const _ of ['opened', 'used again'])
+      expect(await prometheus.slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
   test('where only GET is allowed, it is asked by GET', async () => {
@@ -190,6 +193,7 @@ describe('a Prometheus that is none', () => {
 
   test('the lint knows a gauge by its metadata, and a window that is longer than samples are kept', async () => {
     const answers = {
+      query: { result: [] },
       'label/__name__/values': ['depth'],
       'status/runtimeinfo': { storageRetention: '2w or 10GiB' },
       metadata: { depth: [{ type: 'gauge' }] },
@@ -202,7 +206,7 @@ describe('a Prometheus that is none', () => {
       ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
     ])
     const metadata = { depth: [{ type: 'gauge' }, { type: 'counter' }] }
-    const quantiles = { 'label/__name__/values': ['x'], metadata: { took: [{ type: 'summary' }] } }
+    const quantiles = { ...answers, metadata: { took: [{ type: 'summary' }] } }
     const fast = openSlo('fast', ratio({ bad: 'took{quantile="0.9"}' }, 'took_count'), { target: 0.9 })
     const ofSummary = prometheusApi(await answeringPaths(quantiles))
     const [summary, ...others] = await lintSeen(parseObjectives('x.yaml', fast), ofSummary, 1_000_000)
@@ -213,7 +217,7 @@ describe('a Prometheus that is none', () => {
   })
 
   test('the lint also reads a Prometheus without metadata and without its retention time', async () => {
-    const api = prometheusApi(await answeringPaths({ 'label/__name__/values': [] }))
+    const api = prometheusApi(await answeringPaths({ query: { result: [] }, 'label/__name__/values': [] }))
     const written = openSlo('odd', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
     const findings = await lintSeen(parseObjectives('x.yaml', written), api, 1_000_000)
     expect(findings.map(({ rule, severity }) => `${severity}: ${rule}`)).toEqual([

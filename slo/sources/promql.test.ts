@@ -69,6 +69,8 @@ describe('an instant vector', () => {
       '-a',
       'a offset 5m',
       'a @ end()',
+      'a - b @ end() offset 5m',
+      'sum(a) - b offset 5m',
       '1 + a',
       'vector(1)',
       'sum(a) > bool 0',
@@ -83,7 +85,16 @@ describe('an instant vector', () => {
   ])('is %s', promql => expect(isInstantVector(promql)).toBe(true))
 
   test.each([
-    ...['a[5m]', 'a[5m:1m]', '(a[5m]) offset 1m', 'sum(a[5m])', 'a[5m] > 1', 'rate(a)', 'rate(sum(a[5m]))'],
+    ...[
+      'a[5m]',
+      'a[5m:1m]',
+      '(a[5m]) offset 1m',
+      'sum(a[5m])',
+      'a[5m] > 1',
+      'rate(a)',
+      'rate(sum(a[5m]))',
+      'sum(a) offset 1h',
+    ],
     ...['1', '(-1)', '"a"', 'scalar(a)', '-scalar(a)', 'time() - 5', 'abs(a[5m])', 'rate(a[5m][5m:1m])'],
   ])('is not %s', promql => expect(isInstantVector(promql)).toBe(false))
 })
@@ -116,6 +127,7 @@ test.each([
   ['a{c="\u00a0"} # \u00a0', undefined],
   ['a{code=~"5[0-"}', 'code=~"5[0-"'],
   ['a{code=~"*"}', 'code=~"*"'],
+  [String.raw`a{code=~"5\\h"}`, String.raw`code=~"5\\h"`],
   [String.raw`a{code=~"5\d\d"}`, String.raw`"5\d\d"`],
   [String.raw`a{path="C:\temp\x"}`, String.raw`"C:\temp\x"`],
   [String.raw`a{path="\x41\u00e9\\d",b='it\'s',c=~${'`5\\d+`'}}`, undefined],

@@ -55,13 +55,15 @@ export function promqlError(promql: string): string | undefined {
   return texts(promql, 'StringLiteral', 'UnquotedLabelMatcher').find(each => {
     if (/^["'`]/.test(each)) return !goString.test(each)
     const [, quoted = ''] = /^\w+\s*[=!]~\s*(.*)$/s.exec(each) ?? []
-    // Lookaround and back-references.
-    return /\(\?<?[=!]|\\[1-9]/.test(quoted) || patternOf(unquote(quoted) ?? '') === null
+    return patternOf(unquote(quoted) ?? '') === null
   })
 }
 
 const takesRange =
   /_over_time$|^(i?rate|increase|i?delta|deriv|predict_linear|changes|resets|holt_winters|double_exponential_smoothing)$/
+
+/** An offset of what is no selector. */
+const afterCall = /(?<!\b(start|end)\s*\(\s*)\)\s*(offset\b|@)/i
 
 /** Whether an expression is an instant vector and has ranges only where functions take them. */
 export function isInstantVector(promql: string): boolean {
@@ -76,6 +78,7 @@ export function isInstantVector(promql: string): boolean {
   const calls = nodes(promql, 'FunctionCall').filter(call => takesRange.test(functionOf(call, promql)))
   const [root] = nodes(promql, 'PromQL')
   return (
+    !afterCall.test(outsideQuotes(promql)) &&
     new Set(takers).symmetricDifference(new Set(calls.map(key))).size === 0 &&
     isVector(root?.lastChild ?? null, promql)
   )

@@ -1,12 +1,15 @@
 import type { Selector } from './index.ts'
 
 /** Escapes, classes, flags and names of groups that JavaScript reads differently from Go. */
-const onlyGo = /\\(?![bBdDsSwWfnrtv])[a-zA-Z]|\[:|\(\?(P<|[imsU-]+\)|[ims-]*U)/
+const onlyGo = /\\[aAEpPQxz]|\[:|\(\?(P<|[imsU-]+\)|[ims-]*U)/
+/** Lookaround, back-references and escapes that Go does not have. */
+const notGo = /\(\?<?[=!]|\\[1-9CceF-OghijklmoqRTUuVXYyZ]/
 
 /** A matcher's pattern for a whole value, as in Prometheus; undefined when only Go can read it, null when it is wrong. */
 export function patternOf(value: string): RegExp | undefined | null {
   const text = value.replace(/^\(\?([ims]+)\)(.*)$/s, '(?$1:$2)')
   if (onlyGo.test(text)) return undefined
+  if (notGo.test(text)) return null
   try {
     return new RegExp(`^(?:${text})$`, 's')
   } catch {

@@ -96,12 +96,10 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
 const ownSeconds = ({ headers }: BoundedAnswer): number =>
   Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
-type Method = 'GET' | 'POST' | 'DELETE'
-
-const ask = (walk: Walk, method: Method, url: URL, timeoutMs: number): Promise<Timed> =>
+const ask = (walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> =>
   withRetry(() => askOnce(walk, method, url, timeoutMs), walk.signal)
 
-async function askOnce({ visitor, token, signal }: Walk, method: Method, url: URL, timeoutMs: number) {
+async function askOnce({ visitor, token, signal }: Walk, method: string, url: URL, timeoutMs: number) {
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}

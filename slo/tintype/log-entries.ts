@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { clientFor } from '@tintype/lib/http/node-http.ts'
-import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 import { linesOfStream } from './witness/lines.ts'
 
@@ -48,7 +48,5 @@ export async function readEntries(
 }
 
 /** LOGS_URL, or else the log server that the launcher started on this DATA_DIR. */
-function addressOf({ dataDir, environment }: Stores): URL | null | undefined {
-  if (environment.LOGS_URL) return base.parse(environment.LOGS_URL)
-  return base.parse(readJsonFile<{ logs?: string }>(`${dataDir}/endpoints.json`)?.logs ?? '')
-}
+const addressOf = ({ dataDir, environment }: Stores): URL | null | undefined =>
+  base.parse(environment.LOGS_URL || endpointsIn(dataDir).logs || '')

@@ -5,7 +5,7 @@ test('each objective, each stage and each action of a verdict has its Korean tex
   const { objectives, service } = readDirectory()
   const { words, stages, resources, away, jobs } = service
   const texts = [
-    ...objectives.map(({ displayName }) => displayName),
+    ...objectives.flatMap(({ displayName, description }) => [displayName, description]),
     ...stages.map(({ name }) => name),
     ...resources.map(({ action }) => action),
     ...jobs.map(job => away.action.replaceAll('$job', job)),

@@ -97,6 +97,7 @@ type Container = {
   build?: string
   restart?: string
   stop_grace_period?: string
+  healthcheck?: { test: string[] }
 }
 
 describe('compose.yaml', () => {
@@ -181,8 +182,28 @@ describe('compose.yaml', () => {
     for (const [name, { restart, build, stop_grace_period }] of Object.entries(services)) {
       if (name === 'bucket') continue
       expect(restart, name).toBe('unless-stopped')
-      if (build) expect(stop_grace_period, name).toBe('60s')
+      // HAProxy, too: Docker kills a container after 10 s, and in-flight requests with it.
+      if (build || name === 'haproxy') expect(stop_grace_period, name).toBe('60s')
     }
+  })
+
+  test('keeps what a program stores in a volume with a name: one without is lost with its container', () => {
+    const stores = ['alertmanager', 'alloy', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
+    const lost = stores.filter(name => !services[name]?.volumes?.some(each => each.startsWith(`${name}:/`)))
+    expect(lost).toEqual([])
+  })
+
+  test('removes logs and metrics at the age at which the service does', () => {
+    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS } = readConfig({}, variables)
+    expect(services.loki?.command).toEqual(
+      expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
+    )
+    expect(services.prometheus?.command).toContain(`--storage.tsdb.retention.time=${KEEP_METRICS_DAYS}d`)
+  })
+
+  test('waits for PostgreSQL by TCP: while it makes the database, its temporary server answers on the socket', () => {
+    expect(services.postgres?.healthcheck?.test.join(' ')).toContain('pg_isready -h 127.0.0.1')
+    expect(read('k8s/components/trial-postgres/postgres.yaml')).toContain('pg_isready, --host=127.0.0.1')
   })
 
   test('publishes nothing beyond this machine', () => {

@@ -61,8 +61,9 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   const folds = () => [...element.querySelectorAll('details')]
   const stops = () => [...element.querySelectorAll<HTMLElement>('a, button, summary, [tabindex]')]
   const unfolded = folds().map(({ open }) => open)
-  const focused = stops().indexOf(document.activeElement as HTMLElement)
+  const focused = document.activeElement as HTMLElement
+  const place = stops().indexOf(focused)
   element.replaceChildren(...fresh.childNodes)
   for (const [i, fold] of folds().entries()) fold.open = unfolded[i] ?? false
-  stops()[focused]?.focus()
+  ;(stops().find(({ id }) => id !== '' && id === focused.id) ?? stops()[place])?.focus()
 }

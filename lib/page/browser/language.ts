@@ -3,7 +3,7 @@ import { cookie, setCookie } from './cookies.ts'
 type Language = 'en' | 'ko'
 
 const firstKnown = (names: readonly string[]): Language | undefined =>
-  names.map(name => name.split('-')[0]).find(name => name === 'en' || name === 'ko')
+  names.map(name => name.toLowerCase().split(/[-_]/)[0]).find(name => name === 'en' || name === 'ko')
 
 const asked = firstKnown([new URLSearchParams(location.search).get('lang') ?? ''])
 const chosen = asked ?? firstKnown([cookie('language') ?? ''])
@@ -33,7 +33,8 @@ export const speaker =
 /** How a placeholder shows its value. */
 const shown: Record<string, (value: never) => string> = {
   duration,
-  size,
+  sizeDown: (bytes: number) => size(bytes, Math.floor),
+  sizeUp: (bytes: number) => size(bytes, Math.ceil),
   time,
   count,
   down: (value: number) => `${Math.max(0, Math.floor(value))}`,
@@ -72,19 +73,22 @@ export function count(value: number): string {
   return whole.format(Math.floor(value))
 }
 
-/** A duration for people: `0.04 s` under a second, then tenths, whole seconds from ten, `2 min 5 s` from 100. */
+/** A duration for people: `0.04 s`, tenths from a second, whole seconds from ten, `2 min 5 s` from 100, then `3 h 20 min`. */
 export function duration(seconds: number): string {
-  const [min, s] = language === 'ko' ? ['분', '초'] : [' min', ' s']
+  const [h, min, s] = language === 'ko' ? ['시간', '분', '초'] : [' h', ' min', ' s']
   if (seconds < 0.995)
     return `${format({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 }).format(seconds)}${s}`
   if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
   if (seconds < 99.5) return `${whole.format(seconds)}${s}`
-  const rest = Math.floor(seconds % 60)
-  return `${whole.format(Math.floor(seconds / 60))}${min}${rest > 0 ? ` ${rest}${s}` : ''}`
+  const [length, unit, part] = seconds < 6_000 ? [60, min, s] : [3_600, h, min]
+  const rest = Math.floor((seconds % length) / (length / 60))
+  return `${whole.format(Math.floor(seconds / length))}${unit}${rest > 0 ? ` ${rest}${part}` : ''}`
 }
 
-const clock = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })
-const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' })
+/** The browser's region decides the look of a time: 24 hours in Britain, 12 in America. */
+const region = navigator.languages.find(name => firstKnown([name]) === language) ?? language
+const clock = new Intl.DateTimeFormat(region, { hour: 'numeric', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(region, { month: 'short', day: 'numeric' })
 
 /** A time of the day, with its date unless it is today. */
 function time(at: Date): string {
@@ -92,9 +96,14 @@ function time(at: Date): string {
   return isToday ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
 }
 
-/** A size for people, in the units that files are shown in: `829 KB`, `3.2 MB`, 1 MB being 2²⁰ bytes. */
-export function size(bytes: number): string {
-  const megabytes = bytes / 2 ** 20
-  if (megabytes < 1) return `${whole.format(Math.max(1, bytes / 1024))} KB`
-  return `${(megabytes < 10 ? tenths : whole).format(megabytes)} MB`
+/** At most one digit after the point. */
+export const upToTenths = format({ maximumFractionDigits: 1 }).format
+
+/**
+ * A size for people, in the units that files are shown in, 1 MB being 2²⁰ bytes. A limit is rounded down and what exceeds
+ * it up: to the nearest, both could be the same.
+ */
+function size(bytes: number, round: (value: number) => number): string {
+  const [unit, name] = bytes < 2 ** 20 ? [2 ** 10, 'KB'] : [2 ** 20, 'MB']
+  return `${upToTenths(round((bytes / unit) * 10) / 10)} ${name}`
 }

@@ -13,7 +13,10 @@ const say = speaker(texts)
 export function startPage(current: PageName, ofThePage: Parameters<typeof translate>[0]): void {
   translate(ofThePage)
   const [lang, name] = language === 'ko' ? ['en', 'English'] : ['ko', '한국어']
-  find('.foot').append(h('a', { lang, hreflang: lang, href: inLanguage(location.href, lang) }, name))
+  // The page's address changes while it is used.
+  const click = () => Object.assign(link, { href: inLanguage(location.href, lang) })
+  const link = h('a', { lang, hreflang: lang, href: inLanguage(location.href, lang), click }, name)
+  find('.foot').append(link)
   void showNavigation(current)
 }
 

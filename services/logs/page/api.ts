@@ -81,6 +81,10 @@ export type SizingAnswer = Sizing & { keep: { logsDays: number; revisionsDays: n
 
 /** Epoch milliseconds of an entry's effective time. */
 export const timeOf = (entry: Entry): number => Date.parse(entry.effective_at ?? entry.timestamp)
+export const isTrouble = ({ payload: { level } }: Entry): boolean => level === 'warn' || level === 'error'
+/** What an entry is about; of another shipper's without an event only its level. */
+export const nameOf = (entry: Entry): string =>
+  `${entry.payload.event ?? ''}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
 /** Whether a text has the form of a session, a photo or a trace. */

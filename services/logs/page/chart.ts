@@ -1,6 +1,6 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
+import { type Entry, nameOf, type Story, serviceOf, timeOf } from './api.ts'
 import { axisOf } from './axis.ts'
 import { say, wordFor } from './words.ts'
 
@@ -24,19 +24,15 @@ export function drawStory(story: Story, select: (entry: Entry) => void): HTMLEle
     return [h('span', { title: name }, name), h('div', { class: `lane ${kind}` }, quiet, content)]
   }
   const mark = (entry: Entry) => {
-    const title = `${preciseTime(timeOf(entry))} ${entry.payload.event}`
+    const title = `${preciseTime(timeOf(entry))} ${nameOf(entry)}`
     const style = { left: `${x(timeOf(entry))}%` }
-    return h('i', {
-      class: 'mark',
-      'data-level': entry.payload.level,
-      title,
-      style,
-      click: () => select(entry),
-    })
+    const click = () => select(entry)
+    return h('i', { class: 'mark', 'data-level': entry.payload.level, title, style, click })
   }
-  const photos = Map.groupBy(stages, ({ photo }) => photo)
-  const bars = [...photos.values()].slice(0, maxPhotos).map(own =>
-    own.map(({ stage, fromMs, toMs }) => {
+  const photos = [...new Set(stages.map(({ photo }) => photo))].slice(0, maxPhotos)
+  const bars = photos.map(own =>
+    stages.flatMap(({ photo, stage, fromMs, toMs }) => {
+      if (photo !== own) return []
       const title = `${wordFor(stage)} ${duration((toMs - fromMs) / 1000)}`
       return stretch('bar', fromMs, toMs, title, { 'data-stage': stage })
     }),

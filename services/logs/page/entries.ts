@@ -1,5 +1,5 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
+import { type Entry, nameOf, type Story, serviceOf, timeOf } from './api.ts'
 import { pauseOf, preciseTime } from './chart.ts'
 import { entriesOf, say } from './words.ts'
 
@@ -32,7 +32,6 @@ function describe(entry: Entry, ms: number): HTMLElement {
     ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
   )
   const time = { class: 'mono', datetime: new Date(ms).toISOString() }
-  const name = level === 'warn' || level === 'error' ? `${event} (${level})` : String(event ?? '')
   return h(
     'details',
     { id: anchorOf(entry) },
@@ -41,7 +40,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
       { click: staysWhenSelected },
       h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
       h('span', { class: 'soft' }, serviceOf(entry)),
-      h('strong', { 'data-level': level }, name),
+      h('strong', { 'data-level': level }, nameOf(entry)),
       h('span', { class: 'soft' }, short.join(' · ')),
     ),
     effective && h('p', { class: 'small soft' }, say('corrected', { timestamp })),

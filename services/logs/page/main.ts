@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
+import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
@@ -23,8 +23,9 @@ find('#ask').addEventListener('submit', event => {
   event.preventDefault()
   location.href = entriesOf(input.value.trim())
 })
-const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
-input.value = key
+const key = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
+// Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
+addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key })))
 const isKey = isTimelineKey(key)
 find('#recent').hidden = isKey
 if (isKey) void search(key)
@@ -79,7 +80,7 @@ function sentence({ key, entries, services, stages, cut }: Story): string {
     services: services.length,
     photos: new Set(stages.map(({ photo }) => photo)).size,
     took: duration((timeOf(last) - timeOf(first)) / 1000),
-    troubles: entries.filter(({ payload: { level } }) => level === 'warn' || level === 'error').length,
+    troubles: entries.filter(isTrouble).length,
   })
   return cut ? `${text} ${say('cut')}` : text
 }

@@ -24,8 +24,7 @@ export function showSizing(sizing: SizingAnswer): void {
     const name = say('today', { day: today.day })
     rows.push(row(name, bytes(today.bytes), bars(today.services, largest), '–', '–'))
   }
-  // Focusable, so that the keyboard can scroll it.
-  Object.assign(find('#days'), { hidden: rows.length === 0, tabIndex: 0 })
+  find('#days').hidden = rows.length === 0
   find('#days tbody').replaceChildren(...rows)
 }
 

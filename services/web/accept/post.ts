@@ -52,13 +52,11 @@ export function postPhoto(web: Web): RequestHandler {
     const { owner } = visitorOf(response)
     const leave = enter(owner, clientAddress(request))
     if (typeof leave === 'string') throw tooManyAtOnce(leave)
-    const accepted = await acceptPhoto(web, request, response).finally(leave)
-    const id = accepted.photo
+    const { photo: id, record } = await acceptPhoto(web, request, response).finally(leave)
     const wanted = preferredWait(request.get('prefer'))
     const isFull = wanted > 0 && waits >= limits.waits.value
     if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
-    const record = 'record' in accepted ? accepted.record : undefined
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)
@@ -105,19 +103,19 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
     }
     const problem = left || (error instanceof Problem ? error : ours(web, error, session))
     if (problem === undefined) return next(error)
-    const outcome = problem.status < 500 ? 'rejected' : 'shed'
+    const { type, status } = problem
+    const outcome = status < 500 ? 'rejected' : 'shed'
     web.metrics.increment('tintype_photos_total', { outcome })
-    if (problem.type.endsWith(notStored)) web.metrics.increment('tintype_photos_not_stored_total', {})
-    web.log.info(`photo.${outcome}`, { type: problem.type, status: problem.status }, session)
+    if (type === 'not-stored') web.metrics.increment('tintype_photos_not_stored_total', {})
+    // By the response's X-Request-Id an operator finds the refusal that a person reports.
+    web.log.info(`photo.${outcome}`, { type, status, requestId: response.locals.requestId }, session)
     next(problem)
   }
 }
-
-const notStored = 'not-stored'
 
 /** The problem for an error with a code, which comes from storage or queue; undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)
-  return tryAgain(503, notStored, 'The photo could not be stored just now.', 10)
+  return tryAgain(503, 'not-stored', 'The photo could not be stored just now.', 10)
 }

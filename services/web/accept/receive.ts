@@ -5,8 +5,9 @@ import { accept, findKey } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import { describeSpan, traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
@@ -27,10 +28,10 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
   const startedAt = web.queue.now()
   // The request's span is the parent of `receive` and of all later stages.
   const parent = traceparent()
-  return withSpan('receive', {}, async span => {
+  return withSpan('receive', {}, async () => {
     const answer = await receive(web, request, response, startedAt, parent)
     if (typeof answer === 'string') throw refusalOf(answer, web.limits.maxUploadBytes)
-    span.setAttributes(spanAttributes(answer.photo, visitorOf(response).owner))
+    describeSpan(spanAttributes(answer.photo, visitorOf(response).owner))
     return answer
   })
 }
@@ -72,12 +73,13 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       // When the body broke off, storage throws, and its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
-    if (typeof answer === 'object' && 'record' in answer) {
+    if (typeof answer === 'object' && answer.record) {
       // Stage `receive` ends when the original is durable, where stage `wait` begins.
       const seconds = (answer.queuedAt - startedAt) / 1000
       const { clientSeconds } = await upload.received
       metrics.observe('tintype_stage_seconds', { stage: 'receive' }, seconds, traceId())
       metrics.observe('tintype_client_wait_seconds', {}, clientSeconds, traceId())
+      describeSpan({ [attributes.bytes]: answer.record.bytes, [attributes.format]: format })
     }
     return answer
   } finally {

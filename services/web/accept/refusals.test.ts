@@ -153,7 +153,11 @@ describe('a refused upload is told why', () => {
     const headers = { 'content-type': 'image/jpeg' }
     const pdf = Buffer.from(`%PDF-1.7${' '.repeat(100_000)}`)
     await expectRefusal(running, await running.visitor().post(pdf, headers), 415, 'unsupported-type')
-    await expectRefusal(running, await running.visitor().post(Buffer.from('<svg/>'), headers), 415, 'svg')
+    const svg = await running.visitor().post(Buffer.from('<svg/>'), headers)
+    await expectRefusal(running, svg, 415, 'svg')
+    expect(running.entries).toContainEqual(
+      expect.objectContaining({ event: 'photo.rejected', requestId: svg.headers.get('x-request-id') }),
+    )
     expect(await running.sample('tintype_photos_total{outcome="rejected"}')).toBe(2)
     expect(running.entries.filter(each => each.event === 'photo.rejected')).toHaveLength(2)
   })

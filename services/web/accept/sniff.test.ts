@@ -48,6 +48,18 @@ describe('a TIFF, in each byte order, classic and big', () => {
     expect(await sniff(behind, maxPixels)).toBe('tiff')
   })
 
+  test('of a scanner that adds data for its printers is no raw file', async () => {
+    const head = heads.tiff(4000, 3000, { last: 50_341 })
+    expect(await sniff(head, maxPixels)).toBe('tiff')
+  })
+
+  test('that shows only a preview is a camera’s raw file, as is a DNG', async () => {
+    const preview = heads.tiff(160, 120, { first: 1, last: 330 })
+    expect(await refusal(preview)).toMatchObject({ status: 415, detail: expect.stringMatching(/raw file/) })
+    const dng = heads.tiff(160, 120, { last: 50_706 })
+    expect(await refusal(dng)).toMatchObject({ status: 415, detail: expect.stringMatching(/dng/) })
+  })
+
   test('of another maker’s format is not taken for a photo', async () => {
     const raw = heads.tiff(4000, 3000, { bigEndian: false, at: 16 })
     raw.write('CR', 8)

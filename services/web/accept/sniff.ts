@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -15,7 +15,6 @@ const formatsByType: Record<string, Format> = {
   'image/apng': 'png',
   'image/webp': 'webp',
   'image/gif': 'gif',
-  'image/tiff': 'tiff',
 }
 
 /**
@@ -24,16 +23,23 @@ const formatsByType: Record<string, Format> = {
  */
 export async function sniff(head: Buffer, maxPixels: number): Promise<Format> {
   const mime = (await fileTypeFromBuffer(head))?.mime
-  const format = heifFormat(head) ?? formatsByType[mime ?? ''] ?? tiffByMagic(mime, head)
+  const format = heifFormat(head) ?? formatsByType[mime ?? ''] ?? tiffByMagic(head)
   if (format === undefined) throw unsupported(mime, head)
   const refusal = pixelRefusal(storedSize(format, head), format, maxPixels)
   if (refusal) throw new Problem(422, 'too-many-pixels', refusal, { limit: 'photoPixels' })
   return format
 }
 
-/** A TIFF whose directory follows its pixels, which file-type does not recognise. */
-const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined =>
-  mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
+/** file-type does not recognise a TIFF whose directory follows its pixels, and takes those of some scanners for raw. */
+const tiffByMagic = (head: Buffer): Format | undefined =>
+  /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) && !isRaw(head) ? 'tiff' : undefined
+
+const [subfileType, subDirectories, dngVersion] = [254, 330, 50_706]
+/** Whether a TIFF is a camera's raw file: of Canon (CR2), a DNG, or one that shows only a preview of what it contains. */
+const isRaw = (tiff: Buffer): boolean =>
+  (tiff.toString('latin1', 8, 10) === 'CR' && tiff.readUInt32LE(4) === 16) ||
+  firstValue(tiff, dngVersion) !== undefined ||
+  (firstValue(tiff, subfileType) === 1 && firstValue(tiff, subDirectories) !== undefined)
 
 /**
  * The stored size; of a TIFF the first page's. 0 when the head does not contain it: the converter checks again before
@@ -41,10 +47,8 @@ const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined
  */
 function storedSize(format: Format, head: Buffer): { width: number; height: number } {
   try {
-    if (format === 'tiff') {
-      const [width = 0, height = 0] = [tags.width, tags.height].map(tag => fieldOf(head, tag)?.value)
-      return { width, height }
-    }
+    if (format === 'tiff')
+      return { width: firstValue(head, tags.width) ?? 0, height: firstValue(head, tags.height) ?? 0 }
     if (format !== 'avif' && format !== 'heic') return imageSize(head)
     const { body } = heifProperties(head).find(({ type }) => type === 'ispe') ?? { body: Buffer.alloc(0) }
     return { width: body.readUInt32BE(4), height: body.readUInt32BE(8) }
@@ -57,7 +61,8 @@ function storedSize(format: Format, head: Buffer): { width: number; height: numb
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
-  const what = mime === undefined ? 'not an image of a known type' : `of type ${mime}`
+  const known = mime === 'image/tiff' ? 'a camera’s raw file' : `of type ${mime}`
+  const what = mime === undefined ? 'not an image of a known type' : known
   return new Problem(
     415,
     'unsupported-type',

@@ -53,8 +53,10 @@ export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes
 export const fetchStatus = (): Promise<Status | undefined> =>
   getJson<Status>('status.json').catch(() => undefined)
 
-/** Used when a response has no Retry-After. */
+/** Used when a response has no Retry-After in seconds. */
 const defaultRetrySeconds = 5
+/** Beyond 24 days a timer would end at once; and a service that is back should not be waited for much longer. */
+const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
 
@@ -113,7 +115,8 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     return { kind: 'accepted', photo: { acceptedAt, stages: {}, ...xhr.response } }
   }
   if (xhr.status === 503 || xhr.status === 429) {
-    return { kind: 'busy', seconds: Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds }
+    const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
+    return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
   // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
   const { status, response } = xhr

@@ -8,11 +8,8 @@ type Look = {
   /** `broken` only for an accepted photo; a refused upload is `stopped`. */
   state: 'busy' | 'ready' | 'late' | 'stopped' | 'broken'
   text: string
-  /** What stands in place of the picture. */
-  ring: 'sending' | 'minute' | 'late' | 'stopped' | 'still'
-  /** The part of the ring that is filled. */
+  /** The part that is filled of the ring in place of the picture. */
   share?: number
-  /** What stands in the ring. */
   mark?: string
 }
 
@@ -25,25 +22,20 @@ export const itemName = ({ upload, photo }: Item): string =>
 export const lookOf = (item: Item): Look =>
   item.photo ? lookOfPhoto(item.photo) : lookOfUpload(item.upload.state)
 
-const stopped = (text: string, state: 'stopped' | 'broken' = 'stopped'): Look => ({
-  state,
-  text,
-  ring: 'stopped',
-  mark: '✕',
-})
+const stopped = (text: string, state: Look['state'] = 'stopped'): Look => ({ state, text, mark: '✕' })
 
 function lookOfUpload(state: Upload['state']): Look {
   switch (state.is) {
     case 'waiting':
-      return { state: 'busy', text: say('waitingToSend'), ring: 'sending', mark: '↑' }
+      return { state: 'busy', text: say('waitingToSend'), mark: '↑' }
     case 'sending': {
       const { share } = state
       const text = share < 1 ? say('sending', { percent: Math.floor(share * 100) }) : say('storing')
-      return { state: 'busy', text, ring: 'sending', share, mark: '↑' }
+      return { state: 'busy', text, share, mark: '↑' }
     }
     case 'retrying': {
       const seconds = (state.at - performance.now()) / 1000
-      return { state: 'busy', text: say(state.because, { seconds }), ring: 'still', mark: '↻' }
+      return { state: 'busy', text: say(state.because, { seconds }), mark: '↻' }
     }
     case 'refused':
       return stopped(problemText('problem', state.problem.type, state.problem.detail))
@@ -66,19 +58,13 @@ function lookOfPhoto(photo: Photo): Look {
   const seconds = (serverNow() - start) / 1000
   const mark = `${Math.max(0, Math.floor(seconds))}`
   if (seconds > of || photo.kept === false)
-    return { state: 'late', text: say('late', { seconds }), ring: 'late', share: 1, mark }
-  return { state: 'busy', text: say(photo.state, { seconds, of }), ring: 'minute', share: seconds / of, mark }
+    return { state: 'late', text: say('late', { seconds }), share: 1, mark }
+  return { state: 'busy', text: say(photo.state, { seconds, of }), share: seconds / of, mark }
 }
 
-function lookOfReady({ kept, damaged, stages: { wait, convert, store } }: Photo): Look {
-  const known = wait !== undefined && convert !== undefined && store !== undefined
+function lookOfReady({ kept, damaged, stages: { wait = 0, convert = 0, store = 0 } }: Photo): Look {
+  const late = kept === false
   // The time that the promise counts: from the last byte received to the durable thumbnail.
-  const time = known ? { seconds: wait + convert + store } : undefined
-  const late = time !== undefined && kept === false
-  const text = time ? say(late ? 'readyLate' : 'ready', time) : say('readyUnknown')
-  return {
-    state: late ? 'late' : 'ready',
-    text: damaged ? `${text} · ${say('damaged')}` : text,
-    ring: 'still',
-  }
+  const text = say(late ? 'readyLate' : 'ready', { seconds: wait + convert + store })
+  return { state: late ? 'late' : 'ready', text: damaged ? `${text} · ${say('damaged')}` : text }
 }

@@ -24,7 +24,7 @@ export function journey(photo: Photo): Node[] {
     { class: 'story' },
     h('p', {}, experience === undefined ? lead : `${lead} ${say('experience', { seconds: experience })}`),
     // Hidden from screen readers: the list below has the same values.
-    h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
+    h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(segment)),
     h('dl', { class: 'stages' }, ...stages.map(row)),
     h(
       'p',
@@ -41,9 +41,9 @@ export function journey(photo: Photo): Node[] {
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
 
-/** In percent: flex factors that sum to less than 1 leave the bar unfilled. */
-const segment = ({ stage, seconds = 0 }: StageTime, total: number): HTMLElement =>
-  h('span', { class: 'segment', 'data-stage': stage, style: { 'flex-grow': `${(100 * seconds) / total}` } })
+/** In milliseconds: flex factors that sum to less than 1 leave the bar unfilled. */
+const segment = ({ stage, seconds = 0 }: StageTime): HTMLElement =>
+  h('span', { class: 'segment', 'data-stage': stage, style: { 'flex-grow': `${1000 * seconds}` } })
 
 function row({ stage, seconds }: StageTime): HTMLElement {
   const text = seconds === undefined ? say('notSeen') : duration(seconds)

@@ -29,6 +29,7 @@ let older: string | null = null
 
 /** Sends chosen files, or shows at once why not. A file that continues an interrupted upload takes its row. */
 export function add(files: readonly File[]): void {
+  if (files.length === 0) return
   const remembersPhotos = takesCookies()
   for (const file of files) {
     const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
@@ -47,8 +48,8 @@ export function add(files: readonly File[]): void {
   showChanges()
 }
 
-const isSame = (kept: Unsent, file: File): boolean =>
-  kept.name === file.name && kept.size === file.size && kept.lastModified === file.lastModified
+/** Not by their dates: phones date a photo by when it was chosen. */
+const isSame = (kept: Unsent, file: File): boolean => kept.name === file.name && kept.size === file.size
 
 /** Changes within this time are shown together: uploads report their progress, and there may be thousands of rows. */
 const gatherMs = 50
@@ -63,7 +64,7 @@ watch(() => {
 function showChanges(): void {
   gathering = false
   showEarly()
-  keepUnsent(sending().map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })))
+  keepUnsent(sending().map(({ key, name, size }) => ({ key, name, size })))
   stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
   showProgress(items())
   find('#empty').hidden = !listed || items().length > 0

@@ -22,10 +22,7 @@ export function live(connected: (yes: boolean) => void): void {
   async function read(): Promise<void> {
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
     readAt = Number.POSITIVE_INFINITY
-    const isRead = await refresh().then(
-      () => true,
-      () => false,
-    )
+    const isRead = (await refresh().catch(() => false)) !== false
     connected(isRead)
     readAt = performance.now()
   }

@@ -38,7 +38,7 @@ export const remember = (id: string, memory: Memory): void =>
 export const forget = (id: string): void => attempt(() => localStorage.removeItem(prefix + id))
 
 /** An unfinished upload, without its bytes: after a reload of this tab its file must be chosen again. */
-export type Unsent = { key: string; name: string; size: number; lastModified: number }
+export type Unsent = { key: string; name: string; size: number }
 
 export const unsent = (): Unsent[] =>
   attempt(() =>

@@ -40,7 +40,7 @@ export function photoRow(item: Item): { element: HTMLElement; update(): void } {
       text.dataset.state = look.state
       write(text, look.text)
       write(name, itemName(item))
-      ring.dataset.kind = look.ring
+      ring.dataset.kind = item.photo ? look.state : 'sending'
       ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.share ?? 0))}`)
       ring.textContent = look.mark ?? ''
       if (kind === shown) return
@@ -106,6 +106,8 @@ function deleteButton({ id }: Photo, name: string): HTMLElement {
     element.setAttribute('aria-label', say('label', { action: say(action), name }))
   }
   const click = async ({ detail }: MouseEvent) => {
+    // Safari does not focus a button that is clicked, and what has no focus cannot lose it.
+    element.focus()
     // The second click of a double click comes before anyone has read the question.
     if (detail > 1) return
     if (shown === 'delete') return ask('reallyDelete')

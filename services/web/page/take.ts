@@ -4,12 +4,16 @@ import { say } from './words.ts'
 
 /** Takes photos from the chooser, a camera, a drop anywhere on the page (folders too) and the clipboard. */
 export function takeFiles(add: (files: File[]) => void): void {
-  for (const chooser of [find<HTMLInputElement>('#choose'), find<HTMLInputElement>('#camera')])
-    chooser.addEventListener('change', () => {
+  for (const chooser of [find<HTMLInputElement>('#choose'), find<HTMLInputElement>('#camera')]) {
+    const take = () => {
       add([...(chooser.files ?? [])])
       // Cleared, so that choosing the same file again fires a change.
       chooser.value = ''
-    })
+    }
+    chooser.addEventListener('change', take)
+    // On a slow line a person chooses before the scripts are here.
+    take()
+  }
   addEventListener('paste', ({ clipboardData }) => add([...(clipboardData?.files ?? [])]))
   takeDrops(add)
 }

@@ -19,7 +19,6 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
   key,
   name: of.name,
   size: of.size,
-  lastModified: of.lastModified,
   file: of instanceof File ? of : undefined,
   traceId: hex(16),
   chosenAt: performance.now(),
@@ -48,7 +47,7 @@ async function next(): Promise<void> {
 
 async function deliver(item: Sent): Promise<void> {
   const { upload } = item
-  const { key, traceId, cancel } = upload
+  const { traceId, cancel } = upload
   const { signal } = cancel
   const become = (state: Upload['state']) => {
     upload.state = state
@@ -56,11 +55,17 @@ async function deliver(item: Sent): Promise<void> {
   }
   for (let attempt = 1; !signal.aborted; attempt++) {
     become({ is: 'sending', share: 0 })
-    const headers = { 'Idempotency-Key': key, traceparent: `00-${traceId}-${hex(8)}-01` }
+    const headers = { 'Idempotency-Key': upload.key, traceparent: `00-${traceId}-${hex(8)}-01` }
     const progress = (share: number) => become({ is: 'sending', share })
     const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
     if (answer.kind === 'accepted') return accept(item, answer.photo)
-    if (answer.kind === 'refused') return become({ is: 'refused', problem: answer.problem })
+    if (answer.kind === 'refused') {
+      if (!answer.problem.type.endsWith('key-reused'))
+        return become({ is: 'refused', problem: answer.problem })
+      // Its name and size were those of an interrupted upload, whose key it got, but it is another photo.
+      upload.key = hex(16)
+      continue
+    }
     if (answer.kind === 'cancelled' || signal.aborted) return
     const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
     if (isReached) return become({ is: 'given-up' })

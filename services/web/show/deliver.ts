@@ -26,10 +26,10 @@ export function openDelivery(metrics: Metrics, now: () => number) {
       if (deliveries.get(id) !== 'expected') return
       setBounded(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
-      const endTime = now()
+      const endTime = Math.max(startTime, now()) // the converter's clock may be ahead
       const attributes = spanAttributes(id, owner)
       recordSpan('deliver', { parent: traceparent, startTime, endTime, attributes })
-      const seconds = Math.max(0, endTime - startTime) / 1000
+      const seconds = (endTime - startTime) / 1000
       metrics.observe('tintype_stage_seconds', { stage: 'deliver' }, seconds, traceIdOf(traceparent))
     },
     /** Records the browser's time from click to thumbnail on screen, once a photo. */

@@ -1,23 +1,21 @@
 import { pipeline } from 'node:stream/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { Problem } from '@tintype/lib/http.ts'
-import { findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
+import type { StoredPhoto } from '@tintype/lib/photo/find.ts'
 import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
 import type { Request, RequestHandler, Response } from 'express'
-import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
-import { notFound, photoIdOf } from './photo-view.ts'
+import { notFound, photoOf } from './photo-view.ts'
 
-/** A photo's bytes never change. Only its session's browser may cache them. */
-const immutable = 'private, max-age=31536000, immutable'
+/** A photo's bytes never change, also not by a proxy that makes images smaller. Only its session's browser may cache them. */
+const immutable = 'private, max-age=31536000, immutable, no-transform'
 /** A file up to this size is read at once: a stream costs three times the CPU time and the same memory. */
 const wholeBytes = 65_536
-const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
 
 /** GET /photos/{id}/thumbnail: the image, 202 while it is being made, 410 when that failed. */
 export function thumbnail(web: Web): RequestHandler {
   return async (request, response) => {
-    const photo = await photoOf(web, request, response)
+    const photo = await photoOf(web, response, request.params.id)
     const { record, result } = photo
     if (result === undefined) {
       if (request.method === 'GET') web.delivery.expect(record.id)
@@ -35,7 +33,7 @@ export function thumbnail(web: Web): RequestHandler {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
       throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
     }
-    response.set('Content-Type', contentTypes[chosen.format]).once('finish', () => {
+    response.type(chosen.format).once('finish', () => {
       if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
     })
     await send(web, request, response, photo, { file: thumbnailFile(chosen), bytes: chosen.bytes })
@@ -45,7 +43,7 @@ export function thumbnail(web: Web): RequestHandler {
 /** GET /photos/{id}/original: the uploaded bytes, for download. */
 export function original(web: Web): RequestHandler {
   return async (request, response) => {
-    const photo = await photoOf(web, request, response)
+    const photo = await photoOf(web, response, request.params.id)
     const { id, format, contentType, bytes } = photo.record
     response.set({
       'Content-Type': contentType,
@@ -53,12 +51,6 @@ export function original(web: Web): RequestHandler {
     })
     await send(web, request, response, photo, { file: 'original', bytes })
   }
-}
-
-async function photoOf(web: Web, request: Request, response: Response): Promise<StoredPhoto> {
-  const photo = await findPhoto(web.storage, visitorOf(response).owner, photoIdOf(request))
-  if (photo === 'not-found') throw notFound()
-  return photo
 }
 
 /** Sends a file of a photo, or 304. The photo's record says that it has `bytes`. */

@@ -11,7 +11,8 @@ import type {
 import { isPhotoId, ownerPrefix, photoPrefix } from '@tintype/lib/photo/record.ts'
 import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { JobStatus } from '@tintype/lib/queue/index.ts'
-import type { Request } from 'express'
+import type { Response } from 'express'
+import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
 /** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
@@ -42,7 +43,12 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
 export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
   const { record, result } = photo
   const known = await web.queue.look(record.id)
-  if (known === 'unknown') return result ? settled(record, result, null) : unfinished(web, record)
+  if (known === 'unknown') {
+    if (result) return settled(record, result, null)
+    // Its upload is unfinished, or the sweep will enqueue it.
+    const files = await filesOf(web.storage, record.owner, record.id)
+    return files.has('original') ? pending(web, record, 'queued') : 'not-found'
+  }
   if (known.state === 'deleted') return 'not-found'
   if (result) return settled(record, result, known)
   if (known.state === 'queued' || known.state === 'converting') return pending(web, record, known.state)
@@ -50,12 +56,6 @@ export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoVi
   const again = await findPhoto(web.storage, record.owner, record.id)
   if (again !== 'not-found' && again.result) return settled(again.record, again.result, known)
   return pending(web, record, 'converting')
-}
-
-/** The view of a photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
-async function unfinished(web: Web, record: PhotoRecord): Promise<PhotoView | 'not-found'> {
-  const files = await filesOf(web.storage, record.owner, record.id)
-  return files.has('original') ? pending(web, record, 'queued') : 'not-found'
 }
 
 function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
@@ -122,11 +122,12 @@ export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefi
   }
 }
 
-export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')
-
-/** The photo id of the path. @throws Problem 404 for any other text, so that it never becomes a storage key. */
-export function photoIdOf(request: Request): PhotoId {
-  const { id } = request.params
-  if (typeof id !== 'string' || !isPhotoId(id)) throw notFound()
-  return id
+/** A photo of the response's visitor. @throws Problem 404, also for an `id` that is none: it never becomes a storage key. */
+export async function photoOf(web: Web, response: Response, id: unknown): Promise<StoredPhoto> {
+  const isId = typeof id === 'string' && isPhotoId(id)
+  const photo = isId && (await findPhoto(web.storage, visitorOf(response).owner, id))
+  if (!photo || photo === 'not-found') throw notFound()
+  return photo
 }
+
+export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')

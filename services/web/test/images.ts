@@ -85,8 +85,15 @@ export const heads = {
       Buffer.alloc(32),
     ])
   },
-  /** `at`: where the directory begins in a classic TIFF; 8 bytes later in a BigTIFF. */
-  tiff: (width: number, height: number, { at = 8, bigEndian = true, big = false } = {}): Buffer => {
+  /**
+   * `at`: where the directory begins in a classic TIFF; 8 bytes later in a BigTIFF. `first`: its kind (tag 254).
+   * `last`: one more tag.
+   */
+  tiff: (
+    width: number,
+    height: number,
+    { at = 8, bigEndian = true, big = false, first = 0, last = 65_000 } = {},
+  ): Buffer => {
     const value = (number: number, bytes: number) => {
       const hex = Buffer.from(number.toString(16).padStart(bytes * 2, '0'), 'hex')
       return bigEndian ? hex : hex.reverse()
@@ -104,9 +111,11 @@ export const heads = {
     return Buffer.concat([
       start,
       Buffer.alloc(at - 8),
-      value(2, big ? 8 : 2),
+      value(4, big ? 8 : 2),
+      entry(254, 4, first),
       entry(256, 4, width),
       entry(257, 3, height),
+      entry(last, 4, 1),
       offset(0),
       Buffer.alloc(64),
     ])

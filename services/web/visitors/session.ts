@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
-import { withSession } from '@tintype/lib/telemetry/trace.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
 import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
@@ -42,7 +43,8 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
-    withSession(session, () => currentSession.run(session, next))
+    describeSpan({ [attributes.session]: session })
+    currentSession.run(session, next)
   }
 }
 

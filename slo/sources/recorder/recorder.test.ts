@@ -79,7 +79,7 @@ test('a limit that a scrape reaches is counted', async () => {
   await recorder.stop()
 })
 
-async function recording(target: Target, intervalMs: number) {
+async function recording(target: Target, intervalMs: number, others: readonly Target[] = []) {
   const folder = await temporaryFolder()
   const store = createStore(`${folder}/recorder.sqlite`, [])
   const said: string[] = []
@@ -89,7 +89,7 @@ async function recording(target: Target, intervalMs: number) {
   }
   const metrics = createMetrics('slo', '0')
   const recorder = startRecorder({
-    targets: () => [target],
+    targets: () => [target, ...others],
     dataDir: folder,
     intervalMs,
     keep: { minutes: 35, traces: 7 },
@@ -113,6 +113,20 @@ test('records at each interval, and says once that a target is away', async () =
   await until(() => points('up').filter(({ value }) => value === 0).length >= 3)
   await recorder.stop()
   expect(said).toEqual(['scrape.failed'])
+})
+
+test('a target that hangs does not cost the others every second scrape', async () => {
+  const hanging = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(hanging, 'listening')
+  onTestFinished(() => void hanging.close())
+  onTestFinished(() => hanging.closeAllConnections())
+  const url = new URL(`http://127.0.0.1:${(hanging.address() as AddressInfo).port}/metrics`)
+  const target = await exposing(() => ({ body: kept(1) }))
+  const { recorder, points } = await recording(target, 1_600, [{ job: 'hung', instance: '0', url }])
+  await until(() => points('tintype_promises_total').length >= 4)
+  await recorder.stop()
+  const times = points('tintype_promises_total').map(({ at }) => at)
+  expect(Math.min(...times.slice(1, 4).map((at, i) => at - (times[i] as number)))).toBeLessThan(2_400)
 })
 
 test('a stop records what was counted since the last scrape, of targets that answer and of those that stopped before', async () => {

@@ -10,15 +10,16 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type Loop, startLoop } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
-import type { Reader } from './reader.ts'
-import type { Store } from './store.ts'
+import type { Writer } from './writer.ts'
 
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
 
-/** Bounds of a scrape's timeout, which is one interval: a busy machine needs more than 200 ms. */
+/** Bounds of a scrape's timeout: a busy machine needs more than 200 ms. */
 const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
+/** A timeout ends this long before the interval: a round that ends later would skip the next one, of all targets. */
+const restMs = 500
 /** The last scrape of a minute is this long before its end, so that events are counted in their minute. */
 const beforeTheMinuteMs = 500
 /** Allowed time beyond an interval. A round takes no longer than its slowest scrape. */
@@ -32,7 +33,7 @@ type Options = {
   intervalMs: number
   /** Days to keep; 0 means no limit. */
   keep: { minutes: number; traces: number }
-  store: Omit<Store, keyof Reader>
+  store: Writer
   log: Log
 }
 
@@ -65,19 +66,18 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   }
   const turn = async (signal: AbortSignal): Promise<void> => {
     if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
-    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
+    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
     const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
     countLimit('sampleAge', samples)
     countLimit('metricsAge', minutes)
     countLimit('traceAge', removeOldTraces(options))
   }
-  const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
   const wait = () => {
     pulse.beat()
     return untilNextScrape(Date.now(), intervalMs)
   }
-  const loop = startLoop(wait, turn, fail)
+  const loop = startLoop(wait, turn, error => log.error('recorder.failed', { error: String(error) }))
   return {
     stalled: pulse.stalled,
     async stop() {

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteCode } from '@tintype/lib/errors.ts'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
 import { type Reader, reader } from './reader.ts'
-import { type Writer, writer } from './writer.ts'
+import { writer } from './writer.ts'
 
 /**
  * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples take less than a
@@ -29,49 +29,22 @@ const schemaVersion = 1
 
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
-/** `isThere`: whether the file is at its path. SQLite goes on writing to a removed one, which others cannot read. */
-export type Store = Reader & Writer & { isThere(): boolean }
-
+type OnDamage = (why: string) => void
 /**
  * Opens the recorder's file for its only writer, and rolls up the counters of `slis`. A damaged file is set aside, and
  * `onDamage` is called: slo must alert also without its history. @throws when the file cannot be opened.
  */
-export function createStore(
-  file: string,
-  slis: readonly Sli[],
-  onDamage: (why: string) => void = () => {},
-): Store {
+export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
   mkdirSync(dirname(file), { recursive: true })
-  const open = () => openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
-  const openAnew = (error: Error): DatabaseSync => {
-    if (![sqliteCorrupt, sqliteNotADatabase].includes(sqliteCode(error))) throw error
-    // SQLite would add the log of the old file to a new one.
-    for (const end of ['', '-wal'])
-      if (existsSync(file + end)) renameSync(file + end, `${file}.damaged${end}`)
-    rmSync(`${file}-shm`, { force: true })
-    onDamage(`${error.message}: the file is now ${file}.damaged, and its minutes are missing`)
-    return open()
-  }
-  let db: DatabaseSync
-  try {
-    db = open()
-  } catch (error) {
-    db = openAnew(error as Error)
-  }
-  const { ino } = statSync(file)
-  const isThere = () => statSync(file, { throwIfNoEntry: false })?.ino === ino
-  return { ...reader(db), ...writer(db, slis), isThere }
+  const db = openToWrite(file, onDamage)
+  return { ...reader(db), ...writer(db, slis, file) }
 }
 
 const sqliteIoError = 10
 const sqliteCorrupt = 11
 const sqliteNotADatabase = 26
 
-/**
- * Undefined when a full disk has no space for the -shm file. EXCLUSIVE needs none, but no other process can read until
- * the next start.
- */
-function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
+function openToWrite(file: string, onDamage: OnDamage, locking = 'NORMAL'): DatabaseSync {
   const db = new DatabaseSync(file)
   try {
     // NORMAL: a power cut may lose the last seconds of measurements, and minutes without data are offline anyway.
@@ -91,8 +64,15 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
     return db
   } catch (error) {
     db.close()
-    if (locking === 'NORMAL' && sqliteCode(error) === sqliteIoError) return undefined
-    throw error
+    const code = sqliteCode(error)
+    // A full disk has no space for the -shm file. EXCLUSIVE needs none, but no other process can read until the next start.
+    if (locking === 'NORMAL' && code === sqliteIoError) return openToWrite(file, onDamage, 'EXCLUSIVE')
+    if (code !== sqliteCorrupt && code !== sqliteNotADatabase) throw error
+    // SQLite would add the log of the old file to a new one.
+    for (const end of ['', '-wal'])
+      if (existsSync(file + end)) renameSync(file + end, `${file}.damaged${end}`)
+    onDamage(`${(error as Error).message}: the file is now ${file}.damaged, and its minutes are missing`)
+    return openToWrite(file, onDamage, locking)
   }
 }
 

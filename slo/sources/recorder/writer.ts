@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
@@ -26,7 +27,8 @@ const pruneRows = 500
 const clockSkewMs = 5_000
 
 /** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
-export function writer(db: DatabaseSync, slis: readonly Sli[]) {
+export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
+  const { ino } = statSync(file)
   const ids = identities(db)
   const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
   const insert = db.prepare('INSERT INTO scrape(target, at, layout, numbers) VALUES (?, ?, ?, ?)')
@@ -82,6 +84,8 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
         throw error
       }
     },
+    /** Whether the file is at its path. SQLite goes on writing to a removed one, which others cannot read. */
+    isThere: (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino,
     /** Removes some expired rows, and returns how many. `keepDays`: for the minutes; 0 means no limit. */
     prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
       const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
@@ -193,7 +197,6 @@ function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, strin
   return [...new Set(gaps)]
 }
 
-/** Caches a function's values by its arguments. */
 function memo<A extends (string | number)[], R>(
   compute: (...args: A) => R,
 ): ((...args: A) => R) & { forget(): void } {

@@ -1,8 +1,8 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { WitnessCounts } from '../../directory/witnesses.ts'
 
-/** `at`: epoch milliseconds. */
-export type Seen = { outcome: Outcome; at: number }
+/** `at`: epoch milliseconds. `traced`: false for a photo that a sampler left out of the traces. */
+export type Seen = { outcome: Outcome; at: number; traced?: boolean }
 
 /** The outcomes in one store of telemetry by photo, and the restarts of counting processes in that store. */
 export type Outcomes = { photos: Map<string, Seen>; restarts: number }
@@ -10,7 +10,6 @@ export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 type Disagreement = WitnessCounts['disagreements'][number]
 type Count = { kept: number; broken: number }
 
-/** Photos named in a disagreement at most. */
 const maxNamed = 100
 
 export type MeasuredOutcomes = {
@@ -45,9 +44,8 @@ export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measu
 
 function count(outcomes: Outcomes | null): Count | null {
   if (!outcomes) return null
-  const counts = { kept: 0, broken: 0, void: 0 }
-  for (const { outcome } of outcomes.photos.values()) counts[outcome]++
-  return { kept: counts.kept, broken: counts.broken }
+  const all = Map.groupBy(outcomes.photos.values(), ({ outcome }) => outcome)
+  return { kept: all.get('kept')?.length ?? 0, broken: all.get('broken')?.length ?? 0 }
 }
 
 /** The largest number of outcomes in any interval of this length, which a kill can lose from the counters. */
@@ -68,7 +66,11 @@ function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => b
   const differs = (photo: string, { outcome }: Seen) =>
     (logs.photos.get(photo)?.outcome ?? outcome) !== outcome
   const all: [witness: string, says: string, ids: string[]][] = [
-    ['traces', 'lack photos that the logs have', photosOf(logs, photo => !traces.photos.has(photo))],
+    [
+      'traces',
+      'lack photos that the logs have',
+      photosOf(logs, (photo, { traced }) => traced !== false && !traces.photos.has(photo)),
+    ],
     ['logs', 'lack photos that the traces have', photosOf(traces, photo => !logs.photos.has(photo))],
     ['traces', 'give photos another outcome than the logs', photosOf(traces, differs)],
   ]

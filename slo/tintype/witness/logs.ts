@@ -15,14 +15,13 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
     ({ id, timestamp, payload }) => {
       if (!payload.photo) return
       const outcome = String(payload.event).slice('promise.'.length) as Outcome
-      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp) })
+      const traced = payload.traced !== false
+      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
       streams.add(id.split('.').slice(0, 3).join('.'))
     },
   )
   if (!isWhole) return null
-  return { photos, restarts: restartsIn(streams) }
+  // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
+  const instances = new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.'))))
+  return { photos, restarts: streams.size - instances.size }
 }
-
-/** The number of restarts. A stream is `service.instance.epoch`, and each epoch after the first is a restart. */
-const restartsIn = (streams: Set<string>): number =>
-  streams.size - new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.')))).size

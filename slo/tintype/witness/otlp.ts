@@ -1,5 +1,6 @@
 import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseJson } from '@tintype/lib/json.ts'
 import { linesOfStream } from './lines.ts'
 
 /** The fields that are read of an OTLP JSON line. */
@@ -12,7 +13,6 @@ export type OtlpSpan = {
   attributes?: { key: string; value: { stringValue?: string } }[]
 }
 
-/** The files of a folder that were written since a time. */
 export const filesSince = (folder: string, ms: number): string[] =>
   globSync('*.jsonl', { cwd: folder })
     .sort()
@@ -32,15 +32,10 @@ export async function* spansIn(folder: string, sinceMs: number, text: string): A
 }
 
 /** The spans of a line; none if a kill or a full disk left the line incomplete. */
-function spansOf(line: string): OtlpSpan[] {
-  let exported: Exported = {}
-  try {
-    exported = JSON.parse(line)
-  } catch {}
-  return (exported.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
+const spansOf = (line: string): OtlpSpan[] =>
+  (parseJson<Exported>(line)?.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
     (scopeSpans ?? []).flatMap(({ spans }) => spans ?? []),
   )
-}
 
 export const attributeOf = (span: OtlpSpan, name: string): string | undefined =>
   span.attributes?.find(({ key }) => key === name)?.value.stringValue

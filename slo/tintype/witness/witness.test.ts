@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
-import { compare, type MeasuredOutcomes, type Outcomes } from './compare.ts'
+import { compare, type MeasuredOutcomes, type Outcomes, type Seen } from './compare.ts'
 import { linesOfStream } from './lines.ts'
 import { outcomesInLogs } from './logs.ts'
 import { outcomesInTraces } from './traces.ts'
@@ -115,6 +115,15 @@ describe('compared', () => {
     const traces = outcomes(50)
     traces.photos.delete('p8')
     expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', ids: ['p8'] }])
+  })
+
+  test('a photo that a sampler left out of the traces is not lacking there', () => {
+    const [traces, logs] = [outcomes(40), outcomes(50)]
+    for (let i = 40; i < 50; i++) {
+      const seen = logs.photos.get(`p${i}`) as Seen
+      logs.photos.set(`p${i}`, { ...seen, traced: false })
+    }
+    expect(compare(measured({ traces, logs }))).toMatchObject({ agree: true, disagreements: [] })
   })
 
   test('a photo that is kept in one and broken in the other is named', () => {

@@ -1,0 +1,43 @@
+import { expect, test, vi } from 'vitest'
+
+/** The texts of a page whose address ends so, in a browser with these languages. */
+async function languageOf(search: string, ...languages: string[]) {
+  vi.resetModules()
+  vi.stubGlobal('location', { search })
+  vi.stubGlobal('document', {})
+  vi.stubGlobal('navigator', { languages })
+  return import('./language.ts')
+}
+
+test('a language is known however its code is written', async () => {
+  for (const code of ['ko', 'KO', 'ko-KR', 'ko_KR'])
+    expect((await languageOf(`?lang=${code}`, 'en')).language, code).toBe('ko')
+  expect((await languageOf('?lang=kok', 'fr', 'EN-gb')).language).toBe('en')
+})
+
+test('a time looks as in the browser’s region', async () => {
+  const at = { at: new Date(2026, 0, 2, 15, 4) }
+  const shown = async (...languages: string[]) =>
+    (await languageOf('', ...languages)).fillIn('{at:time}', at).replaceAll(/\s/g, ' ')
+  expect(await shown('en-US')).toBe('Jan 2 3:04 PM')
+  expect(await shown('de', 'en-GB')).toBe('2 Jan 15:04')
+  expect(await shown('ko-KR')).toBe('1월 2일 오후 3:04')
+})
+
+test('a duration has hours from a hundred minutes on', async () => {
+  const { duration } = await languageOf('', 'en')
+  const seconds = [0.04, 9.96, 99, 125, 5_999, 6_000, 27_000, 86_400]
+  expect(seconds.map(duration)).toEqual([
+    ...['0.04 s', '10 s', '99 s', '2 min 5 s', '99 min 59 s'],
+    ...['1 h 40 min', '7 h 30 min', '24 h'],
+  ])
+})
+
+test('a size that exceeds a limit is never written like the limit', async () => {
+  const { fillIn } = await languageOf('', 'en')
+  const written = (bytes: number, most: number) =>
+    fillIn('{bytes:sizeUp} of {most:sizeDown}', { bytes, most })
+  expect(written(50 * 2 ** 20 + 1, 50 * 2 ** 20)).toBe('50.1 MB of 50 MB')
+  expect(written(50_000_001, 50_000_000)).toBe('47.7 MB of 47.6 MB')
+  expect(written(1025, 1024)).toBe('1.1 KB of 1 KB')
+})

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 export const session = '0123456789abcdef'
@@ -29,8 +29,11 @@ export function writeJournal(folder: string, day: string, stream: string, text: 
   return file
 }
 
+/** None before the first entry, with which the folder is made. */
 const journalsIn = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ndjson'))
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ndjson'))
+    : []
 
 /** The number of entries in a folder of journals, without parsing them. */
 export const countLines = (folder: string): number =>

@@ -45,5 +45,9 @@ test('the event lag begins at the scrape that saw an event waiting: a busy queue
   // Busy: at each scrape the last events are on their way.
   expect([await look(0, 7, 9), await look(15, 22, 23), await look(30, 40, 42)]).toEqual([0, 0, 0])
   // Stalled after event 41.
-  expect([await look(45, 41, 60), await look(60, 41, 75), await look(75, 70, 80)]).toEqual([15, 30, 0])
+  expect([await look(45, 41, 60), await look(60, 41, 75), await look(75, 70, 80)]).toEqual([
+    expect.closeTo(15),
+    expect.closeTo(30),
+    0,
+  ])
 })

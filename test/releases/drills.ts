@@ -9,10 +9,10 @@ const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 /** Fails one photo in `oneIn`, the same ones at each attempt. */
 const fails = (oneIn: number): Edit => [
   attempt,
-  "    const answer = 'outcome' in request ?",
-  `    const answer = Number.parseInt(job.photo.slice(-2), 32) % ${oneIn} === 0
-      ? ({ outcome: 'crash', error: 'a bad release' } as never)
-      : 'outcome' in request ?`,
+  '    const answered =\n',
+  `    const answered = Number.parseInt(job.photo.slice(-2), 32) % ${oneIn} === 0
+      ? ({ outcome: 'crash', error: 'a bad release' } as never) :
+`,
 ]
 
 export const drills: readonly Drill[] = [

@@ -133,7 +133,7 @@ describe('another service', () => {
     expect(uids.filter(uid => uid.length > 40)).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)
   })
-  test('is told of the JSON of a dashboard that it has no more, and not of another’s', async () => {
+  test('gets the name of each JSON file whose dashboard was removed from it, and of no other directory’s file', async () => {
     const out = await temporaryFolder()
     const check = ['--config', anotherFolder, '--out', out]
     expect((await runScript('dashboards/main.ts', check, {})).code).toBe(0)

@@ -199,7 +199,7 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       expect(all.map(({ spec }) => spec?.policyTypes)).toEqual([['Ingress', 'Egress']])
     })
 
-    test('lets a pod with a role of its own reach the agent that gives it the credentials for S3', () => {
+    test('lets a pod that has its own role reach the agent that gives it the credentials for S3', () => {
       const byStorage = policies.filter(({ spec }) =>
         JSON.stringify(spec?.egress)?.includes('169.254.170.23/32'),
       )

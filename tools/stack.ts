@@ -8,6 +8,7 @@ import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
@@ -154,7 +155,7 @@ async function main(args: string[]): Promise<number> {
       throw new UsageError(`--${name} "${values[name]}" is not a port number`)
     },
   )
-  const endpoints = readEndpoints(config.DATA_DIR)
+  const endpoints = readJsonFile<Record<string, string>>(join(config.DATA_DIR, 'endpoints.json'))
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
@@ -177,14 +178,6 @@ async function main(args: string[]): Promise<number> {
   if (ended) console.error(`${ended} ended early`)
   await stack.stop()
   return ended ? 1 : 0
-}
-
-function readEndpoints(dataDir: string): Record<string, string> | undefined {
-  try {
-    return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
-  } catch {
-    return undefined
-  }
 }
 
 if (import.meta.main) {

@@ -21,8 +21,10 @@ export async function withSpan<T>(
   } catch (error) {
     // A refusal, whose status is below 500, is no error of a server's span by OpenTelemetry's conventions.
     const { status = 500, message } = error as Error & { status?: number }
-    if (status >= 500) markFailed(span, message)
-    if (status >= 500) span.recordException(error as Error)
+    if (status >= 500) {
+      markFailed(span, message)
+      span.recordException(error as Error)
+    }
     throw error
   } finally {
     span.end()

@@ -45,7 +45,7 @@ describe('a HEIC stands upright by its own boxes, and its EXIF orientation does 
   )
 })
 
-test('of a cropped HEIC a small part is shown, as it is turned and mirrored', async () => {
+test('a HEIC cropped to a small part shows that part, turned and mirrored as the file says', async () => {
   const single = { crop: { width: 20, height: 10, x: 7, y: -3 } }
   expect(await converted(heic(single))).toMatchObject({ width: 20, height: 10 })
   for (const turns of [0, 1, 2, 3])

@@ -50,7 +50,10 @@ function takeCrop(heic: Buffer): [x: number, y: number] {
 async function decode(work: Work): Promise<Decoded> {
   const thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
   try {
-    return (await once(thread, 'message'))[0]
+    const ended = once(thread, 'exit').then(([code]): never => {
+      throw new Error(`libheif ended with ${code}`)
+    })
+    return (await Promise.race([once(thread, 'message'), ended]))[0]
   } finally {
     await thread.terminate()
   }

@@ -331,7 +331,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('li.photo').count()).toBe(1)
   })
 
-  test('another photo with the name and size of an interrupted upload that had arrived is a photo of its own', async () => {
+  test('a photo with the name and size of an interrupted upload that had arrived is accepted as another photo', async () => {
     const key = '1'.repeat(32)
     const kept = [{ key, name: 'image.jpg', size: harbour.buffer.length }]
     await page.locator('#empty').waitFor()

@@ -27,7 +27,7 @@ export function createNotifier(options: {
   webhook: URL | null
   /** The address of the pages, for the message's links. */
   pages: () => string
-  /** Labels added to each alert, such as the service: a receiver tells groups of the same name apart by them. */
+  /** Labels added to each alert, such as the service. By them a receiver distinguishes groups of the same name. */
   labels?: Readonly<Record<string, string>>
   log: Log
 }) {

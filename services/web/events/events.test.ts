@@ -9,14 +9,14 @@ import { png } from '../test/images.ts'
 import { convertNext, type Running, startWeb, type Visitor } from '../test/web.ts'
 import { openEvents } from './events.ts'
 
-type Told = { id: string; data: PhotoView | { id: string; state: 'deleted' } }
+type Received = { id: string; data: PhotoView | { id: string; state: 'deleted' } }
 
 /** What a person's event stream tells, until the test ends it. */
 async function listen(person: Visitor, lastEventId?: string) {
   const controller = new AbortController()
   const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const response = await person.call('GET', '/events', { headers, signal: controller.signal })
-  const told: Told[] = []
+  const received: Received[] = []
   const resets: string[] = []
   const read = async () => {
     let text = ''
@@ -26,7 +26,7 @@ async function listen(person: Visitor, lastEventId?: string) {
       text = whole.pop() ?? ''
       for (const block of whole) {
         const [, id, data] = /^id: (\d+)\nevent: photo\ndata: (.*)$/.exec(block) ?? []
-        if (id && data) told.push({ id, data: JSON.parse(data) })
+        if (id && data) received.push({ id, data: JSON.parse(data) })
         const [, reset] = /^id: (\d+)\nevent: reset\n/.exec(block) ?? []
         if (reset) resets.push(reset)
       }
@@ -35,9 +35,9 @@ async function listen(person: Visitor, lastEventId?: string) {
   const ended = read().catch(() => {})
   return {
     response,
-    told,
+    received,
     resets: () => resets,
-    states: () => told.map(({ data }) => data.state),
+    states: () => received.map(({ data }) => data.state),
     ended,
     close: () => controller.abort(),
   }
@@ -59,11 +59,11 @@ test('a session hears of its own photos, each with all there is to know', async 
   const { id, links } = await upload(person)
   await convertNext(running)
   await until(() => stream.states().includes('ready'))
-  expect(stream.told.at(-1)?.data).toEqual(await (await person.call('GET', links.self)).json())
+  expect(stream.received.at(-1)?.data).toEqual(await (await person.call('GET', links.self)).json())
   await person.call('DELETE', links.self)
-  await until(() => stream.told.at(-1)?.data.state === 'deleted')
-  expect(stream.told.at(-1)?.data).toEqual({ id, state: 'deleted' })
-  expect(others.told).toEqual([])
+  await until(() => stream.received.at(-1)?.data.state === 'deleted')
+  expect(stream.received.at(-1)?.data).toEqual({ id, state: 'deleted' })
+  expect(others.received).toEqual([])
   stream.close()
   others.close()
 })
@@ -73,17 +73,17 @@ test('Last-Event-ID tells what was missed, once each, and goes on live', async (
   const person = await beginSession(running)
   const before = await listen(person)
   await upload(person)
-  await until(() => before.told.length === 1)
+  await until(() => before.received.length === 1)
   before.close()
   await convertNext(running)
   await upload(person)
-  const after = await listen(person, before.told[0]?.id)
-  await until(() => after.told.length >= 3)
+  const after = await listen(person, before.received[0]?.id)
+  await until(() => after.received.length >= 3)
   await convertNext(running)
-  await until(() => after.told.length >= 5)
-  const ids = after.told.map(({ id }) => Number(id))
+  await until(() => after.received.length >= 5)
+  const ids = after.received.map(({ id }) => Number(id))
   expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b))
-  expect(Math.min(...ids)).toBeGreaterThan(Number(before.told[0]?.id))
+  expect(Math.min(...ids)).toBeGreaterThan(Number(before.received[0]?.id))
   expect(after.states().filter(state => state === 'ready').length).toBeGreaterThanOrEqual(2)
   after.close()
 })
@@ -100,7 +100,7 @@ test('a stream that broke before its first event resumes, too, and no proxy may 
   await reader?.cancel()
   const { id } = await upload(person)
   const later = await listen(person, /^id: (\d+)$/m.exec(text)?.[1])
-  await until(() => later.told.some(({ data }) => data.id === id))
+  await until(() => later.received.some(({ data }) => data.id === id))
   expect(later.resets()).toEqual([])
   later.close()
 })
@@ -113,7 +113,7 @@ test('Last-Event-ID holds over a restart of web: events are the queue’s own', 
   const { lastEvent } = await running.queue.stats()
   const fresh = await listen(person, String(lastEvent - 3)) // queued, converting, ready
   await until(() => fresh.states().includes('ready'))
-  expect(fresh.told.every(({ data }) => data.id === id)).toBe(true)
+  expect(fresh.received.every(({ data }) => data.id === id)).toBe(true)
   fresh.close()
 })
 
@@ -167,7 +167,7 @@ test('delivery is measured once, for those who were there for it', async () => {
   const stream = await listen(person)
   const watched = await upload(person)
   await convertNext(running)
-  await until(() => stream.told.some(({ data }) => data.id === watched.id && data.state === 'ready'))
+  await until(() => stream.received.some(({ data }) => data.id === watched.id && data.state === 'ready'))
   for (let n = 0; n < 2; n++) await (await person.call('GET', watched.links.thumbnail)).arrayBuffer()
   await until(async () => (await delivered()) === 1)
   stream.close()

@@ -1,5 +1,6 @@
 import { startService } from '../tools/service.ts'
-import { childrenOf, type Process } from './processes.ts'
+import { childrenOf, type Process, processes } from './processes.ts'
+import { until } from './support.ts'
 
 /** The whole service under its launcher, as `npm start` runs it. */
 export type Tintype = {
@@ -12,7 +13,7 @@ export type Tintype = {
   stderr: () => string
   /** The running process of a service, or undefined while it is down. */
   process(service: 'web' | 'converter' | 'logs' | 'slo'): Process | undefined
-  /** Ends it and gives the launcher's exit code; null when a signal ended it. */
+  /** Ends it with all of its processes, and gives the launcher's exit code; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -27,6 +28,19 @@ export async function startTintype(...args: Parameters<typeof startService>): Pr
     endpoints,
     stderr,
     process: service => childrenOf(pid).find(({ command }) => command.includes(`${service}/main.ts`)),
-    stop,
+    async stop(signal) {
+      const before = descendantsOf(pid)
+      const code = await stop(signal)
+      // Those of a killed launcher end a moment later, and write into the folder until then.
+      const left = () => processes().filter(each => before.some(({ pid }) => pid === each.pid))
+      await until(() => left().length === 0, {
+        timeoutMs: 60_000,
+        what: `the end of all processes of ${pid}`,
+      })
+      return code
+    },
   }
 }
+
+const descendantsOf = (pid: number): Process[] =>
+  childrenOf(pid).flatMap(child => [child, ...descendantsOf(child.pid)])

@@ -127,7 +127,7 @@ export async function smallDisk(context: TestContext, bytes: number): Promise<st
   }
   onTestFinished(async () => {
     spawnSync('umount', ['-l', folder])
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   })
   return folder
 }

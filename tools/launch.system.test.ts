@@ -88,7 +88,6 @@ describe('npm start', () => {
   })
   afterAll(async () => {
     await tintype.stop('SIGKILL')
-    await until(() => ofFolder().length === 0, { what: 'the end of all processes' })
     await rm(folder, { recursive: true })
   })
   /** What the launcher started, by the folder in its command or by its parent. */
@@ -163,7 +162,6 @@ describe('npm start', () => {
     await until(() => Date.now() - begun > sameSignalMs, { what: 'a time at which it is another signal' })
     const second = Date.now()
     expect(await tintype.stop('SIGINT')).toBe(1)
-    await until(() => ofFolder().length === 0, { what: 'the end of all services' })
     expect(Date.now() - second).toBeLessThan(graceSeconds * 500)
     upload.destroy()
   })
@@ -172,6 +170,6 @@ describe('npm start', () => {
     tintype = await startTintype(folder)
     remember()
     await tintype.stop('SIGKILL')
-    await until(() => ofFolder().length === 0, { timeoutMs: startMs, what: 'the end of all services' })
+    expect(ofFolder()).toEqual([])
   })
 })

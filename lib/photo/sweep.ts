@@ -55,8 +55,9 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   const known = await context.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
-  if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
-    const answer = await finish(context, owner, photo)
+  const isWhole = known === 'unknown' && files.has('original') && files.has('photo.json')
+  const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
+  if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
   } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.

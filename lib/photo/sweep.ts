@@ -4,7 +4,7 @@ import type { Key } from '../storage/index.ts'
 import { forgottenMs, type KeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
-import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
+import { isPhotoId, type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
@@ -70,6 +70,7 @@ async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
   let last: FoundPhoto | undefined
   for await (const key of storage.list('photos/')) {
     const [, , owner = '', photo = '', file = ''] = key.split('/')
+    if (!isPhotoId(photo)) continue // of another program, such as Thumbs.db
     if (last?.photo === photo) last.files.add(file)
     else {
       if (last) yield last

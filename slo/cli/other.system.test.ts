@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, runScript, temporaryFolder } from '../../test/support.ts'
-import { lintSeen } from '../objectives/lint-seen.ts'
+import { lintSeen } from '../objectives/lint-metrics.ts'
 import { parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
@@ -148,8 +148,12 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(report['billing/availability']).toMatchObject({ silentSince: '2026-01-10T01:00:00Z' })
     expect(report['api/availability'].silentSince).toBeUndefined()
     expect((await slo('report', '--at', later)).out).toMatch(
-      /: not known\n(.*\n)+ .*no sample since 01-10 01:00/,
+      /: not known\n(.*\n)+ .*no sample could be counted since 01-10 01:00/,
     )
+    const met = openSlo('answers', ratio({ bad: failed }, all), { target: 0.5 })
+    const config = writeConfig('silent', `prometheus: ${running.url}`, [met])
+    expect(await slo('report', ...at, '--config', config)).toMatchObject({ code: 0 })
+    expect(await slo('report', '--at', later, '--config', config)).toMatchObject({ code: 2 })
   })
 
   test('report: the text speaks of the objective alone', async () => {

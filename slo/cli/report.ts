@@ -30,7 +30,8 @@ export const run: Verb = async (given, context) => {
   const report = { span, objectives: judged, unread, witnesses, planned: planned(recorded, span, context) }
   context.show(reportJson(report), reportText(report))
   if (judged.some(({ standing }) => standing.broken)) return status.broken
-  return unread.length > 0 ? status.unusable : status.good
+  const isKnown = unread.length === 0 && judged.every(({ silentSince }) => silentSince === undefined)
+  return isKnown ? status.good : status.unusable
 }
 
 /** Compares the witnesses; null when the directory names none. */

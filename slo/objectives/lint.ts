@@ -3,10 +3,9 @@ import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
-import type { Objective, Tier } from '../sources/index.ts'
+import { type Objective, ruleLabels, type Tier } from '../sources/index.ts'
 import { gainsLabel, losesLabel } from '../sources/promql.ts'
-import { type Document, type Finding, type Path, valueAt } from './document.ts'
-import { found } from './found.ts'
+import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
 import type { parseFiles } from './objectives.ts'
 import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
@@ -42,9 +41,9 @@ export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   if (groupBy === null) return []
   const at = (rule: string) => found(document, annotation('group-by'), rule, { label: groupBy })
-  const computed = queriesOf(document, sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
+  const computed = queriesOf(sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
   return [
-    ...(['objective', 'service', 'tier', 'severity', 'alertname'].includes(groupBy) ? [at('own-label')] : []),
+    ...(ruleLabels.includes(groupBy) ? [at('own-label')] : []),
     ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
     ...(computed.some(promql => gainsLabel(promql, groupBy)) ? [at('gained-label')] : []),
   ]

@@ -1,7 +1,7 @@
 import { complement } from '../math/fraction.ts'
 import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
-import { goneMinutes, sliOf } from '../sources/groups.ts'
+import { goneMinutes, inGroups } from '../sources/groups.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
 import { type Scope, scoped } from '../sources/promql.ts'
 import { growth, readings } from '../sources/ranges.ts'
@@ -43,9 +43,7 @@ const justNow = (recordedSeries: string): string => `last_over_time(${recordedSe
 
 /** An objective's recording rules. A calendar window's budget has none: PromQL ranges have a fixed length. */
 export function recordings(given: Objective, scope: Scope) {
-  // Series without the label belong to no group.
-  const sli = given.groupBy ? sliOf(given.sli, given.groupBy, '', '!=') : given.sli
-  const objective = { ...given, sli }
+  const objective = { ...given, sli: inGroups(given) }
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
     series(each, objective, scope),

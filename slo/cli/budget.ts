@@ -21,8 +21,8 @@ export const run: Verb = async (given, context) => {
   const at = toMinute(given.at ?? nowMs)
   const minutes = plan ?? fits ?? 0
   if (minutes > maxPlannedMinutes) throw new UsageError(`${toDuration(minutes)} is longer than a day`)
-  if (fits !== undefined && at + fits <= toMinute(nowMs))
-    throw new UsageError(`a maintenance of ${toDuration(fits)} at ${toShort(at)} UTC would be over already`)
+  if (minutes > 0 && at + minutes <= toMinute(nowMs))
+    throw new UsageError(`a maintenance of ${toDuration(minutes)} at ${toIso(at)} would be over already`)
   if (plan !== undefined) {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const planned = addPlanned(dataDir, { from: at, to: at + plan, reason })

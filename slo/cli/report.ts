@@ -59,10 +59,9 @@ function planned(
   { dataDir }: Context,
 ): Report['planned'] {
   const announced = readPlanned(dataDir)
-  const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
   const slices = objectives.filter(({ objective }) => objective.method === 'Timeslices')
-  const starts = (slices[0]?.slots ?? []).map(({ start }) => start)
-  const minutes = starts.filter(start => start >= from && start < to && isPlanned(start))
+  const all = Array.from({ length: to - from }, (_, i) => from + i)
+  const minutes = all.filter(start => announced.some(each => start >= each.from && start < each.to))
   const offline = minutes.filter(start => slices.some(({ tally }) => bad(tally, start, start + 1) > 0))
   return { minutes: minutes.length, offline: offline.length }
 }

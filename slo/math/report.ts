@@ -1,5 +1,6 @@
 import type { WitnessCounts } from '../directory/witnesses.ts'
-import { isJudgedAt, type Recorded, type Unread } from '../sources/recorded.ts'
+import { goneMinutes } from '../sources/groups.ts'
+import type { Recorded, Unread } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { toNumber } from './fraction.ts'
 import { isDoubtful } from './sli.ts'
@@ -28,10 +29,10 @@ export function spanOf(
   return { ...window, from: Math.max(begin, window.from) }
 }
 
-/** All objectives without the groups that have ended, which the pages do not show either. */
+/** All objectives. Prometheus also names groups whose samples ended before the window: these are left out. */
 export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) {
   const shown = recorded.objectives.filter(
-    each => each.objective.group === null || isJudgedAt(each, recorded.to),
+    ({ objective, begun }) => objective.group === null || begun !== undefined,
   )
   return shown.map(each => {
     const { objective, slots, tally, silentSince } = each
@@ -43,6 +44,8 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
         rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
       })),
       silentSince,
+      /** The minute of the last event of a group that has ended, which the pages no longer show. */
+      endedAt: objective.group !== null && tally.to < recorded.to ? tally.to - goneMinutes : undefined,
       doubtful: slots.filter(slot => slot.start >= span.from && isDoubtful(slot)).length,
     }
   })
@@ -57,12 +60,13 @@ export function reportJson({ span, objectives, unread, witnesses, planned }: Rep
   return {
     window: window(span),
     ...Object.fromEntries(
-      objectives.map(({ standing, doubtful, silentSince }) => [
+      objectives.map(({ standing, doubtful, silentSince, endedAt }) => [
         standing.objective.id,
         {
           ...standingJson(standing),
           ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
           ...(silentSince === undefined ? {} : { silentSince: toIso(silentSince) }),
+          ...(endedAt === undefined ? {} : { endedAt: toIso(endedAt) }),
           ...(doubtful === 0 ? {} : { doubtfulMinutes: doubtful }),
         },
       ]),
@@ -91,7 +95,7 @@ export function reportText(report: Report): string {
     .join('\n\n')
 }
 
-function objectiveText({ standing, burns, doubtful, silentSince }: Judged): string {
+function objectiveText({ standing, burns, doubtful, silentSince, endedAt }: Judged): string {
   const { objective, span, broken, ratio } = standing
   const unjudged = silentSince === undefined ? 'nothing to count' : 'not known'
   const word = broken ? 'broken' : ratio === null || silentSince !== undefined ? unjudged : 'met'
@@ -104,6 +108,7 @@ function objectiveText({ standing, burns, doubtful, silentSince }: Judged): stri
     ...(silentSince === undefined
       ? []
       : [`silent  no sample could be counted since ${toShort(silentSince)}`]),
+    ...(endedAt === undefined ? [] : [`ended   no event since ${toShort(endedAt)}`]),
     ...(doubtful === 0
       ? []
       : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),

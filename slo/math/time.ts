@@ -25,6 +25,8 @@ export const timeFormat =
 export function parseTime(text: string, nowMs: number): number | undefined {
   if (text === 'now') return nowMs
   if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
+  // As in addresses of Grafana.
+  if (/^\d{13}$/.test(text)) return Number(text)
   const [, day, clock] = /^(today|tomorrow) (\d{2}:\d{2})$/.exec(text) ?? []
   const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
   const iso = day ? `${date}T${clock}Z` : text.replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')

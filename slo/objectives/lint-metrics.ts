@@ -2,6 +2,7 @@ import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
+import { inGroups } from '../sources/groups.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
@@ -119,7 +120,7 @@ export async function lintSeen(
     const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
     const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
-    for (const [part, { promql }] of queriesOf(objective.sli)) {
+    for (const [part, { promql }] of queriesOf(inGroups(objective))) {
       // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
       const refused = (error: Error) =>
         void findings.push(found(document, query(part), 'refused', { message: error.message }))

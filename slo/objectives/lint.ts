@@ -3,6 +3,7 @@ import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
+import { inGroups } from '../sources/groups.ts'
 import { type Objective, ruleLabels, type Tier } from '../sources/index.ts'
 import { gainsLabel, losesLabel } from '../sources/promql.ts'
 import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
@@ -17,7 +18,7 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   const [first] = objectives
   if (!first) return []
   return [
-    ...lintSli(document, first.sli, reading),
+    ...lintSli(document, inGroups(first), reading),
     ...lintGroup(document, first),
     ...(valueAt(document, policies) ? [found(document, policies.slice(0, -1), 'own-alerts')] : []),
     ...objectives.flatMap((objective, index) => [

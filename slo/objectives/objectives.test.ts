@@ -517,6 +517,15 @@ describe('the lint', () => {
       'no-counter',
     ],
     [
+      'a grouping by a label that only the total has',
+      annotated(latency, 'group-by: outcome').replace(
+        'tintype_promises_total{outcome="kept"}',
+        'tintype_storage_seconds_count',
+      ),
+      'tintype_storage_seconds_count',
+      'unknown-label',
+    ],
+    [
       'a label value that never is',
       latency.replace('outcome="kept"', 'outcome="keep"'),
       'tintype_promises_total{outcome="keep"}',

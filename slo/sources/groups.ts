@@ -50,5 +50,9 @@ export function sliOf(sli: Sli, label: string, value: string, operator?: Matcher
     : { ...sli, gauge: narrowed(sli.gauge) }
 }
 
+/** An objective's indicator without the series that belong to no group. */
+export const inGroups = ({ sli, groupBy }: Objective): Sli =>
+  groupBy === null ? sli : sliOf(sli, groupBy, '', '!=')
+
 /** The id of a group's objective; the id itself when it is no group's. */
 export const ungrouped = (id: string): string => id.split('{')[0] as string

@@ -69,6 +69,7 @@ test.each([
     'service: shop\nselectors: { tier: gold }',
     '2:20 selectors.tier is not a label of a series, or the rules set it',
   ],
+  ['service: shop\nselectors: { service: x }', '2:23 selectors.service is not a label of a series, or'],
   ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is not a label of a series'],
   ['service: shop\ntoString: no', '2:11 toString means nothing here'],
   ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],

@@ -82,7 +82,7 @@ test('events without a sample for an hour cannot be judged', async () => {
     return [...evaluations.unread().values()]
   }
   expect(await until(now - 59)).toEqual([])
-  expect(await until(now - 60)).toEqual([expect.stringContaining('There is no sample since')])
+  expect(await until(now - 60)).toEqual([expect.stringContaining('No sample could be counted since')])
 })
 
 test('minutes without events whose samples come late are not silent', async () => {

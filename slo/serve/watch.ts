@@ -62,6 +62,7 @@ export function startWatch(options: {
   let own: Alert[] = sent.filter(({ name }) => !(name in silences))
   let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
+  const logLeftOut = onChange(why => why && log.warn('groups.left-out', { why }))
   const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
 
   /** Does not wait, because a hanging webhook must not delay the next evaluation. */
@@ -114,6 +115,7 @@ export function startWatch(options: {
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now, onRead), askForAlertmanager()])
     logAway(away)
+    logLeftOut(evaluations.leftOut())
     // Pauses, because the probe's requests must not wait for all objectives.
     views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()

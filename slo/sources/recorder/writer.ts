@@ -158,7 +158,7 @@ function rollUps(db: DatabaseSync) {
       for (const maxGap of maxGaps) {
         const row = getHour.get(series, maxGap, minute - index) as { increases: Uint8Array } | undefined
         const cells = decodeHour(row?.increases)
-        const grown = increase(last, sample, maxGap)
+        const grown = increase(last, sample, maxGap) ?? 0
         if (grown === 0 && !Number.isNaN(cells[index])) continue
         cells[index] = (cells[index] || 0) + grown
         const bytes = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength)

@@ -66,16 +66,16 @@ export function createNotifier(options: {
     // What another receiver got is due here, and so is its end.
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
-    if (!message) return
-    log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
-      group,
-      severity: message.severity,
-      alerts: message.alerts.map(({ name }) => name),
-    })
-    const arrived = webhook === null || (await send(message, webhook))
-    if (arrived) alertStore.record(message, receiver)
-    if (arrived) missed.delete(group)
-    else if (message.status === 'firing') missed.set(group, message)
+    if (!message) return void missed.delete(group)
+    if (missed.get(group)?.status !== message.status)
+      log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
+        group,
+        severity: message.severity,
+        alerts: message.alerts.map(({ name }) => name),
+      })
+    if (webhook !== null && !(await send(message, webhook))) return void missed.set(group, message)
+    alertStore.record(message, receiver)
+    missed.delete(group)
   }
 
   const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
@@ -99,7 +99,7 @@ export function createNotifier(options: {
   return {
     /** The groups whose first message was sent or is due, so that a resolved message must follow. */
     begun,
-    /** Whether the receiver did not accept a message about what fires. */
+    /** Whether the receiver did not accept a message. */
     isStuck: () => missed.size > 0,
     /**
      * Sends what changed. An alert that is missing in `firing` has ended. Never rejects. During a round the newest

@@ -139,7 +139,9 @@ export function createSloApp(options: {
   })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(await status())
+    const now = await status()
+    if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    response.set('Cache-Control', 'no-store').json(now)
   })
   finishRoutes(app, options)
   return app

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
+import { writerName } from '@tintype/lib/storage/temporary.ts'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
 
@@ -9,7 +9,8 @@ export type UnderWay = {
   title: string
   from: string
   to: string
-  pid: number
+  /** Its command: a pid alone is soon another process's after a boot. */
+  writer: string
   look?: ReleaseLook
 }
 
@@ -21,17 +22,12 @@ export type ReleaseLook = {
   objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
-/** Written by `npm run release`, removed at its end and shown by the pages. It prevents a second release. */
+/** Written by `npm run release`, removed at its end and shown by the pages. */
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
-export const readUnderWay = (dataDir: string): UnderWay | null => readJsonFile(underWayFile(dataDir)) ?? null
-
-/** Whether the command of a release still runs. One that was killed has left its file behind. */
-export function isRunning({ pid }: UnderWay): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // Another user's process, which runs.
-    return errorCode(error) === 'EPERM'
-  }
+/** The release that has not closed its record. `isRunning`: its command was not killed. */
+export function readUnderWay(dataDir: string): (UnderWay & { isRunning: boolean }) | null {
+  const found = readJsonFile<UnderWay>(underWayFile(dataDir), { writer: '' })
+  if (!found) return null
+  return { ...found, isRunning: writerName(Number.parseInt(found.writer, 10)) === found.writer }
 }

@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { writerName } from '@tintype/lib/storage/temporary.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -90,12 +90,13 @@ test('a release is shown while its command runs, and not after it was killed', a
   const shown = async () => (await ask('api/release')).json()
   expect(await shown()).toBeNull()
   mkdirSync(join(dataDir, 'releases'))
-  const ended = spawnSync(process.execPath, ['--version']).pid
-  for (const pid of [process.pid, ended]) {
-    writeFileSync(underWayFile(dataDir), JSON.stringify({ pid, to: 'v2' }))
-    expect(await shown()).toEqual(pid === ended ? null : { pid, to: 'v2' })
+  const own = writerName(process.pid)
+  // The last one has the pid of this process, which has got it since.
+  for (const writer of [own, '999999-1-0', `${process.pid}-1-0`]) {
+    writeFileSync(underWayFile(dataDir), JSON.stringify({ writer, to: 'v2' }))
+    expect(await shown()).toEqual(writer === own ? { writer, to: 'v2', isRunning: true } : null)
   }
-  writeFileSync(underWayFile(dataDir), '{"pid":')
+  writeFileSync(underWayFile(dataDir), '{"writer":')
   expect(await shown()).toBeNull()
 })
 

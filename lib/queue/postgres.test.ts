@@ -263,11 +263,33 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         for (const read of [queue.overdue, queue.lost, queue.tombstones, queue.deadLetters]) await read(5)
         await queue.stats()
         await queue.bury(work.photo)
-        await queue.expireDead(0)
+        await queue.expireDead(Date.now())
       }
       await queue.close() // its connections report what they read
       const read = await until(async () => (await scanned()) - before)
       expect(read).toBeLessThan(10_000)
+    })
+
+    test('an idle connection is probed within half a minute: a firewall would forget it, and the next call would fail', async context => {
+      if (process.platform !== 'linux') context.skip('there is no /proc here')
+      const queue = await opened(server.newUrl())
+      await queue.stats()
+      const port = server.port.toString(16).toUpperCase().padStart(4, '0')
+      // Timer 02 is that of keepalive, and its rest is in hundredths of a second.
+      const rests = async () => {
+        const sockets = (await readFile('/proc/self/net/tcp', 'utf8'))
+          .split('\n')
+          .map(line => line.trim().split(/\s+/))
+        const ours = sockets.filter(([, , remote = '']) => remote.endsWith(`:${port}`))
+        const timers = ours.map(([, , , , , timer = '']) => timer.split(':'))
+        return (
+          timers.every(([kind]) => kind === '02') &&
+          timers.map(([, rest = '']) => Number.parseInt(rest, 16) / 100)
+        )
+      }
+      const seconds = await until(rests)
+      expect(seconds.length).toBeGreaterThan(1)
+      expect(Math.max(...seconds)).toBeLessThan(31)
     })
 
     test('the package is loaded only for such a queue, and named when it is missing', async () => {

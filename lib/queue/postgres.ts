@@ -14,6 +14,8 @@ import type { PostgresAddress } from './queue-url.ts'
 
 /** Long, because a migration may have to rewrite a table. */
 const migrationMs = 60_000
+/** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
+const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -75,6 +77,6 @@ function connect(
     clock.set(server.now)
     assertDurable(server, acceptLoss)
   }
-  const config = { connectionString, fallback_application_name: 'tintype', keepAlive: true, pipeline: true }
+  const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)
 }

@@ -17,7 +17,7 @@ const table = {
   // INSTANCE is part of a file's name of at most 255 characters, with service, epoch and a release's colour.
   INSTANCE: is.pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
   VERSION: is.pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
-  DATA_DIR: is.text('./data', 'a folder'),
+  DATA_DIR: is.path('./data', 'a folder'),
   HOST: host('127.0.0.1'),
   ADMIN_HOST: host('127.0.0.1'),
   WEB_PORT: is.port(8080),
@@ -54,7 +54,7 @@ const table = {
       return job && url ? { job, instance: instance ?? url.host, url } : undefined
     },
   ),
-  TARGETS_FILE: is.text('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
+  TARGETS_FILE: is.path('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
   PROBE_URL: is.base,
   ALERT_WEBHOOK_URL: { ...is.address, secret: true }, // its path is a secret at a chat, as is that of HEARTBEAT_URL
   HEARTBEAT_URL: { ...is.address, secret: true },

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import pg from 'pg'
 import { countLimit, limits } from '../limits.ts'
 import { noAnswer } from './group.ts'
@@ -14,15 +13,8 @@ export function openConnections(
   onConnect: (client: pg.ClientBase) => Promise<void>,
   withinMs = answerMs,
 ) {
-  const sockets = new Set<Socket>()
-  const stream = () => {
-    const socket = new Socket()
-    sockets.add(socket)
-    return socket.once('close', () => sockets.delete(socket))
-  }
   const pool = new pg.Pool({
     ...settings,
-    stream,
     onConnect,
     max: limits.queueConnections.value,
     idleTimeoutMillis: 0,
@@ -52,11 +44,7 @@ export function openConnections(
         client?.release(failure)
       }
     },
-    async close() {
-      const timer = setTimeout(() => sockets.forEach(socket => void socket.destroy()), answerMs)
-      await pool.end()
-      clearTimeout(timer)
-    },
+    close: () => pool.end(),
   }
 }
 

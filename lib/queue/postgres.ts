@@ -9,7 +9,7 @@ import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
 import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
-import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
+import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
 /** Long, because a migration may have to rewrite a table. */
@@ -42,10 +42,12 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const [claims, others] = [openOne(), openOne()]
   const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).call(call)
   const read = (call: QueueCall) =>
-    connections.use(client => {
-      const sql = statementsOf(query => client.query(query))
-      return callEngine(engineOn(sql, settings, clock.now), call)
-    })
+    retried(() =>
+      connections.use(client => {
+        const sql = statementsOf(query => client.query(query))
+        return callEngine(engineOn(sql, settings, clock.now), call)
+      }),
+    )
   return queueOn(bell.doorbell, options, {
     async ask(call) {
       try {

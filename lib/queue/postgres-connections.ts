@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import pg from 'pg'
 import { countLimit, limits } from '../limits.ts'
 import { noAnswer } from './group.ts'
@@ -15,6 +16,8 @@ export function openConnections(
 ) {
   const pool = new pg.Pool({
     ...settings,
+    // A frozen server does not close its side, and must not keep a command alive: each query has a timer.
+    stream: () => new Socket().unref(),
     onConnect,
     max: limits.queueConnections.value,
     idleTimeoutMillis: 0,

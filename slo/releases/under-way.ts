@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { readJsonFile } from '@tintype/lib/json.ts'
-import { writerName } from '@tintype/lib/storage/temporary.ts'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
 
@@ -9,8 +8,8 @@ export type UnderWay = {
   title: string
   from: string
   to: string
-  /** Its command: a pid alone is soon another process's after a boot. */
-  writer: string
+  /** The name of its process (lib/process-name.ts). */
+  process: string
   look?: ReleaseLook
 }
 
@@ -22,12 +21,7 @@ export type ReleaseLook = {
   objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
-/** Written by `npm run release`, removed at its end and shown by the pages. */
+/** Written by `npm run release`, removed at its end and shown by the pages. It prevents a second release. */
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
-/** The release that has not closed its record. `isRunning`: its command was not killed. */
-export function readUnderWay(dataDir: string): (UnderWay & { isRunning: boolean }) | null {
-  const found = readJsonFile<UnderWay>(underWayFile(dataDir), { writer: '' })
-  if (!found) return null
-  return { ...found, isRunning: writerName(Number.parseInt(found.writer, 10)) === found.writer }
-}
+export const readUnderWay = (dataDir: string): UnderWay | null => readJsonFile(underWayFile(dataDir)) ?? null

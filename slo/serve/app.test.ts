@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
-import { writerName } from '@tintype/lib/storage/temporary.ts'
+import { processName } from '@tintype/lib/process-name.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
@@ -90,13 +91,14 @@ test('a release is shown while its command runs, and not after it was killed', a
   const shown = async () => (await ask('api/release')).json()
   expect(await shown()).toBeNull()
   mkdirSync(join(dataDir, 'releases'))
-  const own = writerName(process.pid)
-  // The last one has the pid of this process, which has got it since.
-  for (const writer of [own, '999999-1-0', `${process.pid}-1-0`]) {
-    writeFileSync(underWayFile(dataDir), JSON.stringify({ writer, to: 'v2' }))
-    expect(await shown()).toEqual(writer === own ? { writer, to: 'v2', isRunning: true } : null)
+  const ended = spawnSync(process.execPath, ['--version']).pid
+  const own = processName(process.pid) as string
+  // The last is that of a process before a restart of the machine, whose pid another program has now.
+  for (const name of [own, `${ended}-1-0`, own.replace(/-\d+-/, '-1-')]) {
+    writeFileSync(underWayFile(dataDir), JSON.stringify({ process: name, to: 'v2' }))
+    expect(await shown()).toEqual(name === own ? { process: name, to: 'v2' } : null)
   }
-  writeFileSync(underWayFile(dataDir), '{"writer":')
+  writeFileSync(underWayFile(dataDir), '{"process":')
   expect(await shown()).toBeNull()
 })
 

@@ -3,6 +3,7 @@ import { refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
+import { isRunning } from '@tintype/lib/process-name.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
@@ -137,7 +138,7 @@ export function createSloApp(options: {
   })
   app.get('/api/release', (_request, response) => {
     const release = readUnderWay(dataDir)
-    response.json(release?.isRunning ? release : null)
+    response.json(release && isRunning(release.process) ? release : null)
   })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {

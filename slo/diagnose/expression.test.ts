@@ -82,3 +82,19 @@ test('a clock that is behind counts also beside a process of the same job that i
   const window = windowOf(samplesOf(series), { fromMs: 0, toMs: 20_000 })
   expect(valueIn(parseExpression(query), window)).toBe(30)
 })
+
+test('ten processes that each collect garbage for 5 % of their time are not one that does nothing else', () => {
+  const times = Array.from({ length: 5 }, (_, n) => n * 15_000)
+  const series = Array.from(
+    { length: 10 },
+    (_, instance): Series => ({
+      name: 'nodejs_gc_duration_seconds_sum',
+      labels: { job: 'web', instance: `${instance}`, kind: 'minor' },
+      points: times.map(at => ({ at, value: 0.05 * (at / 1000) })),
+    }),
+  )
+  const { resources } = readDirectory().service
+  const query = resources.find(({ cause, kind }) => cause === 'memory' && kind === 'taken')?.query ?? ''
+  const window = windowOf(samplesOf(series), { fromMs: -1, toMs: 60_000 })
+  expect(valueIn(parseExpression(query), window)).toBeCloseTo(0.05)
+})

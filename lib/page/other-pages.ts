@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import { isLoopback } from '../http/loopback.ts'
 import { readJsonFile } from '../json.ts'
 
 export type OtherPages = {
@@ -8,9 +9,6 @@ export type OtherPages = {
   own?: Readonly<Record<string, string>>
 }
 
-/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
-export const isLoopback = (host: string): boolean =>
-  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
 const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
 /**

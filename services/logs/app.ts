@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { dayMs, isDay, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
+import { isLoopback, refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
@@ -37,6 +38,7 @@ export type LogServer = OtherPages & {
 /** The log server's HTTP API: ingest and look-ups. */
 export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
+  app.use(refuseRebound)
   addIngest(app, server)
   addReading(app, server)
   finishRoutes(app, server)
@@ -165,7 +167,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 const busy = (what: string, limit?: LimitName): Problem => tryAgain(503, 'busy', what, 1, limit)
 
 function isAuthorised(request: Request, token: string): boolean {
-  if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')
+  if (token === '') return isLoopback(request.socket.remoteAddress ?? '')
   const [, bearer = ''] = /^bearer +(.+)$/i.exec(request.get('authorization') ?? '') ?? []
   const [given, wanted] = [Buffer.from(bearer), Buffer.from(token)]
   return given.length === wanted.length && timingSafeEqual(given, wanted)

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
@@ -60,6 +61,7 @@ export function createSloApp(options: {
     program,
   })
   const app = createApp(options)
+  app.use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))

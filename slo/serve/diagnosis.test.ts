@@ -1,5 +1,5 @@
 import { listen } from '@tintype/lib/http/listen.ts'
-import { limitsReached } from '@tintype/lib/limits.ts'
+import { timesReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
@@ -89,7 +89,7 @@ test('what was found is kept for each five minutes, over a restart, and the olde
     return found && Math.round((found.at - now) / minute)
   }
   expect([-30, -22, -14, -11, -1].map(foundAt)).toEqual([null, -20, -14, -14, 0])
-  expect(limitsReached.get('verdicts')).toBe(1)
+  expect(timesReached('verdicts')).toBe(1)
 })
 
 test('detail is raised in the processes that there are by then', async () => {

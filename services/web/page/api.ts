@@ -47,12 +47,6 @@ export async function reportExperience(photo: string, seconds: number): Promise<
   await request('experience', { method: 'POST', headers, body }).catch(() => {})
 }
 
-export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
-
-/** The service's last status; undefined when there is none or the request fails. */
-export const fetchStatus = (): Promise<Status | undefined> =>
-  getJson<Status>('status.json').catch(() => undefined)
-
 /** Used when a response has no Retry-After in seconds. */
 const defaultRetrySeconds = 5
 /** Beyond 24 days a timer would end at once; and a service that is back should not be waited for much longer. */

@@ -38,6 +38,8 @@ void readSizing()
 setInterval(readSizing, sizingMs)
 
 async function search(key: string): Promise<void> {
+  // Read out. The counts that it shows without a search change each few seconds.
+  lead.setAttribute('role', 'status')
   lead.textContent = say('searching')
   document.title = `${key} · Tintype`
   try {

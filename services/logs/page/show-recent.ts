@@ -10,8 +10,11 @@ const refreshMs = 10_000
  * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
+  let isReading = false
   const refresh = async () => {
-    if (document.hidden) return
+    // A slow server would get one request after the other.
+    if (document.hidden || isReading) return
+    isReading = true
     try {
       const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
@@ -28,6 +31,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
     } catch (error) {
       if (lead) write(lead, (error as Error).message)
     }
+    isReading = false
   }
   setInterval(refresh, lead ? refreshMs : 6 * refreshMs)
   document.addEventListener('visibilitychange', refresh)

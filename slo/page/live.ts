@@ -3,10 +3,9 @@ import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
-import { clock, moment, shortTime } from './format.ts'
 import { addressAt } from './parts.ts'
 import texts from './words.json' with { type: 'json' }
-import { learn, objectivesName, say } from './words.ts'
+import { clock, learn, moment, objectivesName, say, shortTime } from './words.ts'
 
 export const refreshMs = 15_000
 /** The state is evaluated each minute; after three minutes without a measurement it counts as not known. */

@@ -499,6 +499,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])
   })
 
+  test('a stream that only seems open, after the network was lost, is noticed within a minute or so', async () => {
+    const tab = await context.newPage()
+    await tab.clock.install()
+    await tab.goto(web.endpoints.web ?? '')
+    await tab.getByText('No photos yet.').waitFor()
+    await tab.route('**/photos', route => route.abort())
+    await tab.clock.runFor(62_000)
+    await tab.getByText('No connection.').waitFor()
+  })
+
   test('without events the page asks instead', async () => {
     await page.route('**/events', route => route.fulfill({ status: 503, body: '' }))
     await page.reload()

@@ -1,6 +1,6 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
+import { getJson, Refusal, readAgain } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
 import { addressAt } from './parts.ts'
@@ -32,7 +32,7 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
   await refresh()
   document.title += `: ${page.name === 'status' ? say('status') : objectivesName()}`
   void showNavigation(page.name, { objectives: objectivesName() })
-  if (earlier === null) setInterval(() => void refresh(), refreshMs)
+  if (earlier === null) readAgain(refreshMs, refresh)
 }
 
 /** What slo says, or that it does not answer. */

@@ -1,5 +1,5 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { getJson } from '@tintype/lib/page/browser/server.ts'
+import { getJson, readAgain } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
@@ -131,5 +131,5 @@ showNewest()
 /** Stages and releases are those of now. */
 const readNow = () => Promise.all([refreshStages(), refreshRelease()].map(each => each.catch(() => {})))
 await Promise.all([showWhatIf(), earlier === null && readNow()])
-if (earlier === null) setInterval(readNow, 2 * refreshMs)
+if (earlier === null) readAgain(2 * refreshMs, readNow)
 document.documentElement.dataset.ready = 'true'

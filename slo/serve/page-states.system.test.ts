@@ -332,6 +332,22 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await tab.close()
   })
 
+  test('a tab that is seen again is read again at once, and one that is not seen is not', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    const show = (isShown: boolean) =>
+      page.evaluate(`{
+        Object.defineProperty(document, 'hidden', { value: ${!isShown}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }`)
+    await show(false)
+    shown = 'broken'
+    await page.evaluate('fetch("pages.json").then(response => response.text())')
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
+    await show(true)
+    await page.waitForSelector('#lead:has-text("Broken:")', { timeout: 10_000 })
+  })
+
   test('a new row moves neither the focus nor what was scrolled', async () => {
     shown = 'burning'
     const alerts = pageStates.burning?.objectives[0]?.alerts ?? []
@@ -346,7 +362,12 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await tab.evaluate('scrollTo(0, 0); document.querySelector("#alerts .wide").scrollLeft = 60')
     const before = await tab.evaluate<number[]>(places)
     expect(before[1]).toBeGreaterThan(0)
-    alerts.unshift({ tier: 'ticket-fast', fires: '2026-11-25T13:00:00Z', clears: null, budgetUsedAtFire: 0.1 })
+    alerts.unshift({
+      tier: 'ticket-fast',
+      fires: '2026-11-25T13:00:00Z',
+      clears: null,
+      budgetUsedAtFire: 0.1,
+    })
     await tab.clock.runFor(16_000)
     await tab.locator('#alerts').getByText('ticket-fast').first().waitFor()
     alerts.shift()

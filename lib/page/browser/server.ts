@@ -26,6 +26,20 @@ export async function getJson<T>(address: string, timeoutMs?: number): Promise<T
   throw Object.assign(detail ? new Refusal(detail) : new Error(`HTTP ${status}`), { status })
 }
 
+/** Reads again after each interval and when the tab is seen again: not while it is hidden, and one at a time. */
+export function readAgain(everyMs: number, read: () => Promise<unknown>): void {
+  let isReading = false
+  const readIfSeen = () => {
+    if (document.hidden || isReading) return
+    isReading = true
+    void read().finally(() => {
+      isReading = false
+    })
+  }
+  setInterval(readIfSeen, everyMs)
+  document.addEventListener('visibilitychange', readIfSeen)
+}
+
 /** A request to the page's server. @throws when it does not answer, or not in time. */
 export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })

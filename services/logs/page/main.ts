@@ -1,6 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
+import { readAgain } from '@tintype/lib/page/browser/server.ts'
 import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
@@ -35,7 +36,7 @@ showRecent(key ? undefined : lead)
 const readSizing = () =>
   read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
 void readSizing()
-setInterval(readSizing, sizingMs)
+readAgain(sizingMs, readSizing)
 
 async function search(key: string): Promise<void> {
   // Read out. The counts that it shows without a search change each few seconds.

@@ -1,5 +1,6 @@
 import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
+import { readAgain } from '@tintype/lib/page/browser/server.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 
@@ -10,11 +11,7 @@ const refreshMs = 10_000
  * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
-  let isReading = false
   const refresh = async () => {
-    // A slow server would get one request after the other.
-    if (document.hidden || isReading) return
-    isReading = true
     try {
       const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
@@ -31,11 +28,9 @@ export function showRecent(lead: HTMLElement | undefined): void {
     } catch (error) {
       if (lead) write(lead, (error as Error).message)
     }
-    isReading = false
   }
-  setInterval(refresh, lead ? refreshMs : 6 * refreshMs)
-  document.addEventListener('visibilitychange', refresh)
   void refresh()
+  readAgain(lead ? refreshMs : 6 * refreshMs, refresh)
 }
 
 function sentence({ fromMs, counts }: Recent): string {

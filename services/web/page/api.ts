@@ -1,6 +1,6 @@
 /** The public HTTP interface that the page uses. */
 
-import { getJson, noteClock, request, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { getJson, noteClock, request } from '@tintype/lib/page/browser/server.ts'
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
@@ -104,8 +104,9 @@ export function sendPhoto(
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))
-  if ((xhr.status === 201 || xhr.status === 202) && xhr.response) {
-    const acceptedAt = new Date(serverNow()).toISOString()
+  if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy) {
+    const promisedMs = Number(document.body.dataset.promiseSeconds) * 1000
+    const acceptedAt = new Date(Date.parse(xhr.response.promiseBy) - promisedMs).toISOString()
     return { kind: 'accepted', photo: { acceptedAt, stages: {}, ...xhr.response } }
   }
   if (xhr.status === 503 || xhr.status === 429) {

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError, errorCode } from './errors.ts'
-import { isLoopback, isOwnName } from './http/loopback.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
@@ -124,24 +123,6 @@ const refuseOthers =
     if (method === 'OPTIONS') return void response.status(204).set(headers).end()
     throw new Problem(405, 'method-not-allowed', `This address allows ${headers.Allow}.`, { headers })
   }
-
-/**
- * Refuses what another site's page asks through a browser on this machine, after it made its own name point here (DNS
- * rebinding). Such a name has this port behind it; a proxy on this machine is asked by another port.
- */
-export const refuseRebound: RequestHandler = ({ headers, socket }, _response, next) => {
-  const { hostname = '', port } = URL.parse(`http://${headers.host}`) ?? {}
-  if (
-    isLoopback(socket.remoteAddress ?? '') &&
-    Number(port || 80) === socket.localPort &&
-    !isOwnName(hostname)
-  ) {
-    const detail =
-      'On this machine, open this address by localhost: another site may own the name that was used.'
-    throw new Problem(421, 'other-site', detail)
-  }
-  next()
-}
 
 /** `https` when a trusted proxy was asked by it. Without the header Express would parse the client's address in vain. */
 export const schemeOf = (request: Request): 'http' | 'https' =>

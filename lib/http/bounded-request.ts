@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { isLoopback } from './loopback.ts'
+import { isLoopback } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
@@ -23,6 +23,8 @@ type Options = {
   agent?: false
   /** Accepts answers that browsers accept although they are malformed. */
   insecureHTTPParser?: true
+  /** False accepts any certificate. */
+  rejectUnauthorized?: boolean
   /** Called before the request is sent. */
   onRequest?(request: ClientRequest): void
 }
@@ -70,12 +72,21 @@ export const askStatus = (address: string, options: Options) =>
 
 /** For this machine's own servers: with NODE_USE_ENV_PROXY Node would ask HTTP_PROXY for them, too. */
 const direct = new http.Agent({ keepAlive: true, timeout: 5_000 })
+export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
+
+type Answer<Body> = { status: number; headers: IncomingHttpHeaders; body: Body }
+
+/** An unexpected answer in words: its status, where a redirect leads, and how its body begins. */
+export const inWords = ({ status, headers: { location }, body }: Answer<Buffer | undefined>): string =>
+  [`answer ${location ? `${status} to ${location}` : status}`, body && excerpt(body)]
+    .filter(Boolean)
+    .join(': ')
 
 async function ask<Body>(
   address: string,
   options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
-): Promise<{ status: number; headers: IncomingHttpHeaders; body: Body }> {
+): Promise<Answer<Body>> {
   const { body, signal, onRequest, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}

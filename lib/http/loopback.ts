@@ -1,9 +1,0 @@
-import { isIP } from 'node:net'
-
-/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
-export const isLoopback = (host: string): boolean =>
-  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
-
-/** Names that no other site can own: those of this machine and of its network, and addresses. */
-export const isOwnName = (host: string): boolean =>
-  !host.includes('.') || /\.(localhost|local|internal)\.?$/.test(host) || isIP(host) !== 0

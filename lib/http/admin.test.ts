@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectRaw } from '../../test/raw.ts'
 import { sampleIn } from '../../test/support.ts'
@@ -55,6 +56,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,
+    `${hostname()}.example.org:${port}`,
   ]
   for (const host of [...own, 'admin.example.org']) expect(await asked(host), host).toBe('200')
 })

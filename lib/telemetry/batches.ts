@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { parseJson } from '../json.ts'
-import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
@@ -11,6 +10,8 @@ export type EntryBatch = { stream: string; first: number; last: number; body: Bu
 type Line = { seq: number; bytes: Buffer; end: number }
 type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
+/** Entries of a batch. */
+const batchEntries = 1_000
 /** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10
 
@@ -22,7 +23,7 @@ export function readBatches(journal: ShippableJournal) {
   let at = { position: 0, seq: 0 }
   let readTo = at
   let acked = { stream: '', seq: 0 }
-  let most = limits.logBatchEntries.value
+  let most = batchEntries
 
   const select = async (segment: Segment): Promise<Source> => {
     if (source?.segment === segment) return source
@@ -65,14 +66,13 @@ export function readBatches(journal: ShippableJournal) {
 
   /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size. */
   const overlong = async (from: Source): Promise<EntryBatch | 'end'> => {
-    for (let bytes = 0; ; ) {
-      const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position + bytes)
-      if (bytesRead === 0) return 'end'
-      const end = buffer.subarray(0, bytesRead).indexOf(newline)
-      bytes += end < 0 ? bytesRead : end
-      if (end < 0) continue
-      readTo = { position: at.position + bytes + 1, seq: at.seq + 1 }
-      return { first: at.seq, last: at.seq, ...shipped(from, placeholder(from.prefix, at.seq, bytes)) }
+    const end = (await readFile(from.segment.file)).indexOf(newline, at.position)
+    if (end < 0) return 'end'
+    readTo = { position: end + 1, seq: at.seq + 1 }
+    return {
+      first: at.seq,
+      last: at.seq,
+      ...shipped(from, placeholder(from.prefix, at.seq, end - at.position)),
     }
   }
 
@@ -92,7 +92,7 @@ export function readBatches(journal: ShippableJournal) {
     /** The server has stored the stream up to `seq`; `next` continues after it. */
     acknowledged({ stream, last }: EntryBatch, seq: number) {
       acked = { stream, seq }
-      most = Math.min(limits.logBatchEntries.value, most + regrownEntries)
+      most = Math.min(batchEntries, most + regrownEntries)
       if (seq >= last) at = readTo
     },
     /** The server lacks entries before the batch; `next` restarts with the oldest entry in the journal. */

@@ -22,6 +22,8 @@ type Options = {
   agent?: false
   /** Accepts answers that browsers accept although they are malformed. */
   insecureHTTPParser?: true
+  /** False accepts any certificate. */
+  rejectUnauthorized?: boolean
   /** Called before the request is sent. */
   onRequest?(request: ClientRequest): void
 }

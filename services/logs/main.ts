@@ -5,7 +5,7 @@ import { armFault } from '@tintype/lib/fault.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
-import { isTimelineKey } from './page/api.ts'
+import { timelineKeyOf } from './page/api.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -37,9 +37,10 @@ const verbs: Record<string, Verb> = {
   timeline: {
     takes: ['session', 'day'],
     answer(folders, { session = '', day }) {
-      if (isTimelineKey(session)) return timelineReport(folders, session, day)
+      const key = timelineKeyOf(session)
+      if (key) return timelineReport(folders, key, day)
       throw new UsageError(
-        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and lower-case letters',
+        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters',
       )
     },
   },

@@ -28,6 +28,9 @@ export type Clock = { receivedMs: number /** The server's clock less the shipper
 /** The first `count` lines, to append to the file of their day; `last` and `effectiveMs` are those of the last line. */
 type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
+const exampleOf = (stream: string): string =>
+  `{"id":"${stream}.1","session":null,"timestamp":"2026-11-22T17:00:00.123Z","payload":{}}`
+
 /** The lines of a batch, or a sentence that says what is wrong with it. */
 export function readBatch(body: Buffer, stream: string): Line[] | string {
   const prefix = streamPrefix(stream)
@@ -37,7 +40,7 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
   for (let start = 0; start < body.length; ) {
     const end = body.indexOf(newline, start)
     const scanned = scanEntry(body, start, end, prefix)
-    if (!scanned) return `line ${lines.length + 1} is not an entry of the stream ${stream}`
+    if (!scanned) return `line ${lines.length + 1} is not like ${exampleOf(stream)}`
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`

@@ -15,9 +15,9 @@ import {
  * timestamp. Both have a fixed length, so that a reader finds them from the line's end.
  */
 const receivedOpen = Buffer.from(',"received_at":"')
-const effectiveOpen = Buffer.from(',"effective_at":"')
+const effectiveOpen = Buffer.from('","effective_at":"')
 const isoLength = 24
-const tail = Buffer.from('"}')
+const tail = Buffer.from('"}\n')
 
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
@@ -71,27 +71,19 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
 /** The lines of the first line's day, as the journal stores them. */
 export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): StampedLines {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
-  const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
-  const out = Buffer.allocUnsafe(body.length + lines.length * perLine)
-  const run: StampedLines = { bytes: out, count: 0, last: 0, effectiveMs: afterMs }
-  let at = 0
-  let day = 0
+  const chunks: Buffer[] = []
+  const run = { count: 0, last: 0, effectiveMs: afterMs }
+  let day = Number.NaN
   for (const { seq, start, end, timestampMs } of lines) {
     const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
     if (run.count === 0) day = Math.floor(effective / dayMs)
     if (Math.floor(effective / dayMs) !== day) break
-    at += body.copy(out, at, start, end - 1)
-    at += received.copy(out, at)
-    if (effective !== timestampMs) {
-      out[at++] = 0x22
-      at += effectiveOpen.copy(out, at)
-      at += iso(effective).copy(out, at)
-    }
-    at += tail.copy(out, at)
-    out[at++] = newline
+    chunks.push(body.subarray(start, end - 1), received)
+    if (effective !== timestampMs) chunks.push(effectiveOpen, iso(effective))
+    chunks.push(tail)
     Object.assign(run, { count: run.count + 1, last: seq, effectiveMs: effective })
   }
-  return { ...run, bytes: out.subarray(0, at) }
+  return { ...run, bytes: Buffer.concat(chunks) }
 }
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
@@ -106,6 +98,6 @@ export function receivedAt(bytes: Buffer, end: number): string {
   return bytes.toString('latin1', at, at + isoLength)
 }
 
-const lastTime = (end: number): number => end - tail.length - isoLength
+const lastTime = (end: number): number => end + 1 - tail.length - isoLength
 const isCorrected = (bytes: Buffer, end: number): boolean =>
   hasBytesAt(bytes, lastTime(end) - effectiveOpen.length, effectiveOpen)

@@ -59,7 +59,6 @@ export type DaySize = Count & {
   /** What the day takes on disk: journals, every file of its newest revision. */
   diskBytes: number
   services: Record<string, Count>
-  events: Record<string, Count>
   sessions: SessionSizes
 }
 export type Sizing = {

@@ -5,6 +5,9 @@ import { answerOf } from '@tintype/lib/thread.ts'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 
+/** How a photo is resized into a square. */
+export const box = { fit: 'inside', withoutEnlargement: true } as const
+
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side` pixels: libvips has no decoder for HEVC. Missing
  * tiles are grey and cause a warning.
@@ -22,9 +25,7 @@ export async function openHeic(
   const { pixels, warnings: added, ...raw } = await decode({ bytes, maxPixels })
   warnings.push(...added)
   const [left = 0, top = 0] = [(raw.width - width) / 2 + x, (raw.height - height) / 2 + y].map(Math.round)
-  const small = sharp(pixels, { raw })
-    .extract({ left, top, width, height })
-    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+  const small = sharp(pixels, { raw }).extract({ left, top, width, height }).resize(side, side, box)
   return icc ? withProfile(small, icc) : small
 }
 

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { dayMs, isDay, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
+import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
@@ -38,6 +39,7 @@ export type LogServer = OtherPages & {
 /** The log server's HTTP API: ingest and look-ups. */
 export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
+  app.use(refuseRebound)
   addIngest(app, server)
   addReading(app, server)
   finishRoutes(app, server)

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFolder } from '@tintype/lib/disk.ts'
+import { makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
@@ -43,7 +43,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   const sizes = new Map(files.map(({ stream, file }) => [stream, statSync(file).size]))
   const gone = newest?.streams.find(({ stream, journalBytes }) => (sizes.get(stream) ?? 0) < journalBytes)
   if (gone) throw new ExpectedError(`entries of ${gone.stream} are gone from the journals of ${day}`)
-  mkdirSync(days, { recursive: true })
+  makeFolder(days)
   const draftOf = (kind: string) => join(days, `.${day}.${kind}.draft`)
   const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
   const revision = { day, revision: isThere ? newest.revision + 1 : (newest?.revision ?? 1) }

@@ -114,6 +114,7 @@ type Container = {
   restart?: string
   stop_grace_period?: string
   healthcheck?: { test: string[] }
+  logging?: { driver: string; options: Record<string, string> }
 }
 
 describe('compose.yaml', () => {
@@ -203,14 +204,30 @@ describe('compose.yaml', () => {
     }
   })
 
+  test('bounds the output that Docker keeps of each container: its default is no bound', () => {
+    for (const [name, { logging }] of Object.entries(services))
+      expect(logging?.options, name).toMatchObject({ 'max-size': '20m', 'max-file': '5' })
+  })
+
   test('keeps what a program stores in a volume with a name: one without is lost with its container', () => {
-    const stores = ['alertmanager', 'alloy', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
+    const stores = [
+      'alertmanager',
+      'alloy',
+      'grafana',
+      'loki',
+      'postgres',
+      'prometheus',
+      'seaweedfs',
+      'tempo',
+    ]
     const lost = stores.filter(name => !services[name]?.volumes?.some(each => each.startsWith(`${name}:/`)))
     expect(lost).toEqual([])
   })
 
-  test('removes logs and metrics at the age at which the service does', () => {
-    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS } = readConfig({}, variables)
+  test('removes logs, metrics and traces at the age at which the service does', () => {
+    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS, KEEP_TRACES_DAYS } = readConfig({}, variables)
+    const { compactor } = parse(read('tools/stack/tempo.yml'))
+    expect(compactor?.compaction).toEqual({ block_retention: `${KEEP_TRACES_DAYS * 24}h` })
     expect(services.loki?.command).toEqual(
       expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
     )

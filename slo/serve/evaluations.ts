@@ -38,7 +38,7 @@ export function openEvaluations(
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
       // Each objective's begin is stored for a start without the source: minutes without data are then offline.
-      const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
+      const stored = store.get<Readonly<Record<string, Minute>>>('began', {}) ?? {}
       // A begin in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)

@@ -395,6 +395,7 @@ test('a grouped objective has a budget for each group, also for one that begins 
   lowerLimit('objectiveGroups', 3)
   values.push('x')
   expect(await idsAt(begin + 102)).not.toContain('by-city{city="x"}')
+  expect(evaluations.leftOut()).toBe('by-city: 1 values of city are too many')
   // The others were not counted for a day: they are gone, and their place is free.
   isGone = true
   expect(await idsAt(begin + 102 + 1_500)).toEqual([objective.id])

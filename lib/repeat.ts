@@ -1,14 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Runs a step repeatedly until aborted, `pauseMs` after its end, also after an error, which is passed to `onError`. */
+/** A step that fails each second for a day would fill the log. */
+const tellEveryMs = 60_000
+
+/**
+ * Runs a step repeatedly until aborted, `pauseMs` after its end, also after an error. `onError` gets the first error at
+ * once, and one a minute while each further step fails, too.
+ */
 export async function repeat(
   pauseMs: number,
   signal: AbortSignal,
   step: () => Promise<unknown>,
   onError: (error: Error) => void = () => {},
 ): Promise<void> {
+  let tellAt = 0
   while (!signal.aborted) {
-    await step().catch(error => signal.aborted || onError(error))
+    try {
+      await step()
+      tellAt = 0
+    } catch (error) {
+      if (!signal.aborted && performance.now() >= tellAt) {
+        tellAt = performance.now() + tellEveryMs
+        onError(error as Error)
+      }
+    }
     await sleep(pauseMs, undefined, { signal }).catch(() => {})
   }
 }

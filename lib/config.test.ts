@@ -20,6 +20,10 @@ test.each<[Name, string]>([
   ['KEEP_LOGS_DAYS', '0x10'],
   ['DATA_DIR', ' '],
   ['DATA_DIR', '/data\n'],
+  ['DATA_DIR', '~/photos'],
+  ['DATA_DIR', '$HOME/photos'],
+  ['HOST', '0.0.0.0:8080'],
+  ['HOST', 'localhost:8080'],
   ['HOST', ' '],
   ['HOST', '[::1]'],
   ['HOST', 'http://photos.example'],
@@ -54,6 +58,22 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   }
   const encoded = 'postgres://somebody:12%2F%23%3F%40@127.0.0.1:1/queue?application_name=a@b'
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
+})
+
+test('what a shell or a template would have removed from a value is reported: everybody would know that secret', () => {
+  const quoted = ['"/srv/photos"', "'/srv/photos'", '"/srv/photos"\r']
+  for (const DATA_DIR of quoted) expect(() => read({ DATA_DIR })).toThrow('quotation marks')
+  for (const SESSION_SECRET of [`\${SESSION_SECRET}`, '$(SESSION_SECRET)', `\${SESSION_SECRET:-}`])
+    expect(() => read({ SESSION_SECRET })).toThrow('SESSION_SECRET="…" must have its placeholder filled in')
+  expect(read({ SESSION_SECRET: 'pa$$word"' }).SESSION_SECRET).toBe('pa$$word"')
+})
+
+test('a line end behind the URL of storage or queue is no part of a file’s name', () => {
+  const { STORAGE_URL, QUEUE_URL } = read({
+    STORAGE_URL: 'file:/srv/photos\r\n',
+    QUEUE_URL: 'sqlite:/srv/queue ',
+  })
+  expect([STORAGE_URL, QUEUE_URL]).toEqual(['file:/srv/photos', 'sqlite:/srv/queue'])
 })
 
 test('a secret’s file ends in a newline, which no request could carry', () => {

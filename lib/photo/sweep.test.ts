@@ -55,6 +55,25 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 
+test('files that other programs leave among photos are no photos: they are neither expired nor deleted', async () => {
+  const { storage, queue, ...rest } = await context()
+  const foreign = [
+    `${ownerPrefix(owner)}Thumbs.db`,
+    'photos/desktop.ini',
+    `${ownerPrefix(owner)}old/copy.jpg`,
+  ]
+  for (const key of foreign) await storage.put(key, Buffer.from('x'))
+  const reached: string[] = []
+  await sweepStorage(
+    { storage, queue, ...rest },
+    { photosMs: day, keysMs: day },
+    limit => reached.push(limit),
+    never,
+  )
+  expect(await Array.fromAsync(storage.list('photos/'))).toEqual(foreign.toSorted())
+  expect(reached).toEqual([])
+})
+
 test('photos and keys above their age go, each counted, and the others stay', async () => {
   const { left, photos, storage, queue, ...rest } = await context()
   await left(3 * day, 'original', 'photo.json', 'result.json')

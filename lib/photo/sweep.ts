@@ -5,7 +5,7 @@ import type { Key } from '../storage/index.ts'
 import { forgottenMs, type KeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
-import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
+import { isPhotoId, type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
@@ -71,8 +71,9 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   const known = await context.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
-  if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
-    const answer = await finish(context, owner, photo)
+  const isWhole = known === 'unknown' && files.has('original') && files.has('photo.json')
+  const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
+  if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
   } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
@@ -85,6 +86,7 @@ async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
   let last: FoundPhoto | undefined
   for await (const key of storage.list('photos/')) {
     const [, , owner = '', photo = '', file = ''] = key.split('/')
+    if (!isPhotoId(photo)) continue // of another program, such as Thumbs.db
     if (last?.photo === photo) last.files.add(file)
     else {
       if (last) yield last

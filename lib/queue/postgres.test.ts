@@ -8,7 +8,7 @@ import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
-import { limitsReached } from '../limits.ts'
+import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
 
@@ -67,7 +67,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
 
     test('reads beyond the connections of a process wait for a free one', async () => {
       const queue = await opened(server.newUrl())
-      const reached = () => limitsReached.get('queueConnections') ?? 0
+      const reached = () => timesReached('queueConnections')
       const before = reached()
       const looks = await Promise.all(Array.from({ length: 100 }, () => queue.look('none')))
       expect(new Set(looks)).toEqual(new Set(['unknown']))

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
-import { type LimitName, limits, limitsReached } from '../limits.ts'
+import { type LimitName, limits, timesReached } from '../limits.ts'
 import { foldersOf, openStorage } from './index.ts'
 
 Object.assign(process.env, s3Environment)
@@ -183,7 +183,7 @@ test('a conflict with another request is tried again, a limited number of times'
 test('a server that falls silent costs no call more than its limit; connections over theirs are counted', async () => {
   const { url, fallSilent } = await startBucket()
   const storage = await openStorage(url)
-  const reached = (limit: LimitName) => limitsReached.get(limit) ?? 0
+  const reached = (limit: LimitName) => timesReached(limit)
   const before = { connections: reached('storageConnections'), calls: reached('storageCall') }
   onTestFinished(() => storage.close())
   fallSilent()

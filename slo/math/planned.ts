@@ -19,7 +19,7 @@ export function readPlanned(dataDir: string): Planned[] {
   return (existsSync(folder) ? readdirSync(folder) : [])
     .flatMap(name => {
       const [, id, from, to] = /^((\d+)-(\d+))\.json$/.exec(name) ?? []
-      const reason = readJsonFile<Planned>(join(folder, name))?.reason ?? ''
+      const reason = readJsonFile<Planned>(join(folder, name), { reason: '' })?.reason ?? ''
       return id ? [{ id, from: Number(from), to: Number(to), reason }] : []
     })
     .sort((one, other) => one.from - other.from)

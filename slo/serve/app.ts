@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
@@ -61,6 +62,7 @@ export function createSloApp(options: {
     program,
   })
   const app = createApp(options)
+  app.use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
@@ -140,7 +142,9 @@ export function createSloApp(options: {
   })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(await status())
+    const now = await status()
+    if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    response.set('Cache-Control', 'no-store').json(now)
   })
   finishRoutes(app, options)
   return app

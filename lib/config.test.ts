@@ -82,6 +82,18 @@ test('a secret’s file ends in a newline, which no request could carry', () => 
   expect(names.map(name => config[name])).toEqual(['secret', 'secret', 'secret'])
 })
 
+test('a path that only a shell would change is refused: from a file of variables "~" and quotes would be names', () => {
+  const { DATA_DIR, QUEUE_URL, STORAGE_URL } = variables
+  for (const given of ['~/tintype', '~', '"/srv/tintype"', "'data'", '/srv/tintype '])
+    expect([
+      DATA_DIR.parse(given),
+      STORAGE_URL.parse(`file:${given}`),
+      QUEUE_URL.parse(`sqlite:${given}`),
+    ]).toEqual([undefined, undefined, undefined])
+  for (const given of ['/srv/my photos', './~', '~backup', '/srv/it"s'])
+    expect([DATA_DIR.parse(given), STORAGE_URL.parse(`file:${given}`)]).toEqual([given, `file:${given}`])
+})
+
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {
   const sides = (given: string) => read({ THUMBNAILS: given }).THUMBNAILS.map(({ side }) => side)
   expect(sides('320.jpg, 100.jpg,320.jpg')).toEqual([320, 100])

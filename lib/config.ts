@@ -31,11 +31,14 @@ export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
 export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
 export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
 
-/** A path. Refuses surrounding white space, which an editor adds unseen, and what only a shell replaces: `~`, `$HOME`. */
+/**
+ * A path. Only a shell removes quotes and expands ~: from a file of variables they would be part of the name. An editor
+ * adds white space at the end unseen.
+ */
 export const path = (fallback: string, format: string) =>
-  variable(fallback, `${format}, without ~ and $`, given =>
-    given.trim() === given && !/^~|\$/.test(given) ? given : undefined,
-  )
+  pattern(fallback, isPath, `${format}; without ~ and $, and without quotes or white space around it`)
+
+export const isPath = /^(?!~(\/|$)|["'\s])[^$\n]+(?<!["'\s])$/
 
 export const pattern = (fallback: string, allowed: RegExp, format: string) =>
   variable(fallback, format, given => (allowed.test(given) ? given : undefined))

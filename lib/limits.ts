@@ -1,13 +1,17 @@
 import table from './limits.json' with { type: 'json' }
 import type { VariableName } from './variables.ts'
 
-type Owner = 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
-
 /**
  * A bounded resource (`what`), who enforces the bound (`owner`), and what happens when it is reached (`answer`).
  * `value` is in `unit`, or names the variable that sets it.
  */
-export type Limit = { what: string; value: number | VariableName; unit: string; owner: Owner; answer: string }
+export type Limit = {
+  what: string
+  value: number | VariableName
+  unit: string
+  owner: string
+  answer: string
+}
 
 type Table = typeof table
 export type LimitName = keyof Table

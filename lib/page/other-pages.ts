@@ -43,4 +43,4 @@ function fromBrowser(address: string, host: string): string | undefined {
 
 /** Written by the launcher when all services are ready. A process without a launcher has no file. */
 export const endpointsIn = (dataDir: string) =>
-  readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(`${dataDir}/endpoints.json`) ?? {}
+  readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(`${dataDir}/endpoints.json`, {}) ?? {}

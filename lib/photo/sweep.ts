@@ -46,9 +46,14 @@ export async function sweepStorage(
 }
 
 const clock = openSteadyClock()
-/** A clock that went ahead would remove every photo: the queue's clock must say so too, which may be a server's. */
-const ageOf = ({ queue }: PhotoContext, photo: PhotoId): number =>
-  Math.min(clock.believed(), queue.now()) - photoTime(photo)
+/** The time for removals. A clock that went ahead would remove everything: the queue's, perhaps a server's, must agree. */
+const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
+  Math.min(clock.believed(), queue.now())
+const ageOf = (context: PhotoContext, photo: PhotoId): number => believedNow(context) - photoTime(photo)
+
+/** Removes dead letters older than `ageMs`. Returns how many. */
+export const expireDeadLetters = (context: Pick<PhotoContext, 'queue'>, ageMs: number): Promise<number> =>
+  context.queue.expireDead(believedNow(context) - ageMs)
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {

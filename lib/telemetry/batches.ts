@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { open } from 'node:fs/promises'
 import { parseJson } from '../json.ts'
-import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
@@ -11,6 +10,8 @@ type Place = { segment: Segment; position: number; seq: number }
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer; end: Place }
 type Line = { seq: number; bytes: Buffer; end: number }
 
+/** Entries of a batch. */
+const batchEntries = 1_000
 /** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10
 
@@ -18,7 +19,7 @@ const regrownEntries = 10
 export function readBatches(journal: ShippableJournal) {
   let at: Place | undefined
   let acked = { stream: '', seq: 0 }
-  let most = limits.logBatchEntries.value
+  let most = batchEntries
 
   /** The next entries of a segment that are not acknowledged; undefined at its end. */
   const gather = async (segment: Segment): Promise<EntryBatch | undefined> => {
@@ -64,7 +65,7 @@ export function readBatches(journal: ShippableJournal) {
     /** The server has stored the stream up to `seq`; `next` continues after it. */
     acknowledged({ stream, last, end }: EntryBatch, seq: number) {
       acked = { stream, seq }
-      most = Math.min(limits.logBatchEntries.value, most + regrownEntries)
+      most = Math.min(batchEntries, most + regrownEntries)
       if (seq >= last) at = end
     },
     /** The server lacks entries before the batch; `next` restarts with the oldest entry in the journal. */

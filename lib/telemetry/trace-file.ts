@@ -4,6 +4,7 @@ import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { dayMs, dayOf } from '../day.ts'
+import { makeFolder } from '../disk.ts'
 import { countLimit, type LimitName, limits } from '../limits.ts'
 
 /** A file is full with this part of all bytes. */
@@ -48,7 +49,7 @@ export function openTraceFile(
     export(spans, done: (result: ExportResult) => void) {
       try {
         const request = JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0)
-        fs.mkdirSync(folder, { recursive: true })
+        makeFolder(folder)
         const { size, mtimeMs } = fs.statSync(path(0), { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 }
         const isFull = size + request.length + 2 > allBytes * fullAt || dayOf(mtimeMs) !== dayOf(Date.now())
         if (size > 0 && isFull) rotate()

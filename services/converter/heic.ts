@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
+import { answerOf } from '@tintype/lib/thread.ts'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 
@@ -51,10 +51,7 @@ function takeCrop(heic: Buffer): [x: number, y: number] {
 async function decode(work: Work): Promise<Decoded> {
   const thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
   try {
-    const ended = once(thread, 'exit').then(([code]): never => {
-      throw new Error(`libheif ended with ${code}`)
-    })
-    return (await Promise.race([once(thread, 'message'), ended]))[0]
+    return await answerOf<Decoded>(thread, 'libheif')
   } finally {
     await thread.terminate()
   }

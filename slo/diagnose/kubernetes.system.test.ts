@@ -26,7 +26,7 @@ kube_deployment_status_replicas{namespace="tintype",deployment="tintype-web"} 2
 # HELP kube_statefulset_replicas [STABLE] Number of desired pods for a StatefulSet.
 # TYPE kube_statefulset_replicas gauge
 kube_statefulset_replicas{namespace="tintype",statefulset="tintype-logs"} 2
-# HELP rollout_info_replicas_desired The number of desired replicas per rollout.
+# As Argo Rollouts 1.8 exposes it: its Deployment has been scaled to zero.
 # TYPE rollout_info_replicas_desired gauge
 rollout_info_replicas_desired{namespace="tintype",name="tintype-converter"} 2
 `

@@ -1,7 +1,7 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { summary } from './cards.ts'
-import { joined, percent } from './format.ts'
+import { joined, moment, percent } from './format.ts'
 import { showLive } from './live.ts'
 import { cellWords, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
 import { legend } from './strip.ts'
@@ -32,8 +32,10 @@ function lead(objectives: ObjectiveState[]): string {
 }
 
 function leadOf(objective: ObjectiveState): string {
-  const { kind, displayName, good, bad } = objective
-  if (good + bad === 0) return say('leadNoEvents', { name: translated(displayName) })
+  const { kind, displayName, good, bad, silentSince, to } = objective
+  const name = translated(displayName)
+  if (silentSince) return `${name}: ${say('noDataSince', { time: moment(silentSince, to) })}`
+  if (good + bad === 0) return say('leadNoEvents', { name })
   return kind === 'minutes' ? leadMinutes(objective) : leadEvents(objective)
 }
 

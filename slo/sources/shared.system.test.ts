@@ -60,6 +60,16 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
           { timeMs: (begin + 25) * 60_000 + 5_000, value: 9 },
         ],
       },
+      {
+        ...series({ namespace: 'ours', instance: 'a' }, 0),
+        metric: 'up',
+        samples: series({}, 0).samples.map(({ timeMs }) => ({ timeMs, value: 1 })),
+      },
+      ...['a', 'b'].map(instance => ({
+        ...series({ namespace: 'ours', instance }, 8),
+        metric: 'late_total',
+        samples: series({}, 8).samples.slice(42, 50),
+      })),
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
       ...['a', 'b'].map(instance => ({
         ...series({ namespace: 'ours', instance }, 8),
@@ -109,6 +119,13 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
       const slots = await source().slots(objective('rare_total').sli, from, begin + minutes)
       expect(slots.filter(({ total }) => total > 0)).toMatchObject([{ start: begin + 25, total: 4 }])
     }
+  })
+
+  test('the first value of a series counts if its process was scraped before', async () => {
+    const read = () => source().slots(objective('late_total').sli, begin, begin + minutes)
+    expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2 + 2, 16])
+    lowered('readSeries', 1)
+    expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2, 16])
   })
 
   test('a group is a value of the label in ours', async () => {

@@ -7,6 +7,7 @@ import { storageAddress } from '@tintype/lib/storage/storage-url.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { dayFile } from '../../services/logs/manifest.ts'
 import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
@@ -83,6 +84,21 @@ test('Alloy gives an entry of a published day the time by which the day is sorte
     )
   // The second is ahead of its receipt, so that the log server corrects it.
   expect(times).toEqual(['2026-11-22T11:59:00.000Z', '2026-11-22T12:00:02.000Z'])
+})
+
+test('to Loki all revisions of a day are one stream, or it would show each entry of a republished day twice', () => {
+  const alloy = read('tools/stack/config.alloy')
+  const [, quoted = ''] = /stage\.regex \{\s+source\s+= "filename"\s+expression = (".*")/.exec(alloy) ?? []
+  const expression = new RegExp(JSON.parse(quoted).replace('?P<', '?<'))
+  const dayOf = (revision: number) =>
+    expression.exec(dayFile('/data/logs/days', { day: '2026-11-22', revision }))?.groups?.day
+  expect([dayOf(1), dayOf(12)]).toEqual(['2026-11-22', '2026-11-22'])
+  expect(alloy).toMatch(
+    /stage\.labels \{\s+values = \{ day = "" \}\s+\}\s+stage\.label_drop \{\s+values = \["filename"\]/,
+  )
+  // Half of this age is the time that an entry may be behind the newest of its stream.
+  const { services } = parse(read('compose.yaml'), { merge: true })
+  expect(services.loki.command).toContain('-ingester.max-chunk-age=48h')
 })
 
 type Container = {

@@ -175,6 +175,8 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     expect(await page.locator(`#keys option[value="${session}"]`).count()).toBe(1)
     await page.getByText(/^Today so far /).waitFor()
     expect(await barriers(page), 'without a search').toEqual([])
+    // Its counts change each few seconds: a screen reader would read them out again and again.
+    expect(await page.getByRole('status').count()).toBe(0)
     await page
       .getByRole('link', { name: session as string })
       .first()
@@ -195,7 +197,7 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.press('#ask input', 'Enter')
     await page.waitForSelector('#chart .lanes')
     expect(page.url()).toContain(`key=${photo.toUpperCase()}`)
-    expect(await page.textContent('#lead')).toContain('of 2 processes')
+    await page.getByRole('status').getByText('of 2 processes').waitFor()
     const stages = await page
       .locator('#chart .bar')
       .evaluateAll(bars => bars.map(bar => bar.getAttribute('data-stage')))
@@ -229,6 +231,13 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.reload()
     await page.clock.runFor(310_000)
     await until(() => sizings === 2, { what: 'the sizes read again' })
+    // A slow log server is not asked again while it looks.
+    let looks = 0
+    await page.route('**/recent.json', () => void looks++)
+    await page.goto(tintype.endpoints.logs as string)
+    await page.clock.runFor(35_000)
+    await page.unroute('**/recent.json')
+    expect(looks).toBe(1)
     // A log server that is away, and a proxy that answers for it, are told apart.
     await page.route('**/recent.json', route => route.abort())
     await page.goto(tintype.endpoints.logs as string)

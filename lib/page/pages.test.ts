@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
+import { basename, dirname } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import express from 'express'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -106,7 +107,7 @@ test('what the HTML names in braces is filled in as text, and an unknown name is
   expect(html).toContain('<p>5 &lt; 6</p>')
   const folder = await temporaryFolder()
   await writeFile(`${folder}/index.html`, '{absent}')
-  expect(() => openPages(folder)).toThrow('names {absent}')
+  expect(() => openPages(folder).html('index.html')).toThrow('names {absent}')
 })
 
 test('only files of the page are served, and a page that does not exist is an error at start', async () => {
@@ -114,6 +115,20 @@ test('only files of the page are served, and a page that does not exist is an er
   expect((await fetch(main.replace('main.ts', 'absent.ts'))).status).toBe(404)
   expect((await fetch(main.replace('main.ts', '..%2f..%2fpackage.json'))).status).toBe(404)
   expect(() => pages.html('absent.html')).toThrow('there is no page "absent.html"')
+})
+
+test('a folder’s files are kept compiled for the next process, the newest ones only', async () => {
+  const folder = `${await temporaryFolder()}/page`
+  await mkdir(folder)
+  for (const text of ['export const one = 1', 'export const two = 2']) {
+    await writeFile(`${folder}/main.ts`, text)
+    openPages(folder)
+  }
+  const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
+  const own = basename(dirname(folder))
+  const kept = (await readdir(cache)).filter(name => name.startsWith(own))
+  await rm(`${cache}/${own}`)
+  expect(kept).toEqual([own])
 })
 
 test('stripping types prints no warning of its own and hides no other', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { extname, join } from 'node:path'
+import { basename, dirname, extname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
@@ -9,12 +9,8 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 /** Values for placeholders in HTML: `{promiseSeconds}`. */
 type Values = Record<string, string | number>
 
-type File = { path: string; bytes: Buffer }
 /** A compiled file by its encodings. */
 type Asset = Record<'br' | 'gzip' | 'identity', Buffer>
-
-const scripts = ['.ts', '.js', '.json']
-const served = ['.html', '.css', '.svg', ...scripts]
 
 /** Only scripts, styles and images of this origin, none inline. */
 const contentSecurityPolicy = [
@@ -41,75 +37,76 @@ const contentSecurityPolicy = [
  * `{assets}`, the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the
  * design system.
  * Modules import each other relatively, and the design system as `@tintype/lib/page/browser/…`.
- * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
+ * @throws when a file cannot be read or is not erasable TypeScript, and when a page names an unknown value.
  */
 export function openPages(folder: string, values: Values = {}) {
+  const own = readFileSync(import.meta.filename, 'utf8')
   const files = [...read(folder, 'page'), ...read(`${import.meta.dirname}/browser`, 'lib')]
-  const version = versionOf(files)
-  const all = { ...values, assets: `assets/${version}` }
-  const source = { path: JSON.stringify(values), bytes: readFileSync(import.meta.filename) }
-  const state = versionOf([...files, source])
-  const assets = kept(state, () => files.map(file => [file.path, compress(compile(file, all))]))
+  const version = hashOf(own, ...files.flatMap(({ path, text }) => [path, text]))
+  const loaded = files.filter(({ path }) => !path.endsWith('.html'))
+  const assets = kept(folder, version, () =>
+    loaded.map(({ path, text }) => [path, compress(compile(path, text))]),
+  )
   return {
     assets: assetRouter(version, assets),
-    html: (name: string) => htmlHandler(name, assets.get(`page/${name}`), `W/"${state}"`),
+    html: (name: string) => {
+      const page = files.find(({ path }) => path === `page/${name}`)
+      if (!page) throw new Error(`there is no page "${name}"`)
+      return htmlHandler(name, fillIn(name, page.text, { ...values, assets: `assets/${version}` }))
+    },
   }
 }
 
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
 
-/** Reads the compiled assets from the cache, or compiles and caches them. An unwritable cache costs only time. */
-function kept(version: string, make: () => [string, Asset][]): Map<string, Asset> {
-  const file = join(cache, version)
+/**
+ * Reads the compiled assets of a service's folder from its file in the cache, or compiles and caches them. An unwritable
+ * cache costs only time.
+ */
+function kept(folder: string, version: string, make: () => [string, Asset][]): Map<string, Asset> {
+  const file = join(cache, basename(dirname(folder)))
   try {
-    return new Map(deserialize(readFileSync(file)))
-  } catch {
-    const made = make()
-    try {
-      mkdirSync(cache, { recursive: true })
-      writeFileSync(`${file}.${process.pid}`, serialize(made))
-      renameSync(`${file}.${process.pid}`, file)
-    } catch {}
-    return new Map(made)
-  }
+    const { of, made } = deserialize(readFileSync(file))
+    if (of === version) return new Map(made)
+  } catch {}
+  const made = make()
+  try {
+    mkdirSync(cache, { recursive: true })
+    writeFileSync(`${file}.${process.pid}`, serialize({ of: version, made }))
+    renameSync(`${file}.${process.pid}`, file)
+  } catch {}
+  return new Map(made)
 }
 
-function read(folder: string, as: string): File[] {
-  const names = readdirSync(folder).filter(
-    name => served.includes(extname(name)) && !name.endsWith('.test.ts'),
-  )
-  return names.sort().map(name => ({ path: `${as}/${name}`, bytes: readFileSync(`${folder}/${name}`) }))
+function read(folder: string, as: string): { path: string; text: string }[] {
+  const names = readdirSync(folder).filter(name => !name.endsWith('.test.ts'))
+  return names
+    .sort()
+    .map(name => ({ path: `${as}/${name}`, text: readFileSync(`${folder}/${name}`, 'utf8') }))
 }
 
 /** One hash over all files. With one hash a file, relative imports would have to be rewritten. */
-function versionOf(files: File[]): string {
-  const hash = createHash('sha256')
-  for (const { path, bytes } of files) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
-  return hash.digest('base64url').slice(0, 12)
-}
+const hashOf = (...parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
 
-function compile({ path, bytes }: File, values: Values): string {
-  const text = bytes.toString()
-  if (path.endsWith('.html')) return fillIn(path, text, values)
+/** Imports are relative, as all addresses of a page are: a proxy may serve it under a prefix. */
+function compile(path: string, text: string): string {
   if (path.endsWith('.json')) return `export default ${text}`
-  return path.endsWith('.ts') ? script(text) : text
+  if (!path.endsWith('.ts')) return text
+  return stripTypes(text)
+    .replaceAll(/ with \{ type: 'json' \}/g, '')
+    .replaceAll("from '@tintype/lib/page/browser/", "from '../lib/")
 }
 
 /** What the head of each page begins with. */
 const head = readFileSync(`${import.meta.dirname}/browser/head.html`, 'utf8').trim()
 
-const fillIn = (path: string, text: string, values: Values): string =>
+const fillIn = (page: string, text: string, values: Values): string =>
   text.replace('{head}', head).replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
     const value = values[name]
-    if (value === undefined) throw new Error(`${path} names {${name}}, which is not a known value`)
+    if (value === undefined) throw new Error(`${page} names {${name}}, which is not a known value`)
     return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
   })
-
-/** Imports are relative, as all addresses of a page are: a proxy may serve it under a prefix. */
-const script = (source: string): string =>
-  stripTypes(source)
-    .replaceAll(/ with \{ type: 'json' \}/g, '')
-    .replaceAll("from '@tintype/lib/page/browser/", "from '../lib/")
 
 /** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */
 export function stripTypes(source: string): string {
@@ -135,7 +132,7 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
   router.get('/assets/:version/:group/:file', (request, response, next) => {
     const { version, group, file } = request.params
     const asset = assets.get(`${group}/${file}`)
-    if (!asset || file.endsWith('.html')) return next()
+    if (!asset) return next()
     // During a release the page of one version may request files from the other. This version's files are sent, uncached.
     const ours = version === current
     response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
@@ -144,8 +141,9 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
   return router
 }
 
-function htmlHandler(name: string, asset: Asset | undefined, ETag: string): RequestHandler {
-  if (!asset) throw new Error(`there is no page "${name}"`)
+function htmlHandler(name: string, html: string): RequestHandler {
+  const asset = compress(html)
+  const ETag = `W/"${hashOf(html)}"`
   return (request, response) => {
     response.set({
       'Cache-Control': 'private, no-cache', // private: no shared cache may keep the cookie that web sends with its page
@@ -163,5 +161,5 @@ function send(request: Request, response: Response, name: string, asset: Asset):
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
   response.set({ Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
   if (encoding !== 'identity') response.set('Content-Encoding', encoding)
-  response.type(scripts.includes(extname(name)) ? '.js' : extname(name)).send(asset[encoding])
+  response.type(extname(name).replace(/^\.(ts|json)$/, '.js')).send(asset[encoding])
 }

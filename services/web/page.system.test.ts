@@ -454,6 +454,24 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.evaluate('document.activeElement.closest("li").nextElementSibling')).toBeNull()
   })
 
+  test('older photos that cannot be read are said not to be, and a click tries again', async () => {
+    const photo = { state: 'ready', acceptedAt: new Date(), promiseBy: new Date(), kept: true, stages: {} }
+    await page.route('**/photos', route =>
+      route.fulfill({ json: { photos: [{ id: '1', ...photo }], next: '/photos?after=1' } }),
+    )
+    let status = 503
+    await page.route('**/photos?after=1', route => {
+      route.fulfill({ status, json: { photos: [{ id: '2', ...photo }], next: '/photos?after=1' } })
+      status = 200
+    })
+    await page.reload()
+    const older = page.locator('#older')
+    await older.getByText('Show older photos').click()
+    await older.getByText('Older photos could not be read; try again.').click()
+    await older.getByText('Show older photos').waitFor()
+    expect(await page.locator('li.photo').count()).toBe(2)
+  })
+
   test('a photo further down that became ready while the tab was hidden is shown as ready', async () => {
     await page.getByText('No photos yet.').waitFor()
     const hide = (hidden: boolean) =>
@@ -479,6 +497,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     })
     await hide(false)
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+  })
+
+  test('a stream that only seems open, after the network was lost, is noticed within a minute or so', async () => {
+    const tab = await context.newPage()
+    await tab.clock.install()
+    await tab.goto(web.endpoints.web ?? '')
+    await tab.getByText('No photos yet.').waitFor()
+    await tab.route('**/photos', route => route.abort())
+    await tab.clock.runFor(62_000)
+    await tab.getByText('No connection.').waitFor()
   })
 
   test('without events the page asks instead', async () => {
@@ -780,11 +808,42 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
     await page.keyboard.press('Escape')
     await page.getByText('57 of them are left.').waitFor({ state: 'hidden' })
+    // It covers what is below it until a click elsewhere.
+    await page.locator('#status').click()
+    await page.locator('#drop-limits').click()
+    await page.getByText('57 of them are left.').waitFor({ state: 'hidden' })
     await write(new Date(Date.now() - 4 * 60_000))
     await page.reload()
     // With its date when that was yesterday.
     await page.getByText(/^not known since (\d+ \w+ )?\d+:\d\d$/).waitFor()
     await storage.close()
+  })
+
+  test('of a status that is not read yet, or cannot be read, nothing false is said', async () => {
+    const asked = Promise.withResolvers<void>()
+    await page.route('**/status.json', async route => {
+      await asked.promise
+      await route.fulfill({ status: 503, json: { detail: 'Storage does not answer.' } })
+    })
+    await page.reload()
+    await page.getByText('No photos yet.').waitFor()
+    expect(await page.textContent('#state')).toBe('')
+    asked.resolve()
+    await page.getByText('Whether the service keeps its promise is not known at the moment.').waitFor()
+  })
+
+  test('a link that is dropped does not leave the page, and the page says what to do', async () => {
+    const isLeft = await page.evaluate(`{
+      const dataTransfer = new DataTransfer()
+      dataTransfer.setData('text/uri-list', 'http://photos.example/1.jpg')
+      const given = { bubbles: true, cancelable: true, dataTransfer }
+      ;['dragover', 'drop'].map(name => document.body.dispatchEvent(new DragEvent(name, given))).some(Boolean)
+    }`)
+    expect(isLeft).toBe(false)
+    await page.locator('#taken').getByText('This is a link or a text, not a file.').waitFor()
+    await hand('drop', harbour)
+    await ready('harbour.jpg')
+    expect(await page.textContent('#taken')).toBe('')
   })
 
   test('a tab that alone has a photo’s bytes asks before it is closed', async () => {

@@ -1,8 +1,7 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
-import { joined, moment, percent } from './format.ts'
-import { addressAt, type Bar, chart, table, wide } from './parts.ts'
-import { say, translated } from './words.ts'
+import { addressAt, type Bar, chart, table } from './parts.ts'
+import { joined, moment, percent, say, translated } from './words.ts'
 
 /** A bar of an alert, wide enough to be seen on an axis of this length. */
 const firing = (length: number, from: number, to: number, title: string): Bar => ({
@@ -39,7 +38,7 @@ export function alertTable(objectives: ObjectiveState[]): HTMLElement {
     ]),
   )
   if (rows.length === 0) return h('p', { class: 'soft' }, say('noAlerts'))
-  return wide(table(say('alertColumns'), rows), say('alerts'))
+  return table(say('alerts'), say('alertColumns'), rows)
 }
 
 /** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */

@@ -1,9 +1,8 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import { count, upToTenths } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
-import { joined, moment, percent } from './format.ts'
 import { folded, runbookLink } from './parts.ts'
-import { say, translated } from './words.ts'
+import { joined, moment, percent, say, translated } from './words.ts'
 
 /** The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. */
 function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {

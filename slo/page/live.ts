@@ -1,12 +1,12 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
+import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
-import { clock, moment, shortTime } from './format.ts'
 import { addressAt } from './parts.ts'
 import texts from './words.json' with { type: 'json' }
-import { learn, objectivesName, say } from './words.ts'
+import { clock, learn, moment, objectivesName, say, shortTime } from './words.ts'
 
 export const refreshMs = 15_000
 /** The state is evaluated each minute; after three minutes without a measurement it counts as not known. */
@@ -33,7 +33,7 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
   await refresh()
   document.title += `: ${page.name === 'status' ? say('status') : objectivesName()}`
   void showNavigation(page.name, { objectives: objectivesName() })
-  if (earlier === null) setInterval(() => void refresh(), refreshMs)
+  if (earlier === null) readAgain(refreshMs, refresh)
 }
 
 /** What slo says, or that it does not answer. */

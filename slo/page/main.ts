@@ -1,15 +1,15 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
+import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
-import { moment, shortTime } from './format.ts'
 import { refreshMs, refusalOf, showLive } from './live.ts'
-import { table, wide } from './parts.ts'
+import { table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
-import { say, translated } from './words.ts'
+import { moment, say, shortTime, translated } from './words.ts'
 
 const address = new URL(location.href)
 let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
@@ -37,7 +37,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(
     find('#planned'),
     rows.length > 0
-      ? wide(table(say('plannedColumns'), rows), say('planned'))
+      ? table(say('planned'), say('plannedColumns'), rows)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
   // The buttons act on what is now.
@@ -68,7 +68,7 @@ function answerFits(): Promise<string> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
   const answer = getJson<FitAnswer>(`api/fits?${query}`)
-  return answer.then(fitText, error => (error instanceof Refusal ? say('fitsUnclear') : say('away')))
+  return answer.then(fitText, error => (error.status === 400 ? say('fitsUnclear') : refusalOf(error)))
 }
 
 const fitText = ({ leftAfter, fits }: FitAnswer): string =>
@@ -102,9 +102,10 @@ async function refreshRelease(): Promise<void> {
     say('badOf', each.old),
     say('badOf', each.new),
   ])
-  find('#release-sides').replaceChildren(
+  redraw(
+    find('#release-sides'),
     h('p', {}, say('releaseShare', { percent, version: underWay.to })),
-    wide(table(say('releaseColumns'), rows), say('release')),
+    table(say('release'), say('releaseColumns'), rows),
   )
 }
 
@@ -131,5 +132,5 @@ showNewest()
 /** Stages and releases are those of now. */
 const readNow = () => Promise.all([refreshStages(), refreshRelease()].map(each => each.catch(() => {})))
 await Promise.all([showWhatIf(), earlier === null && readNow()])
-if (earlier === null) setInterval(readNow, 2 * refreshMs)
+if (earlier === null) readAgain(2 * refreshMs, readNow)
 document.documentElement.dataset.ready = 'true'

@@ -1,8 +1,7 @@
 import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
-import { clock } from './format.ts'
-import { say } from './words.ts'
+import { clock, say } from './words.ts'
 
 type Strip = ObjectiveState['strip']
 
@@ -70,22 +69,22 @@ export function ticks(from: number, to: number, most = 4): HTMLElement {
 
 type Cell = Exclude<Content, Content[]>
 
-/** A table with its columns named, `a | b`; columns of numbers are aligned right. */
-export function table(columns: string, rows: readonly (readonly Cell[])[], attributes = {}): HTMLElement {
+/**
+ * A table with its columns named, `a | b`; columns of numbers are aligned right. On a narrow screen it scrolls sideways.
+ * It can have the focus, so that the keyboard scrolls it.
+ */
+export function table(label: string, columns: string, rows: readonly (readonly Cell[])[], name = '') {
   const isNumber = (cell: Cell) => typeof cell === 'string' && /^([\d.,]+ ?[%KMBT만억조]?|–)$/.test(cell)
-  const cells = (name: 'td' | 'th', row: readonly Cell[]) =>
-    row.map((cell, i) => {
+  const row = (kind: 'td' | 'th', cells: readonly Cell[]) =>
+    cells.map((cell, i) => {
       const isNumeric = rows.length > 0 && rows.every(each => isNumber(each[i]))
-      return h(name, { class: isNumeric && 'number', scope: name === 'th' && 'col' }, cell)
+      return h(kind, { class: isNumeric && 'number', scope: kind === 'th' && 'col' }, cell)
     })
-  const head = columns.split('|').map(name => name.trim())
-  const body = rows.map(row => h('tr', {}, cells('td', row)))
-  return h('table', attributes, h('thead', {}, h('tr', {}, cells('th', head))), h('tbody', {}, body))
+  const head = h('thead', {}, h('tr', {}, row('th', columns.split(' | '))))
+  const body = h('tbody', {}, ...rows.map(cells => h('tr', {}, row('td', cells))))
+  const attributes = { class: 'wide', tabindex: 0, role: 'group', 'aria-label': label }
+  return h('div', attributes, h('table', { class: name }, head, body))
 }
-
-/** A table that scrolls sideways on a narrow screen. It can have the focus, so that the keyboard scrolls it. */
-export const wide = (content: HTMLElement, label: string, name = ''): HTMLElement =>
-  h('div', { class: `wide ${name}`, tabindex: 0, role: 'group', 'aria-label': label }, content)
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>
@@ -104,4 +103,4 @@ export const folded = (summary: string, content: Content): HTMLElement =>
 
 /** What a chart shows as a table, folded away. */
 export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
-  folded(say('table'), wide(table(columns, rows), say('table')))
+  folded(say('table'), table(say('table'), columns, rows))

@@ -3,9 +3,17 @@ import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 import { type Diagnosis, post, type State } from './api.ts'
-import { clock, joined, moment, significant, wholePercent } from './format.ts'
-import { folded, runbookLink, table, wide } from './parts.ts'
-import { say, translated, translatedRemark } from './words.ts'
+import { folded, runbookLink, table } from './parts.ts'
+import {
+  clock,
+  joined,
+  moment,
+  say,
+  significant,
+  translated,
+  translatedRemark,
+  wholePercent,
+} from './words.ts'
 
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
@@ -48,11 +56,8 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
     h('p', { class: 'small soft' }, facts(diagnosis)),
     remarks.length > 0 && h('p', { class: 'small', lang: isEnglish && 'en' }, remarks.join('; ')),
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
-    isSlow(verdict) && wide(stageTable(verdict), say('stages')),
-    evidence.length > 0 && [
-      h('h3', {}, say('evidence')),
-      wide(evidenceTable(verdict), say('evidence'), 'evidence'),
-    ],
+    isSlow(verdict) && stageTable(verdict),
+    evidence.length > 0 && [h('h3', {}, say('evidence')), evidenceTable(verdict)],
     lacking.length > 0 &&
       folded(say('lackingData', { n: lacking.length }), items(lacking.map(metric => h('code', {}, metric)))),
     examples.length > 0 && [
@@ -100,22 +105,20 @@ function stageTable({ stages }: Verdict): HTMLElement {
     time(now, growth > 0),
     growth > 0 ? wholePercent(share) : '–',
   ])
-  return table(say('stageColumns'), rows, { class: 'stages-took' })
+  return table(say('stages'), say('stageColumns'), rows, 'stages-took')
 }
 
-const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
-  table(
-    say('evidenceColumns'),
-    evidence.map(({ cause, metric, baseline, now, explains }) => [
-      cause,
-      measured(baseline),
-      measured(now),
-      wholePercent(explains),
-      metric,
-    ]),
-  )
-
-const measured = (value: number | null): string => (value === null ? say('noData') : significant(value))
+function evidenceTable({ evidence }: Verdict): HTMLElement {
+  const measured = (value: number | null) => (value === null ? say('noData') : significant(value))
+  const rows = evidence.map(({ cause, metric, baseline, now, explains }) => [
+    cause,
+    measured(baseline),
+    measured(now),
+    wholePercent(explains),
+    metric,
+  ])
+  return table(say('evidence'), say('evidenceColumns'), rows, 'evidence')
+}
 
 /** Each key by which the log server finds the work is a link to it, where this browser reaches its page. */
 function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: string): HTMLElement {

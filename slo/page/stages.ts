@@ -1,9 +1,8 @@
 import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import type { Stages } from './api.ts'
-import { clock, joined, wholePercent } from './format.ts'
 import { asTable, chart, ticks } from './parts.ts'
-import { say, translated } from './words.ts'
+import { clock, joined, say, translated, wholePercent } from './words.ts'
 
 type Stage = Stages['stages'][number]
 const percentiles = ['p99', 'p95', 'p50'] as const

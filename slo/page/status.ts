@@ -1,11 +1,10 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { summary } from './cards.ts'
-import { joined, moment, percent } from './format.ts'
 import { showLive } from './live.ts'
 import { cellWords, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
 import { legend } from './strip.ts'
-import { say, translated } from './words.ts'
+import { joined, moment, percent, say, translated } from './words.ts'
 
 /** The lead names an objective about minutes and this many others; of more it gives only a summary. */
 const maxInLead = 2
@@ -49,7 +48,8 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
 function leadEvents({ displayName, good, bad, unit, target }: ObjectiveState): string {
   const n = good + bad
   const ratio = percent(good / n, target)
-  return say('leadEvents', { name: translated(displayName), ratio, n, unit: translated(unit) })
+  const values = { name: translated(displayName), ratio, n, unit: translated(unit) }
+  return say(n === 1 ? 'leadOne' : 'leadEvents', values)
 }
 
 /** The measured day as rows of 60 minutes, the newest below. Less than an hour fills one row. */

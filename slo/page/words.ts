@@ -1,6 +1,5 @@
-import { fillIn, language, speaker } from '@tintype/lib/page/browser/language.ts'
+import { fillIn, language, numberFormat, speaker } from '@tintype/lib/page/browser/language.ts'
 import type { State } from './api.ts'
-import { clock } from './format.ts'
 import remarks from './remarks.json' with { type: 'json' }
 import texts from './words.json' with { type: 'json' }
 
@@ -16,20 +15,46 @@ export function learn(state: State): void {
 /** A text of the directory (a unit, a stage, an objective's name) in this language, where the directory has one. */
 export const translated = (text: string, otherwise = text): string => ofTheDirectory[text] ?? otherwise
 
-/** A remark about a verdict in this language; as it is where remarks.json has no such form. */
+/** A remark about a verdict in this language, with its time as a clock; as it is where remarks.json has no such form. */
 export function translatedRemark(text: string): string {
-  const forms = language === 'en' ? [] : Object.values(remarks)
-  for (const { en, [language]: form } of forms) {
+  for (const { en, [language]: form } of Object.values(remarks)) {
     const pattern = en.replaceAll(/[().]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
     const found = new RegExp(`^${pattern}$`).exec(text)
-    const shown = ([name, value]: [string, string]) => [
-      name,
-      name === 'time' ? clock(value) : translated(value),
-    ]
-    if (found) return fillIn(form, Object.fromEntries(Object.entries(found.groups ?? {}).map(shown)))
+    if (!found) continue
+    const values = Object.entries(found.groups ?? {}).map(([name, value]) => {
+      return [name, name === 'time' ? clock(value) : translated(value)]
+    })
+    return fillIn(form, Object.fromEntries(values))
   }
   return text
 }
 
 /** What the directory calls its objectives. */
 export const objectivesName = (): string => translated('Objectives', say('objectives'))
+
+/** Rounded down, with a digit more than its target has nines: what is below the target must not look like it. */
+export function percent(value: number, target = 0): string {
+  const digits = Math.min(8, Math.max(2, Math.ceil(-Math.log10(1 - target) - 1e-9) - 1))
+  const scale = 10 ** (digits + 2)
+  // 0.57 × 10,000 is 5,699.999…
+  const down = Math.floor(value * scale + 1e-6) / scale
+  return numberFormat({ style: 'percent', maximumFractionDigits: digits })(down)
+}
+
+export const wholePercent = numberFormat({ style: 'percent' })
+export const significant = (value: number): string =>
+  numberFormat({ maximumSignificantDigits: 3, notation: value < 1e5 ? 'standard' : 'compact' })(value)
+
+/** `04:12`, in UTC. */
+export const clock = (time: string | number): string => new Date(time).toISOString().slice(11, 16)
+
+/** The parts of a text that are there. */
+export const joined = (separator: string, ...parts: (string | false | null | undefined | 0)[]): string =>
+  parts.filter(Boolean).join(separator)
+
+/** `2026-11-26 04:12`. */
+export const shortTime = (time: string): string => time.slice(0, 16).replace('T', ' ')
+
+/** `04:12`, with its date when it is a day or more from `near`. */
+export const moment = (time: string, near: string): string =>
+  Math.abs(Date.parse(time) - Date.parse(near)) < 86_400_000 ? clock(time) : shortTime(time)

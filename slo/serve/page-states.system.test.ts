@@ -9,6 +9,7 @@ import { barriers } from '../../test/accessible.ts'
 import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { parseOutage, replayOutage } from '../math/outage.ts'
+import type { State } from '../page/api.ts'
 import { pageStates, stages } from '../test/page-states.ts'
 
 /** With SHOTS=folder the pages are drawn there. */
@@ -144,13 +145,13 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
 
   test('a budget of few events is a sentence', async () => {
     expect(await textOf('first minutes', '', '.card:nth-child(2) .left')).toBe(
-      '6 photos counted; none of the first 100 may be bad',
+      '6 counted (photos); none of the first 100 may be bad',
     )
     expect(await textOf('first minutes without events', '', '.card:nth-child(2) .left')).toBe(
       'no photos counted yet',
     )
     expect(await textOf('healthy', '', '.card:nth-child(2) .left')).toBe(
-      '86 more photos may be bad of 86 allowed',
+      '86 left of 86 that may be bad (photos)',
     )
   })
 
@@ -211,6 +212,31 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await page.click('#verdict button')
     await page.waitForSelector('#verdict output:has-text("slo does not answer")')
     expect(problems.filter(each => !each.includes('404'))).toEqual([])
+  })
+
+  test('a question that slo refuses is answered with its reason, a wrong time with the right form', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    let refusal = { status: 404, json: { detail: 'Nothing is measured yet.' } }
+    await page.route('**/api/fits?*', route => route.fulfill(refusal))
+    await page.click('#fits button')
+    await page.locator('#fits-answer').getByText('Nothing is measured yet.').waitFor()
+    refusal = { status: 400, json: { detail: 'minutes must be 1 to 1440' } }
+    await page.click('#fits button')
+    await page.locator('#fits-answer').getByText('Write the time as “tomorrow 02:00”').waitFor()
+    await page.unroute('**/api/fits?*')
+  })
+
+  test('of one event nothing is said in the plural', async () => {
+    const one = { good: 1, bad: 0, budget: 0.01, budgetLeft: 0.01 }
+    const first = structuredClone(pageStates['first minutes']) as State
+    Object.assign(first.objectives[1] as object, one)
+    await page.route('**/api/state', route => route.fulfill({ json: first }))
+    const left = await textOf('first minutes', '', '.card:nth-child(2) .left')
+    const lead = await textOf('first minutes', 'status', '#lead')
+    await page.unroute('**/api/state')
+    expect(left).toBe('1 counted (photos); none of the first 100 may be bad')
+    expect(lead).toContain('100%, of one that is counted so far (photos).')
   })
 
   test('a button keeps the focus while slo works on its answer, which is read out in one sentence', async () => {
@@ -298,6 +324,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     ] as const) {
       await tab.goto(`${address}/${path}`)
       await tab.waitForSelector('html[data-ready]')
+      await tab.evaluate('for (const fold of document.querySelectorAll("details")) fold.open = true')
       await tab.evaluate(`getSelection().selectAllChildren(document.querySelector('${selector}'))`)
       const read = tab.waitForResponse('**/api/state')
       await tab.clock.runFor(16_000)
@@ -305,6 +332,50 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
       await tab.evaluate('fetch("pages.json").then(response => response.text())')
       expect(await tab.evaluate('getSelection().toString()'), path).toBe(await tab.textContent(selector))
     }
+    await tab.close()
+  })
+
+  test('a tab that is seen again is read again at once, and one that is not seen is not', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    const show = (isShown: boolean) =>
+      page.evaluate(`{
+        Object.defineProperty(document, 'hidden', { value: ${!isShown}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }`)
+    await show(false)
+    shown = 'broken'
+    await page.evaluate('fetch("pages.json").then(response => response.text())')
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
+    await show(true)
+    await page.waitForSelector('#lead:has-text("Broken:")', { timeout: 10_000 })
+  })
+
+  test('a new row moves neither the focus nor what was scrolled', async () => {
+    shown = 'burning'
+    const alerts = pageStates.burning?.objectives[0]?.alerts ?? []
+    const tab = await browser.newPage({ locale: 'en', viewport: { width: 320, height: 700 } })
+    await tab.clock.install()
+    await tab.goto(address)
+    await tab.waitForSelector('html[data-ready]')
+    const link = tab.locator('#alerts a').nth(1)
+    await link.focus()
+    const focused = await link.textContent()
+    const places = '[scrollY, document.querySelector("#alerts .wide").scrollLeft]'
+    await tab.evaluate('scrollTo(0, 0); document.querySelector("#alerts .wide").scrollLeft = 60')
+    const before = await tab.evaluate<number[]>(places)
+    expect(before[1]).toBeGreaterThan(0)
+    alerts.unshift({
+      tier: 'ticket-fast',
+      fires: '2026-11-25T13:00:00Z',
+      clears: null,
+      budgetUsedAtFire: 0.1,
+    })
+    await tab.clock.runFor(16_000)
+    await tab.locator('#alerts').getByText('ticket-fast').first().waitFor()
+    alerts.shift()
+    expect(await tab.locator('#alerts :focus').textContent()).toBe(focused)
+    expect(await tab.evaluate(places)).toEqual(before)
     await tab.close()
   })
 

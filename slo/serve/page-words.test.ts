@@ -10,7 +10,7 @@ const remarks = JSON.parse(read('remarks.json')) as Texts
 test('a share has the digits that its target needs, and none is rounded up to it', async () => {
   vi.stubGlobal('location', { search: '?lang=ko' })
   vi.stubGlobal('document', {})
-  const { percent } = await import(join(folder, 'format.ts'))
+  const { percent } = await import(join(folder, 'words.ts'))
   expect([percent(0.57), percent(0.95838), percent(1)]).toEqual(['57%', '95.83%', '100%'])
   expect([percent(0.99999, 0.99999), percent(0.999989, 0.99999)]).toEqual(['99.999%', '99.9989%'])
   expect([percent(0.9999999, 0.99), percent(1, 1)]).toEqual(['99.99%', '100%'])
@@ -45,4 +45,8 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
     )
   }
   expect(translatedRemark('something else')).toBe('something else')
+  vi.resetModules()
+  vi.stubGlobal('location', { search: '?lang=en' })
+  const english = await import(join(folder, 'words.ts'))
+  expect(english.translatedRemark(remark('started', values))).toBe('web 10.0.0.1:80 started at 04:12')
 })

@@ -54,16 +54,28 @@ export function write(element: Element, text: string): void {
   written.set(element, text)
 }
 
-/** Replaces what an element contains, unless it is the same. A selection, what was unfolded and the focus stay. */
+const drawn = new WeakMap<Element, Node>()
+
+/**
+ * Replaces what an element contains, unless the same was drawn before, whatever a person or a translation has changed in
+ * it since. What was unfolded or scrolled and the focus stay.
+ */
 export function redraw(element: HTMLElement, ...content: Content[]): void {
   const fresh = fill(element.cloneNode(false) as HTMLElement, {}, content)
-  if (fresh.isEqualNode(element)) return
-  const folds = () => [...element.querySelectorAll('details')]
+  if (drawn.get(element)?.isEqualNode(fresh)) return
+  drawn.set(element, fresh.cloneNode(true))
+  const changeable = () => [...element.querySelectorAll<HTMLDetailsElement>('details, .wide')]
   const stops = () => [...element.querySelectorAll<HTMLElement>('a, button, summary, [tabindex]')]
-  const unfolded = folds().map(({ open }) => open)
+  const before = changeable().map(({ open, scrollLeft }) => ({ open, scrollLeft }))
   const focused = document.activeElement as HTMLElement
   const place = stops().indexOf(focused)
   element.replaceChildren(...fresh.childNodes)
-  for (const [i, fold] of folds().entries()) fold.open = unfolded[i] ?? false
-  ;(stops().find(({ id }) => id !== '' && id === focused.id) ?? stops()[place])?.focus()
+  for (const [i, each] of changeable().entries()) Object.assign(each, before[i])
+  if (place < 0) return
+  const isSame = (stop?: HTMLElement) =>
+    stop?.id ? stop.id === focused.id : stop?.textContent === focused.textContent
+  // What has the focus may have moved: new rows come above it. The person may have scrolled away from it.
+  const now = stops()
+  const again = [now[place], ...now].find(isSame) ?? now[place]
+  again?.focus({ preventScroll: true })
 }

@@ -15,13 +15,38 @@ test('a language is known however its code is written', async () => {
   expect((await languageOf('?lang=kok', 'fr', 'EN-gb')).language).toBe('en')
 })
 
+test('a language that a browser names as its system does breaks no page', async () => {
+  for (const [name, shown] of [
+    ['en-US@posix', '3:04 PM'],
+    ['en_GB.UTF-8', '15:04'],
+    ['C', '3:04 PM'],
+  ] as const) {
+    const { language, fillIn } = await languageOf('', name)
+    expect(language).toBe('en')
+    expect(fillIn('{at:time}', { at: new Date(2026, 0, 2, 15, 4) }).replaceAll(/\s/g, ' ')).toContain(shown)
+  }
+  expect((await languageOf('', 'ko_KR.UTF-8')).language).toBe('ko')
+})
+
+test('a name that is written from right to left does not turn the numbers behind it', async () => {
+  const { fillIn } = await languageOf('', 'en')
+  const text = fillIn('{name}; {n|1 other file|# other files}', { name: 'תמונות', n: 3 })
+  expect(text).toBe('\u2068תמונות\u2069; 3 other files')
+  expect(fillIn('{name}', { name: 'plain' })).toBe('plain')
+})
+
 test('a time looks as in the browser’s region', async () => {
-  const at = { at: new Date(2026, 0, 2, 15, 4) }
+  const at = { at: new Date(new Date().getFullYear(), 0, 2, 15, 4) }
   const shown = async (...languages: string[]) =>
     (await languageOf('', ...languages)).fillIn('{at:time}', at).replaceAll(/\s/g, ' ')
   expect(await shown('en-US')).toBe('Jan 2 3:04 PM')
   expect(await shown('de', 'en-GB')).toBe('2 Jan 15:04')
   expect(await shown('ko-KR')).toBe('1월 2일 오후 3:04')
+})
+
+test('a time of another year has its year', async () => {
+  const { fillIn } = await languageOf('', 'en-GB')
+  expect(fillIn('{at:time}', { at: new Date(2024, 0, 2, 15, 4) })).toBe('2 Jan 2024 15:04')
 })
 
 test('a duration has hours from a hundred minutes on', async () => {

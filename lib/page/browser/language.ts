@@ -2,8 +2,11 @@ import { cookie, setCookie } from './cookies.ts'
 
 type Language = 'en' | 'ko'
 
+/** A language and its region as browsers write them, and as systems do: `ko-KR`, `ko_KR.UTF-8`, `en-US@posix`. */
+const partsOf = (name: string) => /^(en|ko)(?![a-z])(?:[-_]([a-z]{2}|\d{3})\b)?/i.exec(name) ?? []
+
 const firstKnown = (names: readonly string[]): Language | undefined =>
-  names.map(name => name.toLowerCase().split(/[-_]/)[0]).find(name => name === 'en' || name === 'ko')
+  names.map(name => partsOf(name)[1]?.toLowerCase()).find(Boolean) as Language | undefined
 
 const asked = firstKnown([new URLSearchParams(location.search).get('lang') ?? ''])
 const chosen = asked ?? firstKnown([cookie('language') ?? ''])
@@ -48,11 +51,14 @@ const shown: Record<string, (value: never) => string> = {
 export const fillIn = (text: string, values: Values): string =>
   text.replaceAll(/\{(\w+)(?::(\w+))?(?:\|([^}]*))?\}/g, (_, name: string, how, listed?: string) => {
     const value = values[name]
-    if (listed === undefined) return shown[how]?.(value as never) ?? String(value)
+    if (listed === undefined) return shown[how]?.(value as never) ?? isolated(String(value))
     const forms = listed.split('|')
     const form = value === 0 && forms.length > 2 ? forms[0] : forms.at(value === 1 ? -2 : -1)
-    return (form ?? '').replace('#', () => (typeof value === 'number' ? whole.format(value) : String(value)))
+    return (form ?? '').replace('#', () => (typeof value === 'number' ? whole(value) : String(value)))
   })
+
+/** A name in a script that runs from right to left would turn the numbers and marks behind it. */
+const isolated = (text: string): string => (/[\u0590-\u08ff]/.test(text) ? `\u2068${text}\u2069` : text)
 
 /** Puts texts into the page's HTML: `data-text="drop"` gets the text named drop; `data-label` an aria-label. */
 export function translate(texts: Texts): void {
@@ -64,40 +70,46 @@ export function translate(texts: Texts): void {
   }
 }
 
-const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
-const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
-const whole = format({ maximumFractionDigits: 0 })
+export const numberFormat = (options: Intl.NumberFormatOptions = {}) =>
+  new Intl.NumberFormat(language, options).format
+const tenths = numberFormat({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const whole = numberFormat({ maximumFractionDigits: 0 })
 
 /** A whole number, rounded down. */
 export function count(value: number): string {
-  return whole.format(Math.floor(value))
+  return whole(Math.floor(value))
 }
 
 /** A duration for people: `0.04 s`, tenths from a second, whole seconds from ten, `2 min 5 s` from 100, then `3 h 20 min`. */
 export function duration(seconds: number): string {
   const [h, min, s] = language === 'ko' ? ['시간', '분', '초'] : [' h', ' min', ' s']
   if (seconds < 0.995)
-    return `${format({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 }).format(seconds)}${s}`
-  if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
-  if (seconds < 99.5) return `${whole.format(seconds)}${s}`
+    return `${numberFormat({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 })(seconds)}${s}`
+  if (seconds < 9.95) return `${tenths(seconds)}${s}`
+  if (seconds < 99.5) return `${whole(seconds)}${s}`
   const [length, unit, part] = seconds < 6_000 ? [60, min, s] : [3_600, h, min]
   const rest = Math.floor((seconds % length) / (length / 60))
-  return `${whole.format(Math.floor(seconds / length))}${unit}${rest > 0 ? ` ${rest}${part}` : ''}`
+  return `${whole(Math.floor(seconds / length))}${unit}${rest > 0 ? ` ${rest}${part}` : ''}`
 }
 
 /** The browser's region decides the look of a time: 24 hours in Britain, 12 in America. */
 const region = navigator.languages.find(name => firstKnown([name]) === language) ?? language
-const clock = new Intl.DateTimeFormat(region, { hour: 'numeric', minute: '2-digit' })
-const day = new Intl.DateTimeFormat(region, { month: 'short', day: 'numeric' })
+const timeFormat = (options: Intl.DateTimeFormatOptions) =>
+  new Intl.DateTimeFormat(partsOf(region).slice(1).filter(Boolean).join('-'), options).format
+const clock = timeFormat({ hour: 'numeric', minute: '2-digit' })
+const date = { month: 'short', day: 'numeric' } as const
+const [day, dayOfYear] = [timeFormat(date), timeFormat({ ...date, year: 'numeric' })]
 
-/** A time of the day, with its date unless it is today. */
+/** A time of the day, with its date unless it is today, and the year unless it is this one. */
 function time(at: Date): string {
-  const isToday = at.toDateString() === new Date().toDateString()
-  return isToday ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
+  const now = new Date()
+  if (at.toDateString() === now.toDateString()) return clock(at)
+  const isThisYear = at.getFullYear() === now.getFullYear()
+  return `${(isThisYear ? day : dayOfYear)(at)} ${clock(at)}`
 }
 
 /** At most one digit after the point. */
-export const upToTenths = format({ maximumFractionDigits: 1 }).format
+export const upToTenths = numberFormat({ maximumFractionDigits: 1 })
 
 /**
  * A size for people, in the units that files are shown in, 1 MB being 2²⁰ bytes. A limit is rounded down and what exceeds

@@ -14,12 +14,16 @@ export const serverNow = (): number => Date.now() + offsetMs
 /** The server refused the request; the message says why. */
 export class Refusal extends Error {}
 
-/** Reads JSON from the page's server. @throws Refusal; Error for another error response; fetch's own without one. */
+/**
+ * Reads JSON from the page's server. @throws Refusal, or Error for another error response, both with `status`; fetch's
+ * own without one.
+ */
 export async function getJson<T>(address: string, timeoutMs?: number): Promise<T> {
   const response = await request(address, { cache: 'no-store' }, timeoutMs)
   if (response.ok) return (await response.json()) as T
   const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
-  throw detail ? new Refusal(detail) : new Error(`HTTP ${response.status}`)
+  const { status } = response
+  throw Object.assign(detail ? new Refusal(detail) : new Error(`HTTP ${status}`), { status })
 }
 
 /** A request to the page's server. @throws when it does not answer, or not in time. */

@@ -1,6 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
+import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
 import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
@@ -35,9 +36,11 @@ showRecent(key ? undefined : lead)
 const readSizing = () =>
   read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
 void readSizing()
-setInterval(readSizing, sizingMs)
+readAgain(sizingMs, readSizing)
 
 async function search(key: string): Promise<void> {
+  // Read out. The counts that it shows without a search change each few seconds.
+  lead.setAttribute('role', 'status')
   lead.textContent = say('searching')
   document.title = `${key} · Tintype`
   try {

@@ -1,5 +1,6 @@
 import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
+import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 
@@ -11,7 +12,6 @@ const refreshMs = 10_000
  */
 export function showRecent(lead: HTMLElement | undefined): void {
   const refresh = async () => {
-    if (document.hidden) return
     try {
       const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
@@ -29,9 +29,8 @@ export function showRecent(lead: HTMLElement | undefined): void {
       if (lead) write(lead, (error as Error).message)
     }
   }
-  setInterval(refresh, lead ? refreshMs : 6 * refreshMs)
-  document.addEventListener('visibilitychange', refresh)
   void refresh()
+  readAgain(lead ? refreshMs : 6 * refreshMs, refresh)
 }
 
 function sentence({ fromMs, counts }: Recent): string {

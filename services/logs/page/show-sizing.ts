@@ -1,10 +1,10 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language } from '@tintype/lib/page/browser/language.ts'
+import { duration, language, numberFormat } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
 import { say } from './words.ts'
 
-const number = new Intl.NumberFormat(language)
+const number = numberFormat()
 const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
 
@@ -17,7 +17,7 @@ export function showSizing(sizing: SizingAnswer): void {
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
     const perSession = `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`
-    return row(day.day, bytes(day.bytes), bars(day.services, largest), number.format(day.entries), perSession)
+    return row(day.day, bytes(day.bytes), bars(day.services, largest), number(day.entries), perSession)
   })
   // Its entries and sessions are counted when the day is published.
   if (today) {
@@ -51,7 +51,7 @@ function ofToday({ today }: SizingAnswer): string {
 function forecast(sizing: SizingAnswer): string[] {
   const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull } = sizing
   if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
-  const each = (value: number | null) => (value === null ? say('overHorizon') : number.format(value))
+  const each = (value: number | null) => (value === null ? say('overHorizon') : number(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
   const until = low === high ? range.likely : say('range', range)
@@ -59,7 +59,7 @@ function forecast(sizing: SizingAnswer): string[] {
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   return [
     bytesPerDay === null ? say('noForecast') : say(text, values),
-    ...(hours === null ? [] : [say('extrapolated', { hours: number.format(hours) })]),
+    ...(hours === null ? [] : [say('extrapolated', { hours: number(hours) })]),
   ]
 }
 

@@ -1,6 +1,6 @@
 /** The public HTTP interface that the page uses. */
 
-import { getJson, noteClock, request, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { getJson, noteClock, request } from '@tintype/lib/page/browser/server.ts'
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
@@ -46,12 +46,6 @@ export async function reportExperience(photo: string, seconds: number): Promise<
   const headers = { 'Content-Type': 'application/json' }
   await request('experience', { method: 'POST', headers, body }).catch(() => {})
 }
-
-export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
-
-/** The service's last status; undefined when there is none or the request fails. */
-export const fetchStatus = (): Promise<Status | undefined> =>
-  getJson<Status>('status.json').catch(() => undefined)
 
 /** Used when a response has no Retry-After in seconds. */
 const defaultRetrySeconds = 5
@@ -110,8 +104,9 @@ export function sendPhoto(
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))
-  if ((xhr.status === 201 || xhr.status === 202) && xhr.response) {
-    const acceptedAt = new Date(serverNow()).toISOString()
+  if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy) {
+    const promisedMs = Number(document.body.dataset.promiseSeconds) * 1000
+    const acceptedAt = new Date(Date.parse(xhr.response.promiseBy) - promisedMs).toISOString()
     return { kind: 'accepted', photo: { acceptedAt, stages: {}, ...xhr.response } }
   }
   if (xhr.status === 503 || xhr.status === 429) {

@@ -1,5 +1,5 @@
 import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
-import { find } from '@tintype/lib/page/browser/dom.ts'
+import { find, write } from '@tintype/lib/page/browser/dom.ts'
 import { fetchPhotos } from './api.ts'
 import { keepUnsent, type Unsent, unsent } from './memory.ts'
 import {
@@ -148,4 +148,7 @@ export function showInterrupted(): void {
   tabs.postMessage(null)
 }
 
-find('#older').addEventListener('click', () => void showOlder().catch(() => {}))
+find('#older').addEventListener('click', async () => {
+  const isRead = (await showOlder().catch(() => false)) !== false
+  write(find('#older'), say(isRead ? 'older' : 'notRead'))
+})

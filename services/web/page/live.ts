@@ -4,6 +4,8 @@ import { deleted, items, showPhoto, underWay } from './photos.ts'
 
 /** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
+/** And while none is: a stream over a network that is lost seems open. */
+const idleMs = 60_000
 /** Interval of reading the list without events. */
 const pollMs = 2_000
 /** Delay before a refused stream is opened again: EventSource itself gives up then. */
@@ -42,12 +44,11 @@ export function live(connected: (yes: boolean) => void): void {
 
   function check(): void {
     if (document.hidden) return
-    // A stream seems open for minutes after the network is lost. Only a request shows whether the server can be reached.
     const flowing = source?.readyState === EventSource.OPEN && navigator.onLine
     const now = performance.now()
     if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
     else if (!flowing && now - readAt > pollMs) void read()
-    else if (items().some(underWay) && now - readAt > checkMs) void read()
+    else if (now - readAt > (items().some(underWay) ? checkMs : idleMs)) void read()
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))

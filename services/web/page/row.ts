@@ -4,7 +4,7 @@ import { deletePhoto, type Photo, reportExperience } from './api.ts'
 import { itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
 import { remember } from './memory.ts'
-import { changed, deleted, drop, type Item, type Upload } from './photos.ts'
+import { deleted, drop, type Item } from './photos.ts'
 import { send } from './uploads.ts'
 import { say } from './words.ts'
 
@@ -69,7 +69,7 @@ function controls(item: Item): HTMLElement[] {
     })
   switch (upload.state.is) {
     case 'given-up':
-      return [button(say('again'), () => sendAgain(item)), remove()]
+      return [button(say('again'), () => send(item)), remove()]
     case 'interrupted':
       return [button(say('chooseAgain'), () => find('#choose').click()), remove()]
     case 'refused':
@@ -77,12 +77,6 @@ function controls(item: Item): HTMLElement[] {
     default:
       return [remove(say('cancel'))]
   }
-}
-
-function sendAgain(item: Item & { upload: Upload }): void {
-  item.upload.state = { is: 'waiting' }
-  changed(item)
-  send(item)
 }
 
 function download({ id }: Photo, name: string): HTMLElement {

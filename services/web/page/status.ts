@@ -1,9 +1,13 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { serverNow } from '@tintype/lib/page/browser/server.ts'
-import { fetchStatus, type Status } from './api.ts'
+import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { getJson, serverNow } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
+
+/** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
+type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
+type Shown = Status | '' | 'notMeasured' | 'stale'
 
 /** An older status counts as unknown. */
 const staleMs = 180_000
@@ -14,7 +18,7 @@ const readEveryMs = 30_000
  * is opened. Returns what to call with whether this browser reaches the service.
  */
 export function showStatus(): (connected: boolean) => void {
-  let last: Status | undefined
+  let last: Shown = ''
   let reached = true
   const show = () => {
     const { state, lead, short, budget } = describe(last, reached)
@@ -25,28 +29,37 @@ export function showStatus(): (connected: boolean) => void {
     find('#budget').hidden = short === ''
   }
   const read = async () => {
-    last = (await fetchStatus()) ?? last
+    last = await getJson<Status>('status.json').catch(({ status }) =>
+      status === 404 ? 'notMeasured' : last || 'stale',
+    )
     show()
   }
-  setInterval(read, readEveryMs)
   void read()
+  readAgain(readEveryMs, read)
   void pageAddresses.then(({ status }) => {
     if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, say('statusPage')))
   })
-  find('#budget').addEventListener('keydown', ({ key }) => {
+  const budget = find<HTMLDetailsElement>('#budget')
+  budget.addEventListener('keydown', ({ key }) => {
     if (key !== 'Escape') return
-    find<HTMLDetailsElement>('#budget').open = false
+    budget.open = false
     find('#status').focus()
   })
+  // It covers the page's first sentence.
+  for (const event of ['pointerdown', 'focusin'])
+    addEventListener(event, ({ target }) => {
+      if (!budget.contains(target as Node)) budget.open = false
+    })
   return connected => {
     reached = connected
     show()
   }
 }
 
-function describe(status: Status | undefined, reached: boolean) {
-  if (!reached) return { state: 'late', lead: say('offline'), short: '', budget: '' }
-  if (!status) return { state: 'unknown', lead: say('notMeasured'), short: '', budget: '' }
+function describe(status: Shown, reached: boolean) {
+  const unknown = { state: 'unknown', lead: '', short: '', budget: '' }
+  if (!reached) return { ...unknown, state: 'late', lead: say('offline') }
+  if (typeof status === 'string') return { ...unknown, lead: status && say(status) }
   const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
   const of = Math.round(status.budgetMinutes)
   const at = new Date(status.at)

@@ -24,15 +24,14 @@ function takeDrops(add: (files: File[]) => void): void {
   // A dragged picture of this page would be dropped as a new file.
   addEventListener('dragstart', event => event.target instanceof HTMLImageElement && event.preventDefault())
   addEventListener('dragover', event => {
-    if (!carriesFiles(event)) return
+    // Also of a link or a text: the browser would leave the page for a link that is dropped, and uploads would end.
     event.preventDefault()
-    place.dataset.over = ''
+    if (carriesFiles(event)) place.dataset.over = ''
   })
   addEventListener('dragleave', event => {
     if (event.relatedTarget === null) delete place.dataset.over
   })
   addEventListener('drop', event => {
-    if (!carriesFiles(event)) return
     event.preventDefault()
     delete place.dataset.over
     // Read before the first await: after it the list of dropped items is empty.
@@ -41,7 +40,9 @@ function takeDrops(add: (files: File[]) => void): void {
       folder: folderOf(item.webkitGetAsEntry()),
     }))
     add(dropped.flatMap(({ file, folder }) => (file && !folder ? file : [])))
-    find('#taken').textContent = ''
+    const isNoFile = dropped.every(({ file, folder }) => !file && !folder)
+    find('#taken').textContent = isNoFile ? say('noFile') : ''
+    if (isNoFile) announce(say('noFile'))
     for (const { folder } of dropped) if (folder) void addFolder(folder, add)
   })
 }

@@ -32,6 +32,8 @@ let sending = 0
 
 /** Sends an upload, a few at once, and again after "busy" and lost connections. */
 export function send(item: Sent): void {
+  item.upload.state = { is: 'waiting' }
+  changed(item)
   waiting.push(item)
   void next()
 }

@@ -1,12 +1,10 @@
 import { speaker } from '@tintype/lib/page/browser/language.ts'
 import texts from './words.json' with { type: 'json' }
 
-type Say = ReturnType<typeof speaker<keyof typeof texts>>
-
 /** Formats that are taken. */
 const types = 'JPEG HEIC PNG WebP GIF AVIF TIFF'
 const speak = speaker(texts)
-export const say: Say = (name, values) => speak(name, { types, ...values })
+export const say: typeof speak = (name, values) => speak(name, { types, ...values })
 
 /**
  * The service's reason in the page's language, which is found by a problem's type or a failure's code. The service writes

@@ -44,11 +44,11 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   return all
 }
 
-/** A uid of at most 40 characters, as Grafana needs: a longer name is cut and gets a hash. */
+/** A uid that Grafana takes, of at most 40 letters, digits, - and _: another name is cut and gets a hash. */
 const uidOf = (name: string): string =>
-  name.length <= 40
+  /^[\w-]{1,40}$/.test(name)
     ? name
-    : `${name.slice(0, 31)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
+    : `${name.replaceAll(/[^\w-]/g, '-').slice(0, 31)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 
 function readDashboard(file: string, objectives: readonly Objective[]) {
   const { rows, ...written } = readWritten(file)

@@ -123,14 +123,16 @@ describe('another service', () => {
     cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', 'stages.yml'))
     expect(() => dashboardsOf(readDirectory(folder))).toThrow('two dashboards are itself-stages')
   })
-  test('has ids that Grafana takes, however long its name is', async () => {
+  test('has ids that Grafana takes, however long its name and whatever the name of a file is', async () => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })
     const file = join(folder, 'service.yaml')
     const name = 'the-service-that-has-the-longest-name-of-all'
     writeFileSync(file, readFileSync(file, 'utf8').replace('service: itself', `service: ${name}`))
+    for (const file of ['Error budget.yaml', '저장소.yaml', '연결.yaml'])
+      cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', file))
     const uids = dashboardsOf(readDirectory(folder)).map(({ uid }) => uid)
-    expect(uids.filter(uid => uid.length > 40)).toEqual([])
+    expect(uids.filter(uid => !/^[a-zA-Z0-9_-]{1,40}$/.test(uid))).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)
   })
   test('gets the name of each JSON file whose dashboard was removed from it, and of no other directory’s file', async () => {

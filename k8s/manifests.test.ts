@@ -5,6 +5,7 @@ import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.d.ts'
 import type { ConfigMap, Container, PodSpec, Secret, Service } from 'kubernetes-types/core/v1.d.ts'
 import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts'
 import { describe, expect, test } from 'vitest'
+import { limits } from '../lib/limits.ts'
 import { variables } from '../lib/variables.ts'
 import { withMatchers } from '../slo/sources/promql.ts'
 import { describeWithParts } from '../test/support.ts'
@@ -138,6 +139,17 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
               capabilities: { drop: ['ALL'] },
             },
           })
+      })
+
+      test('gives log journal and traces the disk that they may fill, and asks the scheduler for it', () => {
+        const most = limits.journalHeld.value + limits.traceBytes.value * 2 ** 20
+        for (const workload of workloads) {
+          const { volumes = [], containers } = podOf(workload)
+          const size = volumes.find(({ name }) => name === 'data')?.emptyDir?.sizeLimit
+          if (size === undefined) continue
+          expect(Number.parseInt(size, 10) * 2 ** 30, nameOf(workload)).toBeGreaterThan(most)
+          expect(containers[0]?.resources?.requests?.['ephemeral-storage'], nameOf(workload)).toBe(size)
+        }
       })
 
       test('gives a process that stops the time that it takes', () => {

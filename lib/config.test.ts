@@ -20,6 +20,10 @@ test.each<[Name, string]>([
   ['KEEP_LOGS_DAYS', '0x10'],
   ['DATA_DIR', ' '],
   ['DATA_DIR', '/data\n'],
+  ['DATA_DIR', '~/photos'],
+  ['DATA_DIR', '$HOME/photos'],
+  ['HOST', '0.0.0.0:8080'],
+  ['HOST', 'localhost:8080'],
   ['HOST', ' '],
   ['HOST', '[::1]'],
   ['HOST', 'http://photos.example'],
@@ -56,10 +60,38 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
+test('what a shell or a template would have removed from a value is reported: everybody would know that secret', () => {
+  const quoted = ['"/srv/photos"', "'/srv/photos'", '"/srv/photos"\r']
+  for (const DATA_DIR of quoted) expect(() => read({ DATA_DIR })).toThrow('quotation marks')
+  for (const SESSION_SECRET of [`\${SESSION_SECRET}`, '$(SESSION_SECRET)', `\${SESSION_SECRET:-}`])
+    expect(() => read({ SESSION_SECRET })).toThrow('SESSION_SECRET="…" must have its placeholder filled in')
+  expect(read({ SESSION_SECRET: 'pa$$word"' }).SESSION_SECRET).toBe('pa$$word"')
+})
+
+test('a line end behind the URL of storage or queue is no part of a file’s name', () => {
+  const { STORAGE_URL, QUEUE_URL } = read({
+    STORAGE_URL: 'file:/srv/photos\r\n',
+    QUEUE_URL: 'sqlite:/srv/queue ',
+  })
+  expect([STORAGE_URL, QUEUE_URL]).toEqual(['file:/srv/photos', 'sqlite:/srv/queue'])
+})
+
 test('a secret’s file ends in a newline, which no request could carry', () => {
   const names = ['PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
   const config = read(Object.fromEntries(names.map(name => [name, 'secret\n'])))
   expect(names.map(name => config[name])).toEqual(['secret', 'secret', 'secret'])
+})
+
+test('a path that only a shell would change is refused: from a file of variables "~" and quotes would be names', () => {
+  const { DATA_DIR, QUEUE_URL, STORAGE_URL } = variables
+  for (const given of ['~/tintype', '~', '"/srv/tintype"', "'data'", '/srv/tintype '])
+    expect([
+      DATA_DIR.parse(given),
+      STORAGE_URL.parse(`file:${given}`),
+      QUEUE_URL.parse(`sqlite:${given}`),
+    ]).toEqual([undefined, undefined, undefined])
+  for (const given of ['/srv/my photos', './~', '~backup', '/srv/it"s'])
+    expect([DATA_DIR.parse(given), STORAGE_URL.parse(`file:${given}`)]).toEqual([given, `file:${given}`])
 })
 
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {

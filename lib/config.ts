@@ -31,9 +31,14 @@ export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
 export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
 export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
 
-/** Refuses surrounding white space, which an editor or a secret's file adds unseen. */
-export const text = (fallback: string, format: string) =>
-  variable(fallback, format, given => (given.trim() === given ? given : undefined))
+/**
+ * A path. Only a shell removes quotes and expands ~: from a file of variables they would be part of the name. An editor
+ * adds white space at the end unseen.
+ */
+export const path = (fallback: string, format: string) =>
+  pattern(fallback, isPath, `${format}; without ~ and $, and without quotes or white space around it`)
+
+export const isPath = /^(?!~(\/|$)|["'\s])[^$\n]+(?<!["'\s])$/
 
 export const pattern = (fallback: string, allowed: RegExp, format: string) =>
   variable(fallback, format, given => (allowed.test(given) ? given : undefined))
@@ -119,6 +124,12 @@ export const ifMissing = (variable: string, name: string) => (error: NodeJS.Errn
 const withoutPassword = (given = ''): string =>
   given.replace(/\/\/.*@/, '//…@').replace(/(password=)[^&]*/gi, '$1…')
 
+/** What a value must not have, because it would be taken literally: what a shell or a template would have removed. */
+const leftovers: readonly (readonly [RegExp, string])[] = [
+  [/^(["']).*\1\s*$/s, 'have no quotation marks around it'],
+  [/\$(\{\w[^}]*\}|\(\w+\))/, 'have its placeholder filled in'],
+]
+
 /**
  * Reads the variables from an environment. An empty variable counts as unset.
  * @throws ConfigError naming every bad variable, its value and its format.
@@ -131,11 +142,12 @@ export function readConfig<V extends Record<string, Described>>(
   const bad: string[] = []
   for (const [name, variable] of Object.entries(variables)) {
     const given = environment[name]
-    const value = given === undefined || given === '' ? variable.default : variable.parse(given)
+    const [, wanted] = leftovers.find(([pattern]) => pattern.test(given ?? '')) ?? []
+    values[name] = given === undefined || given === '' ? variable.default : variable.parse(given)
     // Quoted as JSON, which shows the carriage return that an editor on Windows adds.
     const shown = JSON.stringify(variable.secret ? '…' : withoutPassword(given))
-    if (value === undefined) bad.push(`  ${name}=${shown} must be ${variable.format} (${variable.meaning})`)
-    values[name] = value
+    if (wanted || values[name] === undefined)
+      bad.push(`  ${name}=${shown} must ${wanted ?? `be ${variable.format}`} (${variable.meaning})`)
   }
   if (bad.length > 0) throw new ConfigError(`bad environment:\n${bad.join('\n')}`)
   return Object.freeze(values) as Values<V>

@@ -6,12 +6,14 @@ import { promisify } from 'node:util'
 /**
  * The file system calls that durability depends on. A power-cut test replaces them. Calls that may wait for the disk
  * run in libuv's threads, which costs 50 µs a call. `openSync` is for folders, and `closeSync` for files that were
- * fsynced or only read: these two take 2 µs and do not wait.
+ * fsynced or only read: these two take 2 µs and do not wait. `mkdirSync` and `fsyncSync` are for `makeFolder` alone.
  */
 export const realDisk = {
   open: promisify(fs.open),
   openSync: fs.openSync,
   closeSync: fs.closeSync,
+  mkdirSync: fs.mkdirSync,
+  fsyncSync: fs.fsyncSync,
   fsync: promisify(fs.fsync),
   mkdir: promises.mkdir,
   rename: promises.rename,
@@ -23,13 +25,30 @@ export const realDisk = {
 }
 export type Disk = typeof realDisk
 
-/** `mkdir -p` that survives a power cut. */
-export async function makeFolder(folder: string, disk: Disk = realDisk): Promise<void> {
-  const first = await disk.mkdir(folder, { recursive: true })
-  if (first === undefined) return
-  for (let made = resolve(folder); ; made = dirname(made)) {
-    await syncFolder(dirname(made), disk)
-    if (made === resolve(first)) return
+const isFolder = (path: string): boolean =>
+  fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/**
+ * `mkdir -p` that survives a power cut. Node's own never returns where the system answers ENOENT, as it does below
+ * /proc. It blocks: for a start, and for folders that are seldom made.
+ */
+export function makeFolder(folder: string, { disk = realDisk, mode = 0o777 } = {}): void {
+  const path = resolve(folder)
+  if (isFolder(path)) return
+  makeFolder(dirname(path), { disk })
+  try {
+    disk.mkdirSync(path, mode)
+  } catch (error) {
+    // Another process may have made it, and have died before its fsync.
+    if (!isFolder(path)) throw error
+  }
+  const parent = disk.openSync(dirname(path), 'r')
+  try {
+    disk.fsyncSync(parent)
+  } catch (error) {
+    ignore('EINVAL')(error as Error) // see syncFolder
+  } finally {
+    disk.closeSync(parent)
   }
 }
 

@@ -124,6 +124,10 @@ const refuseOthers =
     throw new Problem(405, 'method-not-allowed', `This address allows ${headers.Allow}.`, { headers })
   }
 
+/** `https` when a trusted proxy was asked by it. Without the header Express would parse the client's address in vain. */
+export const schemeOf = (request: Request): 'http' | 'https' =>
+  'x-forwarded-proto' in request.headers && request.protocol.toLowerCase() === 'https' ? 'https' : 'http'
+
 /** Whether the client disconnected before its whole request was read, so that no response can reach it. */
 export const hasLeft = (request: Request): boolean =>
   request.errored !== null || (request.destroyed && !request.complete)
@@ -155,9 +159,7 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // Read here, because `secure` throws once the client has disconnected. The header is looked at first: even without
-    // it `secure` parses the client's address.
-    const scheme = 'x-forwarded-proto' in request.headers && request.secure ? 'https' : 'http'
+    const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()
     Object.assign(response.locals, { startedAt: start, requestId })

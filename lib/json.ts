@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
 
-/** The value of a JSON file; undefined when the file is missing, unreadable or damaged. */
-export function readJsonFile<T>(file: string): T | undefined {
+/**
+ * The value of a JSON file; undefined when the file is missing, unreadable, damaged, or not like a sample of its value
+ * (`isLike`).
+ */
+export function readJsonFile<T>(file: string, sample: unknown): T | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    const value = JSON.parse(readFileSync(file, 'utf8'))
+    return isLike(sample, value) ? value : undefined
   } catch {
     return undefined
   }
@@ -16,4 +20,17 @@ export function parseJson<T>(text: string): T | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * Whether a value has the members of a sample, each of its type; a list, elements like the sample's first. For files
+ * that another release or a person may have written.
+ */
+export function isLike(sample: unknown, value: unknown): boolean {
+  if (typeof sample !== 'object' || sample === null) return typeof value === typeof sample
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(sample))
+    return Array.isArray(value) && (sample.length === 0 || value.every(each => isLike(sample[0], each)))
+  const members = value as Readonly<Record<string, unknown>>
+  return Object.entries(sample).every(([name, each]) => isLike(each, members[name]))
 }

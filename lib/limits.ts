@@ -1,13 +1,17 @@
 import table from './limits.json' with { type: 'json' }
 import type { VariableName } from './variables.ts'
 
-type Owner = 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
-
 /**
  * A bounded resource (`what`), who enforces the bound (`owner`), and what happens when it is reached (`answer`).
  * `value` is in `unit`, or names the variable that sets it.
  */
-export type Limit = { what: string; value: number | VariableName; unit: string; owner: Owner; answer: string }
+export type Limit = {
+  what: string
+  value: number | VariableName
+  unit: string
+  owner: string
+  answer: string
+}
 
 type Table = typeof table
 export type LimitName = keyof Table
@@ -20,7 +24,8 @@ export const limits = table as {
 }
 export const limitNames = Object.keys(limits) as LimitName[]
 
+const reached = new Map<LimitName, number>()
 /** Counts from code without a metrics object. Every registry of the process adds them to its own. */
-export const limitsReached = new Map<LimitName, number>()
-export const countLimit = (name: LimitName, by = 1): void =>
-  void limitsReached.set(name, (limitsReached.get(name) ?? 0) + by)
+export const countLimit = (name: LimitName, by = 1): void => void reached.set(name, timesReached(name) + by)
+/** How often a limit was reached since the start of the process. */
+export const timesReached = (name: LimitName): number => reached.get(name) ?? 0

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ignore, makeFolder } from './disk.ts'
 import { ExpectedError } from './errors.ts'
 
 /**
@@ -11,25 +12,22 @@ export function secret(name: string, given: string, dataDir: string): string {
   if (given) return given
   const folder = join(dataDir, 'secrets')
   const file = join(folder, name.toLowerCase())
-  // Reads before it writes, so that a later start works on a full disk.
-  if (existsSync(file)) return read(file)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // Not named by the pid: containers that share DATA_DIR may all have pid 1.
-  const draft = `${file}.${randomUUID()}.tmp`
-  writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
-  try {
-    linkSync(draft, file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    rmSync(draft)
+  // Looks before it writes, so that a later start works on a full disk.
+  if (!existsSync(file)) {
+    makeFolder(folder, { mode: 0o700 })
+    // Not named by the pid: containers that share DATA_DIR may all have pid 1.
+    const draft = `${file}.${randomUUID()}.tmp`
+    writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
+    try {
+      linkSync(draft, file)
+    } catch (error) {
+      ignore('EEXIST')(error as Error)
+    } finally {
+      rmSync(draft)
+    }
   }
-  return read(file)
-}
-
-/** Refuses an empty secret, which everybody would know. */
-function read(file: string): string {
   const text = readFileSync(file, 'utf8').trim()
+  // Everybody would know an empty secret.
   if (!text) throw new ExpectedError(`${file} is empty: delete it, and the next start makes a new secret`)
   return text
 }

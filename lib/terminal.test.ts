@@ -29,14 +29,14 @@ async function unread(text: string): Promise<unknown> {
 
 test('output that is not read is kept up to its limit and then dropped and counted; nothing waits for it', async () => {
   const found = await unread(`
-    import { limitsReached } from './limits.ts'
+    import { timesReached } from './limits.ts'
     import { outliveReaders } from './terminal.ts'
     outliveReaders()
     const line = 'x'.repeat(65536)
     for (let i = 0; i < 100; i++) process.stderr.write(line)
     for (let i = 0; i < 100; i++) process.emitWarning('a warning of Node '.repeat(1000))
     setTimeout(() => {
-      const dropped = limitsReached.get('unreadOutput')
+      const dropped = timesReached('unreadOutput')
       process.send({ dropped, kept: process.stderr.writableLength }, () => process.exit(7))
     })`)
   expect(found).toMatchObject({ code: 7 })

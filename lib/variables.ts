@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import * as is from './config.ts'
 import type { Size } from './photo/record.ts'
@@ -7,19 +8,21 @@ import { levels } from './telemetry/catalogue.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 
-const host = (fallback: string) => is.pattern(fallback, /^[\w.:%-]+$/, 'an IP address or host name')
+const host = is.variable('127.0.0.1', 'an IP address or host name, without a port', given =>
+  isIP(given) !== 0 || /^[\w.-]+$/.test(given) ? given : undefined,
+)
 
-/** The URL of an adapter; empty means the default adapter. */
+/** The URL of an adapter; empty means the default adapter. The newline at the end of a secret's file is removed. */
 const place = (format: string, addressOf: (url: string) => unknown) =>
-  is.variable('', format, given => (addressOf(given) ? given : undefined))
+  is.variable('', format, given => (addressOf(given.trim()) ? given.trim() : undefined))
 
 const table = {
   // INSTANCE is part of a file's name of at most 255 characters, with service, epoch and a release's colour.
   INSTANCE: is.pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
   VERSION: is.pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
-  DATA_DIR: is.text('./data', 'a folder'),
-  HOST: host('127.0.0.1'),
-  ADMIN_HOST: host('127.0.0.1'),
+  DATA_DIR: is.path('./data', 'a folder'),
+  HOST: host,
+  ADMIN_HOST: host,
   WEB_PORT: is.port(8080),
   WEB_ADMIN_PORT: is.port(9081),
   CONVERTER_ADMIN_PORT: is.port(9082),
@@ -54,7 +57,7 @@ const table = {
       return job && url ? { job, instance: instance ?? url.host, url } : undefined
     },
   ),
-  TARGETS_FILE: is.text('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
+  TARGETS_FILE: is.path('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
   PROBE_URL: is.base,
   ALERT_WEBHOOK_URL: { ...is.address, secret: true }, // its path is a secret at a chat, as is that of HEARTBEAT_URL
   HEARTBEAT_URL: { ...is.address, secret: true },

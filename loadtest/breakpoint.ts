@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { dayOf } from '../lib/day.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { startService } from '../tools/service.ts'
+import { targetsOf } from '../tools/stack/config.ts'
 import { type Capacity, findCapacity, judge, type Step } from './capacity.ts'
 import { type RunOptions, runK6 } from './k6.ts'
 import { capacitySvg } from './picture.ts'
@@ -67,7 +68,7 @@ async function measureOwn(options: BreakpointOptions, slots: number): Promise<Me
   const service = await startService(dataDir, { CONVERTER_SLOTS: String(slots) })
   try {
     const { endpoints } = service
-    const capacity = await search(options, { url: endpoints.web ?? '', admin: endpoints })
+    const capacity = await search(options, { url: endpoints.web ?? '', admin: targetsOf(endpoints) })
     return { slots, capacity, left: await leftBehind(dataDir, capacity.steps) }
   } finally {
     await service.stop()

@@ -65,7 +65,7 @@ async function main(args: string[]): Promise<number> {
     throw new UsageError('--minutes must be a number above 0, up to 10000')
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
   const target = own ? undefined : await findTarget(url, config.DATA_DIR, values['i-own-this'])
-  if (target) await checkAnswers(target)
+  if (target) await checkAnswers(target, process.env)
   const k6 = part('k6')
   if (!k6) throw new ExpectedError('k6 is missing; npm run parts installs it')
   const objectives = loadObjectives(config.PROMISE_SECONDS)

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 
@@ -19,7 +19,12 @@ export async function loadPhotos(folder: string): Promise<LoadPhoto[]> {
   return Promise.all(
     mix.map(async ({ name, width, height, format, weight }, seed) => {
       const file = join(folder, `${name}.${format === 'jpeg' ? 'jpg' : format}`)
-      if (!existsSync(file)) await writeFile(file, await picture(width, height, format, seed + 1))
+      if (!existsSync(file)) {
+        // Renamed when it is complete: a run that is ended here would leave a part of a photo to all later runs.
+        const part = `${file}.${process.pid}`
+        await writeFile(part, await picture(width, height, format, seed + 1))
+        await rename(part, file)
+      }
       return { file, weight, contentType: `image/${format}` }
     }),
   )

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, freemem, totalmem } from 'node:os'
 import { cpuSeconds } from '../lib/telemetry/machine.ts'
 
 /** The used share of each resource during a span of time, 0 to 1; null when unknown. */
@@ -25,8 +25,8 @@ export type Used = {
   queue: { depth: number; oldestSeconds: number }
 }
 
-/** The administration addresses of a service on this machine; empty if it is elsewhere. */
-export type Admin = Partial<Record<'webAdmin' | 'converterAdmin' | 'logsAdmin' | 'sloAdmin', string>>
+/** `host:port` of each administration port of a service on this machine, by job; empty if it is elsewhere. */
+export type Admin = Readonly<Record<string, readonly string[]>>
 
 const sampleMs = 1_000
 /** Long, because a service at its limit answers late and its counters are still needed. */
@@ -47,7 +47,7 @@ export async function watch(admin: Admin, generatorPid: number): Promise<() => P
     const seconds = (after.atMs - before.atMs) / 1000
     const mean = (read: (row: Sample) => number | undefined) => {
       const known = rows.map(read).filter(value => value !== undefined)
-      return known.length === 0 ? null : Math.min(1, known.reduce((a, b) => a + b) / known.length)
+      return known.length === 0 ? null : Math.min(1, sum(known) / known.length)
     }
     const [worked, rested] = [
       after.machine.busy - before.machine.busy,
@@ -58,7 +58,7 @@ export async function watch(admin: Admin, generatorPid: number): Promise<() => P
       after.diskMs === null || before.diskMs === null ? null : (after.diskMs - before.diskMs) / 1000 / seconds
     return {
       utilisation: {
-        cpu: admin.webAdmin ? busy : null,
+        cpu: admin.web ? busy : null,
         slots: mean(row => row.slots),
         disk: disk === null ? null : Math.min(1, disk),
         eventLoop: mean(row => row.eventLoop),
@@ -76,37 +76,43 @@ const ignoreLate = () => 0
 
 type Sample = Awaited<ReturnType<typeof sample>>
 
-async function sample({ webAdmin, converterAdmin }: Admin) {
-  const [web, converter] = await Promise.all([scrape(webAdmin), scrape(converterAdmin)])
-  const eventLoop = web('nodejs_eventloop_lag_p99_seconds')
-  const slots = converter('tintype_slots')
+async function sample(admin: Admin) {
+  const [web, converter] = await Promise.all([scrape(admin.web), scrape(admin.converter)])
+  const slots = sum(converter('tintype_slots'))
+  const delay = most(web('nodejs_eventloop_lag_p99_seconds'))
   return {
-    slots: slots ? (converter('tintype_slots_busy') ?? 0) / slots : undefined,
-    eventLoop: eventLoop === undefined ? undefined : eventLoop / noticedSeconds,
-    memory: webAdmin ? 1 - process.availableMemory() / totalmem() : undefined,
-    descriptors: web('tintype_descriptors_used_ratio'),
+    slots: slots > 0 ? sum(converter('tintype_slots_busy')) / slots : undefined,
+    eventLoop: delay === undefined ? undefined : delay / noticedSeconds,
+    // Both are the machine's. process.availableMemory() is the container's, where there is one.
+    memory: admin.web ? 1 - freemem() / totalmem() : undefined,
+    descriptors: most(web('tintype_descriptors_used_ratio')),
+    // Each web shows the same queue.
     queue: {
-      depth: web('tintype_queue_depth') ?? 0,
-      oldestSeconds: web('tintype_queue_oldest_seconds') ?? 0,
+      depth: most(web('tintype_queue_depth')) ?? 0,
+      oldestSeconds: most(web('tintype_queue_oldest_seconds')) ?? 0,
     },
   }
 }
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
+const most = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : Math.max(...values)
 
 type CpuSeconds = Omit<CpuShares, 'others'>
 
 async function counters(admin: Admin, generatorPid: number) {
   const [web, converter, logs, slo] = await Promise.all([
-    scrape(admin.webAdmin),
-    scrape(admin.converterAdmin),
-    scrape(admin.logsAdmin),
-    scrape(admin.sloAdmin),
+    scrape(admin.web),
+    scrape(admin.converter),
+    scrape(admin.logs),
+    scrape(admin.slo),
   ])
   const users: CpuSeconds = {
-    children: converter('tintype_conversion_cpu_seconds_total') ?? 0,
-    web: web('process_cpu_seconds_total') ?? 0,
-    converter: converter('process_cpu_seconds_total') ?? 0,
-    logs: logs('process_cpu_seconds_total') ?? 0,
-    slo: slo('process_cpu_seconds_total') ?? 0,
+    children: sum(converter('tintype_conversion_cpu_seconds_total')),
+    web: sum(web('process_cpu_seconds_total')),
+    converter: sum(converter('process_cpu_seconds_total')),
+    logs: sum(logs('process_cpu_seconds_total')),
+    slo: sum(slo('process_cpu_seconds_total')),
     generator: processSeconds(generatorPid),
   }
   return {
@@ -120,17 +126,21 @@ async function counters(admin: Admin, generatorPid: number) {
 function shares(before: CpuSeconds, after: CpuSeconds, seconds: number, busy: number): CpuShares {
   const share = (user: keyof CpuSeconds) => Math.max(0, after[user] - before[user]) / seconds / cpus().length
   const known = Object.fromEntries(Object.keys(after).map(user => [user, share(user as keyof CpuSeconds)]))
-  const others = busy - Object.values(known).reduce((a, b) => a + b, 0)
+  const others = busy - sum(Object.values(known))
   return { ...known, others: Math.max(0, others) } as CpuShares
 }
 
-async function scrape(admin: string | undefined): Promise<(metric: string) => number | undefined> {
-  if (!admin) return () => undefined
-  const text = await (await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(scrapeMs) })).text()
-  return metric => {
-    const found = new RegExp(`^${metric}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text)?.[1]
-    return found === undefined ? undefined : Number(found)
-  }
+/** Reads the processes of a job. The result gives the values of all series of a metric, without those that are NaN. */
+async function scrape(hosts: readonly string[] = []): Promise<(metric: string) => number[]> {
+  const texts = await Promise.all(
+    hosts.map(async host =>
+      (await fetch(`http://${host}/metrics`, { signal: AbortSignal.timeout(scrapeMs) })).text(),
+    ),
+  )
+  return metric =>
+    [...texts.join('\n').matchAll(new RegExp(`^${metric}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))]
+      .map(([, value]) => Number(value))
+      .filter(value => !Number.isNaN(value))
 }
 
 /** Milliseconds of work of the busiest whole disk (field 10 of /proc/diskstats). */

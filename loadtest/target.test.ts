@@ -1,4 +1,11 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../test/support.ts'
+import { watch } from './resources.ts'
 import { findTarget } from './target.ts'
 
 const nowhere = '/nonexistent'
@@ -25,4 +32,38 @@ test('an address that the paths of the API cannot be appended to is refused', as
 
 test('without an address there must be a running service', async () => {
   await expect(findTarget(undefined, nowhere, false)).rejects.toThrow('npm start')
+})
+
+test('the running service is found with all of its processes, however it is addressed', async () => {
+  const folder = await temporaryFolder()
+  const admins = [1, 2].map(n => ({ webAdmin: `http://127.0.0.1:908${n}` }))
+  // As npm run scaled writes it: the first web under its own name, and all of them in `webs`.
+  const endpoints = { web: 'http://0.0.0.0:8080', ...admins[0], webs: admins }
+  writeFileSync(join(folder, 'endpoints.json'), JSON.stringify(endpoints))
+  const admin = { web: ['127.0.0.1:9081', '127.0.0.1:9082'] }
+  expect(await findTarget(undefined, folder, false)).toEqual({ url: 'http://127.0.0.1:8080', admin })
+  expect(await findTarget('http://localhost:8080/', folder, false)).toEqual({
+    url: 'http://localhost:8080',
+    admin,
+  })
+  expect(await findTarget('http://localhost:8090', folder, false)).toEqual({ url: 'http://localhost:8090' })
+})
+
+test('the used processor time is that of all processes and of photos of each format', async () => {
+  let seconds = 0
+  const serve = async (metrics: () => string) => {
+    const server = createServer((_, response) => response.end(metrics())).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+  const cpu = (format: string) => `tintype_conversion_cpu_seconds_total{format="${format}"} ${seconds}\n`
+  const converter = () => serve(() => `${cpu('jpeg')}${cpu('png')}process_cpu_seconds_total 0\n`)
+  const web = await serve(() => `process_cpu_seconds_total ${4 * seconds}\ntintype_queue_depth NaN\n`)
+  const stop = await watch({ web: [web], converter: [await converter(), await converter()] }, process.pid)
+  seconds = 1
+  const { cpuBy, queue } = await stop()
+  expect(cpuBy.children).toBeGreaterThan(0)
+  expect(cpuBy.children).toBeCloseTo(cpuBy.web)
+  expect(queue).toEqual({ depth: 0, oldestSeconds: 0 })
 })

@@ -1,11 +1,13 @@
 import { lookup } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { UsageError } from '../lib/command-line.ts'
 import { address } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
+import { readJsonFile } from '../lib/json.ts'
+import { isLoopback } from '../lib/page/other-pages.ts'
+import { type Endpoints, targetsOf } from '../tools/stack/config.ts'
 import type { Admin } from './resources.ts'
 
 /** `admin` is known only for the service that runs in DATA_DIR. */
@@ -13,7 +15,8 @@ export type Target = { url: string; admin?: Admin }
 
 /**
  * The address for the load: the given one, or the running service of DATA_DIR.
- * @throws ExpectedError when it is not on this machine, unless `iOwnThis`: load on other people's service is an attack.
+ * @throws ExpectedError when the given one is not on this machine, unless `iOwnThis`: load on other people's service is
+ * an attack.
  */
 export async function findTarget(
   given: string | undefined,
@@ -21,39 +24,46 @@ export async function findTarget(
   iOwnThis: boolean,
 ): Promise<Target> {
   const here = running(dataDir)
-  const url = given?.replace(/\/$/, '') ?? here?.url
-  if (url === undefined)
+  if (given === undefined) {
+    if (here) return here
     throw new ExpectedError(`no running service in ${dataDir}; start one with npm start or give its address`)
+  }
+  const url = given.replace(/\/$/, '')
   const parsed = address.parse(url)
   // The paths of the API are appended to it.
   if (!parsed || parsed.search || parsed.hash)
     throw new UsageError(`"${url}" is not an http(s) address without ? and #`)
-  if (!iOwnThis && !(await isLoopback(parsed.hostname.replace(/^\[|\]$/g, ''))))
+  const isOnThisMachine = await isLocal(parsed.hostname)
+  if (!isOnThisMachine && !iOwnThis)
     throw new ExpectedError(
       `${url} is not this machine; if the service is yours to load, say so with --i-own-this`,
     )
-  return url === here?.url ? here : { url }
+  // localhost is the same service as 127.0.0.1.
+  const isHere = url === here?.url || (isOnThisMachine && here && new URL(here.url).port === parsed.port)
+  return isHere ? { ...here, url } : { url }
 }
 
 /** @throws ExpectedError when nothing answers: a run would notice this only at its end, a soak after an hour. */
-export async function checkAnswers({ url }: Target): Promise<void> {
-  await askStatus(url, { signal: AbortSignal.timeout(answerMs) }).catch(cause => {
+export async function checkAnswers({ url }: Target, environment: NodeJS.ProcessEnv): Promise<void> {
+  // k6 obeys this variable, too.
+  const rejectUnauthorized = !/^(1|t|true)$/i.test(environment.K6_INSECURE_SKIP_TLS_VERIFY ?? '')
+  await askStatus(url, { rejectUnauthorized, signal: AbortSignal.timeout(answerMs) }).catch(cause => {
     throw new ExpectedError(`no service answers at ${url}`, { cause })
   })
 }
 
 const answerMs = 10_000
 
+/** The service that the launcher of DATA_DIR runs. One that listens on every address is reached by loopback. */
 function running(dataDir: string): Target | undefined {
-  try {
-    const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
-    return { url: endpoints.web, admin: endpoints }
-  } catch {
-    return undefined
-  }
+  const endpoints = readJsonFile<Endpoints & { web: string }>(join(dataDir, 'endpoints.json'))
+  if (!endpoints) return undefined
+  const url = endpoints.web.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
+  return { url, admin: targetsOf(endpoints) }
 }
 
-async function isLoopback(host: string): Promise<boolean> {
+async function isLocal(hostname: string): Promise<boolean> {
+  const host = hostname.replace(/^\[|\]$/g, '')
   const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address)
-  return addresses.length > 0 && addresses.every(address => address === '::1' || address.startsWith('127.'))
+  return addresses.length > 0 && addresses.every(isLoopback)
 }

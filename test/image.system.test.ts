@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, matchesGlob, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
@@ -64,7 +64,7 @@ test('what has machine code is locked for amd64 and arm64', () => {
   expect(names('x64')).toEqual(names('arm64'))
 })
 
-test('neither tests nor what only a developer needs are in it', () => {
+test('neither tests nor what only a developer needs are in it, nor secrets, nor packages of this machine', () => {
   expect(
     [
       'slo/test/day.ts',
@@ -73,6 +73,9 @@ test('neither tests nor what only a developer needs are in it', () => {
       'k8s/check.ts',
       'docs/slo.md',
       '.git/HEAD',
+      '.env',
+      // npm installs a second version of a package below its workspace.
+      'slo/node_modules/yaml/package.json',
     ].filter(path => !isIgnored(path)),
   ).toEqual([])
   expect(
@@ -84,6 +87,22 @@ test('neither tests nor what only a developer needs are in it', () => {
       '.npmrc',
     ].filter(isIgnored),
   ).toEqual([])
+})
+
+test('more arguments are a command of the process that the first one names', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'node'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 })
+  const started = (...args: string[]) =>
+    execFileSync('sh', ['tools/container.sh', ...args], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { PATH: `${folder}:${process.env.PATH}` },
+    }).trim()
+  expect(started()).toBe('tools/launch.ts')
+  expect(started('slo')).toBe('slo/main.ts serve')
+  expect(started('slo', 'report', '--json')).toBe('slo/main.ts report --json')
+  expect(started('logs', 'sizing')).toBe('services/logs/main.ts sizing')
+  expect(started('web', '--help')).toBe('services/web/main.ts --help')
 })
 
 /** Installs from the registry what is in no cache, so it is not for each run. */
@@ -112,7 +131,7 @@ describe.skipIf(!process.env.TEST_FULL)('the image’s steps in a clean folder, 
     const to = words.pop() as string
     for (const from of words) {
       const target = join(app, to.endsWith('/') ? join(to, from.split('/').at(-1) as string) : to)
-      const filter = (path: string) => !isIgnored(relative(root, path)) && !path.endsWith('node_modules')
+      const filter = (path: string) => !isIgnored(relative(root, path))
       mkdirSync(dirname(target), { recursive: true })
       cpSync(join(root, from), target, { recursive: true, filter })
     }

@@ -40,6 +40,7 @@ const tracing = [
   'context-async-hooks',
   'core',
   'otlp-transformer',
+  'propagator-b3',
   'resources',
   'sdk-node',
   'sdk-trace',

@@ -71,7 +71,7 @@ describe('one photo is one trace', () => {
   beforeAll(async () => {
     collector = await startCollector()
     tintype = await startTintype(await temporaryFolder(afterAll), {
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url} `,
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.name=ours',
     })
   })
@@ -213,11 +213,15 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_BSP_MAX_QUEUE_SIZE: 'many',
+    OTEL_RESOURCE_ATTRIBUTES: 'team=photos,build=https://ci.example/?id=1',
   })
   expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc does not apply')
   expect(web.stderr()).toContain('OTEL_TRACES_EXPORTER=zipkin does not apply')
+  expect(web.stderr()).toContain('OTEL_RESOURCE_ATTRIBUTES does not apply')
+  expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
   status = 200

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
+import { makeFolder } from '@tintype/lib/disk.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
@@ -200,7 +201,7 @@ export async function launch(plan: Plan): Promise<number> {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1
   }
-  mkdirSync(config.DATA_DIR, { recursive: true })
+  makeFolder(config.DATA_DIR)
   freeReserve(config.DATA_DIR)
   await run(config, plan)
   return 0

@@ -155,7 +155,7 @@ async function main(args: string[]): Promise<number> {
       throw new UsageError(`--${name} "${values[name]}" is not a port number`)
     },
   )
-  const endpoints = readJsonFile<Record<string, string>>(join(config.DATA_DIR, 'endpoints.json'))
+  const endpoints = readJsonFile<Record<string, string>>(join(config.DATA_DIR, 'endpoints.json'), {})
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()

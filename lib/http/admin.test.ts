@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { connectRaw } from '../../test/raw.ts'
 import { sampleIn } from '../../test/support.ts'
 import { limits } from '../limits.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
@@ -43,4 +44,17 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   expect(await put(JSON.stringify('x'.repeat(limits.adminBytes.value)))).toEqual([413, problem, true])
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="adminBytes"}')).toBe(1)
   expect(await status('/own', {})).toEqual([500, problem, true])
+  // The page of a site whose name was made to point to this machine would read what only this machine may.
+  const { port } = new URL(url)
+  const asked = async (host: string) =>
+    (await connectRaw(url, `GET /livez HTTP/1.1\r\nHost: ${host}\r\n\r\n`).answer()).slice(9, 12)
+  expect(await asked(`rebound.example.org:${port}`)).toBe('421')
+  const own = [
+    `127.0.0.1:${port}`,
+    `localhost:${port}`,
+    `[::1]:${port}`,
+    `this-machine:${port}`,
+    `box.local:${port}`,
+  ]
+  for (const host of [...own, 'admin.example.org']) expect(await asked(host), host).toBe('200')
 })

@@ -3,6 +3,7 @@ import { finishRoutes, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { refuseRebound } from './loopback.ts'
 import { json } from './request-body.ts'
 
 /** How long a log level may stay raised. */
@@ -26,6 +27,7 @@ export function adminApp(options: {
   metrics.onScrape(() => metrics.set('tintype_log_unshipped_bytes', {}, log.unshipped()))
   const app = express()
   app.disable('x-powered-by')
+  app.use(refuseRebound)
   app.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.render(request.get('accept'))
     response.set('Content-Type', contentType).send(body)

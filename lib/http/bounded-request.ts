@@ -22,6 +22,8 @@ type Options = {
   agent?: false
   /** Accepts answers that browsers accept although they are malformed. */
   insecureHTTPParser?: true
+  /** False accepts any certificate. */
+  rejectUnauthorized?: boolean
   /** Called before the request is sent. */
   onRequest?(request: ClientRequest): void
 }
@@ -67,11 +69,21 @@ function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number
 export const askStatus = (address: string, options: Options) =>
   ask(address, options, async response => void response.on('error', () => {}).resume())
 
+export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
+
+type Answer<Body> = { status: number; headers: IncomingHttpHeaders; body: Body }
+
+/** An unexpected answer in words: its status, where a redirect leads, and how its body begins. */
+export const inWords = ({ status, headers: { location }, body }: Answer<Buffer | undefined>): string =>
+  [`answer ${location ? `${status} to ${location}` : status}`, body && excerpt(body)]
+    .filter(Boolean)
+    .join(': ')
+
 async function ask<Body>(
   address: string,
   options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
-): Promise<{ status: number; headers: IncomingHttpHeaders; body: Body }> {
+): Promise<Answer<Body>> {
   const { body, signal, onRequest, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
   const request = clientFor(address).request(address, { method, maxHeaderSize, ...rest, signal })

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import express, { type Express, type RequestHandler, type Response } from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
@@ -428,6 +429,9 @@ test('a JSON body is bounded, well-formed and named as such', async () => {
   expect(await (await post('')).json()).toEqual('empty')
   expect((await post('{')).status).toBe(400)
   expect((await post('{}', 'text/plain')).status).toBe(415)
+  const headers = { 'Content-Encoding': 'gzip', 'Content-Type': 'application/json' }
+  const compressed = await fetch(`${url}/json`, { method: 'POST', body: gzipSync('{}'), headers })
+  expect([compressed.status, compressed.headers.get('accept-encoding')]).toEqual([415, 'identity'])
   expect((await post(JSON.stringify('x'.repeat(limits.jsonBytes.value)))).status).toBe(413)
   expect(await reached('jsonBytes')).toBe(1)
 })

@@ -3,8 +3,19 @@ import { Problem } from '../http.ts'
 import { parseJson } from '../json.ts'
 import { limits } from '../limits.ts'
 
-/** The whole body of a request. @throws Problem 413 as soon as it exceeds the limit, without reading the rest. */
+/** @throws Problem 415 for a compressed body, which says so in `Content-Encoding`. */
+export function refuseCompressed(request: Request): void {
+  if (/^(identity)?$/i.test(request.get('content-encoding') ?? '')) return
+  const headers = { 'Accept-Encoding': 'identity' }
+  throw new Problem(415, 'compressed', 'Send the body uncompressed, without Content-Encoding.', { headers })
+}
+
+/**
+ * The whole body of a request.
+ * @throws Problem 415 when it is compressed, 413 as soon as it exceeds the limit, without reading the rest.
+ */
 export async function readBody(request: Request, limit: 'jsonBytes' | 'adminBytes' | 'logBatchBytes') {
+  refuseCompressed(request)
   const chunks: Buffer[] = []
   const maxBytes = limits[limit].value
   const tooLarge = new Problem(413, 'too-large', `The body may have ${maxBytes} bytes at most.`, { limit })

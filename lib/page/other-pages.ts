@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import { isLoopback } from '../http/loopback.ts'
 import { readJsonFile } from '../json.ts'
 
 export type OtherPages = {
@@ -8,9 +9,6 @@ export type OtherPages = {
   own?: Readonly<Record<string, string>>
 }
 
-/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
-export const isLoopback = (host: string): boolean =>
-  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
 const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
 /**
@@ -45,4 +43,4 @@ function fromBrowser(address: string, host: string): string | undefined {
 
 /** Written by the launcher when all services are ready. A process without a launcher has no file. */
 export const endpointsIn = (dataDir: string) =>
-  readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(`${dataDir}/endpoints.json`) ?? {}
+  readJsonFile<Partial<Record<'web' | 'logs' | 'slo', string>>>(`${dataDir}/endpoints.json`, {}) ?? {}

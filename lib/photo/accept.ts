@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
-import { filesOf, findPhoto, type PhotoContext, readJson, type StoredPhoto } from './find.ts'
+import { filesOf, findPhoto, type PhotoContext, readJson, readRecord, type StoredPhoto } from './find.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
 import { discard, remove, untilAnswered } from './remove.ts'
@@ -71,10 +71,10 @@ type KnownKey = NonNullable<Awaited<ReturnType<typeof findKey>>>
 async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
   const known = await queue.look(photo)
   if (known !== 'unknown') return known.state
-  const files = await filesOf(storage, owner, photo)
-  const isStored =
-    files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
-  return isStored ? 'stored' : undefined
+  const record = await readRecord(storage, owner, photo)
+  if (record === 'damaged' || (record !== 'not-found' && !record.refused)) return 'stored'
+  if (Date.now() - photoTime(photo) > finishableMs) return undefined
+  return (await filesOf(storage, owner, photo)).has('original') ? 'stored' : undefined
 }
 
 /**
@@ -168,7 +168,7 @@ async function recordStanding({ storage }: PhotoContext, arrival: Arrival, recei
   const found = await findPhoto(storage, owner, photo)
   if (found === 'not-found') return ours
   const half = (Date.parse(found.record.receivedAt) + Date.parse(found.record.promiseBy)) / 2
-  if (found.result || Date.parse(ours.record.receivedAt) < half) return found
+  if (found.result || (!found.record.refused && Date.parse(ours.record.receivedAt) < half)) return found
   const record = { ...ours.record, probe: found.record.probe }
   await storage.put(key, bytesOf(record))
   return { record }
@@ -181,10 +181,10 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   faultPoint('accept.recorded')
   // When the connection broke after the commit, the job is in the queue: the photo is also removed there. With a key
   // the files stay, because another upload may have joined and been acknowledged, and a retry continues from them.
-  const takeBack = async () => {
-    if (key === undefined)
-      await discard(context, arrival, () => untilAnswered(() => remove(context, arrival)))
-  }
+  const takeBack = () =>
+    discard(context, arrival, () =>
+      key === undefined ? untilAnswered(() => remove(context, arrival)) : markRefused(context, record),
+    )
   const answer = await queue.enqueue({ ...jobOf(record), detailUntil }, queuedAt).catch(async error => {
     await takeBack()
     throw error
@@ -195,6 +195,13 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   if (answer !== 'queued') return answer
   account.accepted(record)
   return { photo, record, queuedAt }
+}
+
+/** Marks a stored upload as refused, unless its job is in the queue after all or by another upload with its key. */
+async function markRefused({ storage, queue }: PhotoContext, record: PhotoRecord): Promise<void> {
+  const { key, body } = recordFile(record)
+  await storage.put(key, bytesOf({ ...record, refused: true }))
+  if ((await queue.look(record.id)) !== 'unknown') await storage.put(key, body)
 }
 
 /**

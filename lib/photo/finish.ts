@@ -29,7 +29,8 @@ export async function finish(
     const job = jobOf(record)
     return queue.restore(job, outcomeOf(job, result))
   }
-  if (!files.has('original')) return 'unfinished' // a power cut before the 202 can leave it so
+  // A power cut before the 202 can leave it without its original.
+  if (!files.has('original') || record.refused) return 'unfinished'
   // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
   if (Date.now() - photoTime(photo) > retentionMs) {
     await putResult(storage, jobOf(record), failed(jobOf(record), reasonFor('storage'), queue.now()))

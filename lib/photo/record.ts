@@ -66,6 +66,8 @@ export type PhotoRecord = {
   receiveSeconds: number
   /** A photo of slo's probe, which is no promise. */
   probe: boolean
+  /** The queue did not take it, and its client was told so: without a retry under its key it is no promise. */
+  refused?: true
   traceparent?: string | undefined
 }
 

@@ -5,11 +5,12 @@ import { temporaryFolder, until } from '../../test/support.ts'
 import { jobOf, type Queue } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
-import { findPhoto, type PhotoContext } from './find.ts'
+import { findPhoto, type PhotoContext, type StoredPhoto } from './find.ts'
 import { countingContext, makeUnusable, openModelQueue, owner, putFile, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
 import { newPhotoId, photoPrefix } from './record.ts'
 import { ready, refuse } from './settle.ts'
+import { sweepStorage } from './sweep.ts'
 
 const leaseMs = 5_000
 const never = new AbortController().signal
@@ -237,6 +238,27 @@ test('an upload without a key that a full queue refuses leaves nothing; with a k
   await all.claim()
   expect(typeof (await all.upload(all, 'key'))).toBe('object')
   expect((await all.queue.stats()).depth).toBe(3)
+})
+
+test('an upload with a key that the queue did not take, and that nobody sends again, is no promise', async () => {
+  const all = await context()
+  for (let n = 0; n < 3; n++) await all.accepted()
+  expect(await all.upload(all, 'key')).toBe('full')
+  const away = Object.assign(Object.create(all.queue) as Queue, {
+    enqueue: () => Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' })),
+  })
+  await expect(all.upload({ ...all, queue: away }, 'other')).rejects.toThrow('away')
+  for (let n = 0; n < 3; n++) await all.claim()
+  const accepted = [...all.counted.accepted]
+  await sweepStorage(all, { photosMs: Infinity, keysMs: Infinity }, () => {}, new AbortController().signal)
+  expect((await all.queue.stats()).depth).toBe(0)
+  expect(all.counted.accepted).toEqual(accepted)
+  // A retry continues with a promise of its own.
+  all.clock.now += 20_000
+  const retried = await all.upload(all, 'key')
+  if (typeof retried !== 'object') throw new Error(`the retry was refused: ${retried}`)
+  const { record } = (await findPhoto(all.storage, owner, retried.photo)) as StoredPhoto
+  expect([record.refused, retried.record?.promiseBy]).toEqual([undefined, record.promiseBy])
 })
 
 test('what is damaged of a photo is shown as failed through us, and keeps nothing else from being read', async () => {

@@ -5,7 +5,7 @@ import { findPhoto } from './find.ts'
 import { makeUnusable, openContext, owner, putFile, record } from './fixture.ts'
 import { newPhotoId, ownerPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
-import { sweepStorage } from './sweep.ts'
+import { expireDeadLetters, sweepStorage } from './sweep.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -55,6 +55,25 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 
+test('files that other programs leave among photos are no photos: they are neither expired nor deleted', async () => {
+  const { storage, queue, ...rest } = await context()
+  const foreign = [
+    `${ownerPrefix(owner)}Thumbs.db`,
+    'photos/desktop.ini',
+    `${ownerPrefix(owner)}old/copy.jpg`,
+  ]
+  for (const key of foreign) await storage.put(key, Buffer.from('x'))
+  const reached: string[] = []
+  await sweepStorage(
+    { storage, queue, ...rest },
+    { photosMs: day, keysMs: day },
+    limit => reached.push(limit),
+    never,
+  )
+  expect(await Array.fromAsync(storage.list('photos/'))).toEqual(foreign.toSorted())
+  expect(reached).toEqual([])
+})
+
 test('photos and keys above their age go, each counted, and the others stay', async () => {
   const { left, photos, storage, queue, ...rest } = await context()
   await left(3 * day, 'original', 'photo.json', 'result.json')
@@ -78,9 +97,16 @@ test('photos and keys above their age go, each counted, and the others stay', as
   expect(reached.map(limit => `limit: ${limit}`)).toEqual(['limit: photoAge', 'limit: keyAge'])
 })
 
-test('a clock that went ahead by a month removes no photo, key or upload', async () => {
+test('a clock that went ahead by a month removes no photo, key, upload or dead letter', async () => {
   const { left, photos, storage, queue: opened, ...rest } = await context()
-  const queue = Object.assign(Object.create(opened), { now: () => Date.now() })
+  let lettersBefore = Number.NaN
+  const queue = Object.assign(Object.create(opened), {
+    now: () => Date.now(),
+    expireDead: async (endedBefore: number) => {
+      lettersBefore = endedBefore
+      return 0
+    },
+  })
   const kept = [await left(0, 'original', 'photo.json', 'result.json'), await left(0, 'original')]
   const key = `keys/ab/${owner}/key`
   await storage.put(key, Buffer.from(JSON.stringify({ photo: kept[0] })))
@@ -90,6 +116,8 @@ test('a clock that went ahead by a month removes no photo, key or upload', async
   await sweepStorage({ storage, queue, ...rest }, ages, ignore, never)
   expect(await photos()).toEqual(kept.sort())
   expect(await storage.read(key)).not.toBe('not-found')
+  await expireDeadLetters({ queue }, 7 * day)
+  expect(lettersBefore).toBeLessThan(now - 6 * day)
 })
 
 test('one damaged photo does not end the walk', async () => {

@@ -4,7 +4,7 @@ import type { Key } from '../storage/index.ts'
 import { forgottenMs, type KeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
-import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
+import { isPhotoId, type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
@@ -46,17 +46,23 @@ export async function sweepStorage(
 }
 
 const clock = openSteadyClock()
-/** A clock that went ahead would remove every photo: the queue's clock must say so too, which may be a server's. */
-const ageOf = ({ queue }: PhotoContext, photo: PhotoId): number =>
-  Math.min(clock.believed(), queue.now()) - photoTime(photo)
+/** The time for removals. A clock that went ahead would remove everything: the queue's, perhaps a server's, must agree. */
+const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
+  Math.min(clock.believed(), queue.now())
+const ageOf = (context: PhotoContext, photo: PhotoId): number => believedNow(context) - photoTime(photo)
+
+/** Removes dead letters older than `ageMs`. Returns how many. */
+export const expireDeadLetters = (context: Pick<PhotoContext, 'queue'>, ageMs: number): Promise<number> =>
+  context.queue.expireDead(believedNow(context) - ageMs)
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
   const known = await context.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
-  if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
-    const answer = await finish(context, owner, photo)
+  const isWhole = known === 'unknown' && files.has('original') && files.has('photo.json')
+  const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
+  if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
   } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
@@ -69,6 +75,7 @@ async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
   let last: FoundPhoto | undefined
   for await (const key of storage.list('photos/')) {
     const [, , owner = '', photo = '', file = ''] = key.split('/')
+    if (!isPhotoId(photo)) continue // of another program, such as Thumbs.db
     if (last?.photo === photo) last.files.add(file)
     else {
       if (last) yield last

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { QueueCall } from './port.ts'
 
-type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
+type Waiting = PromiseWithResolvers<unknown> & { call: QueueCall }
 
 /** The code of the error when an engine does not answer in time. */
 export const noAnswer = 'ETIMEDOUT'
@@ -20,7 +20,7 @@ export function groupCalls(run: (calls: QueueCall[]) => Promise<unknown[]>, maxB
     while (pending.length > 0) {
       const batch = pending.splice(0, maxBatch)
       try {
-        const answers = await run(batch.map(({ method, args }) => ({ method, args })))
+        const answers = await run(batch.map(({ call }) => call))
         for (const [i, { resolve, reject }] of batch.entries())
           answers[i] instanceof Error ? reject(answers[i]) : resolve(answers[i])
       } catch (error) {
@@ -33,12 +33,12 @@ export function groupCalls(run: (calls: QueueCall[]) => Promise<unknown[]>, maxB
   }
 
   return {
-    call({ method, args }: QueueCall): Promise<unknown> {
+    call(call: QueueCall): Promise<unknown> {
       if (closed) return Promise.reject(Object.assign(new Error('closed'), { code: 'ERR_QUEUE_CLOSED' }))
-      const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-      pending.push({ method, args, resolve, reject })
+      const waiting = { call, ...Promise.withResolvers<unknown>() }
+      pending.push(waiting)
       working ??= work()
-      return promise
+      return waiting.promise
     },
     /** Resolves when all pending calls are answered. Later calls are refused. */
     async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { everyOutcome } from '../../test/outcomes.ts'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, until } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
-import { limits, limitsReached } from '../limits.ts'
+import { limits, timesReached } from '../limits.ts'
 import { job, opened } from './contract.ts'
 import { pollMs } from './follow.ts'
 
@@ -80,7 +80,7 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
     })
 
     test('and does not answer: each call is an error after its limit, and it is used again at its return', async () => {
-      const reached = () => limitsReached.get('queueAnswer') ?? 0
+      const reached = () => timesReached('queueAnswer')
       const reachedBefore = reached()
       const queue = await opened(server.newUrl())
       const before = job()

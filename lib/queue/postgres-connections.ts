@@ -14,15 +14,10 @@ export function openConnections(
   onConnect: (client: pg.ClientBase) => Promise<void>,
   withinMs = answerMs,
 ) {
-  const sockets = new Set<Socket>()
-  const stream = () => {
-    const socket = new Socket()
-    sockets.add(socket)
-    return socket.once('close', () => sockets.delete(socket))
-  }
   const pool = new pg.Pool({
     ...settings,
-    stream,
+    // A frozen server does not close its side, and must not keep a command alive: each query has a timer.
+    stream: () => new Socket().unref(),
     onConnect,
     max: limits.queueConnections.value,
     idleTimeoutMillis: 0,
@@ -52,11 +47,7 @@ export function openConnections(
         client?.release(failure)
       }
     },
-    async close() {
-      const timer = setTimeout(() => sockets.forEach(socket => void socket.destroy()), answerMs)
-      await pool.end()
-      clearTimeout(timer)
-    },
+    close: () => pool.end(),
   }
 }
 

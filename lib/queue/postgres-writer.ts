@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { limits } from '../limits.ts'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
 import { groupCalls, noAnswer } from './group.ts'
 import { callEngine, type Method, type QueueCall } from './port.ts'
@@ -11,13 +12,27 @@ import { claimAll } from './writes.ts'
 const maxBatch = 200
 /** How long a count of waiting photos is used. Counting thousands takes ms: near the limit it is repeated each time. */
 const countMs = 100
-/** Attempts for a transaction that the server rolled back or that never began. */
-const maxTries = 3
 /** Operations that a crash of the server may lose: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Method>(['renew', 'announce'])
 /** Operations whose arguments do not name the rows that they change. */
 const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
 export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
+
+/** One more than connections, all of which the server may have closed a moment ago. */
+const maxTries = limits.queueConnections.value + 1
+
+/** Repeats what the server rolled back or has not begun. */
+export async function retried<T>(work: (state: { begun: boolean }) => Promise<T>, tries = 1): Promise<T> {
+  const state = { begun: false }
+  try {
+    return await work(state)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const isSafe = /^40/.test(code) || (!state.begun && code !== noAnswer)
+    if (!isSafe || tries === maxTries) throw error
+    return retried(work, tries + 1)
+  }
+}
 
 /** Runs writes of a process, one transaction after the other. `ring` is called after a commit with events. */
 export function openWriter(
@@ -29,18 +44,8 @@ export function openWriter(
   /** Waiting photos at the last count, and those enqueued by this process since. */
   let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
 
-  async function commit(calls: QueueCall[]): Promise<unknown[]> {
-    for (let tries = 1; ; tries++) {
-      const state = { begun: false }
-      try {
-        return await connections.use(client => transaction(client, calls, state))
-      } catch (error) {
-        const { code = '' } = error as NodeJS.ErrnoException
-        if (tries < maxTries && (/^40/.test(code) || (!state.begun && code !== noAnswer))) continue
-        throw error
-      }
-    }
-  }
+  const commit = (calls: QueueCall[]) =>
+    retried(state => connections.use(client => transaction(client, calls, state)))
 
   /** Takes three round trips for any number of calls. Events are written last, so that few commit out of order. */
   async function transaction(client: pg.ClientBase, calls: QueueCall[], state: { begun: boolean }) {

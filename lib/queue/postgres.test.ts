@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process'
+import { realpathSync } from 'node:fs'
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
-import { limitsReached } from '../limits.ts'
+import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
 
@@ -66,11 +67,22 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
 
     test('reads beyond the connections of a process wait for a free one', async () => {
       const queue = await opened(server.newUrl())
-      const reached = () => limitsReached.get('queueConnections') ?? 0
+      const reached = () => timesReached('queueConnections')
       const before = reached()
       const looks = await Promise.all(Array.from({ length: 100 }, () => queue.look('none')))
       expect(new Set(looks)).toEqual(new Set(['unknown']))
       expect(reached()).toBeGreaterThan(before)
+    })
+
+    test('a connection that the server closed a moment ago fails no call', async () => {
+      const queue = await opened(server.newUrl())
+      await Promise.all(Array.from({ length: 5 }, () => queue.look('none')))
+      const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tintype'`
+      const args = ['-h', '127.0.0.1', '-p', `${server.port}`, '-U', 'tintype', '-c', terminate, 'postgres']
+      // Synchronously, so that this process learns of it by its next call.
+      expect(spawnSync(join(dirname(realpathSync(postgres)), 'psql'), args).status).toBe(0)
+      expect(await queue.look('none')).toBe('unknown')
+      expect(await queue.enqueue(job())).toBe('queued')
     })
 
     test('without search_path the schema is tintype', async () => {
@@ -263,11 +275,35 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         for (const read of [queue.overdue, queue.lost, queue.tombstones, queue.deadLetters]) await read(5)
         await queue.stats()
         await queue.bury(work.photo)
-        await queue.expireDead(0)
+        await queue.expireDead(Date.now())
       }
       await queue.close() // its connections report what they read
       const read = await until(async () => (await scanned()) - before)
       expect(read).toBeLessThan(10_000)
+    })
+
+    test('an idle connection is probed within half a minute: a firewall would forget it, and the next call would fail', async context => {
+      if (process.platform !== 'linux') context.skip('there is no /proc here')
+      const queue = await opened(server.newUrl())
+      await queue.stats()
+      const port = server.port.toString(16).toUpperCase().padStart(4, '0')
+      // Timer 02 is that of keepalive, and its rest is in hundredths of a second.
+      const rests = async () => {
+        const sockets = (await readFile('/proc/self/net/tcp', 'utf8'))
+          .split('\n')
+          .map(line => line.trim().split(/\s+/))
+        const ours = sockets.filter(
+          ([, , remote = '', state]) => remote.endsWith(`:${port}`) && state === '01',
+        )
+        const timers = ours.map(([, , , , , timer = '']) => timer.split(':'))
+        return (
+          timers.every(([kind]) => kind === '02') &&
+          timers.map(([, rest = '']) => Number.parseInt(rest, 16) / 100)
+        )
+      }
+      const seconds = await until(rests)
+      expect(seconds.length).toBeGreaterThan(1)
+      expect(Math.max(...seconds)).toBeLessThan(31)
     })
 
     test('the package is loaded only for such a queue, and named when it is missing', async () => {

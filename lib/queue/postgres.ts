@@ -9,11 +9,13 @@ import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
 import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
-import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
+import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
 /** Long, because a migration may have to rewrite a table. */
 const migrationMs = 60_000
+/** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
+const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -40,10 +42,12 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const [claims, others] = [openOne(), openOne()]
   const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).call(call)
   const read = (call: QueueCall) =>
-    connections.use(client => {
-      const sql = statementsOf(query => client.query(query))
-      return callEngine(engineOn(sql, settings, clock.now), call)
-    })
+    retried(() =>
+      connections.use(client => {
+        const sql = statementsOf(query => client.query(query))
+        return callEngine(engineOn(sql, settings, clock.now), call)
+      }),
+    )
   return queueOn(bell.doorbell, options, {
     async ask(call) {
       try {
@@ -75,6 +79,6 @@ function connect(
     clock.set(server.now)
     assertDurable(server, acceptLoss)
   }
-  const config = { connectionString, fallback_application_name: 'tintype', keepAlive: true, pipeline: true }
+  const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)
 }

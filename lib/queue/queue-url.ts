@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { isPath } from '../config.ts'
 
 export const queueUrlFormat =
-  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE (# / ? @ % as %23 %2F %3F %40 %25) with the optional ' +
+  'sqlite:FILE (without ~ and quotes), or postgres://USER:PASSWORD@HOST:PORT/DATABASE (# / ? @ % as %23 %2F %3F %40 %25) with the optional ' +
   'query search_path=SCHEMA (default tintype), sslmode and other options of the package pg'
 
 export type PostgresAddress = {
@@ -14,7 +15,8 @@ export type PostgresAddress = {
 
 /** Parses a QUEUE_URL; undefined when it has no known format. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
-  if (/^sqlite:\S/.test(url)) return { file: url.slice('sqlite:'.length) }
+  const file = url.startsWith('sqlite:') && url.slice('sqlite:'.length)
+  if (file && isPath.test(file)) return { file }
   // For a Unix socket the query has the folder and the host is empty, which a URL with a user does not allow.
   const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined

@@ -249,7 +249,7 @@ describe('the engine', () => {
     await writes.mark(spied, work.photo, 'broken')
     await writes.endLost(spied, work.photo, { state: 'dead', reason: crash })
     await writes.replay(spied, work.photo)
-    await writes.expireDead(spied, 0)
+    await writes.expireDead(spied, Date.now())
     await writes.purge(spied)
     for (const read of [nextDue, reads.stats, reads.lastEvent]) await read(spied)
     for (const read of [reads.overdue, reads.lost, reads.tombstones]) await read(spied, 1)

@@ -16,7 +16,7 @@ import type { ThreadData, ThreadReply } from './sqlite-thread.ts'
 export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
   const bells = { events: `${file}.bell`, work: `${file}.work` }
-  await makeFolder(dirname(file))
+  makeFolder(dirname(file))
   // Created here: the engine's thread would do it too late, and a missing file cannot be watched.
   for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
   const thread = startThread({ file, bells, settings: settingsOf(options) })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
+import type { FailureReason, Outcome, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
 import type { Claim, Job, Lease, Marked, QueueEvent } from './job.ts'
 import { columns, jobFormat, type Row, toJob } from './schema.ts'
@@ -78,10 +78,6 @@ export async function insertRow(
     ON CONFLICT (photo) DO NOTHING`).run(...Object.values(row))
   return changes === 1
 }
-
-/** Adds a tombstone, which refuses every enqueue of the photo. False when the photo is known. */
-export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
-  insertRow(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, { state: 'deleted' })
 
 const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, lease_until: null }
 

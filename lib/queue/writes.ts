@@ -14,7 +14,6 @@ import {
   findLeased,
   findRow,
   insertRow,
-  insertTombstone,
   lease,
   nextDue,
   requeue,
@@ -143,8 +142,9 @@ export async function release(engine: Engine, lease: Lease, begun = true): Promi
 
 /** Ends the job and leaves a tombstone until `bury`. An open promise becomes void, or broken when late. */
 export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
-  if (await insertTombstone(engine, photo, owner)) {
-    emit(engine, { photo, owner } as Job, 'deleted')
+  const unknown: Job = { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }
+  if (await insertRow(engine, unknown, { state: 'deleted' })) {
+    emit(engine, unknown, 'deleted')
     return { marked: null }
   }
   const row = (await findRow(engine, photo)) as Row
@@ -203,10 +203,10 @@ export async function restore(engine: Engine, job: Job, outcome: Outcome | null)
   return isNew ? ('restored' as const) : ('known' as const)
 }
 
-/** Removes dead letters older than `ageMs`, a limited number a call. Returns how many. */
-export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
+/** Removes dead letters that ended before a time, epoch ms, a limited number a call. Returns how many. */
+export async function expireDead({ sql }: Engine, endedBefore: number): Promise<number> {
   const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE state = 'dead' AND ended_at < ? LIMIT ? FOR UPDATE SKIP LOCKED)`).run(clock() - ageMs, purgeAtMost)
+    WHERE state = 'dead' AND ended_at < ? LIMIT ? FOR UPDATE SKIP LOCKED)`).run(endedBefore, purgeAtMost)
   return changes
 }
 

@@ -51,6 +51,11 @@ describe('the storage folder', () => {
     expect(await Array.fromAsync(storage.list('photos/'))).toEqual(['photos/ab/owner/photo/original'])
   })
 
+  test('is refused where none can be made, as below /proc: the start would hang', async context => {
+    if (process.platform !== 'linux') context.skip('there is no /proc here')
+    await expect(openFolder('/proc/tintype')).rejects.toThrow('ENOENT')
+  })
+
   test('is refused without hard links: no result of a photo could be stored', async () => {
     const link = async () => {
       throw Object.assign(new Error('ENOTSUP'), { code: 'ENOTSUP' })
@@ -144,8 +149,8 @@ describe('the storage folder', () => {
   })
 
   test('a temporary file has the name of its process also in a sandbox without a boot id', async context => {
-    const code = `import('${join(import.meta.dirname, 'temporary.ts')}')
-      .then(({ writerName }) => console.log(process.pid, writerName(process.pid)))`
+    const code = `import('${join(import.meta.dirname, '../process-name.ts')}')
+      .then(({ processName }) => console.log(process.pid, processName(process.pid)))`
     const sandbox = 'mount -t tmpfs none /proc/sys/kernel/random && exec "$0" -e "$1"'
     const ran = spawnSync('unshare', ['-m', 'sh', '-c', sandbox, process.execPath, code], {
       encoding: 'utf8',

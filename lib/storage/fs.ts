@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
+import { isRunning, processName } from '../process-name.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
 import { isStorageKey, type Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
-import { removeLeftovers, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
@@ -44,7 +44,7 @@ type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
 export async function openFolder(path: string, options: StorageOptions = {}, disk: Disk = realDisk) {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
-  await makeFolder(root, disk)
+  makeFolder(root, { disk })
   const { ino, dev } = statSync(root)
   const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
   await makeTemporary()
@@ -54,9 +54,12 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
     return makeTemporary()
   }
-  await removeLeftovers(temporary, disk)
+  // Of dead processes. A temporary file is named `<process>.<number>`.
+  for (const name of await disk.readdir(temporary))
+    if (!isRunning(name.split('.')[0] as string))
+      await disk.rm(join(temporary, name), { recursive: true, force: true })
   const folders = openFolders(root, disk)
-  const writer = writerName(process.pid)
+  const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   if (!(await hasLinks(newTemporary(), disk)))
     throw new ExpectedError(

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
+import { isLoopback } from '../page/other-pages.ts'
 import type { S3Address } from './storage-url.ts'
 
 /** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */
@@ -25,7 +26,10 @@ export async function connect(address: S3Address) {
     const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]
     return { ...given, accessKeyId, secretAccessKey }
   }
-  const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
+  // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. A proxy does not reach the loopback of this machine.
+  const isHere = endpoint !== undefined && isLoopback(new URL(endpoint).hostname)
+  const proxyEnv = isHere ? {} : process.env
+  const connections = { keepAlive: true, maxSockets: limits.storageConnections.value, proxyEnv }
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
     // Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body anyway.

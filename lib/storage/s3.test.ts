@@ -7,19 +7,25 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
-import { type LimitName, limits, limitsReached } from '../limits.ts'
+import { type LimitName, limits, timesReached } from '../limits.ts'
 import { foldersOf, openStorage } from './index.ts'
 
 Object.assign(process.env, s3Environment)
 
 /** Answers as a bucket of one object does, until it falls silent. It refuses what only AWS knows. */
-async function startBucket({ ignoresConditions = false } = {}) {
+async function startBucket({ ignoresConditions = false, keepsAll = false } = {}) {
   let silent = false
   let conflicts = 0
   const deleted: (string | undefined)[] = []
   const server = createServer((request, response) => {
     if (silent) return
-    if (request.method === 'DELETE') deleted.push(request.url?.split('?')[0])
+    if (request.method === 'DELETE' && keepsAll) {
+      response.statusCode = 403
+      response.end('<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>')
+      return
+    }
+    if (request.method === 'DELETE' && !request.url?.includes('/.tintype'))
+      deleted.push(request.url?.split('?')[0])
     const checksums = Object.keys(request.headers).filter(name => /^x-amz-(sdk-)?checksum/.test(name))
     if (checksums.length > 0 || /[?&]delete/.test(request.url ?? '')) {
       response.statusCode = 501
@@ -62,6 +68,25 @@ test('a server that ignores If-None-Match is refused', async () => {
   await expect(openStorage(url)).rejects.toThrow(
     /^cannot write conditionally the bucket .*ignores If-None-Match/,
   )
+})
+
+test('a bucket whose policy leaves out the right to delete is refused: no photo could be removed', async () => {
+  const { url } = await startBucket({ keepsAll: true })
+  await expect(openStorage(url)).rejects.toThrow(/^cannot delete from the bucket "photos" .*Access Denied/)
+})
+
+test('a proxy of the environment is used for a bucket elsewhere, and neither for one on loopback nor against NO_PROXY', async () => {
+  const { url } = await startBucket()
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const open = (endpoint: string) => openStorage(`s3://photos?endpoint=${endpoint}`)
+  vi.stubEnv('HTTP_PROXY', url.slice('s3://photos?endpoint='.length)) // it answers any host's requests itself
+  const storage = await open('http://s3.test')
+  expect(await storage.put('a', Buffer.from('x'))).toEqual({ bytes: 1 })
+  await storage.close()
+  vi.stubEnv('NO_PROXY', 's3.test')
+  await expect(open('http://s3.test')).rejects.toThrow('ENOTFOUND')
+  vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1')
+  await (await openStorage(url)).close()
 })
 
 test('a server that knows neither checksums nor lists of keys to delete is used all the same', async () => {
@@ -158,7 +183,7 @@ test('a conflict with another request is tried again, a limited number of times'
 test('a server that falls silent costs no call more than its limit; connections over theirs are counted', async () => {
   const { url, fallSilent } = await startBucket()
   const storage = await openStorage(url)
-  const reached = (limit: LimitName) => limitsReached.get(limit) ?? 0
+  const reached = (limit: LimitName) => timesReached(limit)
   const before = { connections: reached('storageConnections'), calls: reached('storageCall') }
   onTestFinished(() => storage.close())
   fallSilent()
@@ -210,7 +235,7 @@ test('a URL that is none is refused without a word of what it holds', async () =
     'hush://photos',
   ]) {
     const error = await openStorage(url).catch(each => each)
-    expect(error.message, url).toMatch(/^STORAGE_URL must be file:FOLDER, or s3:/)
+    expect(error.message, url).toMatch(/^STORAGE_URL must be file:FOLDER .*, or s3:/)
     expect(error.message).not.toContain('hush')
   }
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
@@ -98,8 +99,8 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
 async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> {
-  // The key starts with a dot, which no storage key does.
-  const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
+  // The key starts with a dot, which no storage key does, and is not that of another process that starts now.
+  const [Key, Body] = [`${prefix}.tintype-${randomUUID()}`, Buffer.from('removed at once\n')]
   const put = (condition?: { IfNoneMatch: '*' }) =>
     send(new s3.PutObjectCommand({ Bucket, Key, Body, ...condition }))
   const putAgain = async () => {
@@ -113,6 +114,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     ['write', put],
     ['write conditionally', putAgain],
     ['read', () => send(new s3.HeadObjectCommand({ Bucket, Key }))],
+    ['delete from', () => send(new s3.DeleteObjectCommand({ Bucket, Key }))],
   ]
   for (const [what, step] of steps)
     await step().catch(cause => {

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
+import { isPath } from '../config.ts'
 import { isStorageKey } from './key.ts'
 
 /** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =
-  'file:FOLDER, or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
+  'file:FOLDER (without ~ and quotes), or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
   'false; credentials come from the environment'
 
 /** The SDK finds an unset `endpoint` or `region` in the environment. `prefix` is empty or ends in `/`. */
@@ -17,7 +18,8 @@ export type S3Address = {
 
 /** Parses a STORAGE_URL; undefined when it has no known format. */
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
-  if (/^file:\S/.test(url)) return { folder: url.slice('file:'.length) }
+  const folder = url.startsWith('file:') && url.slice('file:'.length)
+  if (folder && isPath.test(folder)) return { folder }
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
   const query = Object.fromEntries(new URLSearchParams(rest))
   if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined

@@ -1,79 +1,53 @@
 import { isUtf8 } from 'node:buffer'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { parseJson } from '../json.ts'
-import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
-/** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap. */
-export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
-
+/** A position in a segment, and the sequence number that is expected there. */
+type Place = { segment: Segment; position: number; seq: number }
+/** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap, up to `end`. */
+export type EntryBatch = { stream: string; first: number; last: number; body: Buffer; end: Place }
 type Line = { seq: number; bytes: Buffer; end: number }
-type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
+/** Entries of a batch. */
+const batchEntries = 1_000
 /** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10
 
 /** Reads the journal's entries in batches, oldest segment first, and frees each segment that is acknowledged. */
 export function readBatches(journal: ShippableJournal) {
-  const buffer = Buffer.allocUnsafe(maxBatchBytes)
-  let source: Source | undefined
-  /** The position of the next read in the segment, and the sequence number expected there. */
-  let at = { position: 0, seq: 0 }
-  let readTo = at
+  let at: Place | undefined
   let acked = { stream: '', seq: 0 }
-  let most = limits.logBatchEntries.value
+  let most = batchEntries
 
-  const select = async (segment: Segment): Promise<Source> => {
-    if (source?.segment === segment) return source
-    await source?.handle.close()
-    source = undefined
-    const handle = await open(segment.file, 'r').catch(error => {
+  /** The next entries of a segment that are not acknowledged; undefined at its end. */
+  const gather = async (segment: Segment): Promise<EntryBatch | undefined> => {
+    const start = { segment, position: 0, seq: segment.first }
+    let from = at?.segment === segment ? at : start
+    let bytes = await read(segment, from.position).catch(error => {
       if (error.code === 'ENOENT') journal.free(segment)
       throw new Error(`could not read the journal segment ${segment.file}`, { cause: error })
     })
-    at = { position: 0, seq: segment.first }
-    source = { segment, handle, prefix: streamPrefix(segment.written) }
-    return source
-  }
-
-  const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
-    const before = at.position > 0 && (await from.handle.read(Buffer.alloc(1), 0, 1, at.position - 1))
-    if (before && before.buffer[0] !== newline) {
+    if (!bytes) {
       // A person emptied the file. Its process continues at the start, perhaps already past this position.
-      at = { position: 0, seq: from.segment.first }
-      return 'moved'
+      from = start
+      bytes = (await read(segment, 0)) as Buffer
     }
-    const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
-    const held = acked.stream === from.segment.stream ? acked.seq : 0
-    const start = at.position
+    const held = acked.stream === segment.stream ? acked.seq : 0
     const lines: Line[] = []
-    for (const line of readLines(buffer.subarray(0, bytesRead), from.prefix, at.seq)) {
+    let size = 0
+    for (const line of readLines(bytes, streamPrefix(segment.written), from.seq)) {
+      if (line.seq <= held) continue
       const previous = lines.at(-1)
-      if (previous && (line.seq !== previous.seq + 1 || lines.length >= most)) break
-      if (line.seq > held) lines.push(line)
-      else at = { position: start + line.end, seq: line.seq + 1 }
+      size += line.bytes.length
+      if (previous && (line.seq !== previous.seq + 1 || lines.length >= most || size > maxBatchBytes)) break
+      lines.push(line)
     }
     const [first, last] = [lines[0], lines.at(-1)]
-    if (first && last) {
-      readTo = { position: start + last.end, seq: last.seq + 1 }
-      return { first: first.seq, last: last.seq, ...shipped(from, ...lines.map(line => line.bytes)) }
-    }
-    if (at.position > start) return 'moved'
-    return bytesRead < buffer.length ? 'end' : overlong(from)
-  }
-
-  /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size. */
-  const overlong = async (from: Source): Promise<EntryBatch | 'end'> => {
-    for (let bytes = 0; ; ) {
-      const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position + bytes)
-      if (bytesRead === 0) return 'end'
-      const end = buffer.subarray(0, bytesRead).indexOf(newline)
-      bytes += end < 0 ? bytesRead : end
-      if (end < 0) continue
-      readTo = { position: at.position + bytes + 1, seq: at.seq + 1 }
-      return { first: at.seq, last: at.seq, ...shipped(from, placeholder(from.prefix, at.seq, bytes)) }
-    }
+    if (!first || !last) return undefined
+    const end = { segment, position: from.position + last.end, seq: last.seq + 1 }
+    return { stream: segment.stream, first: first.seq, last: last.seq, body: bodyOf(segment, lines), end }
   }
 
   return {
@@ -82,23 +56,22 @@ export function readBatches(journal: ShippableJournal) {
       for (;;) {
         const [segment, newer] = journal.segments()
         if (!segment) return 'drained'
-        const batch = await select(segment).then(gather)
-        if (typeof batch === 'object') return batch
-        if (batch === 'moved') continue
+        const batch = await gather(segment)
+        if (batch) return batch
         if (!newer && journal.isLive) return 'drained'
         journal.free(segment)
       }
     },
     /** The server has stored the stream up to `seq`; `next` continues after it. */
-    acknowledged({ stream, last }: EntryBatch, seq: number) {
+    acknowledged({ stream, last, end }: EntryBatch, seq: number) {
       acked = { stream, seq }
-      most = Math.min(limits.logBatchEntries.value, most + regrownEntries)
-      if (seq >= last) at = readTo
+      most = Math.min(batchEntries, most + regrownEntries)
+      if (seq >= last) at = end
     },
     /** The server lacks entries before the batch; `next` restarts with the oldest entry in the journal. */
     rewind({ stream }: EntryBatch, expected: number) {
       acked = { stream, seq: expected - 1 }
-      at = { position: 0, seq: source?.segment.first ?? 0 }
+      at = undefined
     },
     /** The batch is too large for the line or a proxy: `next` gives half of it, and later batches grow slowly. */
     halve({ first, last }: EntryBatch) {
@@ -108,36 +81,47 @@ export function readBatches(journal: ShippableJournal) {
     unshipped: (): number =>
       journal
         .segments()
-        .reduce((sum, segment) => sum + segment.bytes - (segment === source?.segment ? at.position : 0), 0),
-    async close() {
-      await source?.handle.close()
-    },
+        .reduce((sum, segment) => sum + segment.bytes - (segment === at?.segment ? at.position : 0), 0),
+  }
+}
+
+/** The bytes of a segment from a position on; null when no line ends before it any more. */
+async function read({ file, bytes }: Segment, position: number): Promise<Buffer | null> {
+  const handle = await open(file)
+  try {
+    const before = Math.min(position, 1)
+    const buffer = Buffer.alloc(before + bytes - position)
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position - before)
+    return before === 1 && buffer[0] !== newline ? null : buffer.subarray(before, bytesRead)
+  } finally {
+    await handle.close()
   }
 }
 
 /** The lines with the ids of the stream that their segment is shipped in. */
-function shipped({ segment: { stream, written }, prefix }: Source, ...lines: Buffer[]) {
-  const renamed = (line: Buffer) => [streamPrefix(stream), line.subarray(prefix.length)]
-  return { stream, body: Buffer.concat(stream === written ? lines : lines.flatMap(renamed)) }
+function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
+  const [from, to] = [streamPrefix(written), streamPrefix(stream)]
+  return Buffer.concat(lines.flatMap(({ bytes }) => [to, bytes.subarray(from.length)]))
 }
 
-/** The complete lines in `bytes`, from sequence number `expected`. An unreadable line is replaced, never skipped. */
+/**
+ * The complete lines in `bytes`, from sequence number `expected`. A line that is unreadable, or longer than a batch, as
+ * only a damaged disk holds them, is replaced by an entry with its size.
+ */
 function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
-    const seq = isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
-    const isWhole = seq !== undefined && parseJson(line.toString('latin1')) !== undefined
-    yield {
-      seq: seq ?? expected,
-      bytes: isWhole ? line : placeholder(prefix, seq ?? expected, line.length - 1),
-      end: end + 1,
-    }
-    expected = (seq ?? expected) + 1
+    const found = isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
+    const seq = found ?? expected
+    const isWhole =
+      found !== undefined && line.length <= maxBatchBytes && parseJson(line.toString('latin1')) !== undefined
+    yield { seq, bytes: isWhole ? line : placeholder(prefix, seq, line.length - 1), end: end + 1 }
+    expected = seq + 1
     start = end + 1
   }
 }
 
-/** The entry that replaces an unreadable line. */
+/** The entry that replaces a line. */
 function placeholder(prefix: Buffer, seq: number, bytes: number): Buffer {
   const payload = JSON.stringify({ event: 'log.unreadable', level: 'error', bytes })
   const timestamp = new Date().toISOString()

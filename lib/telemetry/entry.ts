@@ -99,10 +99,3 @@ function number(bytes: Buffer, at: number, digits: number): number {
   }
   return value
 }
-
-/** FNV-1a of bytes[start, end), 32 bits. */
-export function hashOf(bytes: Buffer, start: number, end: number): number {
-  let hash = 0x811c9dc5
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
-  return hash >>> 0
-}

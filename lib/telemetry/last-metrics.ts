@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '../disk.ts'
 import type { Config } from '../variables.ts'
 import type { ServiceName } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
@@ -18,7 +19,7 @@ export async function writeLastMetrics(
   try {
     const { body } = await metrics.render('application/openmetrics-text')
     const file = join(lastMetricsFolder(DATA_DIR), `${service}.${INSTANCE}.txt`)
-    mkdirSync(lastMetricsFolder(DATA_DIR), { recursive: true })
+    makeFolder(lastMetricsFolder(DATA_DIR))
     writeFileSync(`${file}.tmp`, body, { flush: true })
     renameSync(`${file}.tmp`, file)
   } catch {

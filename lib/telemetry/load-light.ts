@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { type ResolveFnOutput, registerHooks } from 'node:module'
 
 /**
- * Imports that are not loaded. sdk-node imports all exporters, readers and propagators that a variable can select, such
- * as gRPC and Zipkin, and instrumentation of libraries; otlp-transformer imports all encodings of all signals.
+ * Imports that are not loaded. sdk-node imports all exporters and readers that a variable can select, such as gRPC and
+ * Zipkin, and instrumentation of libraries; otlp-transformer imports all encodings of all signals.
  */
 const unused = [
   {
     by: '/@opentelemetry/sdk-node/',
-    what: /^@opentelemetry\/(exporter-|otlp-|(configuration|instrumentation|propagator-b3|sdk-logs|sdk-metrics)$)|^\.\/start/,
+    what: /^@opentelemetry\/(exporter-|otlp-|(configuration|instrumentation|sdk-logs|sdk-metrics)$)|^\.\/start/,
   },
   { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
 ]

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { limitNames, limitsReached } from '../limits.ts'
+import { limitNames, timesReached } from '../limits.ts'
 import type { Definition, ServiceName } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
 import helpOf from './help.json' with { type: 'json' }
@@ -78,8 +78,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     },
   }
   const followLimits = () => {
-    for (const limit of limitNames)
-      all.follow('tintype_limit_reached_total', { limit }, limitsReached.get(limit) ?? 0)
+    for (const limit of limitNames) all.follow('tintype_limit_reached_total', { limit }, timesReached(limit))
   }
   followLimits()
   all.onScrape(followLimits)

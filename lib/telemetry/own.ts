@@ -1,7 +1,7 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { ignore } from '../disk.ts'
+import { makeFolder } from '../disk.ts'
+import { sqliteCode } from '../errors.ts'
 
 /**
  * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also
@@ -17,24 +17,7 @@ export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
     return () => database.close()
   } catch (error) {
     database.close()
-    const sqliteBusy = 5
-    if ((error as { errcode?: number }).errcode === sqliteBusy) return 'taken'
+    if (sqliteCode(error) === 5) return 'taken' // SQLITE_BUSY
     throw new Error(`could not lock the folder ${folder}`, { cause: error })
-  }
-}
-
-/** Files synced inside a folder are durable only when the folder's own entry is. */
-function makeFolder(folder: string): void {
-  const first = mkdirSync(folder, { recursive: true })
-  for (let path = folder; first !== undefined && path !== dirname(first); ) {
-    path = dirname(path)
-    const fd = openSync(path, 'r')
-    try {
-      fsyncSync(fd)
-    } catch (error) {
-      ignore('EINVAL')(error as Error) // see syncFolder
-    } finally {
-      closeSync(fd)
-    }
   }
 }

@@ -28,19 +28,22 @@ export async function startTracing(
 ): Promise<() => Promise<void>> {
   // Unset, they would default to OTLP: a refused connection every few seconds.
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
+  // With white space at its end OpenTelemetry would send to its default address.
+  if (config.OTEL_EXPORTER_OTLP_ENDPOINT)
+    environment.OTEL_EXPORTER_OTLP_ENDPOINT = config.OTEL_EXPORTER_OTLP_ENDPOINT
   // By default clients decide: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
+  environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
   if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
-  const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
+  const [{ setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),
       import('@opentelemetry/sdk-node'),
-      import('@opentelemetry/sdk-trace'),
       import('@opentelemetry/resources'),
     ]),
   )
-  const exporter = await openExporter(config, service, environment)
+  const traceExporter = await openExporter(config, service, environment)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -48,11 +51,11 @@ export async function startTracing(
   })
   // OTEL_RESOURCE_ATTRIBUTES adds an operator's attributes to each span. It cannot rename the service.
   const theirs = resources.detectResources({ detectors: [resources.resourceAttributesEnvDetector] })
-  const sdk = new NodeSDK({
-    resource: theirs.merge(ours),
-    autoDetectResources: false,
-    spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
-  })
+  if (environment.OTEL_RESOURCE_ATTRIBUTES?.trim() && Object.keys(theirs.attributes).length === 0)
+    diag.warn(
+      'OTEL_RESOURCE_ATTRIBUTES does not apply: it must be KEY=VALUE,… with each other , and = as %2C and %3D',
+    )
+  const sdk = new NodeSDK({ resource: theirs.merge(ours), autoDetectResources: false, traceExporter })
   sdk.start()
   for (const name of others)
     if (!/^(|otlp|http\/json)$/.test(environment[name] ?? ''))

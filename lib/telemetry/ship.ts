@@ -58,7 +58,7 @@ export function startShipping(
         if (!isLast) appended = Promise.withResolvers()
         const batch = await batches.next()
         if (batch === 'drained') {
-          if (isLast) return batches.close()
+          if (isLast) return
           pulse.rest()
           await appended.promise
           await pause(lastEntries < busyEntries ? gatherMs : busyGatherMs)
@@ -66,7 +66,7 @@ export function startShipping(
         }
         const url = destination.url()
         if (url === undefined) {
-          if (isLast) return batches.close()
+          if (isLast) return
           await pause(unknownAddressMs)
           continue
         }
@@ -88,7 +88,7 @@ export function startShipping(
       } catch (error) {
         failures++
         onTrouble(new Error('log entries wait in the journal', { cause: error }))
-        if (performance.now() >= triesUntil && !isTooLarge(error as Error)) return batches.close()
+        if (performance.now() >= triesUntil && !isTooLarge(error as Error)) return
         await (signal.aborted ? delay(backoffMs(failures)) : pause(backoffMs(failures)))
       }
     }

@@ -4,6 +4,7 @@ import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { dayMs, dayOf } from '../day.ts'
+import { makeFolder } from '../disk.ts'
 import { countLimit, type LimitName, limits } from '../limits.ts'
 
 /** A file is full with this part of all bytes. */
@@ -24,7 +25,7 @@ export function openTraceFile(
   const statsOf = (generation: number) => fs.statSync(path(generation), { throwIfNoEntry: false })
   /** Called with the first spans: a disk that is full or read-only at the start costs spans and not the service. */
   const open = () => {
-    fs.mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     const fd = fs.openSync(path(0), 'a')
     const { size, mtimeMs } = fs.fstatSync(fd)
     // The file may end in a part of a line, which a kill or a full disk left.

@@ -82,13 +82,20 @@ export function traceparent(): string | undefined {
 export const traceId = (): string | undefined => traceIdOf(traceparent())
 
 /** The trace id within a W3C traceparent; undefined when its trace is not sampled. */
-export const traceIdOf = (parent = ''): string | undefined =>
-  /^00-(\w{32})-\w{16}-.[13579bdf]$/.exec(parent)?.[1]
+export function traceIdOf(traceparent = ''): string | undefined {
+  const { traceId, traceFlags } = contextOf(traceparent)
+  return traceFlags & api.TraceFlags.SAMPLED ? traceId : undefined
+}
 
 /** Without a propagator: OTEL_PROPAGATORS chooses those for what clients send. */
-function parentContext(parent: string | undefined): api.Context {
-  if (parent === undefined) return api.context.active()
-  const [, traceId = '', spanId = '', flags = '0'] = /^00-(\w{32})-(\w{16})-(\w\w)$/.exec(parent) ?? []
-  const remote = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
-  return api.trace.setSpanContext(api.ROOT_CONTEXT, remote)
+const parentContext = (traceparent: string | undefined): api.Context =>
+  traceparent === undefined
+    ? api.context.active()
+    : api.trace.setSpanContext(api.ROOT_CONTEXT, contextOf(traceparent))
+
+/** Of a text that is no traceparent an invalid context, which is sampled by nobody and no span's parent. */
+function contextOf(traceparent: string): api.SpanContext {
+  const [, traceId = '', spanId = '', flags = '0'] =
+    /^00-(\w{32})-(\w{16})-([\da-f]{2})$/.exec(traceparent) ?? []
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
 }

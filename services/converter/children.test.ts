@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { limitsReached } from '@tintype/lib/limits.ts'
+import { timesReached } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
@@ -73,7 +73,7 @@ test('a killed child that does not end, because its disk hangs, is given up; the
   expect(await first.convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
   expect(first.isAlive()).toBe(false)
   const answer = second.convert(request('photos/whole'))
-  await until(() => limitsReached.get('hungChildren') === 1)
+  await until(() => timesReached('hungChildren') === 1)
   vain.mockRestore()
   for (const each of [first, second]) each.kill()
   expect(await answer).toMatchObject({ outcome: 'timeout' })

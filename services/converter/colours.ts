@@ -4,15 +4,57 @@ import type { Format } from '@tintype/lib/photo/record.ts'
 /** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
 
-/** Three rows, one behind the other. */
-type Matrix = readonly number[]
-const srgbMatrix: Matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1]
-/** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3, with white kept. Others count as sRGB's. */
-const matrixByCode: Record<number, Matrix> = {
-  9: [1.66049, -0.58764, -0.07285, -0.12455, 1.1329, -0.00835, -0.01815, -0.10058, 1.11873],
-  11: [1.26482, -0.26482, 0, -0.0367, 1.0367, 0, -0.02102, -0.09599, 1.11701],
-  12: [1.22494, -0.22494, 0, -0.04206, 1.04206, 0, -0.01964, -0.07864, 1.09827],
+type Vector = readonly number[]
+/** Three rows. */
+type Matrix = readonly Vector[]
+/** CIE x and y of white, red, green and blue. */
+type Primaries = readonly (readonly [x: number, y: number])[]
+
+const d65 = [0.3127, 0.329] as const
+const srgbPrimaries: Primaries = [d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]]
+const p3 = [
+  [0.68, 0.32],
+  [0.265, 0.69],
+  [0.15, 0.06],
+] as const
+/** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3. Others count as sRGB's. */
+const primariesByCode: Record<number, Primaries> = {
+  9: [d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046]],
+  11: [[0.314, 0.351], ...p3],
+  12: [d65, ...p3],
 }
+
+/** From linear RGB of these primaries to that of sRGB. White stays white. */
+function matrixOf(primaries: Primaries = srgbPrimaries): Matrix {
+  const [from, to] = [toXyz(primaries), toXyz(srgbPrimaries)]
+  const columns = from.map(colour => sharesOf(to, colour))
+  return [0, 1, 2].map(channel => {
+    const row = columns.map(column => column[channel] ?? 0)
+    const white = row.reduce((sum, each) => sum + each)
+    return row.map(each => each / white)
+  })
+}
+
+/** CIE XYZ of red, green and blue, whose sum is white. */
+function toXyz(primaries: Primaries): Matrix {
+  const [white = [], ...colours] = primaries.map(([x, y]) => [x / y, 1, (1 - x - y) / y])
+  const shares = sharesOf(colours, white)
+  return colours.map((colour, index) => colour.map(each => each * (shares[index] ?? 0)))
+}
+
+/** How much of red, green and blue makes a colour, by Cramer's rule. */
+function sharesOf([red = [], green = [], blue = []]: Matrix, colour: Vector): Vector {
+  const normals = [cross(green, blue), cross(blue, red), cross(red, green)]
+  return normals.map(normal => dot(normal, colour) / dot(cross(green, blue), red))
+}
+
+const dot = (one: Vector, other: Vector): number =>
+  one.reduce((sum, each, index) => sum + each * (other[index] ?? 0), 0)
+const cross = ([a = 0, b = 0, c = 0]: Vector, [d = 0, e = 0, f = 0]: Vector): Vector => [
+  b * f - c * e,
+  c * d - a * f,
+  a * e - b * d,
+]
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
 /** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
@@ -46,37 +88,50 @@ export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
 }
 
 function byCodes(primaries: number, transfer: number): Colours | undefined {
-  const [matrix, light] = [matrixByCode[primaries], curvesByCode[transfer]]
-  return matrix || light ? { matrix: matrix ?? srgbMatrix, light: light ?? srgb } : undefined
+  const [known, light] = [primariesByCode[primaries], curvesByCode[transfer]]
+  return known || light ? { matrix: matrixOf(known), light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, which counts before all others, else from gAMA, which counts only without iCCP and sRGB. */
+/** From the chunk cICP, which counts before all others, else from cHRM and gAMA, which count only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
     chunks.set(png.toString('latin1', at + 4, at + 8), png.subarray(at + 8))
-  const [codes, gamma] = ['cICP', 'gAMA'].map(type => chunks.get(type))
+  const [codes, points, gamma] = ['cICP', 'cHRM', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
+  if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined
+  const place = (at: number): number => (points?.readUInt32BE(at) ?? 0) / 100_000
+  const matrix = matrixOf(points && [0, 8, 16, 24].map(at => [place(at), place(at + 4)] as const))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
-  // A smaller difference is invisible; libpng has the same tolerance.
-  if (chunks.has('iCCP') || chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
-  return { matrix: srgbMatrix, light: value => value ** exponent }
+  // Smaller differences are invisible; libpng has the same tolerance of gamma.
+  const isWide = matrix.some((row, at) => row.some((each, of) => Math.abs(each - Number(at === of)) > 0.02))
+  if (!isWide && Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
+  return { matrix: isWide ? matrix : matrixOf(), light: gamma ? value => value ** exponent : srgb }
 }
 
 /** Converts pixels to sRGB in place. Each channel is clipped to sRGB's range. */
 export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colours): void {
   const lights = Float64Array.from({ length: 256 }, (_, value) => light(value / 255))
   const at = (index: number) => lights[pixels[index] ?? 0] ?? 0
-  const rows = [0, 3, 6].map(from => matrix.slice(from, from + 3))
   for (let from = 0; from < pixels.length; from += channels) {
     if (channels < 3) {
       pixels[from] = sample(at(from))
       continue
     }
     const [red, green, blue] = [at(from), at(from + 1), at(from + 2)]
-    rows.forEach(([r = 0, g = 0, b = 0], channel) => {
+    matrix.forEach(([r = 0, g = 0, b = 0], channel) => {
       pixels[from + channel] = sample(r * red + g * green + b * blue)
     })
+  }
+}
+
+/** Converts YCbCr of JPEG's full range (ITU-T T.871) to RGB in place. */
+export function fromYcc(pixels: Buffer): void {
+  for (let at = 0; at < pixels.length; at += 3) {
+    const [luma = 0, blue = 0, red = 0] = pixels.subarray(at, at + 3)
+    const [cb, cr] = [blue - 128, red - 128]
+    const rgb = [luma + 1.402 * cr, luma - 0.344136 * cb - 0.714136 * cr, luma + 1.772 * cb]
+    pixels.set(Uint8ClampedArray.from(rgb), at)
   }
 }
 

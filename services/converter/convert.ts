@@ -2,8 +2,8 @@ import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
-import { toSrgb } from './colours.ts'
-import { withProfile } from './heic.ts'
+import { fromYcc, toSrgb } from './colours.ts'
+import { box, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
 
@@ -13,8 +13,6 @@ type StepSeconds = { header: number; decode: number; encode: number }
 export type Conversion =
   | (Made & { outcome: 'ok'; format: Format; limit?: LimitName; detail?: StepSeconds })
   | Undecodable
-
-const box = { fit: 'inside', withoutEnlargement: true } as const
 
 /**
  * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
@@ -50,6 +48,7 @@ export async function convert(
   const openedAt = performance.now()
   const decoded = await decodePhoto(photo, largest)
   if ('reason' in decoded) return decoded
+  if (photo.isYcc) fromYcc(decoded.data)
   if (photo.colours) toSrgb(decoded.data, decoded.info.channels, photo.colours)
   const decodedAt = performance.now()
   const thumbnails: Thumbnail[] = []
@@ -72,7 +71,9 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { warnings, format, header } = photo
   const read = async (opened: Sharp, warnings: string[]) => {
     listen(opened, warnings)
-    const coloured = header.space === 'rgb16' ? await fromP3(opened) : opened
+    // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
+    const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
+    const coloured = isP3 ? opened.withIccProfile('srgb') : opened
     const plain = await (photo.extraChannels ? withoutExtraChannels : asIntegers)(coloured, side, header)
     return decode(shrink(plain, side))
   }
@@ -124,10 +125,6 @@ function isBlank({ data, info: { width, height, channels } }: Pixels, format: Fo
     if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++
   return filled > 0.91 * width * height
 }
-
-/** sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB. */
-const fromP3 = async (input: Sharp): Promise<Sharp> =>
-  (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
 /**
  * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at

@@ -1,9 +1,12 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
+import { answerOf } from '@tintype/lib/thread.ts'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
+
+/** How a photo is resized into a square. */
+export const box = { fit: 'inside', withoutEnlargement: true } as const
 
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side` pixels: libvips has no decoder for HEVC. Missing
@@ -22,9 +25,7 @@ export async function openHeic(
   const { pixels, warnings: added, ...raw } = await decode({ bytes, maxPixels })
   warnings.push(...added)
   const [left = 0, top = 0] = [(raw.width - width) / 2 + x, (raw.height - height) / 2 + y].map(Math.round)
-  const small = sharp(pixels, { raw })
-    .extract({ left, top, width, height })
-    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+  const small = sharp(pixels, { raw }).extract({ left, top, width, height }).resize(side, side, box)
   return icc ? withProfile(small, icc) : small
 }
 
@@ -50,10 +51,7 @@ function takeCrop(heic: Buffer): [x: number, y: number] {
 async function decode(work: Work): Promise<Decoded> {
   const thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
   try {
-    const ended = once(thread, 'exit').then(([code]): never => {
-      throw new Error(`libheif ended with ${code}`)
-    })
-    return (await Promise.race([once(thread, 'message'), ended]))[0]
+    return await answerOf<Decoded>(thread, 'libheif')
   } finally {
     await thread.terminate()
   }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
+import { isReadByChild } from './attempt.ts'
 import { startChild } from './children.ts'
-import { isReadByChild } from './try-photo.ts'
 import { startWorker } from './worker.ts'
 
 await runPhotoService(

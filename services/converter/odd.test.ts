@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32, deflateSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
@@ -15,6 +15,15 @@ type Picture = { width: number; height: number; damaged?: true; shown: Buffer; t
 
 const pixels = (body: Buffer): Promise<Buffer> =>
   sharp(body).flatten({ background: '#ffffff' }).toColourspace('srgb').raw().toBuffer()
+
+/** A chunk of a PNG. */
+function chunk(type: string, data: Buffer | number[]): Buffer {
+  const body = Buffer.concat([Buffer.from(type), Buffer.from(data)])
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(data.length)
+  checksum.writeUInt32BE(crc32(body))
+  return Buffer.concat([length, body, checksum])
+}
 
 let storage: Storage
 /** One makes one size, in one pass where it can; the other makes two. */
@@ -177,9 +186,34 @@ describe('of what breaks off as much is shown as there is', () => {
     // Not compressed: what breaks off are rows.
     const stored = striped().png({ compressionLevel: 0 })
     await half(share(await stored.toBuffer(), 0.4), 128)
+    // The data may also end well before the last row.
+    const rows = Buffer.alloc(
+      1_201 * 200,
+      Buffer.from([0, ...Array.from({ length: 300 }, () => [...red, 255]).flat()]),
+    )
+    const short = [
+      (await stored.toBuffer()).subarray(0, 33),
+      chunk('IDAT', deflateSync(rows)),
+      chunk('IEND', Buffer.alloc(0)),
+    ]
+    await half(Buffer.concat(short), 128)
     const turned = await picture(share(await stored.withMetadata({ orientation: 6 }).toBuffer(), 0.4))
     expect(turned).toMatchObject({ width: 400, height: 300, damaged: true, thumbnail: '60x45' })
     expect([...turned.shown.subarray(0, 3), ...turned.shown.subarray(-3)]).toEqual([128, 128, 128, ...red])
+  })
+})
+
+describe('a PNG of which only a checksum is wrong is shown whole', () => {
+  const adler = (png: Buffer) => png.length - 17
+  const crcOfData = (png: Buffer) => png.indexOf('IDAT') + 4 + png.readUInt32BE(png.indexOf('IDAT') - 4)
+  test.each([
+    ['of its pixels', adler],
+    ['of its first part', crcOfData],
+  ])('the one %s', async (_name, at) => {
+    const whole = await noise(300, 400).png().toBuffer()
+    const broken = Buffer.from(whole)
+    broken[at(broken)] = ~(broken[at(broken)] ?? 0)
+    expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
   })
 })
 
@@ -314,14 +348,22 @@ describe('TIFF', () => {
     expect(await picture(bytes)).not.toHaveProperty('damaged')
   })
 
-  test.each([
-    ['YCbCr without JPEG', { pixel: [84, 98, 216], photometric: 6 }],
-    ['Lab of 8 bits without alpha', { pixel: [114, 65, 46], photometric: 8 }],
-  ])('%s, whose colours libvips does not read, is undecodable, also on a later page', async (_name, page) => {
-    const small = { width: 30, height: 20, pixel: red }
-    expect(await reason(tiff([{ ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
-    if (page.photometric === 6)
-      expect(await reason(tiff([small, { ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
+  test('Lab of 8 bits without alpha, whose colours libvips does not read, is undecodable', async () => {
+    expect(await reason(tiff([{ ...size, pixel: [114, 65, 46], photometric: 8 }]))).toMatchObject({
+      code: 'undecodable',
+    })
+  })
+
+  test('YCbCr without JPEG on a later page has its colours', async () => {
+    const page = { ...size, pixel: [84, 98, 216], photometric: 6 }
+    const given = colour(await picture(tiff([{ width: 30, height: 20, pixel: [0, 0, 0] }, page])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('that is a camera’s raw file says so, also when its directory comes last', async () => {
+    const bytes = tiff([{ ...size, pixel: red }])
+    bytes.writeUInt16LE(50_706, bytes.lastIndexOf(Buffer.from('5301', 'hex'))) // SampleFormat becomes DNGVersion
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/raw file/) })
   })
 
   test.each([
@@ -440,14 +482,13 @@ describe('colours that are named by numbers become sRGB', () => {
   const near = (given: number[], expected: number[]) =>
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 3)).toEqual([true, true, true])
   const grey = '#808080'
-  const chunk = (type: string, data: number[]) => {
-    const body = Buffer.concat([Buffer.from(type), Buffer.from(data)])
-    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
-    length.writeUInt32BE(data.length)
-    checksum.writeUInt32BE(crc32(body))
-    return Buffer.concat([length, body, checksum])
-  }
   const linear = chunk('gAMA', [0, 1, 0x86, 0xa0])
+  const primaries = (...places: number[]) => {
+    const body = Buffer.alloc(32)
+    for (const [index, place] of places.entries()) body.writeUInt32BE(place * 1e5, index * 4)
+    return chunk('cHRM', [...body])
+  }
+  const d65 = [0.3127, 0.329]
 
   test.each<[string, string, Buffer, number[]]>([
     ['a PNG in Display P3', '#d02020', chunk('cICP', [12, 13, 0, 1]), [227, 0, 8]],
@@ -456,6 +497,19 @@ describe('colours that are named by numbers become sRGB', () => {
     ['a PNG in sRGB', grey, chunk('cICP', [1, 13, 0, 1]), [128, 128, 128]],
     ['a PNG whose samples are light', grey, linear, [188, 188, 188]],
     ['a PNG of the usual gamma', grey, chunk('gAMA', [0, 0, 0xb1, 0x8f]), [128, 128, 128]],
+    [
+      'a PNG with the primaries of Display P3',
+      '#d02020',
+      primaries(...d65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
+      [227, 0, 8],
+    ],
+    [
+      'a PNG with sRGB’s primaries',
+      '#d02020',
+      primaries(...d65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06),
+      [208, 32, 32],
+    ],
+    ['a PNG with primaries that are none', '#d02020', primaries(0, 0, 0, 0, 0, 0, 0, 0), [208, 32, 32]],
     ['a PNG in sRGB with a gamma', grey, Buffer.concat([chunk('sRGB', [0]), linear]), [128, 128, 128]],
   ])('%s', async (_name, colourGiven, chunks, expected) => {
     const bytes = await plain(300, 200, colourGiven).png().toBuffer()

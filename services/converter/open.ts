@@ -1,6 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
-import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
@@ -27,6 +27,8 @@ export type OpenedPhoto = {
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
+  /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
+  isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
   /** A reached limit that changes what is shown. */
@@ -65,10 +67,10 @@ export async function openPhoto(
   const { header, page, limit } = largest
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
+  // Web knows a raw file only if the first bytes have its directory.
+  if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
   const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
-  // libvips reads YCbCr without JPEG as RGB when its chroma is not subsampled.
-  if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
-    return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
+  const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
   // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
   const kindOfSample = `${header.depth} ${header.space}`
   if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
@@ -84,8 +86,8 @@ export async function openPhoto(
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: !!colours })
-  return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
+  return { bytes, header, format, colours, isYcc, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
@@ -146,6 +148,7 @@ export async function orUndecodable<T extends object>(step: () => Promise<T>): P
 }
 
 const notAPhoto = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
+const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [

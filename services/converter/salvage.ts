@@ -1,3 +1,4 @@
+import { createInflateRaw } from 'node:zlib'
 import type { Sharp } from 'sharp'
 import type { OpenedPhoto } from './open.ts'
 
@@ -9,24 +10,64 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  * @param side the longest side needed, in pixels.
  * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
-export async function salvage(
-  { format, header, bytes, warnings, open }: OpenedPhoto,
-  side: number,
-): Promise<Sharp> {
+export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> {
+  const { format, bytes, open } = photo
   if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
   if (format === 'gif' || format === 'tiff') return open('none')
-  const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
-  if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
-  // Not `none`, with which libvips fills missing rows of a PNG with old memory, perhaps another photo's pixels.
+  if (format === 'png') return salvagePng(photo, side)
+  throw new Error('nothing can be decoded')
+}
+
+/** The rows that a PNG has, and grey in place of the others. */
+async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): Promise<Sharp> {
   const { width, height, orientation } = header
+  const { inflated, png } = await inflate(bytes)
+  const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
+  const rows = Math.floor(inflated / (1 + Math.ceil((width * bits) / 8)))
+  // With `none` and missing rows libvips would show old memory, perhaps another photo's pixels.
+  if (header.isProgressive || rows === 0) throw new Error('nothing can be decoded')
+  if (rows >= height) return open('none', png)
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
-  const small = (await open('truncated'))
+  const small = (await open('none', png))
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
     .extend({ bottom: whole - down, background: '#808080' })
     .withMetadata({ ...(orientation !== undefined && { orientation }) })
   return open('truncated', await small.png().toBuffer())
+}
+
+/** Samples of a pixel by a PNG's colour type: grey, RGB, palette, grey with alpha, RGB with alpha. */
+const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
+
+/**
+ * How many bytes of pixels a PNG holds as far as they can be inflated; and the PNG up to their end, without their
+ * checksum: if that is wrong, libpng omits the last row.
+ */
+function inflate(bytes: Buffer): Promise<{ inflated: number; png: Buffer }> {
+  const data: Buffer[] = []
+  let start = 0
+  for (let at = 8, end = 0; at + 12 <= bytes.length; at = end + 4) {
+    end = at + 8 + bytes.readUInt32BE(at)
+    if (bytes.toString('latin1', at + 4, at + 8) !== 'IDAT') continue
+    start ||= at
+    data.push(bytes.subarray(at + 8, end))
+  }
+  const zlib = Buffer.concat(data)
+  return new Promise(resolve => {
+    let inflated = 0
+    const stream = createInflateRaw({ chunkSize: 1024 })
+    const done = () => {
+      const used = zlib.subarray(0, 2 + stream.bytesWritten)
+      const head = Buffer.from('0000IDAT')
+      head.writeUInt32BE(used.length)
+      resolve({ inflated, png: Buffer.concat([bytes.subarray(0, start), head, used]) })
+    }
+    stream.on('data', chunk => {
+      inflated += chunk.length
+    })
+    stream.on('end', done).on('error', done).end(zlib.subarray(2))
+  })
 }
 
 /**

@@ -2,10 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
+import { logFailure, settle, type Tools, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
-import { logFailure, settle, settleEarlier, type Tools } from './settle-attempt.ts'
-import { tryPhoto } from './try-photo.ts'
 
 /** `startChild` starts a child for a slot that has none or a dead one. */
 type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
@@ -55,7 +54,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
 
   /** Converts the next photo while the last one is being stored. A slot stores one photo at a time. */
   async function runSlot(slot: number): Promise<void> {
-    let settling = Promise.resolve()
+    let settling: Promise<unknown> = Promise.resolve()
     for (;;) {
       await livingChild(slot)
       const held = await claims.take()
@@ -78,13 +77,12 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   }
 
   /** Resolves with a function that does the rest (storing), which needs no slot. */
-  async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<void>> {
+  async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<unknown>> {
     const { attempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
-      if ((attempt > 1 || earlier.convertedMs > 0) && (await settleEarlier(tools, held)))
-        return async () => {}
+      if ((attempt > 1 || earlier.convertedMs > 0) && (await settle(tools, held))) return async () => {}
       const attempted = await tryPhoto(tools, child, held)
       faultPoint('convert.converted')
       return () => settle(tools, held, attempted)

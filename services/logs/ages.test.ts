@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, unlinkSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, unlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
+import { secret } from '@tintype/lib/secrets.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, startScript, temporaryFolder, until } from '../../test/support.ts'
@@ -143,7 +144,7 @@ test('what a kill leaves of a removal is removed with the next', async () => {
   expect(readdirSync(folders.days)).toEqual([])
 })
 
-test('a log server removes what is over its age from its start on, and takes entries meanwhile', async () => {
+test('a log server removes what is over its age from its start on, and goes on when somebody deletes DATA_DIR', async () => {
   const dataDir = await temporaryFolder()
   const folders = foldersIn(dataDir)
   const old = dayOf(Date.now() - 5 * dayMs)
@@ -166,4 +167,12 @@ test('a log server removes what is over its age from its start on, and takes ent
     keep: unknown
   }
   expect(shown).toEqual({ logsDays: 2, revisionsDays: 1 })
+  rmSync(dataDir, { recursive: true, maxRetries: 10 })
+  // Web's next start makes a new secret.
+  const authorization = `Bearer ${secret('INGEST_TOKEN', '', dataDir)}`
+  const body = line('web.0.18', 1, Date.now())
+  const ship = () =>
+    fetch(`${server.endpoints.logs}/streams/web.0.18`, { method: 'POST', headers: { authorization }, body })
+  await until(async () => (await ship()).ok, { what: 'entries of a process with the new secret' })
+  expect(Object.keys(readJournals(folders.streams))).toContain(`${dayOf(Date.now())}/web.0.18.ndjson`)
 })

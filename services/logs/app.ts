@@ -1,8 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setBounded } from '@tintype/lib/bounded.ts'
 import { dayMs, isDay, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
+import { refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
@@ -27,8 +29,8 @@ export type LogServer = OtherPages & {
   journal: ServerJournal
   log: Log
   metrics: Metrics
-  /** The shippers' secret. When empty, only this machine may ship. */
-  token: string
+  /** The shippers' secret. It is read anew for each batch, as the shippers do. */
+  readonly token: string
   clock: CheckedClock
   /** Ages in days at which files are removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
@@ -37,6 +39,7 @@ export type LogServer = OtherPages & {
 /** The log server's HTTP API: ingest and look-ups. */
 export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
+  app.use(refuseRebound)
   addIngest(app, server)
   addReading(app, server)
   finishRoutes(app, server)
@@ -55,8 +58,8 @@ function addReading(app: Express, server: LogServer): void {
   // A client that reads entries slowly keeps its turn for hours, which must not delay the pages.
   const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
-    const { json, limit } = await inTurn(lookUp)
-    if (limit) metrics.increment('tintype_limit_reached_total', { limit })
+    const { json, cut } = await inTurn(lookUp)
+    if (cut) metrics.increment('tintype_limit_reached_total', { limit: 'timelineBytes' })
     response.set('Cache-Control', 'no-store').type('json').send(json)
   }
   const pages = openPages(`${import.meta.dirname}/page`)
@@ -76,7 +79,7 @@ function addReading(app: Express, server: LogServer): void {
     await inStreamTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
-      response.set('Content-Type', 'application/x-ndjson')
+      response.set('Cache-Control', 'no-store').type('application/x-ndjson')
       await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })
@@ -88,13 +91,23 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
   const times = 'from and to must be days or ISO 8601 times with a zone; from must not be after to.'
   if (!(fromMs <= toMs)) throw new Problem(400, 'bad-time', times)
-  if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
-  if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
-  const detail = `Give event (the start of an event’s name) or level (${levels.join(', ')}).`
-  throw new Problem(400, 'bad-choice', detail)
+  const isEvent = event === undefined || (typeof event === 'string' && /^[a-z.-]+$/.test(event))
+  if (!isEvent || (level === undefined ? event === undefined : !levels.some(each => each === level)))
+    throw new Problem(
+      400,
+      'bad-choice',
+      `Give event (the start of an event’s name), level (${levels.join(', ')}), or both.`,
+    )
+  return {
+    fromMs,
+    toMs,
+    ...(event !== undefined && { event }),
+    ...(level !== undefined && { level: String(level) }),
+  }
 }
 
-function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
+function addIngest(app: Express, server: LogServer): void {
+  const { journal, log, metrics, clock } = server
   /** When each stream was last received, the longest silent first. */
   const sentAt = new Map<string, number>()
   const series = ['tintype_log_entries_total', 'tintype_log_bytes_total', 'tintype_log_lag_seconds'] as const
@@ -109,7 +122,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   const inTurn = turns(limits.logBatches.value, () => {
     throw busy('Too many batches at once.', 'logBatches')
   })
-  const refused = new Set<string>()
+  const refused = new Map<string, true>()
 
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
@@ -121,14 +134,14 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     } catch (error) {
       // Logged once and not for each retried batch, because these entries are shipped to this server, too.
       if (!refused.has(stream)) log.error('ingest.refused', { stream, error: String(error) })
-      refused.add(stream)
+      setBounded(refused, stream, true)
       throw busy('The log server’s disk refuses entries now.')
     }
   }
 
   app.post('/streams/:stream', async (request, response) => {
     const { stream } = request.params
-    if (!isAuthorised(request, token))
+    if (!isAuthorised(request, server.token))
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     // The shipper keeps the entries until this server knows their format.
@@ -165,7 +178,6 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 const busy = (what: string, limit?: LimitName): Problem => tryAgain(503, 'busy', what, 1, limit)
 
 function isAuthorised(request: Request, token: string): boolean {
-  if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')
   const [, bearer = ''] = /^bearer +(.+)$/i.exec(request.get('authorization') ?? '') ?? []
   const [given, wanted] = [Buffer.from(bearer), Buffer.from(token)]
   return given.length === wanted.length && timingSafeEqual(given, wanted)

@@ -3,8 +3,15 @@ import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import type { Count, Entry, Estimate, Sizing } from './page/api.ts'
-import { serviceOf, sizeText, timeOf } from './page/api.ts'
+import {
+  type Count,
+  type Entry,
+  type Estimate,
+  type Sizing,
+  type StageBar,
+  serviceOf,
+  sizeText,
+} from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
@@ -13,11 +20,13 @@ import { isSound, verify } from './verify.ts'
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
+/** Control characters are escaped: terminals obey them, and shipped texts may have some. */
 const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): VerbAnswer => ({
   data,
-  text: lines.map(each => `${each}\n`).join(''),
+  text: lines.map(each => `${each.replace(/\p{Cc}/gu, escaped)}\n`).join(''),
   code,
 })
+const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 
 /** Longer than a publish of five million entries takes. */
 const waitForPublishMs = 120_000
@@ -50,48 +59,37 @@ export async function timelineReport(folders: Folders, key: string, day?: string
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0)
     return answer(story, [`No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`], 2)
-  const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
-  const lines = story.entries.flatMap(entry => {
-    const gapMs = gapBefore.get(timeOf(entry))
-    gapBefore.delete(timeOf(entry))
-    return gapMs === undefined ? [line(entry)] : [`    … ${(gapMs / 1000).toFixed(0)} s`, line(entry)]
-  })
-  for (const [photo, stages] of Map.groupBy(story.stages, ({ photo }) => photo))
-    lines.push(
-      `${photo}: ${stages.map(({ stage, fromMs, toMs }) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`).join(' · ')}`,
-    )
-  if (story.cut) lines.push('… and more: choose a --day')
-  return answer(story, lines)
+  const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`
+  const stages = [...Map.groupBy(story.stages, ({ photo }) => photo)].map(
+    ([photo, its]) => `${photo}: ${its.map(seconds).join(' · ')}`,
+  )
+  const more = story.cut ? ['… and more: choose a --day'] : []
+  return answer(story, [...story.entries.map(line), ...stages, ...more])
 }
 
 function line(entry: Entry): string {
+  // Another shipper's event and level may be missing, or no text.
   const { event, level, trace, ...facts } = entry.payload
+  const column = (value: unknown, width: number) => String(value ?? '').padEnd(width)
   const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
-  return `${at} ${serviceOf(entry).padEnd(12)} ${shown(level).padEnd(5)} ${shown(event).padEnd(22)} ${escaped(facts)}`
+  return `${at} ${column(serviceOf(entry), 12)} ${column(level, 5)} ${column(event, 22)} ${JSON.stringify(facts)}`
 }
-
-/** Escapes a shipped text, so that it cannot control the terminal. */
-const shown = (text: unknown): string => escaped(String(text ?? '')).slice(1, -1)
-/** JSON leaves the control characters from DEL on as they are, which terminals obey as they do ESC. */
-const escaped = (value: unknown): string =>
-  JSON.stringify(value).replace(/[\x7f-\x9f]/g, each => `\\u00${each.charCodeAt(0).toString(16)}`)
 
 export function sizingReport(folders: Folders): VerbAnswer {
   const found = sizing(folders, dayOf(Date.now()))
   const newest = found.days.at(-1)
   const room = forecastLine(found)
   if (!newest) return answer(found, [`No day in ${folders.days}.`, room], found.bytesPerDay === null ? 2 : 0)
-  const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
     ({ day, entries, bytes, sessions }) =>
-      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${sizeText(sessions.p50)} (p99 ${sizeText(sessions.p99)})`,
+      `${day} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${sizeText(sessions.p50)} (p99 ${sizeText(sessions.p99)})`,
   )
   const shares = (counts: Record<string, Count>) =>
     Object.entries(counts)
       .slice(0, 10)
       .map(
         ([name, { entries, bytes }]) =>
-          `  ${shown(name).padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
+          `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
       )
   const [session] = newest.sessions.largest
   return answer(found, [

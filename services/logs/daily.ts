@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFolder } from '@tintype/lib/disk.ts'
+import { makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { hasEntry } from './files.ts'
-import { eachKey, writeLookup } from './lookup.ts'
+import { blockBytes, openIndex } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
 import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
-/** Bytes of one write; no line is longer. */
-const outBytes = 4 * 2 ** 20
+/** No line is longer. */
+const maxLineBytes = 4 * 2 ** 20
 
 export type Folders = ReturnType<typeof foldersIn>
 
@@ -37,14 +37,16 @@ export const foldersIn = (dataDir: string, storage = '') => ({
 export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
   const newest = newestManifest(days, day)
-  if (newsOf(files, newest).length === 0) return newest
+  // A revision whose file a person removed is written again.
+  const isThere = newest && existsSync(dayFile(days, newest))
+  if (newsOf(files, isThere ? newest : undefined).length === 0) return newest
   const sizes = new Map(files.map(({ stream, file }) => [stream, statSync(file).size]))
   const gone = newest?.streams.find(({ stream, journalBytes }) => (sizes.get(stream) ?? 0) < journalBytes)
   if (gone) throw new ExpectedError(`entries of ${gone.stream} are gone from the journals of ${day}`)
-  mkdirSync(days, { recursive: true })
+  makeFolder(days)
   const draftOf = (kind: string) => join(days, `.${day}.${kind}.draft`)
   const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
-  const revision = { day, revision: (newest?.revision ?? 0) + 1 }
+  const revision = { day, revision: isThere ? newest.revision + 1 : (newest?.revision ?? 1) }
   const manifest = await writeDraft(draft, files, revision).catch(error => {
     // On a full disk the drafts would keep the room that everything else needs.
     for (const file of Object.values(draft)) rmSync(file, { force: true })
@@ -78,19 +80,16 @@ async function writeDraft(
 ): Promise<Manifest> {
   await using file = await open(draft.file, 'w')
   await using indexFile = await open(draft.index, 'w')
-  const out = writer(file.fd)
-  const lookup = writeLookup(indexFile.fd)
+  const out = writer(file.fd, indexFile.fd)
   const counts = statistics()
   const sources = openSources(files)
   for (const source of merge(sources)) {
     const bytes = source.end + 1 - source.start
-    eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
-    out.add(source.buffer, source.start, source.end + 1)
+    out.add(source)
     counts.add(source, bytes)
     count(source, bytes)
   }
-  const sha256 = out.close()
-  const keys = lookup.close(out.bytes())
+  const written = out.close()
   faultPoint('publish.merged')
   await Promise.all([file.sync(), indexFile.sync()])
   const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
@@ -98,38 +97,39 @@ async function writeDraft(
   const manifest = {
     ...revision,
     entries,
-    bytes: out.bytes(),
-    sha256,
+    ...written,
     streams,
     ...counts.result(),
-    keys,
   }
   writeFileSync(draft.manifest, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   return manifest
 }
 
-/** Buffers, hashes and writes. It waits for the disk: nothing else runs in the process of a publish. */
-function writer(fd: number) {
+/** Hashes and writes a day in blocks. It waits for the disk: nothing else runs in the process of a publish. */
+function writer(fd: number, indexFd: number) {
   const hash = createHash('sha256')
-  const buffer = Buffer.allocUnsafe(outBytes)
+  const index = openIndex(indexFd)
+  const block = Buffer.allocUnsafe(blockBytes + maxLineBytes)
   let filled = 0
-  let flushed = 0
-  const flush = () => {
-    const bytes = buffer.subarray(0, filled)
-    hash.update(bytes)
-    writeFileSync(fd, bytes)
-    flushed += filled
+  let [bytes, blocks] = [0, 0]
+  const endBlock = () => {
+    const whole = block.subarray(0, filled)
+    hash.update(whole)
+    writeFileSync(fd, whole)
+    index.endBlock(bytes)
+    bytes += filled
     filled = 0
+    blocks++
   }
   return {
-    add(bytes: Buffer, start: number, end: number) {
-      if (filled + end - start > buffer.length) flush()
-      filled += bytes.copy(buffer, filled, start, end)
+    add({ buffer, start, end, head }: StreamSource) {
+      index.add(buffer, head.sessionAt < 0 ? head.payloadAt : head.sessionAt, end)
+      filled += buffer.copy(block, filled, start, end + 1)
+      if (filled >= blockBytes) endBlock()
     },
-    bytes: () => flushed + filled,
     close() {
-      flush()
-      return hash.digest('hex')
+      if (filled > 0) endBlock()
+      return { bytes, sha256: hash.digest('hex'), blocks }
     },
   }
 }

@@ -29,54 +29,57 @@ export function withFile<T>(file: string, use: (fd: number) => T): T {
 }
 
 /** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
-export const readAt = (file: string, from: number, length: number): Buffer =>
-  withFile(file, fd => readFrom(fd, from, length))
-
-export function readFrom(fd: number, from: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length)
-  return bytes.subarray(0, readSync(fd, bytes, 0, length, from))
+export function readAt(file: string, from: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length)
+  return bytes.subarray(
+    0,
+    withFile(file, fd => readSync(fd, bytes, 0, length, from)),
+  )
 }
 
-/** The line at byte `at`, with its newline; undefined when it is not complete. */
-export function lineAt(fd: number, at: number): Buffer | undefined {
-  for (let size = lineBytes; ; size *= 4) {
-    const bytes = readFrom(fd, at, size)
-    const end = bytes.indexOf(newline)
-    if (end >= 0) return bytes.subarray(0, end + 1)
-    if (bytes.length < size) return undefined
+/**
+ * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. The file is
+ * open only while it is read: a process may open fewer files than a day has streams. The reads are synchronous, because
+ * a read in another thread takes twice as long: this processor's cache lacks its bytes.
+ */
+export function* chunksOf(
+  file: string,
+  from = 0,
+  size = chunkBytes,
+  to = Number.POSITIVE_INFINITY,
+): Generator<Buffer> {
+  let bytes = Buffer.allocUnsafe(size)
+  for (let at = from; ; ) {
+    const room = Math.min(bytes.length, to - at)
+    const read = withFile(file, fd => readSync(fd, bytes, 0, room, at))
+    const whole = bytes.subarray(0, read).lastIndexOf(newline) + 1
+    if (whole > 0) yield bytes.subarray(0, whole)
+    else if (read < bytes.length) return
+    else bytes = Buffer.allocUnsafe(2 * bytes.length)
+    // A line that the chunk cuts is read again with the next one.
+    at += whole
   }
+}
+
+/** The line at byte `at`, without its newline; undefined when it is not complete. */
+export function lineAt(file: string, at: number): Buffer | undefined {
+  const [chunk] = chunksOf(file, at, lineBytes)
+  return chunk?.subarray(0, chunk.indexOf(newline))
 }
 
 /**
  * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
  */
-export const hasEntry = (file: string, stream: string, from: number): boolean =>
-  withFile(file, fd => {
-    for (let at = from, line = lineAt(fd, at); line; at += line.length, line = lineAt(fd, at))
-      if (scanEntry(line, 0, line.length - 1, streamPrefix(stream))) return true
-    return false
-  })
+export function hasEntry(file: string, stream: string, from: number): boolean {
+  const isEntry = (line: Buffer) => scanEntry(line, 0, line.length, streamPrefix(stream)) !== null
+  return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
+}
 
 /** The lines of a file from byte `from` on that contain a text, without a last one that is still being written. */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  const fd = openSync(file, 'r')
-  try {
-    let bytes = Buffer.allocUnsafe(chunkBytes)
-    for (let kept = 0, at = from; ; ) {
-      // Synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
-      const read = readSync(fd, bytes, kept, bytes.length - kept, at)
-      if (read === 0) return
-      at += read
-      const filled = bytes.subarray(0, kept + read)
-      const whole = filled.lastIndexOf(newline) + 1
-      for (const line of linesIn(filled, text)) yield Buffer.from(line)
-      kept = filled.length - whole
-      if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
-      else bytes.copyWithin(0, whole, filled.length)
-      // Lets the event loop answer other requests in between.
-      await nextTurn()
-    }
-  } finally {
-    closeSync(fd)
+  for (const chunk of chunksOf(file, from)) {
+    for (const line of linesIn(chunk, text)) yield Buffer.from(line)
+    // Lets the event loop answer other requests in between.
+    await nextTurn()
   }
 }

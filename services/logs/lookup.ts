@@ -1,105 +1,78 @@
-import { closeSync, openSync, statSync, writeFileSync } from 'node:fs'
-import { hasBytesAt, hashOf } from '@tintype/lib/telemetry/entry.ts'
-import { lineAt, readFrom } from './files.ts'
-import type { StreamSource } from './merge.ts'
+import { readSync, statSync, writeFileSync } from 'node:fs'
+import { linesIn } from '@tintype/lib/lines.ts'
+import { chunksOf, readAt, withFile } from './files.ts'
 
 /**
- * The index beside a published day: from a key (session, photo or trace) to the lines that may contain it. It has a
- * number of 8 bytes for each key of a line: 17 bits of the key's hash above the line's offset in the day's file. The
- * numbers are sorted within runs of `runKeys`, which bound the memory of a publish.
+ * The index beside a published day. For each block of the day's file it has a record: where the block starts, in 8 bytes,
+ * and a Bloom filter with one hash of the keys in its lines. A look-up reads only the blocks that may have its key.
  */
-const runKeys = 2 ** 19
-const offsets = 2 ** 36
-const numberBytes = Float64Array.BYTES_PER_ELEMENT
+export const blockBytes = 2 ** 18
+/** A block has about 900 lines with 3 keys, which set 4 % of the bits: so many of the blocks are read in vain. */
+const filterBits = 2 ** 16
+const startBytes = 8
+const recordBytes = startBytes + filterBits / 8
 
-/** Whether an index has all its keys. */
-export const isWholeIndex = (file: string, keys: number): boolean =>
-  statSync(file, { throwIfNoEntry: false })?.size === keys * numberBytes
+/** Whether an index has the records of all blocks. */
+export const isWholeIndex = (file: string, blocks: number): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.size === blocks * recordBytes
 
-/** Collects keys and writes each full run. */
-export function writeLookup(fd: number) {
-  const run = new Float64Array(runKeys)
-  let held = 0
-  let written = 0
-  const flush = () => {
-    // Sorted as integers: the order is the same, and it takes half the time.
-    writeFileSync(fd, new BigUint64Array(run.buffer, 0, held).sort())
-    written += held
-    held = 0
-  }
+export function openIndex(fd: number) {
+  const record = Buffer.alloc(recordBytes)
   return {
-    add(bytes: Buffer, start: number, end: number, offset: number) {
-      if (held === runKeys) flush()
-      run[held++] = keyHash(bytes, start, end) * offsets + offset
+    /** Adds the strings of bytes[start, end) that may be keys to the block's filter. */
+    add(bytes: Buffer, start: number, end: number) {
+      let from = start
+      for (let at = start; at < end; at++) {
+        if (bytes[at] !== quote) continue
+        const length = at - from
+        from = at + 1
+        // A time ends in Z. Each line has its own, which would fill the filter.
+        if (length < hashedDigits || length > maxKeyBytes || bytes[at - 1] === letterZ) continue
+        const bit = bitOf(bytes, at)
+        const byte = startBytes + (bit >>> 3)
+        record[byte] = (record[byte] as number) | (1 << (bit & 7))
+      }
     },
-    /** Returns the number of keys; undefined when the day's file is too long for the offsets. */
-    close(dayBytes: number): number | undefined {
-      flush()
-      return dayBytes <= offsets ? written : undefined
+    /** Ends the block that starts at byte `start` of the day's file. */
+    endBlock(start: number) {
+      record.writeDoubleLE(start)
+      writeFileSync(fd, record)
+      record.fill(0)
     },
   }
 }
 
-/** The lines of a published day that contain a key, in the file's order. */
-export function* lookUp(dayFile: string, indexFile: string, keys: number, key: string): Generator<Buffer> {
-  const needle = Buffer.from(`"${key}"`)
-  const from = keyHash(needle, 1, needle.length - 1) * offsets
-  const [day, index] = [openSync(dayFile, 'r'), openSync(indexFile, 'r')]
-  const numberAt = (at: number) => readFrom(index, at * numberBytes, numberBytes).readDoubleLE()
-  try {
-    let previous = -1
-    for (let start = 0; start < keys; start += runKeys) {
-      const end = Math.min(start + runKeys, keys)
-      let [low, high] = [start, end]
-      while (low < high) {
-        const middle = (low + high) >>> 1
-        if (numberAt(middle) < from) low = middle + 1
-        else high = middle
-      }
-      for (; low < end; low++) {
-        const offset = numberAt(low) - from
-        if (offset >= offsets) break
-        // A line is listed twice when its session and its photo have the same hash.
-        if (offset === previous) continue
-        previous = offset
-        const line = lineAt(day, offset)?.subarray(0, -1)
-        if (line?.includes(needle)) yield line
-      }
-    }
-  } finally {
-    closeSync(day)
-    closeSync(index)
-  }
+/** The lines of a published day that contain a key in quotes, in the file's order. */
+export function* lookUp(dayFile: string, indexFile: string, blocks: number, text: string): Generator<Buffer> {
+  const startOf = (block: number) =>
+    block < blocks ? readAt(indexFile, block * recordBytes, startBytes).readDoubleLE() : undefined
+  for (const block of blocksWith(indexFile, blocks, Buffer.from(text)))
+    for (const chunk of chunksOf(dayFile, startOf(block), blockBytes, startOf(block + 1)))
+      for (const line of linesIn(chunk, text)) yield Buffer.from(line)
 }
 
-/** 17 bits, from the last eight digits of a key: they are random, so they spread the keys. */
-const keyHash = (bytes: Buffer, start: number, end: number): number =>
-  hashOf(bytes, Math.max(start, end - 8), end) >>> 15
+/** The blocks whose filter has the key in these quotes. */
+function blocksWith(indexFile: string, blocks: number, quoted: Buffer): number[] {
+  const bit = bitOf(quoted, quoted.length - 1)
+  const byte = Buffer.alloc(1)
+  const isSet = (fd: number, block: number) => {
+    readSync(fd, byte, 0, 1, block * recordBytes + startBytes + (bit >>> 3))
+    return ((byte[0] as number) & (1 << (bit & 7))) !== 0
+  }
+  return withFile(indexFile, fd =>
+    Array.from({ length: blocks }, (_, i) => i).filter(each => isSet(fd, each)),
+  )
+}
 
-const photoOpen = Buffer.from('"photo":"')
-const traceOpen = Buffer.from('"trace":"')
-const quote = 0x22
-/** No photo or trace id is longer. Longer keys are not in the index. */
+const [quote, letterZ] = [0x22, 0x5a]
+/** No session, photo or trace id is longer. */
 const maxKeyBytes = 64
-const sessionDigits = 16
+/** The last digits of a key, which are random. */
+const hashedDigits = 8
 
-/** Calls `add` with the position of each key of an entry: session, photo and trace. */
-export function eachKey(
-  { buffer, end, head }: StreamSource,
-  add: (start: number, end: number) => void,
-): void {
-  if (head.sessionAt >= 0) add(head.sessionAt, head.sessionAt + sessionDigits)
-  let left = 2
-  // Bytes are compared in place, only as far as needed: two native searches a line cost three times as much.
-  for (let at = head.payloadAt; at < end && left > 0; at++) {
-    if (buffer[at] !== quote) continue
-    const next = buffer[at + 1]
-    const open = next === 0x70 ? photoOpen : next === 0x74 ? traceOpen : undefined
-    if (!open || !hasBytesAt(buffer, at, open)) continue
-    const from = at + open.length
-    at = from
-    while (at < end && buffer[at] !== quote) at++
-    if (at > from && at - from <= maxKeyBytes) add(from, at)
-    left--
-  }
+/** The filter's bit of the key before `end`: 16 bits of FNV-1a. */
+function bitOf(bytes: Buffer, end: number): number {
+  let hash = 0x811c9dc5
+  for (let at = end - hashedDigits; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193)
+  return hash >>> 16
 }

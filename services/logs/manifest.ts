@@ -14,8 +14,8 @@ export type Manifest = Revision &
     bytes: number
     sha256: string
     streams: StreamPart[]
-    /** Keys in the index. Manifests of older versions do not have it: their days are searched line by line. */
-    keys?: number | undefined
+    /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
+    blocks?: number
   }
 
 const fileOf =

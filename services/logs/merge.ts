@@ -1,8 +1,8 @@
-import { fdatasyncSync, readSync, statSync } from 'node:fs'
+import { fdatasyncSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { namesIn, withFile } from './files.ts'
+import { chunksOf, namesIn, withFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
@@ -19,7 +19,7 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** The files of a day, before their first entries. Each is open only while it is read: a process may open fewer files. */
+/** The files of a day, before their first entries. */
 export function openSources(files: StreamFile[]): StreamSource[] {
   const share = Math.floor(buffersBytes / Math.max(1, files.length))
   const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
@@ -55,7 +55,6 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
   // A published entry must be as durable in its journal as in the revision.
   withFile(file, fdatasyncSync)
   return {
-    file,
     part: {
       stream,
       first: 0,
@@ -64,19 +63,18 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
       bytes: 0,
       /** Missing numbers between first and last. */
       missing: [] as Range[],
-      /** The file's size; after the merge the size of its complete lines. Later lines go into the next revision. */
-      journalBytes: statSync(file).size,
+      /** Bytes of the file's complete lines. Later ones go into the next revision. */
+      journalBytes: 0,
       /** Lines of the journal that are not entries, because this machine's disk damaged them. */
       unreadable: 0,
     },
-    buffer: Buffer.allocUnsafe(size),
+    chunks: chunksOf(file, 0, size, statSync(file).size),
+    buffer: Buffer.alloc(0),
     start: 0,
     end: -1,
     head: nothing,
     effectiveMs: 0,
     prefix: streamPrefix(stream),
-    filled: 0,
-    position: 0,
     order,
   }
 }
@@ -86,8 +84,11 @@ function advance(source: StreamSource): boolean {
   for (;;) {
     source.start = source.end + 1
     source.end = source.buffer.indexOf(newline, source.start)
-    if (source.end < 0 || source.end >= source.filled) {
-      if (!refill(source)) return false
+    if (source.end < 0) {
+      const { value } = source.chunks.next()
+      if (!value) return false
+      source.buffer = value
+      source.part.journalBytes += value.length
       continue
     }
     const head = scanEntry(source.buffer, source.start, source.end, source.prefix)
@@ -98,22 +99,6 @@ function advance(source: StreamSource): boolean {
     }
     source.part.unreadable++
   }
-}
-
-/** Moves the unread bytes to the front and reads more; false at the end, where a part of a line may be left. */
-function refill(source: StreamSource): boolean {
-  const left = source.filled - source.start
-  if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
-  else source.buffer.copyWithin(0, source.start, source.filled)
-  const room = Math.min(source.buffer.length - left, source.part.journalBytes - source.position)
-  const { file, buffer, position } = source
-  const read = room > 0 ? withFile(file, fd => readSync(fd, buffer, left, room, position)) : 0
-  source.position += read
-  source.filled = left + read
-  source.start = 0
-  source.end = -1
-  if (read === 0) source.part.journalBytes = source.position - left
-  return read > 0
 }
 
 const isBefore = (a: StreamSource, b: StreamSource): boolean =>

@@ -36,9 +36,10 @@ export function recent({ streams }: Folders): Recent {
   const late = photos.filter(photo => photo.late)
   const troubles = entries.filter(isTrouble)
   const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
-  const row = ({ id, atMs, seconds, reason }: Photo) => ({ key: id, atMs, seconds, text: reason })
   const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
-    of.slice(0, maxOfKind).map(each => ({ ...row(each), state }))
+    of
+      .slice(0, maxOfKind)
+      .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, seconds, text: reason, state }))
   return {
     fromMs: entries[0] ? timeOf(entries[0]) : 0,
     counts: { photos: photos.length, failed: failed.length, late: late.length, troubles: troubles.length },

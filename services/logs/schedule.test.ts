@@ -1,12 +1,14 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dayMs } from '@tintype/lib/day.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import type { LogServer } from './app.ts'
 import { publishDay } from './cli.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, stamped, writeJournal } from './fixture.ts'
-import { due, tendDays } from './schedule.ts'
+import type { Manifest } from './manifest.ts'
+import { due, duePublisher, tendDays } from './schedule.ts'
 
 const day = '2026-11-20'
 const at = `${day}T23:59:59.000Z`
@@ -50,6 +52,25 @@ test('a day with an unreadable journal is due, and does not prevent the publishi
   utimesSync(damaged, midnight / 1000, midnight / 1000)
   expect(due(folders, midnight + 10 * minute)).toEqual(['2026-11-19', day])
   await expect(publish(folders, '2026-11-19')).rejects.toThrow('EISDIR')
+})
+
+test('a day that cannot be published is tried each hour, and the others are published', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  for (const each of ['2026-11-19', day])
+    utimesSync(
+      writeJournal(folders.streams, each, 'web.0.17', stamped(line('web.0.17', 1, at), at)),
+      midnight / 1000,
+      midnight / 1000,
+    )
+  const said: unknown[] = []
+  const say = (event: string, { day }: { day: string }) => said.push([event, day])
+  const look = duePublisher({ folders, log: { info: say, error: say } as unknown as Log }, async each => {
+    if (each === day) throw new Error('no room')
+    return (await publish(folders, each)) as Manifest
+  })
+  for (let n = 60; n <= 125; n++) await look(midnight + n * minute)
+  const failed = ['day.not-published', day]
+  expect(said).toEqual([['day.published', '2026-11-19'], failed, failed])
 })
 
 test('a day is published also while a process of this machine holds entries, and the log says so', async () => {

@@ -11,13 +11,14 @@ import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { namesIn } from './files.ts'
-import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
+import { type Manifest, manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
 
 /** Pause after midnight UTC and after the last late entry, so that late entries share one revision. */
 const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
+const retryMs = 3_600_000
 
 type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
 
@@ -75,28 +76,45 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
+/**
+ * Publishes the days that are due. One that failed is tried again an hour later: until a person acts, each minute would
+ * log the same error.
+ */
+export function duePublisher(
+  { folders, log }: Pick<LogServer, 'folders' | 'log'>,
+  publish: (day: string) => Promise<Pick<Manifest, 'revision' | 'entries' | 'bytes'>>,
+) {
+  const againAt = new Map<string, number>()
+  return async (nowMs: number): Promise<void> => {
+    for (const day of due(folders, nowMs).filter(each => nowMs >= (againAt.get(each) ?? 0)))
+      try {
+        const { revision, entries, bytes } = await publish(day)
+        log.info('day.published', { day, revision, entries, bytes })
+      } catch (error) {
+        againAt.set(day, nowMs + retryMs)
+        if ((error as Error).name !== 'AbortError')
+          log.error('day.not-published', { day, error: String(error) })
+      }
+  }
+}
+
 /** The log server's work of each minute until the signal. Another process publishes: a thread would keep 24 MiB. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
-  const publish = async (day: string) => {
-    const main = join(import.meta.dirname, 'main.ts')
-    const args = [main, 'publish', '--day', day, '--json']
+  const publishDue = duePublisher(server, async day => {
+    const args = [join(import.meta.dirname, 'main.ts'), 'publish', '--day', day, '--json']
     const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
     // Exit status 1 with an answer: published without entries that a process of this machine has not shipped yet.
     const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
       if (error.code === 1 && error.stdout) return error as { stdout: string }
       throw error
     })
-    const { revision, entries, bytes } = JSON.parse(stdout)
-    log.info('day.published', { day, revision, entries, bytes })
-  }
+    return JSON.parse(stdout)
+  })
   const failed = (error: unknown) => log.error('days.not-tended', { error: describeError(error) })
   const look = async () => {
     const now = clock.believed()
-    for (const day of due(folders, now))
-      await publish(day).catch(
-        error => signal.aborted || log.error('day.not-published', { day, error: String(error) }),
-      )
+    await publishDue(now)
     await sampleDisk(folders, now).catch(failed)
     await removeAged(server, now)
   }

@@ -1,4 +1,6 @@
+import { Worker } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
+import { answerOf } from '@tintype/lib/thread.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
@@ -17,7 +19,7 @@ test('entries of a time are found by event or level, in what is published and in
     const day = dayOf(midnight + (effectiveMs ?? ms))
     writeJournal(folders.streams, day, 'web.0.17', text)
   }
-  const found = async (fromMs: number, toMs: number, wanted: { event: string } | { level: string }) => {
+  const found = async (fromMs: number, toMs: number, wanted: { event?: string; level?: string }) => {
     const lines = entriesIn(folders, { fromMs: midnight + fromMs, toMs: midnight + toMs, ...wanted })
     return lines && (await Array.fromAsync(lines)).map(each => JSON.parse(each).payload.n)
   }
@@ -33,6 +35,7 @@ test('entries of a time are found by event or level, in what is published and in
   expect(await found(hour, 4 * hour, promises)).toEqual([1, 3])
   expect(await found(24 * hour, 48 * hour, promises)).toEqual([5])
   expect(await found(0, 48 * hour, { level: 'debug' })).toEqual([3])
+  expect(await found(0, 48 * hour, { ...promises, level: 'debug' })).toEqual([3])
   expect(await found(5 * hour, 6 * hour, promises)).toEqual([])
   expect(await found(-48 * hour, 0, promises)).toBeUndefined()
 })
@@ -47,4 +50,11 @@ test('lines that hold a text are found over the edges of chunks, an unfinished l
   expect(await found('needle')).toEqual(['needle 1', 'a needle 2 needle', 'needle 3'])
   expect(await found('needle', 9)).toEqual(['a needle 2 needle', 'needle 3'])
   expect(await found('')).toEqual(text.split('\n').slice(0, -1))
+})
+
+test('a thread that ends without an answer is an error, and its caller does not wait for ever', async () => {
+  const thread = (code: string) => answerOf(new Worker(code, { eval: true }), 'the look-up')
+  await expect(thread('process.exit(3)')).rejects.toThrow('the look-up ended with 3')
+  await expect(thread('throw new Error("no memory")')).rejects.toThrow('no memory')
+  expect(await thread('require("node:worker_threads").parentPort.postMessage(1)')).toBe(1)
 })

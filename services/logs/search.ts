@@ -15,13 +15,13 @@ export const knownDays = ({ streams, days }: Folders): string[] =>
 
 /**
  * The lines of some days that contain a text: of each day's newest revision, in order, then those that each stream
- * received since. `key`: the text is this key in quotes, so that the revision's index can be used.
+ * received since. `isKey`: the text is a key in quotes, so that the revision's index can be used.
  */
 export async function* linesOf(
   { streams, days }: Folders,
   ofDays: string[],
   text: string,
-  key?: string,
+  isKey = false,
 ): AsyncGenerator<Buffer> {
   for (const day of ofDays) {
     const newest = newestManifest(days, day)
@@ -29,9 +29,9 @@ export async function* linesOf(
     const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
     if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
-      const { keys } = manifest
-      if (key !== undefined && keys !== undefined && isWholeIndex(index, keys))
-        yield* lookUp(file, index, keys, key)
+      const { blocks } = manifest
+      if (isKey && blocks !== undefined && isWholeIndex(index, blocks))
+        yield* lookUp(file, index, blocks, text)
       else yield* linesWith(file, text)
     }
     for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
@@ -49,22 +49,27 @@ export function entryOf(line: Buffer | string): Entry | undefined {
     : undefined
 }
 
-export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
+/** `event`: the start of an event's name. */
+export type Wanted = { fromMs: number; toMs: number; event?: string; level?: string }
 
-/** The lines in [from, to) of a level, or of events that begin with `event`; undefined when these days have none. */
+/** The lines in [from, to) of a level, or of events; undefined when these days have none. */
 export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<string> | undefined {
-  const { fromMs, toMs } = wanted
+  const { fromMs, toMs, event, level } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)
-  const text = 'event' in wanted ? `"event":"${wanted.event}` : `"level":"${wanted.level}"`
-  return days.length === 0 ? undefined : matching(linesOf(folders, days, text), wanted)
+  // Another shipper's JSON may have a space before the value.
+  const lines = linesOf(folders, days, event === undefined ? `"${level}"` : `"${event}`)
+  return days.length === 0 ? undefined : matching(lines, wanted)
 }
 
-async function* matching(lines: AsyncGenerator<Buffer>, wanted: Wanted): AsyncGenerator<string> {
+async function* matching(
+  lines: AsyncGenerator<Buffer>,
+  { fromMs, toMs, event, level }: Wanted,
+): AsyncGenerator<string> {
   for await (const line of lines) {
     const entry = entryOf(line)
-    if (!entry) continue
-    const { event, level } = entry.payload
-    const isWanted = 'event' in wanted ? String(event).startsWith(wanted.event) : level === wanted.level
-    if (isWanted && timeOf(entry) >= wanted.fromMs && timeOf(entry) < wanted.toMs) yield `${line}\n`
+    if (!entry || timeOf(entry) < fromMs || timeOf(entry) >= toMs) continue
+    if (event !== undefined && !String(entry.payload.event).startsWith(event)) continue
+    if (level !== undefined && entry.payload.level !== level) continue
+    yield `${line}\n`
   }
 }

@@ -40,10 +40,14 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   let url: string | undefined
   // The server's own entries are also shipped over HTTP.
   const log = openLog('logs', config, () => url)
-  const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
   const keep = { logsDays, revisionsDays }
   const clock = openClock()
-  const server = { dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, token, clock, keep }
+  const server = {
+    ...{ dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, clock, keep },
+    get token() {
+      return secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
+    },
+  }
   const listening = await listen(await createLogsApp(server), config.HOST, config.LOGS_PORT)
   url = listening.url
   const graceMs = config.GRACE_SECONDS * 1000

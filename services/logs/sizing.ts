@@ -11,24 +11,22 @@ import type { DaySize, Estimate, Sizing } from './page/api.ts'
 
 /** Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over. */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
-  const manifests = newestManifests(folder)
-  const days = manifests.map(manifest => daySize(folder, manifest))
+  const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const looks = looksIn(samples)
   const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
   const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)
   const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
   // Until a complete day is known, each sixth of the last hours counts.
-  const ofHours = ofDays.length > 0 || hours === 0 ? [] : ratesOf(inSixths(lately))
+  const isOfHours = ofDays.length === 0 && hours > 0
+  const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
   const { freeBytes } = roomOf(photos, streams, folder)
   return {
     days,
     today: sizeSoFar(streams, today),
-    counted: ofDays.length > 0 || ofHours.length > 0 ? 'disk' : 'logs',
-    hours: ofHours.length > 0 ? hours : null,
-    ...(ofHours.length > 0
-      ? continueMean(ofHours, freeBytes)
-      : forecast(ofDays.length > 0 ? ofDays : logs, freeBytes)),
+    counted: ofDisk.length > 0 ? 'disk' : 'logs',
+    hours: isOfHours ? hours : null,
+    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes, isOfHours),
     freeBytes,
   }
 }
@@ -71,40 +69,36 @@ const headBytes = 512
 const firstTimeIn = (file: string): number =>
   Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
 
-type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
 const unknown: Estimate = { low: null, likely: null, high: null }
 
 /**
  * A forecast from the bytes of each day. The growth is the median of the slopes between all pairs of days (Theil-Sen,
- * which one odd day does not change), with its spread.
+ * which one odd day does not change), with its spread. `isOfHours`: the rates are of parts of a day; their mean
+ * continues, and the growth is unknown.
  */
-export function forecast(daily: number[], freeBytes: number): Forecast {
-  const last = daily.length - 1
+export function forecast(
+  rates: number[],
+  freeBytes: number,
+  isOfHours = false,
+): Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'> {
+  const last = rates.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
-  const slopes = daily.flatMap((later, j) =>
-    daily.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
+  const slopes = rates.flatMap((later, j) =>
+    rates.slice(0, isOfHours ? 0 : j).map((earlier, i) => (later - earlier) / (j - i)),
   )
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
-  const levels = daily.map((value, i) => value + growth.likely * (last - i))
-  const level = quantile(levels, 0.5)
-  const daysUntilFull = untilFull(daily, level, growth, freeBytes)
-  return { bytesPerDay: level, growthPerDay: growth, daysUntilFull }
+  const levels = rates.map((value, i) => value + growth.likely * (last - i))
+  const level = isOfHours ? sum(rates) / rates.length : quantile(levels, 0.5)
+  return {
+    bytesPerDay: level,
+    growthPerDay: isOfHours ? unknown : growth,
+    daysUntilFull: {
+      low: daysToFill(freeBytes, Math.max(level, ...rates), growth.high),
+      likely: daysToFill(freeBytes, level, growth.likely),
+      high: daysToFill(freeBytes, Math.min(level, ...rates), growth.low),
+    },
+  }
 }
-
-/** A forecast from parts of a day, as bytes a day: their mean continues, and the growth is unknown. */
-function continueMean(parts: number[], freeBytes: number): Forecast {
-  const level = sum(parts) / parts.length
-  const daysUntilFull = untilFull(parts, level, { low: 0, likely: 0, high: 0 }, freeBytes)
-  return { bytesPerDay: level, growthPerDay: unknown, daysUntilFull }
-}
-
-type Growth = { low: number; likely: number; high: number }
-
-const untilFull = (daily: number[], level: number, growth: Growth, freeBytes: number): Estimate => ({
-  low: daysToFill(freeBytes, Math.max(level, ...daily), growth.high),
-  likely: daysToFill(freeBytes, level, growth.likely),
-  high: daysToFill(freeBytes, Math.min(level, ...daily), growth.low),
-})
 
 /** A quantile of values; 0 without values, so that a single day shows no growth. */
 function quantile(values: number[], share: number): number {

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
-import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
   hasBytesAt,
   newline,
@@ -42,10 +41,6 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
-    if (lines.length === limits.logBatchEntries.value) {
-      countLimit('logBatchEntries')
-      return `a batch has at most ${lines.length} entries`
-    }
     lines.push({ ...scanned, start, end })
     start = end + 1
   }

@@ -1,4 +1,4 @@
-import { hasBytesAt, hashOf } from '@tintype/lib/telemetry/entry.ts'
+import { hasBytesAt } from '@tintype/lib/telemetry/entry.ts'
 import type { StreamSource } from './merge.ts'
 import type { Count, SessionSizes } from './page/api.ts'
 
@@ -15,15 +15,14 @@ const largestShown = 5
 const eventOpen = Buffer.from('{"event":"')
 const quote = 0x22
 
-/** Counts by hash: counting by names made from bytes would take a third of a publish's time. */
-type Counts = Map<number, Count & { name: string }>
+type Counts = Map<string, Count>
 
-function add(counts: Counts, key: number, bytes: number, name: () => string): void {
-  const known = counts.get(key)
+function add(counts: Counts, name: string, bytes: number): void {
+  const known = counts.get(name)
   if (known) {
     known.entries++
     known.bytes += bytes
-  } else counts.set(key, { name: name(), entries: 1, bytes })
+  } else counts.set(name, { entries: 1, bytes })
 }
 
 /** Counts a day's entries by event and by session as the merge passes. */
@@ -31,46 +30,40 @@ export function statistics(): { add(source: StreamSource, bytes: number): void; 
   const events: Counts = new Map()
   const sessions: Counts = new Map()
   let share = 1
+  const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0
 
   return {
     add({ buffer, head }, bytes) {
       const from = head.payloadAt + eventOpen.length
       const to = buffer.indexOf(quote, from)
       const isNamed = hasBytesAt(buffer, head.payloadAt, eventOpen) && to - from <= maxEventBytes
-      const event = isNamed ? hashOf(buffer, from, to) : -1
-      if (event >= 0 && (events.size < maxEvents || events.has(event)))
-        add(events, event, bytes, () => buffer.toString('utf8', from, to))
-      else add(events, -1, bytes, () => 'other')
-      const at = head.sessionAt
-      if (at < 0) return
-      const session = numberAt(buffer, at)
-      if (session % share !== 0) return
-      add(sessions, session, bytes, () => buffer.toString('latin1', at, at + 16))
+      const event = isNamed ? buffer.toString('utf8', from, to) : 'other'
+      add(events, events.size < maxEvents || events.has(event) ? event : 'other', bytes)
+      if (head.sessionAt < 0) return
+      const session = buffer.toString('latin1', head.sessionAt, head.sessionAt + 16)
+      if (!isCounted(session)) return
+      add(sessions, session, bytes)
       if (sessions.size <= maxSessions) return
       share *= 2
-      for (const each of sessions.keys()) if (each % share !== 0) sessions.delete(each)
+      for (const each of sessions.keys()) if (!isCounted(each)) sessions.delete(each)
     },
     result: () => ({
-      events: Object.fromEntries(largestFirst(events).map(({ name, ...count }) => [name, count])),
+      events: Object.fromEntries(largestFirst(events)),
       sessions: sizes(largestFirst(sessions), 1 / share),
     }),
   }
 }
 
-/** A 52-bit hash of a session, which a number represents exactly. */
-const numberAt = (bytes: Buffer, at: number): number =>
-  hashOf(bytes, at, at + 8) * 2 ** 20 + (hashOf(bytes, at + 8, at + 16) >>> 12)
-
 const largestFirst = (counts: Counts) =>
-  [...counts.values()].sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1))
+  [...counts].sort(([a, { bytes }], [b, { bytes: other }]) => other - bytes || (a < b ? -1 : 1))
 
-function sizes(sorted: (Count & { name: string })[], sampled: number): SessionSizes {
-  const quantile = (q: number) => sorted[Math.floor((1 - q) * sorted.length)]?.bytes ?? 0
+function sizes(sorted: [session: string, Count][], sampled: number): SessionSizes {
+  const quantile = (q: number) => sorted[Math.floor((1 - q) * sorted.length)]?.[1].bytes ?? 0
   return {
     count: Math.round(sorted.length / sampled),
     p50: quantile(0.5),
     p99: quantile(0.99),
-    largest: sorted.slice(0, largestShown).map(({ name, ...count }) => ({ session: name, ...count })),
+    largest: sorted.slice(0, largestShown).map(([session, count]) => ({ session, ...count })),
     sampled,
   }
 }

@@ -297,7 +297,6 @@ test.each([
   ['the same, escaped', line(stream, 1, noon).replace(/\}\n$/, ',"effective\\u005fat":"2000-01-01"}\n')],
   ['the 30th of February', line(stream, 1, '2026-02-30T12:00:00.000Z')],
   ['a seq that is 0', line(stream, 0, noon)],
-  ['1,001 entries', lines(stream, 1, limits.logBatchEntries.value + 1, noon)],
   ['nothing', ''],
 ])('a batch with %s is refused whole', async (_what, body) => {
   const folder = await temporaryFolder()

@@ -13,13 +13,12 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   let bytes = 0
   let cut = false
   const days = day === undefined ? knownDays(folders) : [day]
-  for await (const line of linesOf(folders, days, `"${key}"`, key)) {
+  for await (const line of linesOf(folders, days, `"${key}"`, true)) {
     const entry = entryOf(line)
-    // The index of a published day has these three only.
     if (![entry?.session, entry?.payload.photo, entry?.payload.trace].includes(key)) continue
     bytes += line.length
     // A person reads the timeline, and would not read more entries.
-    cut = entries.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value
+    cut = bytes > limits.timelineBytes.value
     if (cut) break
     entries.push(entry as Entry)
   }

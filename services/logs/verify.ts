@@ -45,7 +45,7 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
     const fault = checkLine(line)
     if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
   }
-  if (manifest.keys !== undefined && !isWholeIndex(indexFile(folder, manifest), manifest.keys))
+  if (manifest.blocks !== undefined && !isWholeIndex(indexFile(folder, manifest), manifest.blocks))
     faults.push('its index is damaged: timelines read the whole day instead')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)

@@ -13,6 +13,7 @@ import { openapi } from './openapi.ts'
 import { maxExperienceSeconds } from './show/deliver.ts'
 import { original, thumbnail } from './show/images.ts'
 import { listPhotos, notFound, photoOf, photoViewOf } from './show/photo-view.ts'
+import { isTrustedProxy } from './visitors/address.ts'
 import { sessions, visitorOf } from './visitors/session.ts'
 import type { Web } from './web.ts'
 
@@ -25,7 +26,7 @@ export function createWebApp(web: Web): Express {
     keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / dayMs : 0,
   })
   const app = createApp(web)
-  app.set('trust proxy', 'loopback, linklocal, uniquelocal') // X-Forwarded-For counts only from a proxy in a private network
+  app.set('trust proxy', isTrustedProxy)
   app.get('/pages.json', otherPages(web.otherPages))
   app.use(pages.assets) // before the session, because cacheable assets must not set a cookie
   app.use(securityHeaders, sessions(web))

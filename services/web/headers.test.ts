@@ -175,6 +175,7 @@ describe('Expect: 100-continue', () => {
     [undefined],
     ['image/jpeg'],
     ['application/octet-stream'],
+    ['binary/octet-stream'],
     ['application/x-www-form-urlencoded'],
   ])('invites what may be a photo: %s', async type => {
     const running = await startWeb()

@@ -2,7 +2,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { giveUp, settleOverdue } from '@tintype/lib/photo/overdue.ts'
 import { buryTombstones } from '@tintype/lib/photo/remove.ts'
-import { sweepStorage } from '@tintype/lib/photo/sweep.ts'
+import { expireDeadLetters, sweepStorage } from '@tintype/lib/photo/sweep.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { Web } from './web.ts'
 
@@ -17,7 +17,7 @@ const storageMs = 3_600_000
  * stopped. `moved` is called each second, for /livez.
  */
 export async function sweep(web: Web, moved = () => {}): Promise<void> {
-  const { keep, queue, stopped, log } = web
+  const { keep, stopped, log } = web
   const every = (ms: number, step: () => Promise<void>) =>
     repeat(ms, stopped, step, error => log.error('sweep.failed', { error: describeError(error) }))
   await Promise.all([
@@ -25,7 +25,9 @@ export async function sweep(web: Web, moved = () => {}): Promise<void> {
     every(promisesMs, () => settleOverdue(web).finally(moved)),
     every(promisesMs, () => giveUp(web)),
     every(promisesMs, () => buryTombstones(web)),
-    every(deadLettersMs, async () => countLimit('deadLetterAge', await queue.expireDead(keep.deadLettersMs))),
+    every(deadLettersMs, async () =>
+      countLimit('deadLetterAge', await expireDeadLetters(web, keep.deadLettersMs)),
+    ),
     every(storageMs, () => sweepStorage(web, keep, countLimit, stopped)),
   ])
 }

@@ -3,6 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import { isLike } from '@tintype/lib/json.ts'
 
 /** An alert that fires now. One message is sent for all alerts of a `group`: an objective, or the monitoring itself. */
 export type Alert = {
@@ -18,9 +19,14 @@ export type Alert = {
   diagnosis: string | null
   /** An address, or a path below the pages. */
   runbook: string
+  /** Set in a message about other alerts of the group: this one has ended since the last message. */
+  endedAt?: number
 }
 
-export type Message = Omit<Sent, 'sentAt' | 'receiver'> & { status: 'firing' | 'resolved'; at: number }
+export type Message = Omit<Sent, 'sentAt' | 'receiver' | 'isEased'> & {
+  status: 'firing' | 'resolved'
+  at: number
+}
 
 /** The last message about a firing group. */
 export type Sent = {
@@ -32,6 +38,8 @@ export type Sent = {
   /** A digest of the receiver's address; release 0.1 wrote none. */
   receiver?: string | undefined
   alerts: Alert[]
+  /** The page has ended while tickets still fire: the next page is a message again. */
+  isEased?: true
 }
 
 export type AlertStore = ReturnType<typeof openAlertStore>
@@ -43,16 +51,19 @@ const flushMs = 2_000
 
 type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
 
+const alertLike = { group: '', name: '', severity: '', since: 0, text: '', runbook: '' }
+const sentLike = { group: '', severity: '', since: 0, sentAt: 0, alerts: [alertLike] }
+
 /** Empty when the file is missing. A file that is unreadable or no store of alerts is reported and counts as empty. */
-function read(file: string, onTrouble: (why: string) => void): Content {
+function read(file: string, onTrouble: (why: string) => void) {
   try {
     const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
-    if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
+    if (!sent.every(([, each]) => isLike(sentLike, each)))
       throw new TypeError(`${file} is not a store of alerts`)
-    return { sent, facts }
+    return { sent: new Map(sent), facts: new Map(facts) }
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') onTrouble(describeError(error))
-    return { sent: [], facts: [] }
+    return { sent: new Map<string, Sent>(), facts: new Map<string, unknown>() }
   }
 }
 
@@ -62,8 +73,7 @@ function read(file: string, onTrouble: (why: string) => void): Content {
  * again. The next call always writes, also over a damaged file.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
-  const stored = read(file, onTrouble)
-  const [sent, facts] = [new Map(stored.sent), new Map(stored.facts)]
+  const { sent, facts } = read(file, onTrouble)
   let written = true
   let writing: Promise<void> | undefined
 
@@ -94,12 +104,21 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       return [...sent.values()]
     },
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {
+      const firing = alerts.filter(({ endedAt }) => endedAt === undefined)
       if (status === 'resolved') sent.delete(group)
-      else sent.set(group, { group, severity, since, sentAt: at, receiver, alerts })
+      else sent.set(group, { group, severity, since, sentAt: at, receiver, alerts: firing })
       write()
     },
-    /** Facts by name that must survive a restart. */
-    get: <T>(name: string) => facts.get(name) as T | undefined,
+    /** Remembers that the page of a group has ended. */
+    ease(of: Sent): void {
+      sent.set(of.group, { ...of, isEased: true })
+      write()
+    },
+    /** A fact that must survive a restart, by its name; undefined when what is stored is not like `sample`. */
+    get<T>(name: string, sample: unknown): T | undefined {
+      const fact = facts.get(name)
+      return isLike(sample, fact) ? (fact as T) : undefined
+    },
     set(name: string, value: unknown): void {
       facts.set(name, value)
       write()

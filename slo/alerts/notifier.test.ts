@@ -136,6 +136,60 @@ test('a ticket that becomes a page is sent again; a page that becomes a ticket i
   ])
 })
 
+test('a page that begins while the tickets of an ended one still fire is sent, also after a restart', async () => {
+  const { start, said, received } = await phone()
+  const { update, stop } = start()
+  await update([page, ticket], begin)
+  await update([ticket], begin + 10 * minute)
+  await stop()
+  const again = { ...page, since: begin + 40 * minute }
+  const restarted = start()
+  await restarted.update([ticket], begin + 39 * minute)
+  await restarted.update([again, ticket], begin + 40 * minute)
+  await restarted.update([again, ticket], begin + 41 * minute)
+  expect(said()).toEqual([
+    ['firing', 'page'],
+    ['firing', 'page'],
+  ])
+  expect(received[1]?.key, 'by it a receiver would drop the second').not.toBe(received[0]?.key)
+})
+
+test('a message about what still fires says which alerts of the last one have ended', async () => {
+  const { start, received } = await phone()
+  const { update } = start()
+  const ofAlerts = () =>
+    received
+      .at(-1)
+      ?.alerts.map(({ status, labels, endsAt }) => [labels.alertname, status, endsAt.slice(0, 4)])
+  await update([page, ticket], begin)
+  await update([slower], begin + 4 * 60 * minute)
+  expect(ofAlerts()).toEqual([
+    ['page-slow', 'firing', '0001'],
+    ['page-fast', 'resolved', '2026'],
+    ['ticket-slow', 'resolved', '2026'],
+  ])
+  await update([], begin + 5 * 60 * minute)
+  expect(ofAlerts()).toEqual([['page-slow', 'resolved', '2026']])
+})
+
+test.each([
+  { sent: [['availability', { group: 'availability', alerts: [null] }]], facts: [] },
+  { sent: [7], facts: [] },
+  { sent: [], facts: [7] },
+  { sent: {}, facts: null },
+])(
+  'a record of sent alerts that is JSON of another kind is reported and counts as empty: %j',
+  async wrong => {
+    const { start, file, troubles, said } = await phone()
+    writeFileSync(file, JSON.stringify(wrong))
+    const { update, alertStore } = start()
+    expect(alertStore.get('began', {})).toBeUndefined()
+    await update([page], begin)
+    expect(said()).toEqual([['firing', 'page']])
+    expect(troubles[0]).toContain('TypeError')
+  },
+)
+
 test('what still fires is sent again after four hours', async () => {
   const { start, said, received } = await phone()
   const { update } = start()
@@ -168,13 +222,13 @@ test('two groups are two messages', async () => {
 
 test('a message that is not taken is tried again, and with the next evaluation once more', async () => {
   const { start, state, said } = await phone()
-  const { update } = start()
+  const { update, isStuck } = start()
   state.refuse = 3
   await update([page], begin)
   expect(state.asked).toBe(3)
-  expect(said()).toEqual([])
+  expect([said(), isStuck()]).toEqual([[], true])
   await update([page], begin + minute)
-  expect(said()).toEqual([['firing', 'page']])
+  expect([said(), isStuck()]).toEqual([[['firing', 'page']], false])
 })
 
 test('a receiver that asks for time by Retry-After is not asked before', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import { askStatus } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
@@ -19,7 +19,7 @@ const maxPauseMs = 60_000
 export type Notifier = ReturnType<typeof createNotifier>
 
 /**
- * Sends one message for a group when it begins, becomes a page, every four hours, and when it ends. A restart repeats
+ * Sends one message for a group when it begins, becomes a page or one again, every four hours, and when it ends. A restart repeats
  * only messages that a kill interrupted.
  */
 export function createNotifier(options: {
@@ -61,19 +61,21 @@ export function createNotifier(options: {
     if (signal.aborted) return
     const sent = alertStore.sent().find(each => each.group === group)
     const firing = groups.get(group) ?? []
+    if (sent?.severity === 'page' && !sent.isEased && firing.length > 0 && !firing.some(isPage))
+      alertStore.ease(sent)
     // What another receiver got is due here, and so is its end.
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
-    if (!message) return
-    log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
-      group,
-      severity: message.severity,
-      alerts: message.alerts.map(({ name }) => name),
-    })
-    const arrived = webhook === null || (await send(message, webhook))
-    if (arrived) alertStore.record(message, receiver)
-    if (arrived) missed.delete(group)
-    else if (message.status === 'firing') missed.set(group, message)
+    if (!message) return void missed.delete(group)
+    if (missed.get(group)?.status !== message.status)
+      log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
+        group,
+        severity: message.severity,
+        alerts: message.alerts.map(({ name }) => name),
+      })
+    if (webhook !== null && !(await send(message, webhook))) return void missed.set(group, message)
+    alertStore.record(message, receiver)
+    missed.delete(group)
   }
 
   const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
@@ -83,11 +85,10 @@ export function createNotifier(options: {
     sending = true
     while (changed && !signal.aborted) {
       changed = false
-      const isPage = (group: string) =>
-        groups.get(group)?.some(({ severity }) => severity === 'page') ?? false
+      const pages = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
       // Pages first: a receiver that limits its senders may take an hour for many tickets.
       const all = [...new Set([...begun(), ...groups.keys()])]
-      for (const group of all.sort((one, other) => Number(isPage(other)) - Number(isPage(one))))
+      for (const group of all.sort((one, other) => pages(other) - pages(one)))
         await sendGroup(group).catch(error => {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
@@ -98,6 +99,8 @@ export function createNotifier(options: {
   return {
     /** The groups whose first message was sent or is due, so that a resolved message must follow. */
     begun,
+    /** Whether the receiver did not accept a message. */
+    isStuck: () => missed.size > 0,
     /**
      * Sends what changed. An alert that is missing in `firing` has ended. Never rejects. During a round the newest
      * update waits.
@@ -119,6 +122,8 @@ export function createNotifier(options: {
   }
 }
 
+const isPage = ({ severity }: Alert): boolean => severity === 'page'
+
 /** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
 function nextMessage(
   sent: Sent | undefined,
@@ -129,13 +134,15 @@ function nextMessage(
   const first = firing[0]
   const begun = sent ?? missed
   if (!first) return begun ? { ...begun, status: 'resolved', at: nowMs } : null
-  const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
-  const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
-  const alerts = [...firing]
-  const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
-  const worse = sent?.severity === 'ticket' && severity === 'page'
+  const severity = firing.some(isPage) ? 'page' : 'ticket'
+  const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
-  return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
+  if (sent && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
+  const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
+  const isOver = ({ name }: Alert) => !firing.some(each => each.name === name)
+  // A receiver that follows each alert by its fingerprint would otherwise wait for their ends for ever.
+  const ended = sent?.alerts.filter(isOver).map(each => ({ ...each, endedAt: nowMs })) ?? []
+  return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...ended], at: nowMs }
 }
 
 /** Why the receiver rejected a message, or null, and how long it asks to wait. */
@@ -143,13 +150,13 @@ async function post(webhook: URL, key: string, body: object, signal: AbortSignal
   try {
     // Not fetch, which refuses an address with a password and turns a redirected POST into a GET. Only the status is
     // read: a receiver that accepted a message must not get it again because its response is long or never ends.
-    const { status, headers } = await askStatus(webhook.href, {
+    const answer = await askStatus(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
-    if (status >= 200 && status < 300) return { why: null, pauseMs: 0 }
-    return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }
+    if (answer.status >= 200 && answer.status < 300) return { why: null, pauseMs: 0 }
+    return { why: inWords(answer), pauseMs: pauseOf(answer.headers['retry-after']) }
   } catch (error) {
     return { why: String(error), pauseMs: 0 }
   }
@@ -162,9 +169,12 @@ function pauseOf(header = '0'): number {
 }
 
 /** The same key for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
-function idempotencyKey(groupKey: string, { status, severity, since, at }: Message): string {
+function idempotencyKey(groupKey: string, { status, severity, since, at, alerts }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
-  return digest([groupKey, status, severity, Math.floor(since / 60_000), repeat].join(' '), 32)
+  // A page that follows an ended one while tickets fire is another message.
+  const told = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
+  const began = status === 'firing' ? Math.min(...told.map(each => each.since)) : since
+  return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat].join(' '), 32)
 }
 
 const digest = (text: string, length = 16): string =>
@@ -195,20 +205,23 @@ export function payload(
     commonAnnotations: { summary: headline, dashboard_url: dashboard },
     externalURL: pages,
     text: status === 'firing' ? `${headline} Page: ${dashboard} What to do: ${runbooks[0]}` : headline,
-    alerts: alerts.map((alert, i) => ({
-      status,
-      labels: { ...labels, alertname: alert.name, severity: alert.severity },
-      annotations: {
-        summary: cut(alert.text, 900),
-        ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
-        runbook_url: runbooks[i],
-        dashboard_url: dashboardUrl(alert.since, pages),
-      },
-      startsAt: new Date(alert.since).toISOString(),
-      endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
-      generatorURL: dashboard,
-      fingerprint: digest(`${groupKey} ${alert.name}`),
-    })),
+    alerts: alerts.map((alert, i) => {
+      const endedAt = alert.endedAt ?? (status === 'resolved' ? at : null)
+      return {
+        status: endedAt === null ? 'firing' : 'resolved',
+        labels: { ...labels, alertname: alert.name, severity: alert.severity },
+        annotations: {
+          summary: cut(alert.text, 900),
+          ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
+          runbook_url: runbooks[i],
+          dashboard_url: dashboardUrl(alert.since, pages),
+        },
+        startsAt: new Date(alert.since).toISOString(),
+        endsAt: endedAt === null ? '0001-01-01T00:00:00Z' : new Date(endedAt).toISOString(),
+        generatorURL: dashboard,
+        fingerprint: digest(`${groupKey} ${alert.name}`),
+      }
+    }),
   }
 }
 

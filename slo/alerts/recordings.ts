@@ -1,10 +1,10 @@
 import { complement } from '../math/fraction.ts'
 import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
+import { goneMinutes, inGroups } from '../sources/groups.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
-import { type Scope, scoped, withMatchers } from '../sources/promql.ts'
+import { type Scope, scoped } from '../sources/promql.ts'
 import { growth, readings } from '../sources/ranges.ts'
-import { goneMinutes } from '../sources/recorded.ts'
 
 /** The recorded metrics. Each objective has a series of each. */
 export const recorded = {
@@ -42,7 +42,8 @@ export const window = (recordedSeries: string, minutes: number): string =>
 const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
 
 /** An objective's recording rules. A calendar window's budget has none: PromQL ranges have a fixed length. */
-export function recordings(objective: Objective, scope: Scope) {
+export function recordings(given: Objective, scope: Scope) {
+  const objective = { ...given, sli: inGroups(given) }
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
     series(each, objective, scope),
@@ -65,7 +66,7 @@ export function recordings(objective: Objective, scope: Scope) {
     expr,
   })
   return [
-    record(recorded.total, scoped(ofGroups(objective, totalEachMinute(objective)), scope)),
+    record(recorded.total, scoped(totalEachMinute(objective), scope)),
     // A part larger than the total is a wrong measurement, and is not recorded.
     record(recorded.good, goodEachMinute(objective, totalNow, scope)),
     record(
@@ -86,9 +87,6 @@ export function recordings(objective: Objective, scope: Scope) {
   ]
 }
 
-/** Leaves out series without the label, which belong to no group. */
-const ofGroups = ({ groupBy }: Objective, promql: string): string =>
-  groupBy ? withMatchers(promql, { [groupBy]: '' }, '!=') : promql
 const grouping = ({ groupBy }: Objective): string => (groupBy ? ` by (${groupBy})` : '')
 const on = ({ groupBy }: Objective): string => `on(${groupBy ?? ''})`
 
@@ -102,7 +100,7 @@ function totalEachMinute(objective: Objective): string {
 
 function goodEachMinute(objective: Objective, total: string, scope: Scope): string {
   const { sli } = objective
-  const read = (promql: string) => scoped(ofGroups(objective, promql), scope)
+  const read = (promql: string) => scoped(promql, scope)
   if (sli.kind === 'threshold')
     return `${read(wholeMinute(readingsOf(objective, sli, true)))} <= ${on(objective)} ${total}`
   const known = `(${read(eachMinute(objective, sli.part, sli))}\nor ${on(objective)} 0 * ${total})`
@@ -126,7 +124,7 @@ const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m
 
 /**
  * The growth in the last whole UTC minute, rounded to a millionth, in steps of the grid; `increase` would extrapolate.
- * A first value, NaN and infinite growth count as none. Ranges that end on a sample are closed in Prometheus 2 and open
+ * NaN and infinite growth count as none. Ranges that end on a sample are closed in Prometheus 2 and open
  * in 3: 55 s have the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {

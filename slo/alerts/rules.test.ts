@@ -208,6 +208,29 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     ])
   })
 
+  test('count the first value of a series whose process was scraped before', async () => {
+    const grouped = countedKinds.filter(({ name }) => name === 'grouped')
+    const series = (name: string, values: string) => ({ series: name, values })
+    const total = (value: number) => ({
+      expr: 'sum(sum_over_time(slo:total:increase1m[9m]))',
+      eval_time: '10m',
+      exp_samples: [{ labels: '{}', value }],
+    })
+    await runPromtool(promtool, await temporaryFolder(), grouped, [
+      {
+        name: 'a late series, and one of a new process',
+        interval: '15s',
+        input_series: [
+          series('up{job="a",instance="1"}', '1x40'),
+          series('up{job="a",instance="2"}', '_x19 1x20'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="1"}', '_x19 5+1x20'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="2"}', '_x19 500+1x20'),
+        ],
+        promql_expr_test: [total(45)],
+      },
+    ])
+  })
+
   test('of counters of seconds call no minute bad for a rounding error', async () => {
     const indicator = ratio({ good: 'good_seconds_total' }, 'all_seconds_total')
     const text = openSlo('seconds', indicator, { method: 'Timeslices', target: 0.9 })

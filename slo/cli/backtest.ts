@@ -57,25 +57,15 @@ const toJson = ({ from, to, timelines }: Result) => ({
   })),
 })
 
-const cells = 60
-
-/** Each alert as a line of cells, with the times when it fired and cleared. The lines end soon after the last alert. */
+/** A line for each alert, and one for each time that it fired. */
 function toText({ from, to, timelines }: Result): string {
-  const last = Math.max(from, ...timelines.flatMap(each => each.firings.map(({ clears }) => clears ?? to)))
-  const end = last === from ? to : Math.min(to, last + Math.ceil((last - from) / 10))
   const after = (at: Minute) => `${toShort(at)} (after ${toDuration(Math.max(0, at - from))})`
-  const at = (cell: number) => from + (cell * Math.max(1, end - from)) / cells
-  const width = Math.max(26, ...timelines.map(({ objective, tier }) => objective.length + tier.length + 2))
-  const lines = timelines.flatMap(({ objective, tier, firings, budgetUsedAtFire: used }) => {
-    const bar = Array.from({ length: cells }, (_, i) =>
-      firings.some(({ fires, clears }) => fires < at(i + 1) && (clears ?? to) > at(i)) ? '█' : '·',
-    ).join('')
-    const gone = used === null ? '' : `  ${(used * 100).toFixed(1)} % of the budget gone`
-    const times = firings.map(
+  const lines = timelines.flatMap(({ objective, tier, firings, budgetUsedAtFire: used }) => [
+    `${objective} ${tier}: ${used === null ? 'does not fire' : `${(used * 100).toFixed(1)} % of the budget gone`}`,
+    ...firings.map(
       ({ fires, clears }) =>
-        `    fires ${after(fires)}, ${clears === null ? 'still firing at the end' : `clears ${after(clears)}`}`,
-    )
-    return [`${objective} ${tier}`.padEnd(width) + bar + gone, ...times]
-  })
-  return [`from ${toShort(from)} to ${toShort(end)} UTC`, ...lines].join('\n')
+        `  fires ${after(fires)}, ${clears === null ? 'still firing at the end' : `clears ${after(clears)}`}`,
+    ),
+  ])
+  return [`from ${toShort(from)} to ${toShort(to)} UTC`, ...lines].join('\n')
 }

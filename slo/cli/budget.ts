@@ -5,7 +5,7 @@ import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, SourceError } from '../sources/index.ts'
-import { lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
+import { isJudgedAt, lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
@@ -21,8 +21,8 @@ export const run: Verb = async (given, context) => {
   const at = toMinute(given.at ?? nowMs)
   const minutes = plan ?? fits ?? 0
   if (minutes > maxPlannedMinutes) throw new UsageError(`${toDuration(minutes)} is longer than a day`)
-  if (fits !== undefined && at + fits <= toMinute(nowMs))
-    throw new UsageError(`a maintenance of ${toDuration(fits)} at ${toShort(at)} UTC would be over already`)
+  if (minutes > 0 && at + minutes <= toMinute(nowMs))
+    throw new UsageError(`a maintenance of ${toDuration(minutes)} at ${toIso(at)} would be over already`)
   if (plan !== undefined) {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const planned = addPlanned(dataDir, { from: at, to: at + plan, reason })
@@ -50,10 +50,8 @@ async function left(given: Given, context: Context) {
     readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),
   )
   throwUnread(recorded?.unread ?? [])
-  // Leaves out objectives that have not begun and groups that have ended.
   const counted = recorded?.objectives.filter(
-    ({ objective, slots, tally }) =>
-      (!wanted?.includes('{') || objective.id === wanted) && slots.length > 0 && tally.to === recorded.to,
+    each => (!wanted?.includes('{') || each.objective.id === wanted) && isJudgedAt(each, recorded.to),
   )
   if (!recorded || !counted?.length)
     throw new SourceError(

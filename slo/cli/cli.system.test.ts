@@ -177,8 +177,9 @@ describe('slo on the command line', () => {
     [['budget', '--fits', '2d'], 'longer than a day'],
     [
       ['budget', '--fits', '45m', '--at', '2020-01-01'],
-      'a maintenance of 45m at 01-01 00:00 UTC would be over already',
+      'a maintenance of 45m at 2020-01-01T00:00:00Z would be over already',
     ],
+    [['budget', '--plan', '45m', '--at', '2020-01-01', '--reason', 'disk'], 'would be over already'],
     [['budget', '--cancel', '1-2'], '"1-2" is not a planned downtime'],
     [['report', '--window', '9999d'], 'is longer than 366d'],
     [['report', '--at', '2026-02-30'], 'is not a time in UTC'],

@@ -12,7 +12,8 @@ import { type Context, type Given, status, type Verb, withSource } from './conte
 export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
   const stores = { dataDir, environment }
-  const { at: atMs = nowMs } = given
+  // A later time than now has no samples, which would look like processes that are away.
+  const atMs = Math.min(given.at ?? nowMs, nowMs)
   const directory = context.directory()
   const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)

@@ -36,7 +36,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
   const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
   const read = (names: string, labels: readonly string[]) => {
     const most = `topk(${mostMetrics}, sum by (__name__) (${ofJob(names)}))`
-    const query = `sum by (${['__name__', ...labels].join(', ')}) (${ofJob(names)}) and on (__name__) ${most}`
+    const query = `sum by (${['__name__', ...labels]}) (${ofJob(names)}) and on (__name__) ${most}`
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
@@ -46,49 +46,46 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
     requests?.metric.replace(/_(count|total)$/, ''),
   )
-  const process = await api.labelValues(
-    '__name__',
-    [ofJob('process_.+|go_gc_.+|nodejs_gc_.+')],
-    atSeconds - 3600,
-    atSeconds,
-  )
+  const own = [ofJob('process_.+|go_gc_.+|nodejs_gc_.+')]
+  const process = await api.labelValues('__name__', own, atSeconds - 3600, atSeconds)
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
   const gapMs = medianGap(scrapes.map(({ samples }) => samples.map(({ timeMs }) => timeMs)))
   const scrapeSeconds = gapMs && Math.round(gapMs / 1000)
   return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
 
-type Sample = { labels: Readonly<Record<string, string>>; value: number }
-type Metric = { name: string; samples: Sample[]; total: number }
+type Metric = { name: string; samples: { labels: Readonly<Record<string, string>>; value: number }[] }
 
 /** The metrics of an expression now: those that count users' requests first, then by size. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
-  const answered = await api.range(query, atSeconds, atSeconds, 60)
+  const answered = await api.instant(query, atSeconds)
   const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
   return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
     .filter(([name]) => /^[\w:]+$/.test(name)) // Others, as of OTLP, are no selector without quotation marks.
-    .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
+    .map(([name, samples]) => ({ name, samples }))
     .sort(
       (one, other) =>
-        Number(technical.test(one.name)) - Number(technical.test(other.name)) || other.total - one.total,
+        Number(technical.test(one.name)) - Number(technical.test(other.name)) ||
+        eventsOf(other) - eventsOf(one),
     )
 }
 
-const sum = (samples: readonly Sample[]): number => samples.reduce((total, { value }) => total + value, 0)
-
 /** The events of a metric. A histogram's largest bucket counts all of its events. */
-const totalOf = (name: string, samples: readonly Sample[]): number =>
-  name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sum(samples)
+function eventsOf({ name, samples }: Metric): number {
+  const values = samples.map(({ value }) => value)
+  return name.endsWith('_bucket') ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0)
+}
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
-  for (const { name, samples, total } of metrics) {
+  for (const { name, samples } of metrics) {
     const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(labels[each])))
     const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
     if (!label && !isGrpc) continue
     const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
-    const bad = sum(samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? '')))
+    const bad = samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? ''))
     const failed = label ? `${label}=~"5.."` : `grpc_code=~"${grpcFailures}"`
-    return { metric: name, failed, share: total === 0 ? 0 : bad / total }
+    const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples }) || 0
+    return { metric: name, failed, share }
   }
   return undefined
 }
@@ -100,9 +97,9 @@ const nearlyAll = 0.99
 function durationsIn(metrics: readonly Metric[], requests: string | undefined): Discovered['durations'] {
   const best = metrics.find(({ name }) => name === `${requests}_bucket`) ?? metrics[0]
   if (!best) return undefined
-  const all = best.total
+  const all = eventsOf(best)
   const bounds = best.samples
-    .map(({ labels: { le = '' }, value }) => ({ le, share: all === 0 ? 0 : value / all }))
+    .map(({ labels: { le = '' }, value }) => ({ le, share: value / all || 0 }))
     .filter(({ le }) => Number.isFinite(Number(le)))
     .sort((one, other) => Number(one.le) - Number(other.le))
   const bound = bounds.find(({ share }) => share >= nearlyAll) ?? bounds.at(-1)

@@ -71,12 +71,12 @@ type Sample = [labels: Record<string, string>, value: number]
 /** A Prometheus that answers the first query with counters and the second with buckets. */
 const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   query: async () => [],
-  range: async query =>
+  instant: async query =>
     (query.includes('le)') ? buckets : counters).map(([labels, value]) => ({
       labels,
       samples: [{ timeMs: 0, value }],
     })),
-  instant: async () => [],
+  range: async () => [],
   now: async () => 0,
   hasAlertmanager: async () => false,
   series: async () => 0,

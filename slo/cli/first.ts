@@ -43,8 +43,8 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     ...(durations && {
       durations: durations.histogram,
       // The page draws this histogram in seconds.
-      histogram: aSecond(durations.histogram) === 1 ? durations.histogram : undefined,
-      inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
+      histogram: aSecond(durations) === 1 ? durations.histogram : undefined,
+      inSeconds: aSecond(durations) === 1 ? '' : ` / ${aSecond(durations)}`,
       le: /^\d+(\.0)?$/.test(durations.le) ? boundMatcher(Number(durations.le)) : `le="${durations.le}"`,
       bound: boundSeconds(durations),
       fast: percent(durations.share),
@@ -53,12 +53,12 @@ function valuesOf(found: Discovered, prometheus: string): Values {
   }
 }
 
+type Durations = NonNullable<Discovered['durations']>
 /** A histogram's units per second, by its name. Prometheus' unit, the second, is assumed when the name has none. */
-const aSecond = (histogram: string): number =>
+const aSecond = ({ histogram }: Durations): number =>
   /_(milliseconds|millis|ms)$/.test(histogram) ? 1e3 : /_(microseconds|micros|us)$/.test(histogram) ? 1e6 : 1
 
-export const boundSeconds = ({ le, histogram }: NonNullable<Discovered['durations']>): number =>
-  Number(le) / aSecond(histogram)
+export const boundSeconds = (durations: Durations): number => Number(durations.le) / aSecond(durations)
 
 /** Fills a template's <placeholders>. A line with an unknown value is removed with its comment. */
 function fill(template: string, values: Values): string {

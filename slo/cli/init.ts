@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
+import { makeFolder } from '@tintype/lib/disk.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
@@ -26,7 +27,7 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
   const [there] = files.filter(([file]) => existsSync(file))
   if (there) throw new UsageError(`${there[0]} already exists: give another DIR`)
   for (const [file, text] of files) {
-    mkdirSync(dirname(file), { recursive: true })
+    makeFolder(dirname(file))
     writeFileSync(file, text)
     print(`wrote ${file}`)
   }

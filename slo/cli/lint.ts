@@ -3,8 +3,7 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint, lintTogether } from '../objectives/lint.ts'
-import type { Reading } from '../objectives/lint-metrics.ts'
-import { lintSeen } from '../objectives/lint-seen.ts'
+import { lintSeen, type Reading } from '../objectives/lint-metrics.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { status, type Verb } from './context.ts'
@@ -16,7 +15,7 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
   const reading: Reading = {
     // A service.yaml with errors does not say where the samples are, so no finding about the recorder is reported.
-    source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
+    source: prometheus || service.prometheus || ofService.length > 0 ? 'prometheus' : 'recorder',
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
   }

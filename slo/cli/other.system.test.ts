@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, runScript, temporaryFolder } from '../../test/support.ts'
-import { lintSeen } from '../objectives/lint-seen.ts'
+import { lintSeen } from '../objectives/lint-metrics.ts'
 import { parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
@@ -142,14 +142,24 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     })
   })
 
-  test('report: an objective of events without a sample for an hour is called silent', async () => {
+  test('report: an objective of events without a sample for an hour is called silent, and a group ended', async () => {
     const later = new Date((midnight + 190) * 60_000).toISOString()
     const report = JSON.parse((await slo('report', '--json', '--at', later)).out)
     expect(report['billing/availability']).toMatchObject({ silentSince: '2026-01-10T01:00:00Z' })
     expect(report['api/availability'].silentSince).toBeUndefined()
     expect((await slo('report', '--at', later)).out).toMatch(
-      /: not known\n(.*\n)+ .*no sample since 01-10 01:00/,
+      /: not known\n(.*\n)+ .*no sample could be counted since 01-10 01:00/,
     )
+    const ended = new Date((midnight + 90 + 2 * 1440) * 60_000).toISOString()
+    const { out } = await slo('report', '--json', '--at', ended, '--window', '3d')
+    expect(JSON.parse(out)['routes{route="/buy"}']).toMatchObject({
+      broken: 600,
+      endedAt: '2026-01-10T00:59:00Z',
+    })
+    const met = openSlo('answers', ratio({ bad: failed }, all), { target: 0.5 })
+    const config = writeConfig('silent', `prometheus: ${running.url}`, [met])
+    expect(await slo('report', ...at, '--config', config)).toMatchObject({ code: 0 })
+    expect(await slo('report', '--at', later, '--config', config)).toMatchObject({ code: 2 })
   })
 
   test('report: the text speaks of the objective alone', async () => {
@@ -170,6 +180,17 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     const { out, code } = await slo('lint')
     expect(out.match(/calendar-in-rules/g)).toHaveLength(2)
     expect(code).toBe(0)
+  })
+
+  test('lint: a grouping by a label that a part lacks is found in Prometheus', async () => {
+    const lacking = openSlo('routes', ratio({ bad: 'up' }, all), { target: 0.9, groupBy: 'route' })
+    const config = writeConfig('lacking', `prometheus: ${running.url}`, [lacking])
+    const parsed = parseFiles([join(config, 'objectives')])
+    const api = prometheusApi(running.url, unscoped)
+    const found = await lintSeen(parsed, api, (midnight + 90) * 60)
+    expect(found.map(({ message }) => message)).toEqual([
+      'Prometheus had no series of up{route!=""} in the last day: no event counts as bad',
+    ])
   })
 
   test('lint: a Prometheus is asked whether it has series of each query', async () => {

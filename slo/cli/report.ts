@@ -30,7 +30,8 @@ export const run: Verb = async (given, context) => {
   const report = { span, objectives: judged, unread, witnesses, planned: planned(recorded, span, context) }
   context.show(reportJson(report), reportText(report))
   if (judged.some(({ standing }) => standing.broken)) return status.broken
-  return unread.length > 0 ? status.unusable : status.good
+  const isKnown = unread.length === 0 && judged.every(({ silentSince }) => silentSince === undefined)
+  return isKnown ? status.good : status.unusable
 }
 
 /** Compares the witnesses; null when the directory names none. */
@@ -58,10 +59,9 @@ function planned(
   { dataDir }: Context,
 ): Report['planned'] {
   const announced = readPlanned(dataDir)
-  const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
   const slices = objectives.filter(({ objective }) => objective.method === 'Timeslices')
-  const starts = (slices[0]?.slots ?? []).map(({ start }) => start)
-  const minutes = starts.filter(start => start >= from && start < to && isPlanned(start))
+  const all = Array.from({ length: to - from }, (_, i) => from + i)
+  const minutes = all.filter(start => announced.some(each => start >= each.from && start < each.to))
   const offline = minutes.filter(start => slices.some(({ tally }) => bad(tally, start, start + 1) > 0))
   return { minutes: minutes.length, offline: offline.length }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
 import { samplesOf, windowOf } from './evaluate.ts'
 import { ExpressionError, parseExpression, valueIn } from './expression.ts'
@@ -62,4 +63,38 @@ describe('what slo cannot evaluate is said', () => {
     expect(() => parseExpression(text)).toThrow(ExpressionError)
     expect(() => parseExpression(text)).toThrow(message)
   })
+})
+
+test('a clock that is behind counts also beside a process of the same job that is right', () => {
+  const series = [
+    { job: 'web', instance: '0', offset: 0 },
+    { job: 'converter', instance: '0', offset: 0 },
+    { job: 'converter', instance: '1', offset: -30 },
+  ].map(
+    ({ offset, ...labels }): Series => ({
+      name: 'tintype_clock_seconds',
+      labels,
+      points: [{ at: 10_000, value: 10 + offset }],
+    }),
+  )
+  const { resources } = readDirectory().service
+  const query = resources.find(({ cause }) => cause === 'clock-skew')?.query ?? ''
+  const window = windowOf(samplesOf(series), { fromMs: 0, toMs: 20_000 })
+  expect(valueIn(parseExpression(query), window)).toBe(30)
+})
+
+test('ten processes that each collect garbage for 5 % of their time are not one that does nothing else', () => {
+  const times = Array.from({ length: 5 }, (_, n) => n * 15_000)
+  const series = Array.from(
+    { length: 10 },
+    (_, instance): Series => ({
+      name: 'nodejs_gc_duration_seconds_sum',
+      labels: { job: 'web', instance: `${instance}`, kind: 'minor' },
+      points: times.map(at => ({ at, value: 0.05 * (at / 1000) })),
+    }),
+  )
+  const { resources } = readDirectory().service
+  const query = resources.find(({ cause, kind }) => cause === 'memory' && kind === 'taken')?.query ?? ''
+  const window = windowOf(samplesOf(series), { fromMs: -1, toMs: 60_000 })
+  expect(valueIn(parseExpression(query), window)).toBeCloseTo(0.05)
 })

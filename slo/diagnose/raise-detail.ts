@@ -1,5 +1,5 @@
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
-import { askStatus } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 
 /** Long enough to see some work, short enough not to fill the disk with debug entries. */
 export const detailSeconds = 600
@@ -30,11 +30,11 @@ export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly st
 }
 
 async function raise(url: URL | string): Promise<void> {
-  const { status } = await askStatus(new URL('/log-level', url).href, {
+  const answer = await askStatus(new URL('/log-level', url).href, {
     method: 'PUT',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
     signal: AbortSignal.timeout(answerMs),
   })
-  if (status >= 300) throw new Error(`it answered ${status} to PUT /log-level`)
+  if (answer.status >= 300) throw new Error(inWords(answer))
 }

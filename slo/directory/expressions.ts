@@ -1,6 +1,5 @@
 import { ExpressionError, parseExpression } from '../diagnose/expression.ts'
-import type { Document, Finding, Path } from '../objectives/document.ts'
-import { found } from '../objectives/found.ts'
+import { type Document, type Finding, found, type Path } from '../objectives/document.ts'
 import { type Read, resource } from './service-keys.ts'
 import { fill, templatesOf } from './template.ts'
 

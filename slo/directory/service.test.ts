@@ -69,6 +69,7 @@ test.each([
     'service: shop\nselectors: { tier: gold }',
     '2:20 selectors.tier is not a label of a series, or the rules set it',
   ],
+  ['service: shop\nselectors: { service: x }', '2:23 selectors.service is not a label of a series, or'],
   ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is not a label of a series'],
   ['service: shop\ntoString: no', '2:11 toString means nothing here'],
   ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],
@@ -130,7 +131,8 @@ test('two targets of one job and instance are refused', () => {
 test('a file of targets is read as Prometheus reads it, with scheme and path', async () => {
   const { write, listed } = await fileOfTargets()
   const labels = { job: 'web', __scheme__: 'https', __metrics_path__: '/admin/metrics' }
-  write([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }])
+  // As an editor on Windows writes it.
+  write(`\uFEFF${JSON.stringify([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }])}`)
   expect(listed()).toEqual([
     'web a:1 https://a:1/admin/metrics',
     'web [::1]:2 https://[::1]:2/admin/metrics',
@@ -162,7 +164,7 @@ test.each(['', '[{"targets": ["b:', '[{"target": ["b:2"]}]', '{}'])(
     const before = listed()
     write(damaged)
     expect(listed()).toEqual(before)
-    expect(troubles).toEqual([null, expect.stringMatching(/^FILE: ./)])
+    expect(troubles).toEqual([null, expect.stringMatching(/^FILE: (is not a list of|.*JSON)/)])
     write([])
     expect(listed()).toEqual([])
   },

@@ -1,5 +1,5 @@
-import { type Document, type Finding, readDocument } from '../objectives/document.ts'
-import { found } from '../objectives/found.ts'
+import { type Document, type Finding, found, readDocument } from '../objectives/document.ts'
+import { ruleLabels } from '../sources/index.ts'
 import { type ResourceReading, writtenOut } from './expressions.ts'
 import { type Read, schema } from './service-keys.ts'
 import { read } from './shape.ts'
@@ -20,7 +20,7 @@ export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources'> & 
 /** Finds selectors whose key, which becomes a label of the rules, is one that the rules set themselves. */
 const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): Finding[] =>
   Object.keys(selectors)
-    .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
+    .filter(key => !/^[a-zA-Z_]\w*$/.test(key) || ruleLabels.includes(key))
     .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
 /**

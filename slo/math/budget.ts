@@ -64,18 +64,12 @@ function offlineSums(
   from: Minute,
   to: Minute,
 ): Float64Array {
-  const announced = new Int32Array(to - from + 1)
+  const isOffline = Uint8Array.from({ length: to - from }, (_, i) =>
+    bad(tally, from + i, from + i + 1) > 0 ? 1 : 0,
+  )
   const inside = (minute: Minute): number => Math.min(Math.max(minute, from, tally.to), to) - from
-  for (const each of planned) {
-    announced[inside(each.from)] = (announced[inside(each.from)] as number) + 1
-    announced[inside(each.to)] = (announced[inside(each.to)] as number) - 1
-  }
+  for (const each of planned) isOffline.fill(1, inside(each.from), inside(each.to))
   const sums = new Float64Array(to - from + 1)
-  let atOnce = 0
-  for (let i = 0; i < to - from; i++) {
-    atOnce += announced[i] as number
-    const isOffline = bad(tally, from + i, from + i + 1) > 0 || atOnce > 0
-    sums[i + 1] = (sums[i] as number) + (isOffline ? 1 : 0)
-  }
+  for (const [i, minute] of isOffline.entries()) sums[i + 1] = (sums[i] as number) + minute
   return sums
 }

@@ -1,5 +1,5 @@
 import { utimesSync, writeFileSync } from 'node:fs'
-import { limitsReached } from '@tintype/lib/limits.ts'
+import { timesReached } from '@tintype/lib/limits.ts'
 import { expect, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { addPlanned, readPlanned, removePlanned } from './planned.ts'
@@ -44,7 +44,7 @@ test('of too many the oldest is removed', async () => {
   const folder = await temporaryFolder()
   for (const from of [300, 100, 200]) addPlanned(folder, { from, to: from + 1, reason: '' })
   expect(readPlanned(folder).map(({ from }) => from)).toEqual([200, 300])
-  expect(limitsReached.get('plannedDowntimes')).toBe(1)
+  expect(timesReached('plannedDowntimes')).toBe(1)
 })
 
 test('what another process enters is seen, also when nothing had changed for long', async () => {

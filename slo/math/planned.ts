@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
@@ -18,7 +19,7 @@ export function readPlanned(dataDir: string): Planned[] {
   return (existsSync(folder) ? readdirSync(folder) : [])
     .flatMap(name => {
       const [, id, from, to] = /^((\d+)-(\d+))\.json$/.exec(name) ?? []
-      const reason = readJsonFile<Planned>(join(folder, name))?.reason ?? ''
+      const reason = readJsonFile<Planned>(join(folder, name), { reason: '' })?.reason ?? ''
       return id ? [{ id, from: Number(from), to: Number(to), reason }] : []
     })
     .sort((one, other) => one.from - other.from)
@@ -38,7 +39,7 @@ export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 
   }
   const planned = { id: `${from}-${to}`, from, to, reason }
   const file = join(folderOf(dataDir), `${planned.id}.json`)
-  mkdirSync(folderOf(dataDir), { recursive: true })
+  makeFolder(folderOf(dataDir))
   writeFileSync(`${file}.tmp`, JSON.stringify(planned), { flush: true })
   renameSync(`${file}.tmp`, file)
   return planned

@@ -1,9 +1,9 @@
 import type { WitnessCounts } from '../directory/witnesses.ts'
-import type { Minute, Objective } from '../sources/index.ts'
+import { goneMinutes } from '../sources/groups.ts'
 import type { Recorded, Unread } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { toNumber } from './fraction.ts'
-import { isDoubtful, type Tally, unknown } from './sli.ts'
+import { isDoubtful } from './sli.ts'
 import { budgetLeftRatio, digitsOf, round, type Standing, standing, standingJson } from './standing.ts'
 import { toDuration, toIso, toShort } from './time.ts'
 import { type MinuteSpan, windowAt } from './window.ts'
@@ -29,8 +29,12 @@ export function spanOf(
   return { ...window, from: Math.max(begin, window.from) }
 }
 
+/** All objectives. Prometheus also names groups whose samples ended before the window: these are left out. */
 export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) {
-  return recorded.objectives.map(each => {
+  const shown = recorded.objectives.filter(
+    ({ objective, begun }) => objective.group === null || begun !== undefined,
+  )
+  return shown.map(each => {
     const { objective, slots, tally, silentSince } = each
     const span = spanOf(recorded, each, windowMinutes)
     return {
@@ -39,28 +43,12 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
         tier,
         rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
       })),
-      strip: strip(span, objective, tally),
       silentSince,
+      /** The minute of the last event of a group that has ended, which the pages no longer show. */
+      endedAt: objective.group !== null && tally.to < recorded.to ? tally.to - goneMinutes : undefined,
       doubtful: slots.filter(slot => slot.start >= span.from && isDoubtful(slot)).length,
     }
   })
-}
-
-/** Width of the strip, which fits a terminal beside two times. */
-const cells = 72
-const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
-
-/** The window's minutes as a line: `·` all good, ▁ to █ bad, `?` no data. */
-function strip(span: MinuteSpan, objective: Objective, tally: Tally): string {
-  const width = Math.min(cells, span.to - span.from)
-  return Array.from({ length: width }, (_, i) => {
-    const at = (cell: number): Minute => span.from + Math.round((cell * (span.to - span.from)) / width)
-    const [from, to] = [at(i), at(i + 1)]
-    if (objective.method === 'Timeslices' && unknown(tally, from, to) === to - from) return '?'
-    const part = standing(objective, tally, { from, to, nominalMinutes: to - from })
-    const share = part.ratio === null ? 0 : 1 - part.ratio
-    return share === 0 ? '·' : shades[Math.min(shades.length - 1, Math.floor(share * shades.length))]
-  }).join('')
 }
 
 export function reportJson({ span, objectives, unread, witnesses, planned }: Report): unknown {
@@ -72,12 +60,13 @@ export function reportJson({ span, objectives, unread, witnesses, planned }: Rep
   return {
     window: window(span),
     ...Object.fromEntries(
-      objectives.map(({ standing, doubtful, silentSince }) => [
+      objectives.map(({ standing, doubtful, silentSince, endedAt }) => [
         standing.objective.id,
         {
           ...standingJson(standing),
           ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
           ...(silentSince === undefined ? {} : { silentSince: toIso(silentSince) }),
+          ...(endedAt === undefined ? {} : { endedAt: toIso(endedAt) }),
           ...(doubtful === 0 ? {} : { doubtfulMinutes: doubtful }),
         },
       ]),
@@ -106,23 +95,20 @@ export function reportText(report: Report): string {
     .join('\n\n')
 }
 
-const barCells = 40
-
-function objectiveText({ standing, burns, strip, doubtful, silentSince }: Judged): string {
+function objectiveText({ standing, burns, doubtful, silentSince, endedAt }: Judged): string {
   const { objective, span, broken, ratio } = standing
-  const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
-  const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
   const unjudged = silentSince === undefined ? 'nothing to count' : 'not known'
   const word = broken ? 'broken' : ratio === null || silentSince !== undefined ? unjudged : 'met'
   const state = word === 'broken' ? '✕' : word === 'met' ? '●' : '○'
   const lines = [
     `${state} ${objective.displayName}: ${word}`,
     counts(standing),
-    `budget  ${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}  ${left(standing)}`,
-    `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
-    `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
+    `budget  ${left(standing)}, from ${toShort(span.from)} to ${toShort(span.to)}`,
     `burn    ${burns.map(({ tier, rate }) => `${tier.name} ${rate.toFixed(1)} of ${round(tier.factor, 2)} (${toDuration(tier.longMinutes)})`).join(' · ')}`,
-    ...(silentSince === undefined ? [] : [`silent  no sample since ${toShort(silentSince)}`]),
+    ...(silentSince === undefined
+      ? []
+      : [`silent  no sample could be counted since ${toShort(silentSince)}`]),
+    ...(endedAt === undefined ? [] : [`ended   no event since ${toShort(endedAt)}`]),
     ...(doubtful === 0
       ? []
       : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),

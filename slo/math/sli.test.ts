@@ -41,7 +41,7 @@ test('a ratio below its target does not look like it, in JSON and in words', () 
   const span = { from: 0, to: 1, nominalMinutes: 1 }
   const stand = standing(objective, tally(objective, 0, [slot]), span)
   expect(standingJson(stand)).toMatchObject({ objective: 0.999999, ratio: 0.999998 })
-  const judged = { standing: stand, burns: [], strip: '', doubtful: 0, silentSince: undefined }
+  const judged = { standing: stand, burns: [], doubtful: 0, silentSince: undefined, endedAt: undefined }
   const report = {
     span,
     objectives: [judged],

@@ -25,17 +25,21 @@ export const timeFormat =
 export function parseTime(text: string, nowMs: number): number | undefined {
   if (text === 'now') return nowMs
   if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
+  // As in addresses of Grafana.
+  if (/^\d{13}$/.test(text)) return Number(text)
   const [, day, clock] = /^(today|tomorrow) (\d{2}:\d{2})$/.exec(text) ?? []
   const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
-  const iso = day ? `${date}T${clock}Z` : text
+  const iso = day ? `${date}T${clock}Z` : text.replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')
   const ms = timeIn(/T[\d:.]+$/.test(iso) ? `${iso}Z` : iso)
   return Number.isNaN(ms) ? undefined : ms
 }
 
-const minutesOf: Record<string, number> = { m: 1, h: 60, d: 1440, w: 10_080 }
+const minutesOf = { w: 10_080, d: 1440, h: 60, m: 1 }
 
-/** Parses `15m`, `24h`, `30d` or `4w` to minutes. */
+/** Parses `15m`, `24h`, `4w` or `1h30m`, as `toDuration` writes it, to minutes. */
 export function parseDuration(value: unknown): number | undefined {
-  const [, digits, unit = ''] = /^([1-9]\d{0,5})([mhdw])$/.exec(String(value)) ?? []
-  return digits === undefined ? undefined : Number(digits) * (minutesOf[unit] ?? Number.NaN)
+  const [, ...digits] =
+    /^(?=\d)(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?$/.exec(String(value)) ?? []
+  const minutes = Object.values(minutesOf).reduce((sum, each, i) => sum + each * Number(digits[i] ?? 0), 0)
+  return minutes > 0 ? minutes : undefined
 }

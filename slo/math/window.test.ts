@@ -42,17 +42,15 @@ describe('the window', () => {
 })
 
 test('times and time zones that are none are known', () => {
-  expect(['2026-01-31', '2026-01-31 12:30', '2026-01-31 12:30:00'].map(isStartTime)).toEqual([
-    true,
-    true,
-    true,
-  ])
+  const times = ['2026-01-31', '2026-01-31 12:30', '2026-01-31 12:30:00', '2026-01-31T12:30:00']
+  expect(times.filter(isStartTime)).toEqual(times)
   expect(['2026-02-30 00:00:00', 'today', 7].map(isStartTime)).toEqual([false, false, false])
   expect(['UTC', 'America/New_York', 'Mars/Base'].map(isTimeZone)).toEqual([true, true, false])
 })
 
-test('a time from an address is read also when its plus sign came as a space', () => {
+test('a time is read with its zone or as UTC, with a space before the clock, or where its plus sign was', () => {
   const times = ['2026-01-31T12:30+01:00', '2026-01-31T12:30 01:00', '2026-01-31 12:30']
   const noon = Date.parse('2026-01-31T11:30:00Z')
-  expect(times.map(text => parseTime(text, noon))).toEqual([noon, noon, undefined])
+  expect(parseTime(`${noon}`, 0)).toBe(noon)
+  expect(times.map(text => parseTime(text, noon))).toEqual([noon, noon, noon + 3_600_000])
 })

@@ -69,13 +69,12 @@ function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
 }
 
 /** Parses `2026-01-31` or `2026-01-31 12:30:00` as UTC, to epoch ms. */
-const toUtc = (text: string): number =>
-  Date.parse(`${text.replace(' ', 'T')}${text.includes(' ') ? 'Z' : ''}`)
+const toUtc = (text: string): number => Date.parse(`${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`)
 
-/** Whether a text is a date and time as OpenSLO writes it: `2026-01-31 00:00:00`. */
+/** Whether a text is a date and time as OpenSLO writes it, `2026-01-31 00:00:00`, also with a T. */
 export const isStartTime = (text: unknown): boolean =>
   typeof text === 'string' &&
-  /^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?$/.test(text) &&
+  /^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$/.test(text) &&
   !Number.isNaN(toUtc(text)) &&
   new Date(toUtc(text)).toISOString().startsWith(text.slice(0, 10))
 

@@ -1,4 +1,5 @@
-import { LineCounter, type Node, parseAllDocuments, parseDocument, type Document as Yaml } from 'yaml'
+import { readFileSync } from 'node:fs'
+import { LineCounter, type Node, parse, parseAllDocuments, parseDocument, type Document as Yaml } from 'yaml'
 
 /** A fault at a place of a file, with its fix. */
 export type Finding = {
@@ -34,6 +35,26 @@ export const finding = (
   fix: string,
   severity: Finding['severity'] = 'error',
 ): Finding => ({ ...placeOf(path), severity, rule, message, fix })
+
+type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
+let texts: Record<string, Text> | undefined
+
+/** A finding of lint-rules.yaml at a place of the document. */
+export function found(
+  document: Document,
+  path: Path,
+  name: string,
+  values: Readonly<Record<string, string | number>> = {},
+): Finding {
+  texts ??= parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8')) as Record<string, Text>
+  const { rule = name, severity, message, fix } = texts[name] as Text
+  const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
+  return finding(document, path, rule, fill(message), fill(fix), severity)
+}
+
+/** A finding about a file as a whole. */
+export const foundIn = (file: string, name: string, values?: Parameters<typeof found>[3]): Finding =>
+  found(readDocument(file, ''), [], name, values)
 
 const options = { prettyErrors: false, merge: true } as const
 

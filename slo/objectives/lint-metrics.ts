@@ -1,10 +1,15 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
+import { round } from '../math/standing.ts'
+import { toDuration } from '../math/time.ts'
+import { longestWindowMinutes } from '../math/window.ts'
+import { inGroups } from '../sources/groups.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
+import type { PrometheusApi } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
-import type { Document, Finding } from './document.ts'
-import { found } from './found.ts'
-import { queriesOf, query } from './openslo.ts'
+import { type Document, type Finding, found } from './document.ts'
+import type { parseFiles } from './objectives.ts'
+import { queriesOf, query, windowPath } from './openslo.ts'
 
 /** What lint knows about the source of the metrics. */
 export type Reading = {
@@ -29,7 +34,7 @@ const recordedRate = /:(.*[:_])?(rate|ratio|increase)(\d+[smhdwy])*([:_]|$)/
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
   if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
-  return queriesOf(document, sli).flatMap(([part, { selector, promql }]) => {
+  return queriesOf(sli).flatMap(([part, { selector, promql }]) => {
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && countedBy(sli.part) === countedBy(sli.total))
       return [find('same-query', { part })]
@@ -97,4 +102,41 @@ function lintBucket(find: Find, { buckets = [] }: Definition, matchers: readonly
   if (chosen === undefined)
     return [find('missing-bucket', { matcher: formatMatcher(le), bounds: buckets.join(', ') })]
   return has(inGo(chosen)) ? [] : [find('bucket-text', written(chosen))]
+}
+
+/**
+ * Findings from a Prometheus about the queries: a metric is a gauge, or no series is selected. An objective that counts
+ * nothing never alerts, and one whose bad events have a wrong name is always met.
+ * @throws SourceError.
+ */
+export async function lintSeen(
+  files: ReturnType<typeof parseFiles>,
+  api: PrometheusApi,
+  atSeconds: number,
+): Promise<Finding[]> {
+  const keepDays = await api.keepDays()
+  const all = files.map(async ({ document, objectives: [objective] }) => {
+    if (!objective) return []
+    const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
+    const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
+    const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
+    for (const [part, { promql }] of queriesOf(inGroups(objective))) {
+      // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
+      const refused = (error: Error) =>
+        void findings.push(found(document, query(part), 'refused', { message: error.message }))
+      await api.instant(`count(${promql})`, atSeconds).catch(refused)
+      for (const selector of selectorsOf(promql)) {
+        const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
+        // Names only, because a histogram of many labels has too many series to list.
+        const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
+        if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
+        const metric = metricIn(selector)
+        const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
+        if (/^(gauge|summary|info|stateset)$/.test(kind))
+          findings.push(found(document, query(part), 'no-counter', { metric, kind }))
+      }
+    }
+    return findings
+  })
+  return (await Promise.all(all)).flat()
 }

@@ -3,10 +3,10 @@ import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
-import type { Objective, Tier } from '../sources/index.ts'
+import { inGroups } from '../sources/groups.ts'
+import { type Objective, ruleLabels, type Tier } from '../sources/index.ts'
 import { gainsLabel, losesLabel } from '../sources/promql.ts'
-import { type Document, type Finding, type Path, valueAt } from './document.ts'
-import { found } from './found.ts'
+import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
 import type { parseFiles } from './objectives.ts'
 import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
@@ -18,7 +18,7 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   const [first] = objectives
   if (!first) return []
   return [
-    ...lintSli(document, first.sli, reading),
+    ...lintSli(document, inGroups(first), reading),
     ...lintGroup(document, first),
     ...(valueAt(document, policies) ? [found(document, policies.slice(0, -1), 'own-alerts')] : []),
     ...objectives.flatMap((objective, index) => [
@@ -42,9 +42,9 @@ export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   if (groupBy === null) return []
   const at = (rule: string) => found(document, annotation('group-by'), rule, { label: groupBy })
-  const computed = queriesOf(document, sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
+  const computed = queriesOf(sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
   return [
-    ...(['objective', 'service', 'tier', 'severity', 'alertname'].includes(groupBy) ? [at('own-label')] : []),
+    ...(ruleLabels.includes(groupBy) ? [at('own-label')] : []),
     ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
     ...(computed.some(promql => gainsLabel(promql, groupBy)) ? [at('gained-label')] : []),
   ]

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintParsed } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
+import { parseDuration, toDuration } from '../math/time.ts'
 import type { Selector } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { boundMatcher, matches } from '../sources/selector.ts'
@@ -243,6 +244,26 @@ describe('an objective', () => {
     expect(readObjectives(folder).map(({ name }) => name)).toEqual(['latency'])
     symlinkSync('nowhere', join(folder, 'b.yaml'))
     expect(() => readObjectives(folder)).toThrow(/no such file .*b\.yaml/)
+  })
+
+  test('a file is read once, also where links lead to the folder that they are in', async () => {
+    const folder = await temporaryFolder()
+    writeFileSync(join(folder, 'a.YAML'), latency)
+    for (const name of ['one', 'other']) symlinkSync('.', join(folder, name))
+    expect(readObjectives(folder)).toHaveLength(1)
+  })
+
+  test('a duration is read as it is shown', () => {
+    for (const [text, minutes] of [
+      ['1h30m', 90],
+      ['1d12h', 2160],
+      ['2w', 20_160],
+      ['90m', 90],
+    ] as const)
+      expect(parseDuration(text)).toBe(minutes)
+    for (const text of ['', '0m', '5', '30s', 'm', '1m1h', 'h30m'])
+      expect(parseDuration(text)).toBeUndefined()
+    expect([90, 2160, 1441].map(minutes => parseDuration(toDuration(minutes)))).toEqual([90, 2160, 1441])
   })
 
   test('a list of one is not the text in it', () => {
@@ -494,6 +515,15 @@ describe('the lint', () => {
       latency.replace('tintype_promises_total{outcome="kept"}', 'tintype_queue_depth'),
       'tintype_queue_depth',
       'no-counter',
+    ],
+    [
+      'a grouping by a label that only the total has',
+      annotated(latency, 'group-by: outcome').replace(
+        'tintype_promises_total{outcome="kept"}',
+        'tintype_storage_seconds_count',
+      ),
+      'tintype_storage_seconds_count',
+      'unknown-label',
     ],
     [
       'a label value that never is',

@@ -1,11 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { planTiers, tiers } from '../math/burn-rate.ts'
 import { fraction } from '../math/fraction.ts'
 import type { Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
-import { type Document, type Finding, readDocument, readDocuments, valueAt } from './document.ts'
-import { found } from './found.ts'
+import { type Document, type Finding, found, readDocument, readDocuments, valueAt } from './document.ts'
 import { countedPart, readSlo, type Slo } from './openslo.ts'
 import { writtenOut } from './written-out.ts'
 
@@ -74,14 +73,16 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
 const readPath = (path: string): Document[] =>
   existsSync(path) ? filesIn(path).flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8'))) : []
 
-/** Follows links to folders. A link to a file that does not exist is kept, so that reading it fails. */
-const filesIn = (path: string): string[] =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory()
-    ? readdirSync(path)
-        .filter(name => !name.startsWith('.'))
-        .sort()
-        .flatMap(name => filesIn(join(path, name)).filter(file => /\.ya?ml$/.test(file)))
-    : [path]
+/** Follows links to folders, but not to one of `above`. A link to a file that does not exist is kept: reading it fails. */
+function filesIn(path: string, above: readonly string[] = []): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path]
+  const folder = realpathSync(path)
+  if (above.includes(folder)) return []
+  return readdirSync(path)
+    .filter(name => !name.startsWith('.'))
+    .sort()
+    .flatMap(name => filesIn(join(path, name), [...above, folder]).filter(file => /\.ya?ml$/i.test(file)))
+}
 
 const nothingIn = ({ path }: { path: string }): Parsed => {
   const document = readDocument(show(path), '')

@@ -5,8 +5,7 @@ import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type Calendar, type Counter, type Sli, thresholdOperators, tierNames } from '../sources/index.ts'
 import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
-import { type Document, type Finding, type Path, valueAt } from './document.ts'
-import { found } from './found.ts'
+import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
 
 /** A schema that is allowed only in documents in which it has an effect. */
 const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
@@ -75,11 +74,11 @@ export function countedPart(document: Document): 'good' | 'bad' | undefined {
 }
 
 /** The queries of an indicator, each with the part that it counts. */
-export const queriesOf = (document: Document, sli: Sli): [Part, Counter][] =>
+export const queriesOf = (sli: Sli): [Part, Counter][] =>
   sli.kind === 'threshold'
     ? [['gauge', { promql: sli.gauge, selector: null }]]
     : [
-        [countedPart(document) ?? 'good', sli.part],
+        [sli.counts, sli.part],
         ['total', sli.total],
       ]
 

@@ -54,6 +54,8 @@ export type ObjectiveState = {
   budget: number
   budgetLeft: number
   goneAt: string | null
+  /** Since when an objective of events has no sample, if for an hour: whether it is met is not known. */
+  silentSince: string | null
   tiers: {
     name: string
     longMinutes: number

@@ -4,19 +4,21 @@ import type { ObjectiveState } from './api.ts'
 import { folded, runbookLink } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
-/** The state of an objective as the design system names it; `none`: nothing was counted yet. */
-function cardState({ budgetLeft, tiers, good, bad }: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
-  if (good + bad === 0) return 'none'
+/** The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. */
+function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
+  const { budgetLeft, tiers, good, bad, silentSince } = objective
+  if (good + bad === 0 || silentSince) return 'none'
   if (budgetLeft < 0) return 'broken'
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 
 /** An objective: what is left of its budget, until when, and its tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
-  const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook, to } = objective
+  const { displayName, description, budget, budgetLeft, goneAt, silentSince, tiers, runbook, to } = objective
   const state = cardState(objective)
   const name = translated(displayName)
   const help = [translated(description), ...tiers.map(burnHelp)].map(text => h('p', {}, text))
+  const silent = silentSince && say('noDataSince', { time: moment(silentSince, to) })
   const gone =
     budgetLeft <= 0 && budget > 0 ? say('usedUp') : goneAt && say('gone', { time: moment(goneAt, to) })
   return h(
@@ -26,7 +28,7 @@ export function card(objective: ObjectiveState): HTMLElement {
     h('p', { class: 'left' }, leftOf(objective)),
     meter(budget === 0 ? 1 : Math.max(0, budgetLeft) / budget, name),
     h('p', { class: 'small' }, countsOf(objective)),
-    h('p', { class: 'small soft' }, gone || ' '),
+    h('p', { class: 'small soft' }, silent || gone || ' '),
     folded(say('burnRates'), help),
     h('dl', { class: 'tiers small' }, tiers.flatMap(tierRow)),
     (state === 'late' || state === 'broken') && h('p', { class: 'small' }, runbookLink(runbook)),

@@ -4,7 +4,7 @@ import { summary } from './cards.ts'
 import { showLive } from './live.ts'
 import { cellWords, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
 import { legend } from './strip.ts'
-import { joined, percent, say, translated } from './words.ts'
+import { joined, moment, percent, say, translated } from './words.ts'
 
 /** The lead names an objective about minutes and this many others; of more it gives only a summary. */
 const maxInLead = 2
@@ -31,8 +31,10 @@ function lead(objectives: ObjectiveState[]): string {
 }
 
 function leadOf(objective: ObjectiveState): string {
-  const { kind, displayName, good, bad } = objective
-  if (good + bad === 0) return say('leadNoEvents', { name: translated(displayName) })
+  const { kind, displayName, good, bad, silentSince, to } = objective
+  const name = translated(displayName)
+  if (silentSince) return `${name}: ${say('noDataSince', { time: moment(silentSince, to) })}`
+  if (good + bad === 0) return say('leadNoEvents', { name })
   return kind === 'minutes' ? leadMinutes(objective) : leadEvents(objective)
 }
 

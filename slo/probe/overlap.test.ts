@@ -5,7 +5,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { sampleIn, until } from '../../test/support.ts'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { names, openProbe } from '../tintype/probe.ts'
 import { type Probe, startProbe } from './probe.ts'
 
@@ -30,7 +30,7 @@ test('of a service that does not answer, a limited number of journeys is under w
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn: () => {} }
   const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const environment = { PROBE_URL: target, PROBE_TOKEN: 'secret' }
-  const options = { environment, dataDir: '', metrics, log }
+  const options = { environment, dataDir: await temporaryFolder(), metrics, log }
   const probe = startProbe(openProbe(options), names, options)
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
   await until(() => asked === limits.probeJourneys.value)
@@ -38,7 +38,7 @@ test('of a service that does not answer, a limited number of journeys is under w
 })
 
 test('a certificate that ends soon is warned of, once for each day that is left', async () => {
-  const days = [80, 13.9, 13.2, 12.9, 12.1, 89]
+  const days = [80, 13.9, 13.2, Infinity, 13.1, 12.9, 12.1, 89]
   let met = 0
   const attempt = async () => ({ phases: {}, certificateDays: days[met++] ?? 89 })
   const probe: Probe = { attempt, close: async () => {} }

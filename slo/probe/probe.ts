@@ -59,8 +59,9 @@ export function startProbe(probe: Probe, names: ProbeModule['names'], options: P
   const one = async (signal: AbortSignal): Promise<void> => {
     const attempt = await probe.attempt(signal)
     count(metrics, names, attempt)
+    // An attempt that failed earlier saw no certificate, which is not renewed by that.
     const { certificateDays: days = Number.POSITIVE_INFINITY } = attempt
-    sayCertificate(days < leastCertificateDays ? String(Math.floor(days)) : null)
+    if (Number.isFinite(days)) sayCertificate(days < leastCertificateDays ? String(Math.floor(days)) : null)
     if (attempt.failure) log.warn('probe.failed', { ...attempt.failure, phases: attempt.phases })
     await attempt.tidyUp?.()
   }

@@ -3,14 +3,12 @@ import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { dayMs } from '@tintype/lib/day.ts'
-import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
+import { askBounded, type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of a request by phase; 0 for a phase that was not reached or does not exist (tls on http). */
 export const noPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
 type RequestPhases = typeof noPhases
 export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
-
-export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
  * How a request ended: with an answer, or a reason for its failure. A failed phase has its time until the failure.
@@ -41,9 +39,9 @@ export async function withRetry(
   const once = async (): Promise<Timed> => {
     const timed = await send()
     if ('failed' in timed) return timed
-    const { status, body } = timed.answer
+    const { status } = timed.answer
     const isFailure = status >= 500 && !expected.includes(status)
-    return isFailure ? { ...timed, failed: `answer ${status}: ${excerpt(body)}` } : timed
+    return isFailure ? { ...timed, failed: inWords(timed.answer) } : timed
   }
   const first = await once()
   if (!('failed' in first)) return first

@@ -1,10 +1,10 @@
 import { address } from '@tintype/lib/config.ts'
-import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
+import { type BoundedAnswer, excerpt, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { type Directory, loadModule } from '../directory.ts'
 import type { Probe, ProbeModule } from './probe.ts'
-import { excerpt, noPhases, phaseNames, type Timed, timedRequest, withRetry } from './request.ts'
+import { noPhases, phaseNames, type Timed, timedRequest, withRetry } from './request.ts'
 
 /** Methods that may be repeated, because a second request changes nothing. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']
@@ -77,12 +77,11 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
 /** Why an answer is not the expected one; null when it is, with its captures added to `values`. */
 function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
   const body = textOf(answer)
-  const { status, headers } = answer
+  const { status } = answer
   // A redirect is a success for a form, but not for a page.
   const usual = status < (idempotent.includes(method) ? 300 : 400)
   const isExpected = expect.status.length > 0 ? expect.status.includes(status) : usual
-  if (!isExpected)
-    return `answer ${[status, headers.location].filter(Boolean).join(' to ')}: ${excerpt(answer.body)}`
+  if (!isExpected) return inWords(answer)
   if (!body.includes(expand(expect.body, values)))
     return `the body lacks "${expect.body}": ${excerpt(answer.body)}`
   if (!new RegExp(expect.matches).test(body))

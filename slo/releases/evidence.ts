@@ -1,8 +1,8 @@
+import { increaseIn, samplesOf, windowOf } from '../diagnose/evaluate.ts'
 import type { Releases } from '../directory/service.ts'
 import { isCounterValue } from '../sources/counter.ts'
 import type { Objective, Selector, Series } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
-import { matches } from '../sources/selector.ts'
 import type { Counts } from './exact.ts'
 
 /** Epoch milliseconds. */
@@ -80,14 +80,15 @@ export function countVersions(
       return [{ ...each, points: each.points.filter(({ at }) => at >= life.from) }]
     }),
   )
+  const counters = both(which => samplesOf(all[which].map(each => counterOf(each, which === 'new'))))
   const sumIn =
     (spansOf: Pair<readonly MsRange[]>): Sum =>
-    ({ metric, matchers }) =>
-      both(which =>
-        all[which]
-          .filter(({ name, labels }) => name === metric && matches({ matchers }, labels))
-          .reduce((total, each) => total + grown(each.points, spansOf[which], which === 'new'), 0),
-      )
+    selector =>
+      both(which => {
+        const spans = spansOf[which].map(({ from, to }) => ({ fromMs: from, toMs: to }))
+        const of = windowOf(counters[which], { fromMs: 0, toMs: 0 })
+        return increaseIn(selector, of, spans).reduce((total, { value }) => total + value, 0)
+      })
   const sum = sumIn(spans)
   const sumTogether = sumIn({ old: spans.together, new: spans.together })
   return {
@@ -149,24 +150,11 @@ function times({ seconds, floorRatio, floorSeconds }: Timed, old: readonly Serie
   }
 }
 
-/** The growth of a counter in the spans. A new version's process counts from zero, even before its first sample. */
-export function grown(
-  points: readonly { at: number; value: number }[],
-  spans: readonly MsRange[],
-  bornAtZero: boolean,
-): number {
-  const known = points.filter(({ value }) => isCounterValue(value))
-  let total = 0
-  for (const { from, to } of spans) {
-    let before = known.findLast(({ at }) => at <= from)?.value ?? (bornAtZero ? 0 : undefined)
-    for (const { at, value } of known) {
-      if (at <= from || at > to) continue
-      // A counter that fell belongs to a restarted process.
-      if (before !== undefined) total += value >= before ? value - before : value
-      before = value
-    }
-  }
-  return total
+/** A new version's process counts from zero, even before its first sample. */
+function counterOf(series: Series, bornAtZero: boolean): Series {
+  const points = series.points.filter(({ value }) => isCounterValue(value))
+  const [first] = bornAtZero ? points : []
+  return { ...series, points: first ? [{ at: first.at - 1, value: 0 }, ...points] : points }
 }
 
 function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsRange[]) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { randomNumbers } from '../../test/images.ts'
-import type { Objective } from '../sources/index.ts'
-import { grown, type VersionComparison, type VersionCounts } from './evidence.ts'
+import type { Objective, Series } from '../sources/index.ts'
+import { countVersions, type MsRange, type VersionComparison, type VersionCounts } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 import { type Circumstances, type Judgement, openJudge } from './judge.ts'
 
@@ -58,10 +58,26 @@ const judge = (evidence: VersionCounts, more: Partial<Circumstances> = {}): Judg
   openJudge()(evidence, { ...fine, ...more })
 const why = (verdict: Judgement) => (verdict.verdict === 'bad' ? verdict.reasons.map(({ what }) => what) : [])
 
-test('a value that is not a number is no growth of a counter: a release was bad because of one', () => {
-  const points = [1, 3, Number.NaN, 4, Number.POSITIVE_INFINITY, 6].map((value, i) => ({ at: i + 1, value }))
-  expect(grown(points, [{ from: 1, to: 9 }], false)).toBe(5)
-  expect(grown(points, [{ from: 3, to: 5 }], false)).toBe(1)
+test('a value that is not a number is no growth of a counter, and a new version’s process counts from zero', () => {
+  const values = [1, 3, Number.NaN, 4, Number.POSITIVE_INFINITY, 6]
+  const seriesOf = (version: string): Series[] => {
+    const points = values.map((value, i) => ({ at: i + 1, value }))
+    const labels = { job: 'web', instance: version }
+    const build = { name: 'build_info', labels: { ...labels, version }, points }
+    return [build, { name: 'events_total', labels, points }]
+  }
+  const events = { what: '', process: '', stage: '', bad: 'bad_total', total: 'events_total' }
+  const compare = [{ ...events, floorRatio: 1, floorSeconds: 0 }]
+  const of = (spans: MsRange[]) =>
+    countVersions(
+      [...seriesOf('v1'), ...seriesOf('v2')],
+      { buildInfo: 'build_info', memory: 'bytes', compare },
+      [],
+      { old: 'v1', new: 'v2' },
+      { old: spans, new: spans, together: spans },
+    ).compared[0]?.counts
+  expect(of([{ from: 0, to: 9 }])).toMatchObject({ old: { total: 5 }, new: { total: 6 } })
+  expect(of([{ from: 3, to: 5 }])).toMatchObject({ old: { total: 1 }, new: { total: 1 } })
 })
 
 describe('a step', () => {

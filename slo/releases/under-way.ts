@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
@@ -9,7 +8,8 @@ export type UnderWay = {
   title: string
   from: string
   to: string
-  pid: number
+  /** The name of its process (lib/process-name.ts). */
+  process: string
   look?: ReleaseLook
 }
 
@@ -25,13 +25,3 @@ export type ReleaseLook = {
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
 export const readUnderWay = (dataDir: string): UnderWay | null => readJsonFile(underWayFile(dataDir)) ?? null
-
-/** Whether the command of a release still runs. One that was killed has left its file behind. */
-export function isRunning({ pid }: UnderWay): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // Another user's process, which runs.
-    return errorCode(error) === 'EPERM'
-  }
-}

@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { refuseRebound } from '@tintype/lib/http/loopback.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
+import { isRunning } from '@tintype/lib/process-name.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
@@ -12,7 +14,7 @@ import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
-import { isRunning, readUnderWay } from '../releases/under-way.ts'
+import { readUnderWay } from '../releases/under-way.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
@@ -60,6 +62,7 @@ export function createSloApp(options: {
     program,
   })
   const app = createApp(options)
+  app.use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
@@ -135,11 +138,13 @@ export function createSloApp(options: {
   })
   app.get('/api/release', (_request, response) => {
     const release = readUnderWay(dataDir)
-    response.json(release && isRunning(release) ? release : null)
+    response.json(release && isRunning(release.process) ? release : null)
   })
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(await status())
+    const now = await status()
+    if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    response.set('Cache-Control', 'no-store').json(now)
   })
   finishRoutes(app, options)
   return app

@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
-import { limitsReached } from '@tintype/lib/limits.ts'
+import { timesReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
+import { openAlertStore } from '../alerts/alert-store.ts'
 import type { AdminPort } from '../diagnose/raise-detail.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
@@ -89,7 +91,20 @@ test('what was found is kept for each five minutes, over a restart, and the olde
     return found && Math.round((found.at - now) / minute)
   }
   expect([-30, -22, -14, -11, -1].map(foundAt)).toEqual([null, -20, -14, -14, 0])
-  expect(limitsReached.get('verdicts')).toBe(1)
+  expect(timesReached('verdicts')).toBe(1)
+})
+
+test('a verdict that lacks what this release reads, as another one may have written it, is forgotten', async () => {
+  const dataDir = await temporaryFolder()
+  const stored = openAlertStore(join(dataDir, 'alerts.json'))
+  createStore(recorderFile(dataDir), []).close()
+  await openDiagnosis(readDirectory(), dataDir, '', () => [], listening().log, stored).look(Date.now())
+  const lastOf = () => openDiagnosis(readDirectory(), '', '', () => [], listening().log, stored).last()
+  const { replicas, ...verdict } = (lastOf() as FoundVerdict).verdict
+  expect(replicas).toEqual([])
+  stored.set('verdicts', [{ at: Date.now(), verdict, examples: [] }])
+  expect(lastOf()).toBeNull()
+  await stored.flush()
 })
 
 test('detail is raised in the processes that there are by then', async () => {

@@ -17,6 +17,21 @@ import type { Directory } from '../directory.ts'
 
 /** A verdict of diagnose, made when a budget began to burn or a person asked. */
 export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
+/** What a stored verdict has. Another release may have written one without a list that the pages read. */
+const foundLike = {
+  at: 0,
+  verdict: {
+    verdict: '',
+    confidence: 0,
+    evidence: [{ metric: '', query: '', cause: '', now: 0, explains: 0 }],
+    stages: [{ stage: '', growth: 0, share: 0, had: [''], lacked: [''] }],
+    lacking: [''],
+    remarks: [''],
+    replicas: [''],
+    context: [''],
+  },
+  examples: [{}],
+}
 /** The stage whose services log debug entries, until a time (epoch ms). */
 type RaisedDetail = { stage: string; until: number }
 
@@ -55,7 +70,7 @@ export function openDiagnosis(
     PROMETHEUS_URL: service.prometheus,
     PROMETHEUS_HEADERS: own.PROMETHEUS_HEADERS ?? '',
   }
-  let all = store.get<FoundVerdict[]>('verdicts') ?? []
+  let all = store.get<FoundVerdict[]>('verdicts', [foundLike]) ?? []
   const keep = (found: FoundVerdict): void => {
     const [before, newest] = [all.at(-2), all.at(-1)]
     const older = before && newest && newest.at - before.at < validMs ? all.slice(0, -1) : all

@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { judgeAll } from '../math/report.ts'
+import { toIso } from '../math/time.ts'
 import { unknownSlots } from '../sources/counter.ts'
 import type { Source } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { countedKinds } from '../test/kinds.ts'
+import type { Diagnoser } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
+import { stateOf } from './state.ts'
 
 const now = 30_000_000
 
@@ -27,6 +30,7 @@ const counting = (began: Record<string, number>, to = Number.POSITIVE_INFINITY):
 }
 
 const groupedSlices = countedKinds.filter(({ name }) => name === 'grouped-slices')
+const noDiagnosis = { found: () => null, detail: () => null } as unknown as Diagnoser
 const noStore = { get: () => undefined, set: () => {} }
 
 test('a group whose first minute was an hour ago was not offline before', async () => {
@@ -79,10 +83,14 @@ test('events without a sample for an hour cannot be judged', async () => {
     const source = { ...counting({}, to), now: async () => now * 60_000 }
     const evaluations = openEvaluations(events, source, noStore)
     await evaluations.read(now)
-    return [...evaluations.unread().values()]
+    const views = await evaluations.viewsAt(now)
+    const directory = { ...readDirectory(), objectives: events }
+    const state = stateOf({ views, now: now * 60_000, seenMs: 0 }, noDiagnosis, [], directory)
+    return [...evaluations.unread().values(), state.objectives.map(({ silentSince }) => silentSince)]
   }
-  expect(await until(now - 59)).toEqual([])
-  expect(await until(now - 60)).toEqual([expect.stringContaining('There is no sample since')])
+  expect(await until(now - 59)).toEqual([[null]])
+  const hourAgo = toIso(now - 60)
+  expect(await until(now - 60)).toEqual([expect.stringContaining('No sample could be counted since'), [hourAgo]])
 })
 
 test('minutes without events whose samples come late are not silent', async () => {

@@ -1,9 +1,15 @@
 import { explainError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
 import { toShort } from '../math/time.ts'
-import { grouped, ungrouped } from '../sources/groups.ts'
+import { goneMinutes, grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
-import { longestMinutes, lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
+import {
+  isJudgedAt,
+  longestMinutes,
+  lookBackMinutes,
+  type Recorded,
+  readRecorded,
+} from '../sources/recorded.ts'
 import { rememberSlots } from '../sources/remembered.ts'
 import { type View, viewOf } from './view.ts'
 
@@ -21,6 +27,7 @@ export function openEvaluations(
   const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined
   let unread = new Map<string, string>()
+  let leftOut: string[] = []
   const everRead = new Set<string>()
   return {
     objectives,
@@ -31,11 +38,13 @@ export function openEvaluations(
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
       // Each objective's begin is stored for a start without the source: minutes without data are then offline.
-      const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
+      const stored = store.get<Readonly<Record<string, Minute>>>('began', {}) ?? {}
       // A begin in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
-      const each = await grouped(source, objectives, from, now)
+      leftOut = []
+      const onLeftOut = ({ id }: Objective, why: string) => void leftOut.push(`${id}: ${why}`)
+      const each = await grouped(source, objectives, now - goneMinutes, now, onLeftOut)
       recorded = await readRecorded(source, each, {
         from,
         to: now,
@@ -56,7 +65,7 @@ export function openEvaluations(
       const silent = known.flatMap(({ objective, begun, silentSince }) =>
         begun === undefined || silentSince === undefined
           ? []
-          : [[objective.id, `There is no sample since ${toShort(silentSince)} UTC.`] as const],
+          : [[objective.id, `No sample could be counted since ${toShort(silentSince)} UTC.`] as const],
       )
       unread = new Map([...silent, ...troubled])
       if (recorded) for (const { id } of objectives) if (!troubled.has(id)) everRead.add(id)
@@ -70,6 +79,8 @@ export function openEvaluations(
     },
     /** Why objectives or groups could not be read at the last time, by the objective's id. */
     unread: (): ReadonlyMap<string, string> => unread,
+    /** Which groups have no budget, as there are too many or none; null when each has one. */
+    leftOut: (): string | null => leftOut.join('; ') || null,
     /**
      * Whether an objective was read since the start, also by the id of a group; for a removed objective, whether any
      * was.
@@ -88,7 +99,7 @@ export function openEvaluations(
       const views: View[] = []
       if (start >= minute) return views
       for (const each of objectives) {
-        if (each.tally.from >= minute || minute > each.tally.to) continue
+        if (!isJudgedAt(each, minute)) continue
         views.push(viewOf(each, start, minute))
         await pause()
       }

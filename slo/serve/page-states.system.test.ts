@@ -175,6 +175,9 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('before the first journey', 'status', '#lead')).toBe(
       'Online 23 of every 24 hours: nothing to count. The thumbnail within one minute: 100% of 8,640 photos.',
     )
+    expect(await textOf('silent', 'status', '#lead')).toMatch(/minute: no data since 10:50\.$/)
+    expect(await textOf('silent', '', '.card:nth-child(2)')).toContain('no data since 10:50')
+    expect(await page.getAttribute('.card:nth-child(2)', 'data-state')).toBe('none')
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
   })
 

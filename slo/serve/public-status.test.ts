@@ -31,4 +31,10 @@ test('while one of several objectives about minutes is offline the status is, wi
   const statusOf = (shown: typeof views) => readStatus({ views: () => shown } as unknown as Watch, source)
   expect(await statusOf(views)).toMatchObject({ online: false, budgetLeftMinutes: 53 })
   expect(await statusOf(views.slice(0, 1))).toMatchObject({ online: true, budgetLeftMinutes: 60 })
+  // As two groups of an objective of events are.
+  const groups = [lost(3), lost(5)].map(each => ({
+    ...each,
+    objective: { ...each.objective, method: 'Occurrences' as const },
+  }))
+  expect(await statusOf([...views, ...groups])).toMatchObject({ keptRatio: 0.95 })
 })

@@ -16,12 +16,15 @@ const writtenWithinMs = 10_000
 
 /**
  * The public state, which web shows on its page: online while the current minute is good for all Timeslices objectives,
- * with the budget of the one with the least left; null before the SLO began.
+ * with the budget of the one with the least left, and the lowest ratio of the objectives of events; null before the SLO
+ * began.
  * @throws when the source is unreachable. The status in storage then grows old, and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source) {
   const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
-  const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
+  const ratios = watch
+    .views()
+    .flatMap(({ objective, standing }) => (objective.method === 'Occurrences' ? (standing.ratio ?? []) : []))
   const [tightest] = slices.toSorted((one, other) => one.standing.budgetLeft - other.standing.budgetLeft)
   if (!tightest) return null
   const { standing } = tightest
@@ -31,7 +34,7 @@ export async function readStatus(watch: Watch, source: Source) {
     budgetLeftMinutes: Math.max(0, standing.budgetLeft),
     budgetMinutes: standing.budget,
     // Null when no event was counted in the window.
-    keptRatio: events?.standing.ratio ?? null,
+    keptRatio: ratios.length > 0 ? Math.min(...ratios) : null,
     at: new Date().toISOString(),
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { isLike } from '@tintype/lib/json.ts'
 import { expand } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
@@ -41,14 +42,18 @@ export function openTargets(
   }
 }
 
-const targetsIn = (file: string): Written[] =>
-  (JSON.parse(readFileSync(file, 'utf8')) as Group[]).flatMap(({ targets, labels = {} }) =>
+function targetsIn(file: string): Written[] {
+  // An editor on Windows may write a byte order mark.
+  const groups = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as Group[]
+  if (!isLike([{ targets: [''] }], groups)) throw new Error('is not a list of {"targets": ["HOST:PORT"]}')
+  return groups.flatMap(({ targets, labels = {} }) =>
     targets.map(address => ({
       job: String(labels.job ?? address),
       instance: String(labels.instance ?? address),
       url: URL.parse(`${labels.__scheme__ ?? 'http'}://${address}${labels.__metrics_path__ ?? '/metrics'}`),
     })),
   )
+}
 
 /** The valid targets, and what is wrong with others. Each scrape of a twin would look like a restart of the first. */
 function checked(all: readonly Written[]) {

@@ -6,13 +6,15 @@ import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
 import type { RecordedObjective } from '../sources/recorded.ts'
 
+type Seen = Omit<RecordedObjective, 'silentSince'> & Partial<Pick<RecordedObjective, 'silentSince'>>
+
 /** One objective's state at a full minute. */
 export type View = ReturnType<typeof viewOf>
 
 const rateMinutes = 60
 
 /** `start`: when the SLO began. */
-export function viewOf(recorded: Omit<RecordedObjective, 'silentSince'>, start: Minute, at: Minute) {
+export function viewOf(recorded: Seen, start: Minute, at: Minute) {
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
   const window = windowAt(objective, at)

@@ -132,6 +132,7 @@ function watching(
     notifier: {
       update: async firing => void updates.push(firing),
       begun: () => new Set(alertStore.sent().map(({ group }) => group)),
+      isStuck: () => false,
       stop: async () => {},
     },
     alertStore,
@@ -355,6 +356,17 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
   await until(() => again.updates.length > 0)
   await again.watch.stop()
   expect(new Set(again.updates[0]?.map(({ group }) => group))).toEqual(new Set(['availability']))
+})
+
+test('once slo is started without a Prometheus, no watchdog is awaited any more', async () => {
+  const store = await newStore()
+  store.set('watchdog', 1)
+  const alerts = [{ ...burning, group: 'monitoring', name: 'watchdog-silent', since: 1 }]
+  store.record({ group: 'monitoring', status: 'firing', severity: 'page', since: 1, at: 1, alerts })
+  const { watch, updates } = watching(offline(), store)
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(updates[0]?.map(({ group }) => group)).not.toContain('monitoring')
 })
 
 test('a grouped objective has a budget for each group, also for one that begins later', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import { askStatus } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
@@ -58,10 +58,12 @@ export function startWatch(options: {
     sign: expectSign(blindMs, sentSince('monitoring-blind', objective) ?? sentSince('monitoring-blind')),
   }))
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
+  const isRouted = () => alertStore.get('watchdog', 0) !== undefined
   // Sent alerts still fire until the first evaluation: a restart ends no alert.
   let own: Alert[] = sent.filter(({ name }) => !(name in silences))
   let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
+  const logLeftOut = onChange(why => why && log.warn('groups.left-out', { why }))
   const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
 
   /** Does not wait, because a hanging webhook must not delay the next evaluation. */
@@ -69,8 +71,8 @@ export function startWatch(options: {
     const now = Date.now()
     const found = diagnosis.found(now)
     const verdict = found && inShort(found, pages())
-    // SloWatchdog can be missing only if it was ever routed to slo.
-    const silent = alertStore.get('watchdog') === undefined ? null : watchdog.missingSince()
+    // SloWatchdog can be missing only if it was ever routed to slo, by a Prometheus that slo still reads.
+    const silent = options.alertmanager && isRouted() ? watchdog.missingSince() : null
     const delegated = new Set(evaluations.objectives.filter(alertmanagerSends).map(({ id }) => id))
     if (silent !== null) delegated.clear()
     logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
@@ -114,6 +116,7 @@ export function startWatch(options: {
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now, onRead), askForAlertmanager()])
     logAway(away)
+    logLeftOut(evaluations.leftOut())
     // Pauses, because the probe's requests must not wait for all objectives.
     views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()
@@ -124,7 +127,8 @@ export function startWatch(options: {
       !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
     own = [...firing, ...own.filter(isLeft)]
     notify()
-    if (heartbeat && readNow().length > 0) await beat(heartbeat, log)
+    // An alert that reaches no receiver is as good as none: the dead-man's switch pages instead.
+    if (heartbeat && readNow().length > 0 && !notifier.isStuck()) await beat(heartbeat, log)
   }
 
   /** The first message contains a verdict if one is ready in time. A page does not wait longer for it. */
@@ -158,7 +162,7 @@ export function startWatch(options: {
     seenAt: () => Math.max(...measured.map(({ sign }) => sign.lastAt())),
     receiveWatchdog(): void {
       watchdog.came()
-      if (alertStore.get('watchdog') === undefined) alertStore.set('watchdog', Date.now())
+      if (!isRouted()) alertStore.set('watchdog', Date.now())
     },
     async stop(): Promise<void> {
       clearInterval(deadMansCheck)
@@ -195,9 +199,9 @@ export function silence(name: Silence, since: number | null, of?: Objective, why
 async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
-    const { status } = await askStatus(url.href, { signal })
+    const answer = await askStatus(url.href, { signal })
     // Redirects are not followed, so their target has received nothing.
-    if (status >= 300) throw new Error(`answer ${status}`)
+    if (answer.status >= 300) throw new Error(inWords(answer))
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })
   }

@@ -32,12 +32,26 @@ const isFurther = (one: Sample, other: Sample, seconds: number): boolean =>
   cell(other.timeMs) - cell(one.timeMs) > seconds
 
 /**
- * The growth of a counter up to `sample`. A value that fell is a restart and counts from zero. A first value counts as
- * 0, because its time is unknown; the recorder also uses the process's start time.
+ * The growth of a counter up to `sample`. A value that fell is a restart and counts from zero. Undefined for the first
+ * value, also after a longer gap, because the time of its events is unknown.
  */
-export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
-  if (!previous || isFurther(previous, sample, maxGapSeconds)) return 0
+export function increase(
+  previous: Sample | undefined,
+  sample: Sample,
+  maxGapSeconds: number,
+): number | undefined {
+  if (!previous || isFurther(previous, sample, maxGapSeconds)) return undefined
   return sample.value >= previous.value ? sample.value - previous.value : sample.value
+}
+
+/** Time in which the process of a new series must have been scraped. Not longer than any gap that is counted over. */
+export const scrapedSeconds = 120
+
+/** Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series. */
+export function isNewborn(ups: readonly Sample[], { timeMs }: Sample): boolean {
+  const beforeMs = (cell(timeMs) - gridSeconds) * 1000
+  const last = ups.findLast(up => up.timeMs <= beforeMs)
+  return last?.value === 1 && last.timeMs > beforeMs - scrapedSeconds * 1000
 }
 
 /**
@@ -52,10 +66,3 @@ export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds
   recent.push(sample)
   return from ? sample.value - from.value : 0
 }
-
-/** Samples in order of time. Of two with the same time the larger is kept. */
-export const ordered = (samples: readonly Sample[]): Sample[] =>
-  samples
-    .filter(({ value }) => isCounterValue(value))
-    .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
-    .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)

@@ -129,3 +129,6 @@ export type Tier = {
   of: 'nominal' | 'events'
   minimumBad: number
 }
+
+/** The labels that the generated rules give to series and alerts. */
+export const ruleLabels: readonly string[] = ['objective', 'service', 'tier', 'severity', 'alertname']

@@ -12,6 +12,15 @@ type Answer<T> = { status?: string; error?: string; warnings?: string[]; isParti
 /** Time that a scrape and its write take. */
 const settleSeconds = 5
 
+/** Characters of an answer in words that an error shows. */
+const maxSaid = 100
+const hintAt = (status: number): string =>
+  [401, 403].includes(status)
+    ? 'PROMETHEUS_HEADERS may name its token and tenant'
+    : status === 429 || status >= 500
+      ? 'it starts or has too much to do, or a proxy cannot reach it'
+      : 'is that a Prometheus?'
+
 /** A read has more series than `limits.readSeries`. */
 export class TooManySeries extends SourceError {}
 
@@ -60,10 +69,15 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     })
     const answer = parseJson<Answer<T> | null>(body.toString())
     if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
-    if (answer?.status !== 'success' || answer.data === undefined)
+    if (answer?.status !== 'success' || answer.data === undefined) {
+      // Such as "Service Unavailable" of a Prometheus that starts, or "no org id" of a server with tenants.
+      const isPlain = headers['content-type']?.startsWith('text/plain')
+      const said = isPlain ? ` (${body.toString().trim().slice(0, maxSaid)})` : ''
+      const answered = [status, headers.location].filter(Boolean).join(' to ')
       throw new SourceError(
-        `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: ${[401, 403].includes(status) ? 'PROMETHEUS_HEADERS may name its token and tenant' : 'is that a Prometheus?'}`,
+        `${shown} answered ${answered}${said} and not as Prometheus does: ${hintAt(status)}`,
       )
+    }
     // Up to version 2.53 warnings include hints about the query, although the answer is complete.
     const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
     if (answer.isPartial) warnings.push('isPartial')

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
-import { lintSeen } from '../objectives/lint-seen.ts'
+import { lintSeen } from '../objectives/lint-metrics.ts'
 import { parseObjectives } from '../objectives/objectives.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
@@ -57,6 +57,31 @@ describe('a Prometheus that is none', () => {
       await expect(slots).rejects.toThrow(/answered 200 and not as Prometheus does: is that a Prometheus\?/)
     },
   )
+
+  test.each([
+    [
+      503,
+      'text/plain; charset=utf-8',
+      'Service Unavailable',
+      /answered 503 \(Service Unavailable\) .*: it starts or/,
+    ],
+    [
+      429,
+      'text/plain',
+      'too many outstanding requests',
+      /429 \(too many outstanding requests\) .* too much to do/,
+    ],
+    [502, 'text/html', '<html>Bad Gateway</html>', /answered 502 and not .* a proxy cannot reach it/],
+    [
+      400,
+      'text/plain',
+      'Client sent an HTTP request to an HTTPS server.\n',
+      /to an HTTPS server\.\) .*is that a/,
+    ],
+  ])('an answer %i that is no JSON is shown in its own words', async (status, type, body, why) => {
+    const url = await serve((_, response) => response.writeHead(status, { 'content-type': type }).end(body))
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(why)
+  })
 
   test('a refusal is handed on in its own words', async () => {
     const url = await answering(

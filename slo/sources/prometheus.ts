@@ -2,10 +2,12 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
   computedIncrease,
   increase,
+  isCounterValue,
+  isNewborn,
   minuteOf,
-  ordered,
   ratioSlot,
   type Sample,
+  scrapedSeconds,
   unknownSlots,
 } from './counter.ts'
 import {
@@ -38,8 +40,6 @@ const samplesAMinute = 6
 const seenDays = 90
 /** Mimir refuses a query over more than 32 days. */
 const daysAtOnce = 30
-/** Metrics of one request. They are read one by one when they have more than `limits.readSeries` series. */
-const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
 /** The source on Prometheus' HTTP API, version 2 or 3. */
@@ -68,29 +68,28 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     // If Prometheus refuses this query, its clock is assumed to be right.
     now: () => api.now().catch(() => Date.now()),
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
-      const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
-        const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
+      const read = async (metric: string): Promise<Series[]> => {
+        const jobs = jobsOf(metric)
+        const selector = jobs ? `${metric}{job=~${JSON.stringify(jobs)}}` : metric
         const answered = await (stepMs === undefined
           ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
           : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
-        return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
-          // The aggregation that merges copies of a pair drops the name.
-          name: name ?? String(names[0]),
+        return answered.map(({ labels: { __name__: _, ...labels }, samples }) => ({
+          name: metric,
           labels,
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),
         }))
       }
-      const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
-        if (!(error instanceof TooManySeries) || names.length === 1) throw error
-        return (await Promise.all(names.map(name => read([name], jobs)))).flat()
+      // One metric with too many series counts as missing: a verdict needs the others.
+      const none = (error: unknown): Series[] => {
+        if (error instanceof TooManySeries) return []
+        throw error
       }
       const all: Series[] = []
-      const atOnce = stepMs === undefined ? metricsAtOnce : 1
-      for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
-        for (let i = 0; i < names.length; i += atOnce) {
-          const some = names.slice(i, i + atOnce)
-          for (const each of await read(some, jobs).catch(oneByOne(some, jobs))) all.push(each)
-        }
+      for (let i = 0; i < metrics.length; i += limits.reads.value) {
+        const some = metrics.slice(i, i + limits.reads.value)
+        all.push(...(await Promise.all(some.map(metric => read(metric).catch(none)))).flat())
+      }
       return all
     },
     close: async () => {},
@@ -104,7 +103,7 @@ async function ratioSlots(
   { counts, part, total, maxGapSeconds }: RatioSli,
   { from, to }: Range,
 ): Promise<Slot[]> {
-  const reading = { api, maxGapSeconds, from: from - Math.ceil(lead(maxGapSeconds) / 60) - 1, to }
+  const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
   const within = part.selector && total.selector && isWithin(part.selector, total.selector)
   const { all, part: known, isSummed } = await readGrowth(reading, total, within ? part.selector : null)
   const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
@@ -115,6 +114,7 @@ async function ratioSlots(
 }
 
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
+const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
 /** Whether a selector selects only series of another one. */
 const isWithin = (part: Selector, total: Selector): boolean =>
@@ -141,27 +141,55 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
   const sums = { all: noSamples(), part: part && noSamples() }
   const last = await lastBefore(api, counter, maxGapSeconds, from)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
+  // Earlier samples may have a sample before them that was not read.
+  const first = (from + leadMinutes(maxGapSeconds)) * 60_000
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
+    const begun: Begun[] = []
     for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
       const key = keyOf(labels)
       const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
+      const add = ({ timeMs }: Sample, grown: number) => {
+        const minute = minuteOf(timeMs) - from
+        for (const sum of added) if (sum) sum[minute] = (sum[minute] || 0) + grown
+      }
       const recent = last.get(key) ?? []
-      for (const sample of ordered(samples)) {
+      for (const sample of counted(samples)) {
         // Prometheus 2 includes a sample at the very start of a range, which belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
           ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
           : computedIncrease(recent, sample, maxGapSeconds)
-        const minute = minuteOf(sample.timeMs) - from
-        for (const sum of added) if (sum) sum[minute] = (sum[minute] || 0) + grown
+        if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample, add })
+        add(sample, grown ?? 0)
       }
       last.set(key, recent)
     }
+    await addNewborn(api, begun, start, end)
   }
   return { ...sums, isSummed: false }
 }
+
+/** A first value of a series, and what adds events to its minute. */
+type Begun = { labels: Series['labels']; sample: Sample; add: (sample: Sample, grown: number) => void }
+
+/** Counts the first values of series that are new in a process which was scraped before (`isNewborn`). */
+async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Minute, end: Minute) {
+  if (begun.length === 0) return
+  const of = (label: string) => {
+    const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
+    return `${label}=~${JSON.stringify([...values].join('|'))}`
+  }
+  const seconds = (end - start) * 60 + 2 * scrapedSeconds
+  const ups = await api.query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
+  for (const { labels, sample, add } of begun) {
+    const up = ups.find(each => each.labels.job === labels.job && each.labels.instance === labels.instance)
+    if (up && isNewborn(up.samples, sample)) add(sample, sample.value)
+  }
+}
+
+const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ value }) => isCounterValue(value))
 
 /** The key of a series without its name, which functions drop. */
 const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
@@ -170,7 +198,7 @@ const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.str
 async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
   const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
   const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
-  return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), ordered(samples)]))
+  return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), counted(samples)]))
 }
 
 /** Reads the growth from each minute's last samples, which lacks events between the last sample and a restart. */

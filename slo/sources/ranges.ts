@@ -1,4 +1,4 @@
-import { gridSeconds } from './counter.ts'
+import { gridSeconds, scrapedSeconds } from './counter.ts'
 import { type Counter, type ThresholdSli, thresholdOperators } from './index.ts'
 import { formatSelector } from './promql.ts'
 
@@ -12,12 +12,18 @@ export function readings({ gauge, operator, value }: ThresholdSli, isGood: boole
   return `count_over_time(((${gauge}) ${operators[operator]} ${value})[55s:${gridSeconds}s])`
 }
 
-/** PromQL of each series' growth in a step, like `increase` for a selector and `computedIncrease` for an expression. */
+/**
+ * PromQL of each series' growth in a step, like `increase` for a selector, with the first value of a new series
+ * (`isNewborn`), and like `computedIncrease` for an expression.
+ */
 export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`
+  if (counter.selector) {
+    const matchers = counter.selector.matchers.filter(({ label }) => ['job', 'instance'].includes(label))
+    const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s] offset ${step})`
+    return `(${now} - (${before} <= ${now} or 0 * ${before} or (0 * ${now} and on(job, instance) ${up} == 1)))`
+  }
   const highest = `max_over_time(${rangeOf(counter, range)} offset ${step})`
-  return counter.selector
-    ? `(${now} - (${before} <= ${now} or 0 * ${before}))`
-    : `(${now} - (${highest} <= ${now} or ${before} <= ${now} or ${now} + 0 * ${before}))`
+  return `(${now} - (${highest} <= ${now} or ${before} <= ${now} or ${now} + 0 * ${before}))`
 }

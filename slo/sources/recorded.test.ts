@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { countedKinds } from '../test/kinds.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { groupOf } from './groups.ts'
-import { type Objective, type Sli, SourceError } from './index.ts'
+import { type Objective, type Sli, type Source, SourceError } from './index.ts'
 import { readRecorded } from './recorded.ts'
 
 const counter = (job: string, growth: number) => ({
@@ -65,6 +65,16 @@ test('groups beyond the limit are reported', async () => {
   expect(recorded?.leftOut).toEqual([{ objective: grouped[0], why: '7 values of job are too many' }])
 })
 
+test('groups that have ended take no place of others', async () => {
+  const ended = Array.from({ length: limits.objectiveGroups.value }, (_, i) => `ended-${i}`)
+  const labelValues = async (_: Sli, __: string, from: number) =>
+    from < 1_000 ? [...ended, 'idle'] : ['idle']
+  const recorded = await readRecorded({ ...source, labelValues }, grouped, { from: 0, to: 3_000, since: 0 })
+  expect(recorded?.objectives).toHaveLength(limits.objectiveGroups.value)
+  expect(recorded?.objectives[0]?.objective.group).toBe('idle')
+  expect(recorded?.leftOut).toEqual([])
+})
+
 test('a grouped objective without a group is reported', async () => {
   const read = await readRecorded(
     { ...source, labelValues: async () => [] },
@@ -86,6 +96,19 @@ test('an objective of events without a sample for an hour is silent; minutes are
   expect(await silent([perBusy as Objective], 120)).toEqual([undefined])
   const never = { ...perBusy, sli: groupOf(grouped[0] as Objective, 'job', 'no').sli } as Objective
   expect(await silent([perBusy as Objective, never], 90)).toEqual([undefined, 1])
+})
+
+test('an objective of events is silent while more good events are counted than events', async () => {
+  const [events] = countedKinds.filter(({ name }) => name === 'bad-events')
+  const slots: Source['slots'] = async (_, from, to) =>
+    Array.from({ length: to - from }, (_, i) => ({
+      start: from + i,
+      good: 2,
+      total: i < 10 ? 2 : 1,
+      unknown: false,
+    }))
+  const read = readRecorded({ ...source, slots }, [events as Objective], { from: 0, to: 100 })
+  expect((await read)?.objectives[0]?.silentSince).toBe(10)
 })
 
 test('the time of the source is asked while its minutes are read, so that one that hangs costs its time once', async () => {

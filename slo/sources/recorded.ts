@@ -1,13 +1,10 @@
 import { limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { tally } from '../math/sli.ts'
+import { isDoubtful, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
-import { grouped } from './groups.ts'
+import { goneMinutes, grouped } from './groups.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from './index.ts'
-
-/** A group without events for this time has ended, also in the generated rules, or it would stay offline. */
-export const goneMinutes = 1_440
 
 /** Minutes without a sample after which an objective is silent. Other objectives' alerts report shorter outages. */
 const silentMinutes = 60
@@ -88,7 +85,7 @@ export async function readRecorded(
       const last = slots.findLast(({ total }) => total > 0)?.start ?? from
       const mayEnd = objective.group !== null && since === undefined
       const counted = slots.slice(first - from, mayEnd ? last + goneMinutes - from : undefined)
-      const silent = 1 + (slots.findLast(({ unknown }) => !unknown)?.start ?? from)
+      const silent = 1 + (slots.findLast(slot => !slot.unknown && !isDoubtful(slot))?.start ?? from)
       const isSilent =
         to - silent >= silentMinutes && (objective.method === 'Occurrences' || begun === undefined)
       return {
@@ -98,7 +95,7 @@ export async function readRecorded(
         /** The first minute with events, or `since`; undefined while there is none. */
         begun,
         /**
-         * Since when there is no sample, if for `silentMinutes`. Undefined for a Timeslices objective that has begun,
+         * Since when no minute can be judged, if for `silentMinutes`. Undefined for a Timeslices objective that has begun,
          * whose minutes are offline then, and for a group, which ends after `goneMinutes`.
          */
         silentSince: isSilent && !mayEnd ? silent : undefined,
@@ -106,6 +103,10 @@ export async function readRecorded(
     }),
   }
 }
+
+/** Whether an objective has minutes up to this one: it has begun, and if it is a group it has not ended. */
+export const isJudgedAt = ({ tally }: Pick<RecordedObjective, 'tally'>, minute: Minute): boolean =>
+  tally.from < minute && minute <= tally.to
 
 /** @throws SourceError naming the first objective that was not read. */
 export function throwUnread([first]: readonly Unread[]): void {

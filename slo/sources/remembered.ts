@@ -1,7 +1,6 @@
 import { unknownSlots } from './counter.ts'
-import { sliOf } from './groups.ts'
+import { goneMinutes, sliOf } from './groups.ts'
 import type { Minute, Sli, Slot, Source } from './index.ts'
-import { goneMinutes } from './recorded.ts'
 
 /** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
@@ -87,7 +86,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
 
     async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
-      const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
+      const read = source.labelValues(sli, label, from, to)
       const known = values.get(key) ?? []
       const now = await orElse(JSON.stringify(sli), read, () => known)
       const missing = new Set(known).difference(new Set(now))

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { limits, limitsReached } from '@tintype/lib/limits.ts'
+import { limits, timesReached } from '@tintype/lib/limits.ts'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
 import { parseObjectives } from '../objectives/objectives.ts'
@@ -60,6 +60,16 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
           { timeMs: (begin + 25) * 60_000 + 5_000, value: 9 },
         ],
       },
+      {
+        ...series({ namespace: 'ours', instance: 'a' }, 0),
+        metric: 'up',
+        samples: series({}, 0).samples.map(({ timeMs }) => ({ timeMs, value: 1 })),
+      },
+      ...['a', 'b'].map(instance => ({
+        ...series({ namespace: 'ours', instance }, 8),
+        metric: 'late_total',
+        samples: series({}, 8).samples.slice(42, 50),
+      })),
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
       ...['a', 'b'].map(instance => ({
         ...series({ namespace: 'ours', instance }, 8),
@@ -111,6 +121,13 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     }
   })
 
+  test('the first value of a series counts if its process was scraped before', async () => {
+    const read = () => source().slots(objective('late_total').sli, begin, begin + minutes)
+    expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2 + 2, 16])
+    lowered('readSeries', 1)
+    expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2, 16])
+  })
+
   test('a group is a value of the label in ours', async () => {
     const grouped = objective('http_requests_total', { groupBy: 'route' })
     const recorded = await readRecorded(source(), [grouped], { from: begin, to: begin + minutes })
@@ -153,9 +170,9 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     const { sli } = objective('http_requests_total')
     const each = await source().slots(sli, begin + 1, begin + minutes)
     lowered('readSeries', 1)
-    const before = limitsReached.get('readSeries') ?? 0
+    const before = timesReached('readSeries')
     const summed = await source().slots(sli, begin + 1, begin + minutes)
-    expect(limitsReached.get('readSeries')).toBe(before + 2)
+    expect(timesReached('readSeries')).toBe(before + 2)
     const whole = (slots: typeof each) => slots.filter(({ start }) => start !== begin + 12)
     expect(whole(summed)).toEqual(whole(each))
     expect(summed[11]?.total).toBeLessThanOrEqual(each[11]?.total ?? 0)
@@ -164,10 +181,10 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
   test('one of more than can be summed fails, and the objective is named', async () => {
     lowered('readSeries', 1)
     lowered('readSummed', 0)
-    const before = limitsReached.get('readSummed') ?? 0
+    const before = timesReached('readSummed')
     const read = readRecorded(source(), [objective('http_requests_total')], { from: begin, to: begin + 5 })
     await expect(read).rejects.toThrow(/^answers: http_requests_total has 4 series in \d+ minutes/)
-    expect(limitsReached.get('readSummed')).toBe(before + 1)
+    expect(timesReached('readSummed')).toBe(before + 1)
   })
 
   test('minutes that the clock of Prometheus has not reached are not judged', async () => {
@@ -198,38 +215,38 @@ describe('a read of Prometheus', () => {
   const computed = objective('sum(http_requests_total) + 0').sli
 
   test('of more series than readSeries is refused, and counted', async () => {
-    const before = limitsReached.get('readSeries') ?? 0
+    const before = timesReached('readSeries')
     const result = Array(limits.readSeries.value + 1).fill({ metric: {}, values: [] })
     const url = await answering(JSON.stringify({ status: 'success', data: { result } }))
     await expect(openPrometheus(url).slots(computed, 0, 10)).rejects.toThrow(
       `has ${limits.readSeries.value + 1} series, more than ${limits.readSeries.value}, for (sum(http_requests_total) + 0)[`,
     )
-    expect(limitsReached.get('readSeries')).toBeGreaterThan(before)
+    expect(timesReached('readSeries')).toBeGreaterThan(before)
   })
 
   test('that takes longer than readSeconds fails, and is counted', async () => {
     const value = limits.readSeconds.value
     Object.assign(limits.readSeconds, { value: 0.2 })
     onTestFinished(() => void Object.assign(limits.readSeconds, { value }))
-    const before = limitsReached.get('readSeconds') ?? 0
+    const before = timesReached('readSeconds')
     await expect(openPrometheus(await answering(null)).slots(computed, 0, 10)).rejects.toThrow(
       /did not answer within 0.2 s: \(sum\(http_requests_total\) \+ 0\)\[/,
     )
-    expect(limitsReached.get('readSeconds')).toBeGreaterThan(before)
+    expect(timesReached('readSeconds')).toBeGreaterThan(before)
   })
 
   test('of more than readBytes is given up, and counted', async () => {
     const value = limits.readBytes.value
     Object.assign(limits.readBytes, { value: 0.001 })
     onTestFinished(() => void Object.assign(limits.readBytes, { value }))
-    const before = limitsReached.get('readBytes') ?? 0
+    const before = timesReached('readBytes')
     const url = await answering('x'.repeat(100_000))
     await expect(openPrometheus(url).slots(computed, 0, 10)).rejects.toThrow(/answered more than 0.001 MiB/)
-    expect(limitsReached.get('readBytes')).toBeGreaterThan(before)
+    expect(timesReached('readBytes')).toBeGreaterThan(before)
   })
 
   test('waits while as many as limits.reads are under way', async () => {
-    const before = limitsReached.get('reads') ?? 0
+    const before = timesReached('reads')
     let [underWay, most] = [0, 0]
     const server = createServer((_, response) => {
       most = Math.max(most, ++underWay)
@@ -243,11 +260,11 @@ describe('a read of Prometheus', () => {
     const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     await Promise.all(Array.from({ length: 40 }, () => source.slots(computed, 0, 10)))
     expect(most).toBe(limits.reads.value)
-    expect(limitsReached.get('reads')).toBeGreaterThan(before)
+    expect(timesReached('reads')).toBeGreaterThan(before)
   })
 
   test('of more values of a label than objectiveGroups makes budgets of the first', async () => {
-    const before = limitsReached.get('objectiveGroups') ?? 0
+    const before = timesReached('objectiveGroups')
     const values = Array.from({ length: limits.objectiveGroups.value + 5 }, (_, i) => `r${1000 + i}`)
     const source = {
       labelValues: async () => values,
@@ -260,6 +277,6 @@ describe('a read of Prometheus', () => {
     const objectives = [objective('http_requests_total', { groupBy: 'route' })]
     const recorded = await readRecorded(source, objectives, { from: 0, to: 1 })
     expect(recorded?.objectives).toHaveLength(limits.objectiveGroups.value)
-    expect(limitsReached.get('objectiveGroups')).toBe(before + 5)
+    expect(timesReached('objectiveGroups')).toBe(before + 5)
   })
 })

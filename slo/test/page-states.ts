@@ -51,6 +51,7 @@ function objective(
     unknown: minutes('u'),
     budgetLeft: budget - bad,
     goneAt: firing ? iso(-95) : null,
+    silentSince: null,
     tiers: [
       tier('page-fast', 15, 2, 9.6),
       tier('page-slow', 60, 5, 4.8),
@@ -206,6 +207,10 @@ export const pageStates: Readonly<Record<string, State>> = {
       planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: `<b>${'r'.repeat(199)}` }],
     },
   ),
+  silent: state([
+    objective(online, 'minutes', well),
+    objective(inTime, 'events', well, { silentSince: iso(100) }),
+  ]),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {
     seenAt: iso(10),
   }),

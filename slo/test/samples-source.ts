@@ -1,4 +1,4 @@
-import { increase, minuteOf, ordered, ratioSlot, type Sample } from '../sources/counter.ts'
+import { increase, isCounterValue, minuteOf, ratioSlot, type Sample } from '../sources/counter.ts'
 import type { Counter, Minute, Selector, Sli, Source } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 import type { Simulated } from './simulate.ts'
@@ -48,7 +48,14 @@ export function increases(
   ordered(samples).forEach((sample, i, all) => {
     const index = minuteOf(sample.timeMs) - from
     if (index >= 0 && index < counts.length)
-      counts[index] = (counts[index] ?? 0) + increase(all[i - 1], sample, maxGapSeconds)
+      counts[index] = (counts[index] ?? 0) + (increase(all[i - 1], sample, maxGapSeconds) ?? 0)
   })
   return counts
 }
+
+/** Samples in order of time. Of two with the same time the larger is kept. */
+export const ordered = (samples: readonly Sample[]): Sample[] =>
+  samples
+    .filter(({ value }) => isCounterValue(value))
+    .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
+    .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)

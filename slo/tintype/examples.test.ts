@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { limitsReached } from '@tintype/lib/limits.ts'
+import { timesReached } from '@tintype/lib/limits.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { loggedBy } from './examples.ts'
@@ -59,5 +59,5 @@ test('an answer of the log server that does not end is given up, and a part of i
   const { stores } = await logServer(200, outcome, false)
   expect(await outcomesInLogs(stores, at, at + 10_000)).toBeNull()
   expect(await loggedBy(stores, ['web'], at, at + 10_000)).toEqual([])
-  expect(limitsReached.get('logSeconds')).toBe(2)
+  expect(timesReached('logSeconds')).toBe(2)
 })

@@ -1,9 +1,16 @@
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { readJsonFile } from '@tintype/lib/json.ts'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder, until } from '../../test/support.ts'
 import { type ProbeSession, tidyUp, tidyUpAll, walk } from './journey.ts'
 import { isPicture, picture } from './picture.ts'
+import { names, openProbe } from './probe.ts'
 
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
 async function service(
@@ -32,7 +39,8 @@ async function service(
     } else if (method === 'DELETE') {
       photos.delete(path.slice('/photos/'.length))
       response.writeHead(204).end()
-    } else if (path === '/photos') response.end(JSON.stringify({ photos: [...photos].map(id => ({ id })) }))
+    } else if (path === '/photos')
+      response.end(JSON.stringify({ photos: [...photos].slice(0, 2).map(id => ({ id })) }))
     else if (nth === 1) response.writeHead(202, { 'Retry-After': '1' }).end()
     else response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(picture)
   }
@@ -149,11 +157,26 @@ describe('a journey', () => {
   })
 })
 
-test('a visitor’s forgotten photos are found and deleted', async () => {
+test('a visitor’s forgotten photos are found and deleted, page by page', async () => {
   const { way, photos } = await service()
-  await walk(way)
-  await walk(way)
-  await tidyUpAll(way)
+  for (let n = 0; n < 5; n++) await walk(way)
+  expect(await tidyUpAll(way)).toBe(true)
+  expect(photos.size).toBe(0)
+})
+
+test('the photo of a probe that was killed in its journey is deleted by the next one', async () => {
+  const { way, photos } = await service()
+  const dataDir = await temporaryFolder()
+  mkdirSync(join(dataDir, 'slo'))
+  const metrics = createMetrics('slo', '0', names.others)
+  const log = createLog({ service: 'slo', instance: '0', level: 'error' })
+  const environment = { PROBE_URL: way.target.href, PROBE_TOKEN: 'secret' }
+  const open = () => openProbe({ environment, dataDir, metrics, log })
+  await open().attempt(way.signal)
+  await until(() => readJsonFile(join(dataDir, 'slo', 'visitors.json'), ['']) !== undefined)
+  expect(photos.size).toBe(1)
+  const { tidyUp } = await open().attempt(way.signal)
+  await tidyUp?.()
   expect(photos.size).toBe(0)
 })
 

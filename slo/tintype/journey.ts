@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
+import { type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import type { Attempt } from '../probe/probe.ts'
-import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
+import { type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
 const requestTimeoutMs = 5_000
@@ -25,6 +26,8 @@ export type Walk = {
   token: string
   promiseSeconds: number
   visitor: ProbeSession
+  /** Called when the visitor gets a cookie. */
+  onCookie?(): void
   signal: AbortSignal
 }
 
@@ -39,9 +42,9 @@ export async function walk(walk: Walk): Promise<Journey> {
   const { certificateDays = Number.POSITIVE_INFINITY } = upload
   const journey = { phases, lostSeconds, certificateDays }
   if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
-  const { status, headers, body } = upload.answer
+  const { status, headers } = upload.answer
   if ((status !== 201 && status !== 202) || !headers.location)
-    return { ...journey, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
+    return { ...journey, failure: { step: 'upload', why: inWords(upload.answer) } }
 
   // Not Location itself, because a proxy with a path prefix does not rewrite it.
   const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
@@ -70,7 +73,7 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
       return isPicture(headers['content-type'], body)
         ? null
         : 'the body is not the picture that Content-Type names'
-    if (status !== 202) return `answer ${status}: ${excerpt(body)}`
+    if (status !== 202) return inWords(look.answer)
     await delay(pauseMs, undefined, { signal: walk.signal })
   }
 }
@@ -79,16 +82,26 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
 export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
   const gone = await ask(walk, 'DELETE', photo, requestTimeoutMs)
   if ('failed' in gone) return gone.failed
-  return gone.answer.status < 300 || gone.answer.status === 404 ? null : `answer ${gone.answer.status}`
+  return gone.answer.status < 300 || gone.answer.status === 404 ? null : inWords(gone.answer)
 }
 
-/** Deletes a visitor's remaining photos, of journeys that timed out or whose deletion failed. */
-export async function tidyUpAll(walk: Walk): Promise<void> {
-  if (!walk.visitor.cookie) return
-  const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)
-  if ('failed' in list || list.answer.status !== 200) return
-  const { photos } = JSON.parse(list.answer.body.toString()) as { photos: { id: string }[] }
-  for (const { id } of photos) await tidyUp(walk, new URL(`photos/${id}`, walk.target))
+/**
+ * Deletes a visitor's remaining photos, of journeys that timed out, were killed, or whose deletion failed. Returns
+ * whether none is left.
+ */
+export async function tidyUpAll(walk: Walk): Promise<boolean> {
+  if (!walk.visitor.cookie) return true
+  for (;;) {
+    const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)
+    if ('failed' in list || list.answer.status !== 200) return false
+    // A page of the list: the next look shows the next one.
+    const found = parseJson<{ photos: { id: string }[] }>(list.answer.body.toString())
+    if (found?.photos.length === 0) return true
+    let left = true
+    for (const { id } of found?.photos ?? [])
+      if ((await tidyUp(walk, new URL(`photos/${id}`, walk.target))) === null) left = false
+    if (left) return false
+  }
 }
 
 /** Seconds that web needed for an answer, from its entry in Server-Timing: a CDN adds entries of its own. */
@@ -98,13 +111,21 @@ const ownSeconds = ({ headers }: BoundedAnswer): number =>
 const ask = (walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> =>
   withRetry(() => askOnce(walk, method, url, timeoutMs), walk.signal)
 
-async function askOnce({ visitor, token, signal }: Walk, method: string, url: URL, timeoutMs: number) {
+async function askOnce(
+  { visitor, onCookie, token, signal }: Walk,
+  method: string,
+  url: URL,
+  timeoutMs: number,
+) {
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}
   const timed = await timedRequest({ method, url, headers, ...body, timeoutMs, signal })
   const cookies = 'answer' in timed ? timed.answer.headers['set-cookie'] : undefined
   const session = cookies?.find(cookie => cookie.startsWith('tintype_session='))
-  if (session) visitor.cookie = session.split(';', 1)[0]
+  if (session) {
+    visitor.cookie = session.split(';', 1)[0]
+    onCookie?.()
+  }
   return timed
 }

@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { asHost } from '../directory/expand.ts'
@@ -31,30 +34,49 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   /** The visitor of this hour, and the one before, who may still have a journey. */
   const visitors: ProbeSession[] = [{ cookie: undefined }]
   let since = performance.now()
-  /** Begins with a new visitor each hour. Returns visitors without journeys. */
-  const retire = (): ProbeSession[] => {
-    if (performance.now() - since < visitorMs) return []
+  /** Visitors without journeys who may have photos. A kill leaves the cookies in a file for the next start. */
+  const file = join(dataDir, 'slo', 'visitors.json')
+  let left: ProbeSession[] = (readJsonFile<string[]>(file, ['']) ?? []).map(cookie => ({ cookie }))
+  const keep = (): Promise<void> => {
+    const cookies = [...visitors, ...left].flatMap(({ cookie }) => cookie ?? [])
+    // Without the file a kill leaves photos of the probe, which is no reason to fail an attempt.
+    return writeFile(file, JSON.stringify(cookies), { mode: 0o600 }).catch(() => {})
+  }
+  /** Begins with a new visitor each hour. */
+  const retire = (): void => {
+    if (performance.now() - since < visitorMs) return
     since = performance.now()
     visitors.unshift({ cookie: undefined })
-    return visitors.splice(2)
+    left.push(...visitors.splice(2))
+  }
+  const tidy = async (way: Omit<Walk, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
+    for (const visitor of some)
+      if (await tidyUpAll({ ...way, visitor })) left = left.filter(each => each !== visitor)
+    await keep()
   }
   return {
     async attempt(signal): Promise<Attempt> {
-      const retired = retire()
-      const way: Walk = { ...common, visitor: visitors[0] as ProbeSession, signal }
+      retire()
+      const way: Walk = {
+        ...common,
+        visitor: visitors[0] as ProbeSession,
+        onCookie: () => void keep(),
+        signal,
+      }
       const { photo, lostSeconds, ...journey } = await walk(way)
       metrics.set('tintype_probe_lost_seconds', {}, lostSeconds)
       return {
         ...journey,
         async tidyUp() {
-          const left = photo && (await tidyUp(way, photo))
-          if (left) log.warn('probe.photo-left', { why: left })
-          for (const visitor of retired) await tidyUpAll({ ...way, visitor })
+          const why = photo && (await tidyUp(way, photo))
+          if (why) log.warn('probe.photo-left', { why })
+          if (left.length > 0 && !journey.failure) await tidy(way, left)
         },
       }
     },
     async close(signal) {
-      for (const visitor of visitors) await tidyUpAll({ ...common, visitor, signal }).catch(() => {})
+      left.push(...visitors.splice(0))
+      await tidy({ ...common, signal }, left)
     },
   }
 }

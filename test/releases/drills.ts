@@ -3,7 +3,7 @@ import type { Edit } from '../faults/inject/release.ts'
 /** A version and how its release must end; `named`: what the release must say of a bad one. */
 export type Drill = { name: string; edits: readonly Edit[]; named?: RegExp }
 
-const attempt = 'services/converter/try-photo.ts'
+const attempt = 'services/converter/attempt.ts'
 const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 
 /** Fails one photo in `oneIn`, the same ones at each attempt. */

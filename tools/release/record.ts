@@ -1,13 +1,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import {
-  isRunning,
-  type ReleaseLook,
-  readUnderWay,
-  type UnderWay,
-  underWayFile,
-} from '../../slo/releases/under-way.ts'
+import { isRunning, processName } from '@tintype/lib/process-name.ts'
+import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
 
 export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
@@ -28,7 +23,7 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   const at = new Date().toISOString()
   const file = join(folderOf(dataDir), `${at.slice(0, 19).replaceAll(':', '-')}-${strategy}.md`)
   const title = `${strategy} release of ${to}`
-  const underWay: UnderWay = { file, title, from, to, pid: process.pid }
+  const underWay: UnderWay = { file, title, from, to, process: processName(process.pid) as string }
   writeUnderWay(dataDir, underWay)
   write(file, `# ${title}\n\nBegun ${at} by ${who()}, in place of ${from}.\n\n`)
   return {
@@ -62,7 +57,7 @@ function who(): string {
 /** Closes the record of a release whose command was killed. Returns a sentence about it, once. */
 export function settleKilled(dataDir: string): string | undefined {
   const underWay = readUnderWay(dataDir)
-  if (!underWay || isRunning(underWay)) return undefined
+  if (!underWay || isRunning(underWay.process)) return undefined
   const { file: record, title, from } = underWay
   const said = `The ${title} ended without a word: its command was killed. The traffic is on the old version, ${from}.`
   write(

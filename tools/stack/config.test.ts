@@ -7,6 +7,7 @@ import { storageAddress } from '@tintype/lib/storage/storage-url.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { dayFile } from '../../services/logs/manifest.ts'
 import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
@@ -85,6 +86,21 @@ test('Alloy gives an entry of a published day the time by which the day is sorte
   expect(times).toEqual(['2026-11-22T11:59:00.000Z', '2026-11-22T12:00:02.000Z'])
 })
 
+test('to Loki all revisions of a day are one stream, or it would show each entry of a republished day twice', () => {
+  const alloy = read('tools/stack/config.alloy')
+  const [, quoted = ''] = /stage\.regex \{\s+source\s+= "filename"\s+expression = (".*")/.exec(alloy) ?? []
+  const expression = new RegExp(JSON.parse(quoted).replace('?P<', '?<'))
+  const dayOf = (revision: number) =>
+    expression.exec(dayFile('/data/logs/days', { day: '2026-11-22', revision }))?.groups?.day
+  expect([dayOf(1), dayOf(12)]).toEqual(['2026-11-22', '2026-11-22'])
+  expect(alloy).toMatch(
+    /stage\.labels \{\s+values = \{ day = "" \}\s+\}\s+stage\.label_drop \{\s+values = \["filename"\]/,
+  )
+  // Half of this age is the time that an entry may be behind the newest of its stream.
+  const { services } = parse(read('compose.yaml'), { merge: true })
+  expect(services.loki.command).toContain('-ingester.max-chunk-age=48h')
+})
+
 type Container = {
   image?: string
   ports?: string[]
@@ -98,6 +114,7 @@ type Container = {
   restart?: string
   stop_grace_period?: string
   healthcheck?: { test: string[] }
+  logging?: { driver: string; options: Record<string, string> }
 }
 
 describe('compose.yaml', () => {
@@ -187,14 +204,30 @@ describe('compose.yaml', () => {
     }
   })
 
+  test('bounds the output that Docker keeps of each container: its default is no bound', () => {
+    for (const [name, { logging }] of Object.entries(services))
+      expect(logging?.options, name).toMatchObject({ 'max-size': '20m', 'max-file': '5' })
+  })
+
   test('keeps what a program stores in a volume with a name: one without is lost with its container', () => {
-    const stores = ['alertmanager', 'alloy', 'loki', 'postgres', 'prometheus', 'seaweedfs', 'tempo']
+    const stores = [
+      'alertmanager',
+      'alloy',
+      'grafana',
+      'loki',
+      'postgres',
+      'prometheus',
+      'seaweedfs',
+      'tempo',
+    ]
     const lost = stores.filter(name => !services[name]?.volumes?.some(each => each.startsWith(`${name}:/`)))
     expect(lost).toEqual([])
   })
 
-  test('removes logs and metrics at the age at which the service does', () => {
-    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS } = readConfig({}, variables)
+  test('removes logs, metrics and traces at the age at which the service does', () => {
+    const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS, KEEP_TRACES_DAYS } = readConfig({}, variables)
+    const { compactor } = parse(read('tools/stack/tempo.yml'))
+    expect(compactor?.compaction).toEqual({ block_retention: `${KEEP_TRACES_DAYS * 24}h` })
     expect(services.loki?.command).toEqual(
       expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
     )

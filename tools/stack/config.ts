@@ -20,7 +20,7 @@ export function prometheusConfig(options: {
 }
 
 /** DATA_DIR/endpoints.json: a service's first process under its name, several in `webs` and `converters`. */
-type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
+export type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
 
 /** `host:port` of each administration port once, by job: `webAdmin` belongs to job `web`. */
 export function targetsOf(endpoints: Endpoints): Record<string, string[]> {

@@ -10,7 +10,7 @@ import { startProxy } from '../../../test/proxy.ts'
 import { bucket, type S3Server, s3Environment } from '../../../test/s3-servers.ts'
 import { temporaryFolder } from '../../../test/support.ts'
 import { errorCode } from '../../errors.ts'
-import { limits, limitsReached } from '../../limits.ts'
+import { limits, timesReached } from '../../limits.ts'
 import { type Faults, storageContract } from '../contract.ts'
 import { type OpenObject, openStorage, type Storage } from '../index.ts'
 
@@ -121,7 +121,7 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
   })
 
   test('a frozen server fails each call in time, with a code, and its return is seen at once', async () => {
-    const reached = () => limitsReached.get('storageCall') ?? 0
+    const reached = () => timesReached('storageCall')
     const before = reached()
     const outcomes: string[] = []
     const storage = await opened(server().url, {

@@ -78,6 +78,15 @@ export function openPoweredDisk(
       return noteOpened(file, path)
     }) as Disk['open'],
     openSync: (path, flags) => noteOpened(realDisk.openSync(path, flags), String(path)),
+    mkdirSync: ((path: string) => {
+      realDisk.mkdirSync(path)
+      enter(path, newFolder())
+    }) as Disk['mkdirSync'],
+    fsyncSync(file) {
+      const { path, node } = opened.get(file) ?? {}
+      realDisk.fsyncSync(file)
+      if (path !== undefined && node) void sync(path, node)
+    },
     fsync: (async (file: number) => {
       const { path, node } = opened.get(file) ?? {}
       await realDisk.fsync(file)
@@ -85,14 +94,10 @@ export function openPoweredDisk(
       await sync(path, node)
       await afterEach()
     }) as Disk['fsync'],
-    mkdir: (async (path: string, options: object) => {
-      const first = await fs.mkdir(path, options)
-      for (const [i] of names(path).entries()) {
-        const made = join(root, ...names(path).slice(0, i + 1))
-        if (!at(made)) enter(made, newFolder())
-      }
+    mkdir: (async (path: string) => {
+      await fs.mkdir(path)
+      enter(path, newFolder())
       await afterEach()
-      return first
     }) as Disk['mkdir'],
     async rename(from, to) {
       await fs.rename(from, to)

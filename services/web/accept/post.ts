@@ -1,5 +1,6 @@
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
+import { refuseCompressed } from '@tintype/lib/http/request-body.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
@@ -12,7 +13,7 @@ import type { Web } from '../web.ts'
 import { preferredWait } from './prefer.ts'
 import { acceptPhoto, isProbe } from './receive.ts'
 import { unsupported } from './sniff.ts'
-import { maxBodyBytes, mediaType, tooLarge } from './upload.ts'
+import { isOnePiece, maxBodyBytes, mediaType, onePiece, tooLarge } from './upload.ts'
 import { settledWithin } from './wait.ts'
 
 /** Refuses requests before the body is read. */
@@ -23,26 +24,19 @@ export function refuseEarly(web: Web): RequestHandler {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
     // The rate does not limit the probe: its refused attempts would count as an outage.
     if (!isProbe(web, request)) checkRate(visitorOf(response), clientAddress(request))
-    const {
-      expect,
-      'content-range': range,
-      'tus-resumable': tus,
-      'upload-complete': complete,
-    } = request.headers
-    if (range !== undefined || tus !== undefined || complete === '?0')
-      throw new Problem(400, 'partial', 'Send the whole photo in one request. It cannot be sent in pieces.')
+    if (isOnePiece(request)) throw onePiece()
+    refuseCompressed(request)
     const type = mediaType(request)
     // With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide.
-    if (expect !== undefined && !photoType.test(type)) throw unsupported(type, Buffer.alloc(0))
+    if (request.headers.expect !== undefined && otherType.test(type)) throw unsupported(type, Buffer.alloc(0))
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
       throw tooLarge(maxUploadBytes)
     next()
   }
 }
 
-/** Content types that may contain a photo, or no type. The last one is curl's default. */
-const photoType =
-  /^(image\/(?!svg)|multipart\/form-data$|application\/(octet-stream|x-www-form-urlencoded)$|$)/
+/** Content types of what is no photo. Programs have several names for any file: binary/octet-stream, application/x-binary. */
+const otherType = /^(image\/svg|(text|audio|video)\/|application\/(json|pdf|xml|zip)$)/
 
 /** POST /photos: 202 when the photo is durable, or with `Prefer: wait=N` its state after at most N seconds. */
 export function postPhoto(web: Web): RequestHandler {

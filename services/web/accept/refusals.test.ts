@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { connectRaw, head } from '../../../test/raw.ts'
 import { until } from '../../../test/support.ts'
@@ -98,6 +99,10 @@ describe('a refused upload is told why', () => {
       (await person.post(Buffer.concat([...parts, Buffer.from('--b--\r\n')]), type)).status
     expect(await post(part(''), part('a', png()), part(''))).toBe(202)
     expect(await post(part(''))).toBe(400)
+    // FilePond sends its metadata under the name of the file.
+    const text = Buffer.from('--b\r\nContent-Disposition: form-data; name="photo"\r\n\r\n{}\r\n')
+    expect(await post(text, part('a', png()))).toBe(202)
+    expect(await post(part('a', png()), text)).toBe(202)
     // A script's FormData sends a Blob whose name is empty.
     expect(await post(part('', png(), 'Content-Type: image/png\r\n'))).toBe(202)
   })
@@ -132,6 +137,21 @@ describe('a refused upload is told why', () => {
       ['upload-complete', '?0'],
     ] as const)
       await expectRefusal(running, await running.visitor().post(png(), { [name]: value }), 400, 'partial')
+    const names = ['dztotalchunkcount', 'resumableTotalChunks', 'flowTotalChunks', 'qqtotalparts', 'chunks']
+    const form = (name: string, value: string) => {
+      const form = new FormData()
+      form.set(name, value)
+      form.set('photo', new Blob([new Uint8Array(png())]), 'blob')
+      return form
+    }
+    for (const name of names) {
+      await expectRefusal(running, await running.visitor().post(form(name, '2')), 400, 'partial')
+      const inQuery = await running
+        .visitor()
+        .call('POST', `/photos?${name}=2`, { body: new Uint8Array(png()) })
+      await expectRefusal(running, inQuery, 400, 'partial')
+    }
+    expect((await running.visitor().post(form('dztotalchunkcount', '1'))).status).toBe(202)
     expect((await running.visitor().post(png(), { 'upload-complete': '?1' })).status).toBe(202)
   })
 
@@ -146,6 +166,21 @@ describe('a refused upload is told why', () => {
     const small = await startWeb({ maxUploadBytes: 500_000, maxPixels: 500_000 })
     expect(await (await small.visitor().post(large)).text()).toContain('0.47 MB at most')
     expect(await (await small.visitor().post(png(900, 900))).text()).toContain('up to 0.5 megapixels')
+  })
+
+  test('415 when its body is compressed, which Content-Encoding says', async () => {
+    const running = await startWeb()
+    const form = Buffer.from(
+      '--b\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\nx\r\n--b--',
+    )
+    const type = { 'content-type': 'multipart/form-data; boundary=b' }
+    for (const encoding of ['gzip', 'deflate', 'br', 'gzip, identity']) {
+      const headers = { ...type, 'content-encoding': encoding }
+      const answer = await running.visitor().post(gzipSync(form), headers)
+      expect(answer.headers.get('accept-encoding')).toBe('identity')
+      await expectRefusal(running, answer, 415, 'compressed')
+    }
+    expect((await running.visitor().post(png(), { 'content-encoding': 'identity' })).status).toBe(202)
   })
 
   test('415 whatever its name and Content-Type say', async () => {
@@ -249,7 +284,8 @@ describe('an early answer reaches a client that only sends', () => {
     const heard = await rawExchange(
       running.url,
       socket => {
-        socket.write(post(bytes.length).replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'))
+        const more = '\r\nContent-Type: binary/octet-stream\r\nExpect: 100-continue\r\n\r\n'
+        socket.write(post(bytes.length).replace('\r\n\r\n', more))
         socket.once('data', () => socket.write(bytes))
       },
       /HTTP\/1.1 202 /,

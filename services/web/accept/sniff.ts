@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { firstValue, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -33,13 +33,6 @@ export async function sniff(head: Buffer, maxPixels: number): Promise<Format> {
 /** file-type does not recognise a TIFF whose directory follows its pixels, and takes those of some scanners for raw. */
 const tiffByMagic = (head: Buffer): Format | undefined =>
   /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) && !isRaw(head) ? 'tiff' : undefined
-
-const [subfileType, subDirectories, dngVersion] = [254, 330, 50_706]
-/** Whether a TIFF is a camera's raw file: of Canon (CR2), a DNG, or one that shows only a preview of what it contains. */
-const isRaw = (tiff: Buffer): boolean =>
-  (tiff.toString('latin1', 8, 10) === 'CR' && tiff.readUInt32LE(4) === 16) ||
-  firstValue(tiff, dngVersion) !== undefined ||
-  (firstValue(tiff, subfileType) === 1 && firstValue(tiff, subDirectories) !== undefined)
 
 /**
  * The stored size; of a TIFF the first page's. 0 when the head does not contain it: the converter checks again before

@@ -19,10 +19,21 @@ export function tooLarge(maxBytes: number): Problem {
   return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
 }
 
-/**
- * The media type without parameters. `request.is` fails on a boundary with a slash and no quotes, which iPhone apps
- * send.
- */
+/** How many pieces a file has, by the names of Dropzone, resumable.js, Flow.js, Fine Uploader and Plupload. */
+const pieces = /^(dztotalchunkcount|resumableTotalChunks|flowTotalChunks|qqtotalparts|chunks)$/
+const areSeveral = ([name, value]: [string, unknown]): boolean => pieces.test(name) && Number(value) > 1
+
+/** Whether head or query say that the body is one piece of several: each piece would become a damaged photo. */
+export const isOnePiece = ({ headers, query }: Request): boolean =>
+  headers['content-range'] !== undefined ||
+  headers['tus-resumable'] !== undefined ||
+  headers['upload-complete'] === '?0' ||
+  Object.entries(query).some(areSeveral)
+
+export const onePiece = (): Problem =>
+  new Problem(400, 'partial', 'Send the whole photo in one request. It cannot be sent in pieces.')
+
+/** Without parameters. `request.is` fails on a boundary with a slash and no quotes, which iPhone apps send. */
 export const mediaType = ({ headers }: Request): string =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
 
@@ -90,6 +101,7 @@ async function photoPart(request: Request, maxBytes: number) {
       reject(new Problem(400, type, detail, limit && { limit }))
     form.on('finish', () => resolve(undefined))
     form.on('error', cause => reject(malformed(cause)))
+    form.on('field', (...field) => areSeveral([field[0], field[1]]) && reject(onePiece()))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     form.on('partsLimit', refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
     request.once('close', () => request.complete || reject(new Error('the client went away')))
@@ -124,13 +136,18 @@ async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {
 const malformed = (cause: unknown): Problem =>
   new Problem(400, 'malformed', `The form cannot be read: ${(cause as Error).message}.`)
 
+/**
+ * Whether a part is a file. A browser sends an empty file input as one whose name is empty, a script's Blob may lack a
+ * name, and FilePond and Rails send a text under the file's name before it.
+ */
+const isFile = (type: string, fileName: string | undefined): boolean =>
+  Boolean(fileName) || type.startsWith('image/') || (fileName === undefined && type !== 'text/plain')
+
 function openForm(request: Request) {
   try {
     return new Busboy({
       headers: request.headers as { 'content-type': string },
-      // A browser sends an empty file input as a file without a name and type, and a script's Blob perhaps without a name.
-      isPartAFile: (name, type, fileName) =>
-        name === 'photo' && (fileName !== '' || /^image\//.test(type ?? '')),
+      isPartAFile: (name, type, fileName) => name === 'photo' && isFile(type ?? 'text/plain', fileName),
       limits: multipartLimits,
     })
   } catch (cause) {

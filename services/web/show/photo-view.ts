@@ -47,7 +47,7 @@ export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoVi
     if (result) return settled(record, result, null)
     // Its upload is unfinished, or the sweep will enqueue it.
     const files = await filesOf(web.storage, record.owner, record.id)
-    return files.has('original') ? pending(web, record, 'queued') : 'not-found'
+    return files.has('original') && !record.refused ? pending(web, record, 'queued') : 'not-found'
   }
   if (known.state === 'deleted') return 'not-found'
   if (result) return settled(record, result, known)

@@ -2,8 +2,15 @@ import { isIP } from 'node:net'
 import type { Request } from 'express'
 import ipaddr from 'ipaddr.js'
 
-/** Networks, by ipaddr.js's names, from which `X-Forwarded-For` is trusted. */
-const trustedRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal'])
+/** Networks, by ipaddr.js's names, that the internet does not reach. Pods of EKS and Tailscale have carrierGradeNat. */
+const privateRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal', 'carrierGradeNat'])
+const isPrivate = (address: Address): boolean => privateRanges.has(address.range())
+
+/** Whether the X-Forwarded headers of a request from this address count. */
+export function isTrustedProxy(remoteAddress = ''): boolean {
+  const address = parse(remoteAddress)
+  return address !== undefined && isPrivate(address)
+}
 
 /**
  * The address of a request's client: the nearest one in `X-Forwarded-For` that is not a trusted proxy, in canonical
@@ -16,7 +23,7 @@ export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): str
     const address = parse(hop.trim())
     if (!address) break
     client = address
-    if (!trustedRanges.has(address.range())) break
+    if (!isPrivate(address)) break
   }
   return client === undefined ? '' : subscriber(client)
 }

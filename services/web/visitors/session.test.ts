@@ -75,8 +75,10 @@ test('a form that another site posts replaces no session: browsers send it witho
 
 test('the cookie is Secure when a proxy beside us was asked by https', async () => {
   const { url } = await startWeb()
-  const headers = { 'x-forwarded-proto': 'https' }
-  expect(cookieOf(await fetch(`${url}/photos`, { headers }))).toContain('; Secure;')
+  for (const scheme of ['https', 'HTTPS', 'https,http']) {
+    const headers = { 'x-forwarded-proto': scheme }
+    expect(cookieOf(await fetch(`${url}/photos`, { headers })), scheme).toContain('; Secure;')
+  }
 })
 
 test('what everybody may keep carries no cookie; the page does', async () => {

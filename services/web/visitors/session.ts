@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { schemeOf } from '@tintype/lib/http.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
@@ -34,7 +35,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const isForeign = request.method === 'POST' && request.get('sec-fetch-site') === 'cross-site'
     // Each view of the page restarts the 400 days: otherwise a person who comes daily would lose all photos.
     if (!isForeign && (known === undefined || request.path === '/'))
-      response.append('Set-Cookie', setCookie(id, secret, request.secure))
+      response.append('Set-Cookie', setCookie(id, secret, schemeOf(request)))
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     const returning = known !== undefined
@@ -60,5 +61,5 @@ function issuedSession(header: string, secret: string): string | undefined {
 
 const issuedCookie = new RegExp(`(?<=^|;)\\s*${cookieName}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
 
-const setCookie = (id: string, secret: string, secure: boolean): string =>
-  `${cookieName}=${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${secure ? '; Secure' : ''}; SameSite=Lax`
+const setCookie = (id: string, secret: string, scheme: 'http' | 'https'): string =>
+  `${cookieName}=${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${scheme === 'https' ? '; Secure' : ''}; SameSite=Lax`

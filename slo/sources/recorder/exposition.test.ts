@@ -29,7 +29,7 @@ test('labels keep their values, however they are written', () => {
   const [sample] = parseExposition('m{b="x,}\\" y\\\\n\\n",a="Ünï",} 1', 'text')
   expect(labelsOf(sample?.labels ?? '')).toEqual({ a: 'Ünï', b: 'x,}" y\\n\n' })
   expect(sample?.labels.startsWith('a=')).toBe(true)
-  expect(withLabels('b="1",job="x"', { job: 'web', a: '"' })).toBe('a="\\"",b="1",job="web"')
+  expect(withLabels('b="1",job="x"', { job: 'web', a: '"' })).toBe('a="\\"",b="1",exported_job="x",job="web"')
 })
 
 test('blanks, tabs and line ends of Windows stand between tokens', () => {

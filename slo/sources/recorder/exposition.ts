@@ -58,9 +58,12 @@ export const labelsOf = (canonicalLabels: string): Record<string, string> =>
     ]),
   )
 
-/** Adds labels to canonical ones and overrides existing ones, as Prometheus does with job and instance. */
+/** Adds labels to canonical ones, and renames existing ones to `exported_NAME`, as Prometheus does. */
 export function withLabels(canonicalLabels: string, more: Record<string, string>): string {
-  const all = Object.entries({ ...labelsOf(canonicalLabels), ...more })
+  const own = Object.entries(labelsOf(canonicalLabels)).map(([key, value]): [string, string] => [
+    key in more ? `exported_${key}` : key,
+    value,
+  ])
   const escaped = (value: string) => value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`))
-  return canonical(all.map(([key, value]) => [key, escaped(value)]))
+  return canonical([...own, ...Object.entries(more)].map(([key, value]) => [key, escaped(value)]))
 }

@@ -35,7 +35,7 @@ async function exposing(answer: () => { status?: number; type?: string; body: st
 const kept = (value: number) => `tintype_promises_total{outcome="kept"} ${value}\n# EOF\n`
 
 test.each([
-  ['an error', { status: 500, body: 'no' }, 'answered 500'],
+  ['an error', { status: 500, body: 'no' }, 'answer 500'],
   ['half an answer', { body: 'a 1\n' }, 'was cut'],
   ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
 ])('%s is no samples and a word', async (_, answer, word) => {

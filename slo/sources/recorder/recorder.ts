@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs
 import { join } from 'node:path'
 import { dayMs } from '@tintype/lib/day.ts'
 import { endProcess } from '@tintype/lib/errors.ts'
-import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
+import { askBounded, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
 import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-metrics.ts'
@@ -142,14 +142,15 @@ export async function scrape(
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
-    const { status, headers, body } = await askBounded(url.href, {
+    const answer = await askBounded(url.href, {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     })
-    if (status !== 200) return none(`answered ${status}`)
-    const isOpen = headers['content-type']?.startsWith('application/openmetrics-text')
-    return bounded(parseExposition(body.toString(), isOpen ? 'openmetrics' : 'text'))
+    // Without the body, which may have another number each time: a trouble is logged when it changes.
+    if (answer.status !== 200) return none(inWords({ ...answer, body: undefined }))
+    const isOpen = answer.headers['content-type']?.startsWith('application/openmetrics-text')
+    return bounded(parseExposition(answer.body.toString(), isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
     const { name, message } = error as Error
     if (error instanceof TooLong) return { ...none(`${message}: not recorded`), limit: 'scrapeBytes' }

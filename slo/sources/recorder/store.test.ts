@@ -2,6 +2,7 @@ import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import type { Selector, Sli } from '../index.ts'
+import { parseSelector } from '../promql.ts'
 import type { Reader } from './reader.ts'
 import { createStore, openStore } from './store.ts'
 
@@ -205,6 +206,24 @@ test('two instances are two series: each keeps its own last value, and they add 
   store.append(scrapeOf(noon + 16_000, 11))
   store.append(scrapeOf(noon + 17_000, 102, 'b:1'))
   expect(minutesOf(store, 1)).toEqual([3])
+})
+
+test('a counter is selected by the job of its target; a label job that the target exposes is another one', async () => {
+  const selector = parseSelector('req_total{job="web"}') as Selector
+  const ofJob: Sli = { ...sli, part: counter(selector), total: counter(selector) }
+  const store = createStore(`${await temporaryFolder()}/recorder.sqlite`, [ofJob])
+  for (const [at, a, b] of [
+    [1_000, 1, 10],
+    [16_000, 2, 30],
+  ] as const)
+    for (const job of ['web', 'other']) {
+      const samples = [
+        { name: 'req_total', labels: 'job="a"', value: a },
+        { name: 'req_total', labels: 'job="b"', value: b },
+      ]
+      store.append({ job, instance: '0', at: noon + at, samples })
+    }
+  expect(store.increases(selector, 75, noonMinute, noonMinute + 1)[0]).toBe(1 + 20)
 })
 
 test('samples are read back by metric, with the labels of their target', async () => {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { makeFolder } from '@tintype/lib/disk.ts'
 import { sqliteCode } from '@tintype/lib/errors.ts'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
@@ -35,7 +36,7 @@ type OnDamage = (why: string) => void
  * `onDamage` is called: slo must alert also without its history. @throws when the file cannot be opened.
  */
 export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
-  mkdirSync(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   const db = openToWrite(file, onDamage)
   return { ...reader(db), ...writer(db, slis, file) }
 }

@@ -29,13 +29,12 @@ const clockSkewMs = 5_000
 /** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
   const { ino } = statSync(file)
-  const ids = identities(db)
+  const ids = identities(db, slis)
   const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
   const insert = db.prepare('INSERT INTO scrape(target, at, layout, numbers) VALUES (?, ?, ?, ?)')
   const counters = rollUps(db)
   const birthOf = births(db)
   const newestSeries = db.prepare('SELECT max(id) AS id FROM series')
-  const gaps = memo((name: string, labels: string) => gapsOf(slis, name, labelsOf(labels)))
 
   const append = ({ job, instance, at, samples }: Scrape): void => {
     const target = ids.target(job, instance)
@@ -46,11 +45,10 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
     const values = new Map<number, number>()
     const up = { name: 'up', labels: '', value: samples ? 1 : 0 }
     for (const { name, labels, value } of [up, ...(samples ?? [])]) {
-      const series = ids.series(name, labels, job, instance)
+      const { id: series, maxGaps } = ids.series(name, labels, job, instance)
       // If a series appears twice in one scrape the first counts, as in Prometheus.
       if (values.has(series)) continue
       values.set(series, value)
-      const maxGaps = gaps(name, labels)
       // Samples with NaN, infinite or negative values are not a counter's, and are left out.
       if (maxGaps.length > 0 && isCounterValue(value)) {
         const last = (anew ? undefined : counters.last(series)) ?? (series > known ? newborn : zero)
@@ -97,7 +95,6 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
       for (const each of forgetUnseen) each.run(nowMs - keepMs)
       db.exec(removeOrphans)
       ids.series.forget()
-      gaps.forget()
       return { samples, minutes: minutes * minutesAnHour }
     },
   }
@@ -158,7 +155,7 @@ function rollUps(db: DatabaseSync) {
       for (const maxGap of maxGaps) {
         const row = getHour.get(series, maxGap, minute - index) as { increases: Uint8Array } | undefined
         const cells = decodeHour(row?.increases)
-        const grown = increase(last, sample, maxGap)
+        const grown = increase(last, sample, maxGap) ?? 0
         if (grown === 0 && !Number.isNaN(cells[index])) continue
         cells[index] = (cells[index] || 0) + grown
         const bytes = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength)
@@ -169,8 +166,8 @@ function rollUps(db: DatabaseSync) {
   }
 }
 
-/** Ids of targets, series and layouts, created on first use. Those of series are cached. */
-function identities(db: DatabaseSync) {
+/** Ids of targets, series and layouts, created on first use. Series are cached, with the gaps of their roll-ups. */
+function identities(db: DatabaseSync, slis: readonly Sli[]) {
   const numbered = (table: string, columns: string) => {
     const places = columns.replaceAll(/\w+/g, '?')
     const find = db.prepare(`SELECT id FROM ${table} WHERE (${columns}) = (${places})`)
@@ -182,9 +179,10 @@ function identities(db: DatabaseSync) {
   return {
     target: numbered('target', 'job,instance'),
     layout: numbered('layout', 'series'),
-    series: memo((name: string, labels: string, job: string, instance: string) =>
-      seriesOf(name, withLabels(labels, { job, instance })),
-    ),
+    series: memo((name: string, labels: string, job: string, instance: string) => {
+      const all = withLabels(labels, { job, instance })
+      return { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
+    }),
   }
 }
 

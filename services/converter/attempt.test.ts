@@ -12,10 +12,9 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import { lastAttempts, settle, tryPhoto } from './attempt.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import { enqueuePhoto, photo } from './fixtures.ts'
-import { lastAttempts, settle } from './settle-attempt.ts'
-import { tryPhoto } from './try-photo.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 

@@ -21,18 +21,25 @@ type Page = {
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
+  let isNamed = false
   const refresh = async (): Promise<void> => {
     const state = await getJson<State>(path).catch(error => show(refusalOf(error)))
     if (!state) return
     learn(state)
+    if (!isNamed) nameObjectives(page.name)
+    isNamed = true
     showState(state, page, earlier)
     await page.draw(state, refresh)
   }
   startPage(page.name, texts)
   await refresh()
-  document.title += `: ${page.name === 'status' ? say('status') : objectivesName()}`
-  void showNavigation(page.name, { objectives: objectivesName() })
   if (earlier === null) readAgain(refreshMs, refresh)
+}
+
+/** The title and the navigation have the name that the directory gives its objectives. */
+function nameObjectives(page: Page['name']): void {
+  document.title += `: ${page === 'status' ? say('status') : objectivesName()}`
+  void showNavigation(page, { objectives: objectivesName() })
 }
 
 /** What slo says, or that it does not answer. */

@@ -3,10 +3,9 @@ import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readAgain } from '@tintype/lib/page/browser/server.ts'
 import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
-import { drawStory } from './chart.ts'
-import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
+import { anchorOf, drawStory, listEntries } from './story.ts'
 import texts from './words.json' with { type: 'json' }
 import { entriesOf, read, say } from './words.ts'
 

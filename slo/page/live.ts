@@ -1,6 +1,6 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { getJson, Refusal, readAgain } from '@tintype/lib/page/browser/server.ts'
+import { getJson, Refusal, readOften } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
 import { addressAt } from './parts.ts'
@@ -32,8 +32,7 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
     await page.draw(state, refresh)
   }
   startPage(page.name, texts)
-  await refresh()
-  if (earlier === null) readAgain(refreshMs, refresh)
+  await (earlier === null ? readOften(refreshMs, refresh) : refresh())
 }
 
 /** The title and the navigation have the name that the directory gives its objectives. */

@@ -1,5 +1,5 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { getJson, readAgain } from '@tintype/lib/page/browser/server.ts'
+import { getJson, readOften } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
@@ -130,6 +130,5 @@ await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 showNewest()
 /** Stages and releases are those of now. */
 const readNow = () => Promise.all([refreshStages(), refreshRelease()].map(each => each.catch(() => {})))
-await Promise.all([showWhatIf(), earlier === null && readNow()])
-if (earlier === null) readAgain(2 * refreshMs, readNow)
+await Promise.all([showWhatIf(), earlier === null && readOften(2 * refreshMs, readNow)])
 document.documentElement.dataset.ready = 'true'

@@ -26,18 +26,23 @@ export async function getJson<T>(address: string, timeoutMs?: number): Promise<T
   throw Object.assign(detail ? new Refusal(detail) : new Error(`HTTP ${status}`), { status })
 }
 
-/** Reads again after each interval and when the tab is seen again: not while it is hidden, and one at a time. */
-export function readAgain(everyMs: number, read: () => Promise<unknown>): void {
+/**
+ * Reads now, after each interval and when the tab is seen again: not while it is hidden, and one at a time. Resolves when
+ * the first read has ended.
+ */
+export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
   let isReading = false
-  const readIfSeen = () => {
-    if (document.hidden || isReading) return
+  const readOnce = async () => {
+    if (isReading) return
     isReading = true
-    void read().finally(() => {
+    await read().finally(() => {
       isReading = false
     })
   }
+  const readIfSeen = () => document.hidden || readOnce()
   setInterval(readIfSeen, everyMs)
   document.addEventListener('visibilitychange', readIfSeen)
+  await readOnce()
 }
 
 /** A request to the page's server. @throws when it does not answer, or not in time. */

@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readAgain } from '@tintype/lib/page/browser/server.ts'
+import { readOften } from '@tintype/lib/page/browser/server.ts'
 import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
@@ -32,10 +32,9 @@ if (isKey) void search(key)
 else if (key) lead.textContent = say('noKey', { key })
 else input.focus()
 showRecent(key ? undefined : lead)
-const readSizing = () =>
-  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
-void readSizing()
-readAgain(sizingMs, readSizing)
+void readOften(sizingMs, () =>
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
+)
 
 async function search(key: string): Promise<void> {
   // Read out. The counts that it shows without a search change each few seconds.

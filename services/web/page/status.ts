@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { getJson, readAgain, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { getJson, readOften, serverNow } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
 
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
@@ -33,8 +33,7 @@ export function showStatus(): (connected: boolean) => void {
     )
     show()
   }
-  void read()
-  readAgain(readEveryMs, read)
+  void readOften(readEveryMs, read)
   void pageAddresses.then(({ status }) => {
     if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, say('statusPage')))
   })

@@ -3,7 +3,7 @@ import { finishRoutes, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { refuseRebound } from './loopback.ts'
+import { refuseRebound } from './rebinding.ts'
 import { json } from './request-body.ts'
 
 /** How long a log level may stay raised. */

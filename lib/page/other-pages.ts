@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
-import { isLoopback } from '../http/loopback.ts'
 import { readJsonFile } from '../json.ts'
+import { isLoopback } from '../loopback.ts'
 
 export type OtherPages = {
   dataDir: string

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
-import { isLoopback } from '../page/other-pages.ts'
+import { isLoopback } from '../loopback.ts'
 import type { S3Address } from './storage-url.ts'
 
 /** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */

@@ -1,6 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { getJson, Refusal, readOften } from '@tintype/lib/page/browser/server.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
+import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
 import { addressAt } from './parts.ts'

@@ -24,4 +24,5 @@ export type ReleaseLook = {
 /** Written by `npm run release`, removed at its end and shown by the pages. It prevents a second release. */
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
-export const readUnderWay = (dataDir: string): UnderWay | null => readJsonFile(underWayFile(dataDir)) ?? null
+export const readUnderWay = (dataDir: string): UnderWay | null =>
+  readJsonFile(underWayFile(dataDir), { process: '' }) ?? null

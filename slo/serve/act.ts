@@ -1,6 +1,6 @@
-import { isLoopback } from '@tintype/lib/http/loopback.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
+import { isLoopback } from '@tintype/lib/loopback.ts'
 import type { Express, Request, RequestHandler } from 'express'
 import { program } from '../directory.ts'
 import type { Diagnoser } from './diagnosis.ts'

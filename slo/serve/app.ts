@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { refuseRebound } from '@tintype/lib/http/loopback.ts'
+import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'

@@ -90,7 +90,10 @@ test('events without a sample for an hour cannot be judged', async () => {
   }
   expect(await until(now - 59)).toEqual([[null]])
   const hourAgo = toIso(now - 60)
-  expect(await until(now - 60)).toEqual([expect.stringContaining('No sample could be counted since'), [hourAgo]])
+  expect(await until(now - 60)).toEqual([
+    expect.stringContaining('No sample could be counted since'),
+    [hourAgo],
+  ])
 })
 
 test('minutes without events whose samples come late are not silent', async () => {

@@ -26,25 +26,6 @@ export async function getJson<T>(address: string, timeoutMs?: number): Promise<T
   throw Object.assign(detail ? new Refusal(detail) : new Error(`HTTP ${status}`), { status })
 }
 
-/**
- * Reads now, after each interval and when the tab is seen again: not while it is hidden, and one at a time. Resolves when
- * the first read has ended.
- */
-export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
-  let isReading = false
-  const readOnce = async () => {
-    if (isReading) return
-    isReading = true
-    await read().finally(() => {
-      isReading = false
-    })
-  }
-  const readIfSeen = () => document.hidden || readOnce()
-  setInterval(readIfSeen, everyMs)
-  document.addEventListener('visibilitychange', readIfSeen)
-  await readOnce()
-}
-
 /** A request to the page's server. @throws when it does not answer, or not in time. */
 export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })

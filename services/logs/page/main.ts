@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/server.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'

@@ -1,6 +1,6 @@
 import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import { readOften } from '@tintype/lib/page/browser/server.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 

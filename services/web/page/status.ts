@@ -1,7 +1,8 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { getJson, readOften, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
+import { getJson, serverNow } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
 
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */

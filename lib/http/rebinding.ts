@@ -1,10 +1,7 @@
 import { isIP } from 'node:net'
 import type { RequestHandler } from 'express'
 import { Problem } from '../http.ts'
-
-/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
-export const isLoopback = (host: string): boolean =>
-  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
+import { isLoopback } from '../loopback.ts'
 
 /** Names that no other site can own: those of this machine and of its network, and addresses. */
 const isOwnName = (host: string): boolean =>

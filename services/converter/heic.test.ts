@@ -158,7 +158,7 @@ describe('limits', () => {
   test('a HEIC that claims too many pixels is refused by its boxes, a deep or transparent one earlier', async () => {
     const grid = { shown: ['red', 'red', 'red', 'red'] } as const
     const refusal = async (options: HeicOptions) => {
-      const conversion = await attempt(heic({ ...options, width: 9_000, height: 4_000 }))
+      const conversion = await attempt(heic({ width: 9_000, height: 4_000, ...options }))
       return conversion.outcome === 'undecodable' ? conversion.reason : conversion.outcome
     }
     const before = process.resourceUsage().maxRSS
@@ -166,6 +166,13 @@ describe('limits', () => {
       code: 'over-limit',
       detail: expect.stringMatching(/transparent HEIC files up to 26 megapixels/),
     })
+    const deep = Array.from({ length: 4 }, () => 'red of 10 bits' as const)
+    expect(await refusal({ shown: deep, height: 5_000 })).toMatchObject({
+      detail: expect.stringMatching(/deep HEIC files up to 39 megapixels/),
+    })
+    // Cameras store 33 megapixels with 10 bits.
+    const ofCamera = await attempt(heic({ shown: deep, width: 7_008, height: 4_672 }))
+    expect(JSON.stringify(ofCamera)).not.toContain('over-limit')
     const claim = heic({ shown: [...grid.shown], width: 60_000, height: 60_000 })
     expect(await attempt(claim)).toMatchObject({
       reason: { code: 'over-limit', detail: expect.stringMatching(/HEIC files up to 50 megapixels/) },

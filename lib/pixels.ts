@@ -10,20 +10,24 @@ const maxSide = 65_535
 export const inMillions = (value: number, million = 1e6): number =>
   value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
 
-/** A kind of photo that takes more memory or time than others of its format: stored in passes, over 8 bits, with alpha. */
-export type CostlyKind = '' | 'interlaced' | 'deep' | 'transparent'
+/**
+ * A kind of photo that takes more memory or time than others of its format: stored in passes, over 8 bits, with alpha,
+ * 4:2:2 and 4:4:4.
+ */
+export type CostlyKind = '' | 'interlaced' | 'deep' | 'transparent' | 'full-chroma'
 
 /**
  * For formats and kinds that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so, with the
  * process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and libheif-js
- * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7 (8 bits, 4:4:4), 21.6
- * (10 bits) and 31.5 (12 bits, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16
+ * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 13.4 (8 bits, 4:2:0), 16.7
+ * (4:4:4), 21.6 (10 bits) and 31.5 (12 bits, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16
  * bits, alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9. Deep PNG and TIFF take up to
  * 80 ms of processor time a megapixel, so that 90 megapixels take half of CONVERT_SECONDS' default.
  */
 const mostPixels: Record<string, number> = {
   avif: 32_000_000,
-  heic: 50_000_000,
+  heic: 64_200_000,
+  'full-chroma heic': 50_000_000,
   'deep heic': 39_000_000,
   'transparent heic': 26_000_000,
   webp: 120_000_000,

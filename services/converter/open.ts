@@ -1,4 +1,5 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -77,7 +78,7 @@ export async function openPhoto(
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
-  const kind = costlyKind(header)
+  const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
@@ -129,9 +130,11 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): CostlyKind => {
+function costlyKind({ format, isProgressive, hasAlpha, depth }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'
-  return isProgressive ? 'interlaced' : depth === 'uchar' ? '' : 'deep'
+  if (depth !== 'uchar') return 'deep'
+  if (format === 'heif' && hasFullChroma(bytes)) return 'full-chroma'
+  return isProgressive ? 'interlaced' : ''
 }
 
 /** Answers undecodable when the decoder fails. @throws when memory is short. */

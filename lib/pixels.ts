@@ -11,48 +11,49 @@ export const inMillions = (value: number, million = 1e6): number =>
   value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
 
 /**
+ * A kind of photo that takes more memory or time than others of its format: stored in passes, over 8 bits, with alpha,
+ * 4:2:2 and 4:4:4.
+ */
+export type CostlyKind = '' | 'interlaced' | 'deep' | 'transparent' | 'full-chroma'
+
+/**
  * For formats and kinds that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so, with the
  * process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and libheif-js
- * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7 (8 bits, 4:4:4) and
- * 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits,
- * alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9. PNG and TIFF with more than 8 bits a
- * channel take up to 80 ms of processor time a megapixel, so that 90 megapixels take half of CONVERT_SECONDS' default.
+ * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 13.4 (8 bits, 4:2:0), 16.7
+ * (4:4:4), 21.6 (10 bits) and 31.5 (12 bits, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16
+ * bits, alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9. Deep PNG and TIFF take up to
+ * 80 ms of processor time a megapixel, so that 90 megapixels take half of CONVERT_SECONDS' default.
  */
-const wholeDecodePixels: Partial<Record<Format, number>> = {
+const mostPixels: Record<string, number> = {
   avif: 32_000_000,
-  heic: 50_000_000,
+  heic: 64_200_000,
+  'full-chroma heic': 50_000_000,
+  'deep heic': 39_000_000,
+  'transparent heic': 26_000_000,
   webp: 120_000_000,
   gif: 130_000_000,
   tiff: 200_000_000,
-}
-const costlyKinds: Partial<Record<Format, number>> = {
-  heic: 26_000_000,
-  png: 90_000_000,
-  tiff: 90_000_000,
-  jpeg: 100_000_000,
+  'deep tiff': 90_000_000,
+  'deep png': 90_000_000,
+  'interlaced png': 90_000_000,
+  'interlaced jpeg': 100_000_000,
 }
 
-/**
- * The most pixels that a photo of this format may have, never above `maxPixels`.
- * @param costly whether its kind needs more memory or time: stored in passes, more than 8 bits, HEIC with alpha.
- */
-export const pixelLimit = (format: Format, maxPixels: number, costly = false): number =>
-  Math.min(
-    maxPixels,
-    (costly ? costlyKinds : wholeDecodePixels)[format] ?? wholeDecodePixels[format] ?? maxPixels,
-  )
+/** The most pixels that a photo of this format and kind may have, never above `maxPixels`. */
+export const pixelLimit = (format: Format, maxPixels: number, kind: CostlyKind): number =>
+  Math.min(maxPixels, mostPixels[`${kind} ${format}`] ?? mostPixels[format] ?? maxPixels)
 
 /**
  * The sentence for a photo that is over the limits; undefined when it is not.
- * @param kind its costly kind, such as `interlaced`; empty when it has none or it is not yet known.
+ * @param kind empty when it is not yet known.
  */
 export function pixelRefusal(
   { width, height }: { width: number; height: number },
   format: Format,
   maxPixels: number,
-  kind = '',
+  kind: CostlyKind = '',
 ): string | undefined {
-  const most = pixelLimit(format, maxPixels, kind !== '')
+  const most = pixelLimit(format, maxPixels, kind)
   if (width * height <= most && Math.max(width, height) <= maxSide) return undefined
   return (
     `This photo has ${width} × ${height} pixels; we take ${`${kind} ${format.toUpperCase()}`.trim()} files up to ` +

@@ -29,6 +29,16 @@ export function heifProperties(head: Buffer): Box[] {
     .flatMap(index => all[index - 1] ?? [])
 }
 
+/** Whether a HEIC is 4:2:2 or 4:4:4, by its decoder's configuration (ISO/IEC 14496-15); phones write 4:2:0. */
+export function hasFullChroma(heic: Buffer): boolean {
+  try {
+    const configuration = heifProperties(heic).find(({ type }) => type === 'hvcC')
+    return ((configuration?.body[16] ?? 0) & 3) > 1
+  } catch {
+    return true // the boxes are damaged
+  }
+}
+
 /** A sequence of boxes. The end of the head may cut the last one. */
 function* boxes(bytes: Buffer): Generator<Box> {
   for (let at = 0; at + 8 <= bytes.length; ) {

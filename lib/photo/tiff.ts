@@ -1,13 +1,4 @@
-export const tags = {
-  subfileType: 254,
-  width: 256,
-  height: 257,
-  compression: 259,
-  photometric: 262,
-  subDirectories: 330,
-  extraSamples: 338,
-  dngVersion: 50_706,
-}
+export const tags = { width: 256, height: 257, compression: 259, photometric: 262, extraSamples: 338 }
 
 /**
  * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is not a whole number; undefined
@@ -32,8 +23,9 @@ export function firstValue(bytes: Buffer, tag: number, page = 0): number | undef
   return undefined
 }
 
+const [subfileType, subDirectories, dngVersion] = [254, 330, 50_706]
 /** Whether a TIFF is a camera's raw file: of Canon (CR2), a DNG, or one that shows only a preview of what it contains. */
 export const isRaw = (tiff: Buffer): boolean =>
   (tiff.toString('latin1', 8, 10) === 'CR' && tiff.readUInt32LE(4) === 16) ||
-  firstValue(tiff, tags.dngVersion) !== undefined ||
-  (firstValue(tiff, tags.subfileType) === 1 && firstValue(tiff, tags.subDirectories) !== undefined)
+  firstValue(tiff, dngVersion) !== undefined ||
+  (firstValue(tiff, subfileType) === 1 && firstValue(tiff, subDirectories) !== undefined)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
+import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -158,7 +159,7 @@ describe('limits', () => {
   test('a HEIC that claims too many pixels is refused by its boxes, a deep or transparent one earlier', async () => {
     const grid = { shown: ['red', 'red', 'red', 'red'] } as const
     const refusal = async (options: HeicOptions) => {
-      const conversion = await attempt(heic({ ...options, width: 9_000, height: 4_000 }))
+      const conversion = await attempt(heic({ width: 9_000, height: 4_000, ...options }))
       return conversion.outcome === 'undecodable' ? conversion.reason : conversion.outcome
     }
     const before = process.resourceUsage().maxRSS
@@ -166,11 +167,27 @@ describe('limits', () => {
       code: 'over-limit',
       detail: expect.stringMatching(/transparent HEIC files up to 26 megapixels/),
     })
+    const deep = Array.from({ length: 4 }, () => 'red of 10 bits' as const)
+    expect(await refusal({ shown: deep, height: 5_000 })).toMatchObject({
+      detail: expect.stringMatching(/deep HEIC files up to 39 megapixels/),
+    })
+    const full = heic({ shown: [...grid.shown], width: 9_000, height: 7_000 })
+    full[full.indexOf('hvcC') + 20] = 0xff // 4:4:4
+    expect(await attempt(full)).toMatchObject({
+      reason: { detail: expect.stringMatching(/full-chroma HEIC files up to 50 megapixels/) },
+    })
     const claim = heic({ shown: [...grid.shown], width: 60_000, height: 60_000 })
     expect(await attempt(claim)).toMatchObject({
-      reason: { code: 'over-limit', detail: expect.stringMatching(/HEIC files up to 50 megapixels/) },
+      reason: { code: 'over-limit', detail: expect.stringMatching(/HEIC files up to 64 megapixels/) },
     })
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(50_000)
+  })
+
+  test.each([
+    ['a panorama of an iPhone', { width: 16_382, height: 3_800 }, ''],
+    ['a photo of a camera that stores 10 bits', { width: 7_008, height: 4_672 }, 'deep'],
+  ] as const)('%s is within them', (_name, size, kind) => {
+    expect(pixelRefusal(size, 'heic', 2 ** 28, kind)).toBeUndefined()
   })
 })
 

@@ -1,7 +1,8 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
-import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
+import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
 import { correct } from './correct.ts'
@@ -77,11 +78,11 @@ export async function openPhoto(
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
-  const kind = costlyKind(header)
+  const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
-  const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind !== '') }
+  const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
   const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
@@ -129,11 +130,11 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-/** The kind of photo that takes more memory or time than usual in its format; empty for others. See pixelLimit. */
-const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): string => {
-  const isDeep = depth !== 'uchar'
-  if (format === 'heif') return hasAlpha || isDeep ? 'deep or transparent' : ''
-  return isProgressive ? 'interlaced' : isDeep ? 'deep' : ''
+function costlyKind({ format, isProgressive, hasAlpha, depth }: Metadata, bytes: Buffer): CostlyKind {
+  if (format === 'heif' && hasAlpha) return 'transparent'
+  if (depth !== 'uchar') return 'deep'
+  if (format === 'heif' && hasFullChroma(bytes)) return 'full-chroma'
+  return isProgressive ? 'interlaced' : ''
 }
 
 /** Answers undecodable when the decoder fails. @throws when memory is short. */

@@ -29,35 +29,24 @@ export type Scanned = {
   payloadAt: number
 }
 
-const sessionNull = Buffer.from('","session":null')
-const sessionOpen = Buffer.from('","session":"')
-const timestampOpen = Buffer.from(',"timestamp":"')
-const payloadOpen = Buffer.from('","payload":{')
-const isoLength = 24
+/** What follows a stream's prefix: the sequence number, the other three members, and the payload's `{`. */
+const headForm =
+  /^([1-9]\d{0,15})","session":(?:null|"[0-9a-f]{16}"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","payload":\{/
+const headBytes = 110
+/** From the session's digits to the payload's `{`. */
+const sessionToPayload = '0123456789abcdef","timestamp":"2026-11-22T17:00:00.123Z","payload":'.length
 
 /** Reads the head of the line bytes[start, end), not its payload; null when it is no entry of `prefix`'s stream. */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
-  if (end - start < prefix.length || !hasBytesAt(bytes, start, prefix)) return null
-  let at = start + prefix.length
-  let seq = 0
-  for (let digit = digitAt(bytes, at); digit < 10; digit = digitAt(bytes, ++at)) seq = seq * 10 + digit
-  if (seq < 1 || !Number.isSafeInteger(seq) || bytes[start + prefix.length] === 0x30) return null
-
-  let sessionAt = -1
-  if (hasBytesAt(bytes, at, sessionNull)) at += sessionNull.length
-  else {
-    if (!hasBytesAt(bytes, at, sessionOpen)) return null
-    sessionAt = at + sessionOpen.length
-    at = sessionAt + 16
-    for (let i = sessionAt; i < at; i++) if (!isHexDigit(bytes[i] as number)) return null
-    if (bytes[at++] !== 0x22) return null
-  }
-  if (!hasBytesAt(bytes, at, timestampOpen)) return null
-  const timestampMs = timeAt(bytes, at + timestampOpen.length)
-  at += timestampOpen.length + isoLength
-  if (Number.isNaN(timestampMs) || !hasBytesAt(bytes, at, payloadOpen)) return null
-  const closed = bytes[end - 1] === 0x7d && at + payloadOpen.length < end
-  return closed ? { seq, timestampMs, sessionAt, payloadAt: at + payloadOpen.length - 1 } : null
+  if (!hasBytesAt(bytes, start, prefix) || bytes[end - 1] !== 0x7d) return null
+  const from = start + prefix.length
+  const [head = '', seq, time = ''] =
+    headForm.exec(bytes.toString('latin1', from, Math.min(end, from + headBytes))) ?? []
+  const timestampMs = epochMs(time)
+  if (Number.isNaN(timestampMs) || !Number.isSafeInteger(Number(seq))) return null
+  const payloadAt = from + head.length - 1
+  const sessionAt = head.includes('"session":null') ? -1 : payloadAt - sessionToPayload
+  return { seq: Number(seq), timestampMs, sessionAt, payloadAt }
 }
 
 export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean {
@@ -65,16 +54,9 @@ export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean 
   return true
 }
 
-/** 0 to 9, or more when the byte is no digit. */
-const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
-const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
-
-const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
-
-/** Epoch ms of `2026-11-22T17:00:00.123Z` at an offset of bytes; NaN when it does not have this form. */
-export function timeAt(bytes: Buffer, at: number): number {
-  const text = bytes.toString('latin1', at, at + isoLength)
-  const ms = isoTime.test(text) ? Date.parse(text) : Number.NaN
+/** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */
+export function epochMs(iso: string): number {
+  const ms = Date.parse(iso)
   // Date.parse takes 24:00, and the 30th of February for the 2nd of March.
-  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : Number.NaN
+  return new Date(ms).getUTCDate() === Number(iso.slice(8, 10)) ? ms : Number.NaN
 }

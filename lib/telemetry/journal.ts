@@ -5,7 +5,7 @@ import { syncFolder } from '../disk.ts'
 import { errorCode } from '../errors.ts'
 import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
-import { epochOf, newline, sourceOf } from './entry.ts'
+import { epochOf, sourceOf } from './entry.ts'
 import { ownFolder } from './own.ts'
 
 /** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and of an fsync in progress. */
@@ -14,8 +14,6 @@ const syncWithinMs = 50
 const segmentBytes = 4 * 2 ** 20
 /** Pause after a folder could not be opened. */
 const reopenAfterMs = 1_000
-/** Longer than any line. */
-const tailBytes = 2 ** 18
 
 /** `stream`: the stream that its entries are shipped in. `written`: the stream in the ids of its lines. */
 export type Segment = { file: string; stream: string; written: string; first: number; bytes: number }
@@ -196,29 +194,15 @@ export function renameSegments(segments: readonly Segment[], taken: string): voi
   }
 }
 
-export function findSegments(path: string, source: string): Segment[] {
-  const segments: Segment[] = []
-  for (const name of fs.readdirSync(path)) {
-    const [, epoch, first, written = epoch] = segmentName.exec(name) ?? []
-    if (epoch === undefined) continue
-    const file = join(path, name)
-    const streams = { stream: `${source}.${epoch}`, written: `${source}.${written}` }
-    segments.push({ file, ...streams, first: Number(first), bytes: cutTornTail(file) })
-  }
-  return segments.sort((a, b) => epochOf(a.stream) - epochOf(b.stream) || a.first - b.first)
-}
-
-/** Removes the incomplete line of a process that was killed while it wrote. Returns the remaining size. */
-function cutTornTail(file: string): number {
-  const { size } = fs.statSync(file)
-  const fd = fs.openSync(file, 'r+')
-  try {
-    const tail = Buffer.allocUnsafe(Math.min(size, tailBytes))
-    const read = fs.readSync(fd, tail, 0, tail.length, size - tail.length)
-    const torn = read - (tail.subarray(0, read).lastIndexOf(newline) + 1)
-    if (torn > 0 && torn < tailBytes) fs.ftruncateSync(fd, size - torn)
-    return torn < tailBytes ? size - torn : size
-  } finally {
-    fs.closeSync(fd)
-  }
-}
+/** The segments in a folder, oldest first. One may end in a part of a line, which a killed process left; it is not shipped. */
+export const findSegments = (path: string, source: string): Segment[] =>
+  fs
+    .readdirSync(path)
+    .flatMap(name => {
+      const [, epoch, first, written = epoch] = segmentName.exec(name) ?? []
+      if (epoch === undefined) return []
+      const file = join(path, name)
+      const streams = { stream: `${source}.${epoch}`, written: `${source}.${written}` }
+      return { file, ...streams, first: Number(first), bytes: fs.statSync(file).size }
+    })
+    .sort((a, b) => epochOf(a.stream) - epochOf(b.stream) || a.first - b.first)

@@ -12,8 +12,8 @@ import { openJournal } from './journal.ts'
 import { shipOrphans } from './orphans.ts'
 import { type Destination, startShipping } from './ship.ts'
 
-/** The facts of one event. They never contain file names, cookies, tokens or places. */
-type Payload = Record<string, unknown>
+/** The facts of one event. They never contain file names, cookies, tokens or places, nor a member of every entry. */
+type Payload = Record<string, unknown> & { event?: never; level?: never; trace?: never }
 
 export type Log = ReturnType<typeof createLog>
 

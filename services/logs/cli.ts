@@ -4,18 +4,10 @@ import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import {
-  type Entry,
-  type Estimate,
-  type Sizing,
-  type StageBar,
-  serviceOf,
-  sizeText,
-  timelineKeyOf,
-} from './page/api.ts'
+import { type Entry, type Sizing, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
-import { waitForShippersMs, waitForShipping } from './unshipped.ts'
+import { waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /** The options of the verbs. */
@@ -43,7 +35,7 @@ export async function publishDay(
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
   // Otherwise the locks below would create the folders of a wrong DATA_DIR.
   if (!existsSync(folders.streams)) return nothing([])
-  const held = await waitForShipping(folders, Date.parse(day), waitForShippersMs)
+  const held = await waitForShipping(folders, Date.parse(day))
   // One publisher at a time: the server's and a person's could both write the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
   if (release === 'taken') throw new ExpectedError('another publish is in progress')
@@ -102,17 +94,22 @@ export async function sizingReport(folders: Folders): Promise<VerbAnswer> {
   return answer(found, [...rows, `by service, ${newest.day}:`, ...services, room])
 }
 
-function forecastLine({ bytesPerDay, hours, counted, growthPerDay, ...found }: Sizing): string {
+function forecastLine({
+  bytesPerDay,
+  hours,
+  counted,
+  growthPerDay,
+  freeBytes,
+  daysUntilFull,
+}: Sizing): string {
   if (bytesPerDay === null) return 'No forecast yet: the disk must be measured for an hour first.'
   const what = counted === 'disk' ? 'whole disk, including photos' : 'logs only'
-  const growth = `growing by ${interval(growthPerDay, sizeText)} a day`
-  const how = hours === null ? growth : `extrapolated from ${count(hours, 'hour')}`
-  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`
-}
-
-const interval = ({ low, likely, high }: Estimate, show: (value: number) => string): string => {
-  const each = (value: number | null) => (value === null ? 'over 3650' : show(value))
-  return `${each(likely)} (${each(low)} to ${each(high)})`
+  const grows = `growing by ${sizeText(growthPerDay.likely ?? 0)} a day`
+  const how = hours === null ? grows : `extrapolated from ${count(hours, 'hour')}`
+  const [low, likely, high] = [daysUntilFull.low, daysUntilFull.likely, daysUntilFull.high].map(
+    days => days ?? 'over 3650',
+  )
+  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${likely} (${low} to ${high}) days`
 }
 
 export async function verifyReport(folders: Folders, { day }: Given): Promise<VerbAnswer> {

@@ -8,7 +8,7 @@ import { type Started, temporaryFolder, until } from '../../test/support.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, readJournals, stamped, writeJournal } from './fixture.ts'
 import { dayFile } from './manifest.ts'
-import { waitForShippersMs, waitForShipping } from './unshipped.ts'
+import { waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /**
@@ -46,7 +46,7 @@ const logs = async (writer: Writer, more: number) => {
 async function faultsOf(folders: Folders, writers: Writer[]): Promise<unknown[]> {
   const living = writers.at(-1)?.child
   living?.kill('SIGUSR2')
-  await until(async () => (await waitForShipping(folders, 0, waitForShippersMs)).length === 0, {
+  await until(async () => (await waitForShipping(folders, 0)).length === 0, {
     timeoutMs: 30_000,
   })
   living?.kill('SIGTERM')

@@ -1,13 +1,11 @@
 import { fdatasyncSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { chunksOf, namesIn, withFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
-const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
 export type StreamFile = { stream: string; file: string }
@@ -21,8 +19,7 @@ export const streamFiles = (folder: string): StreamFile[] =>
 
 /** The files of a day, before their first entries. */
 export function openSources(files: StreamFile[]): StreamSource[] {
-  const share = Math.floor(buffersBytes / Math.max(1, files.length))
-  const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
+  const size = Math.min(maxBufferBytes, Math.floor(buffersBytes / files.length))
   return files.map((each, order) => openSource(each, order, size))
 }
 

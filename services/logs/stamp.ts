@@ -2,12 +2,12 @@ import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import {
+  epochMs,
   hasBytesAt,
   newline,
   type Scanned,
   scanEntry,
   streamPrefix,
-  timeAt,
 } from '@tintype/lib/telemetry/entry.ts'
 
 /**
@@ -24,9 +24,6 @@ const toleratedSkewMs = 2_000
 
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
-
-/** The first `count` lines, to append to the file of their day; `last` and `effectiveMs` are those of the last line. */
-type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
 const exampleOf = (stream: string): string =>
   `{"id":"${stream}.1","session":null,"timestamp":"2026-11-22T17:00:00.123Z","payload":{}}`
@@ -68,8 +65,11 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
   return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
 }
 
-/** The lines of the first line's day, as the journal stores them. */
-export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): StampedLines {
+/**
+ * The bytes of the first `count` lines, which are of one day, as the journal stores them; `last` and `effectiveMs` are
+ * those of the last line.
+ */
+export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []
   const run = { count: 0, last: 0, effectiveMs: afterMs }
@@ -90,13 +90,15 @@ const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line whose newline is at `end`. */
 export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
-  isCorrected(bytes, end) ? timeAt(bytes, lastTime(end)) : timestampMs
+  isCorrected(bytes, end) ? epochMs(textAt(bytes, lastTime(end))) : timestampMs
 
 /** The time of receipt of the line whose newline is at `end`. All lines of an append have the same. */
 export function receivedAt(bytes: Buffer, end: number): string {
   const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
-  return bytes.toString('latin1', at, at + isoLength)
+  return textAt(bytes, at)
 }
+
+const textAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at, at + isoLength)
 
 const lastTime = (end: number): number => end + 1 - tail.length - isoLength
 const isCorrected = (bytes: Buffer, end: number): boolean =>

@@ -10,20 +10,16 @@ import { lookAt, newestFile } from './streams.ts'
 type Unshipped = { stream: string; from: number; to: number }
 
 /** A live shipper sends within its longest backoff of 5 s. */
-export const waitForShippersMs = 10_000
+const waitMs = 10_000
 const lookEveryMs = 200
 
 /**
  * Waits until the log server has all entries that the local journals have now, except of streams that ended before
  * `fromMs`: the server may have removed these by age. Returns the entries that are still missing.
  */
-export async function waitForShipping(
-  { journals, streams }: Folders,
-  fromMs: number,
-  withinMs: number,
-): Promise<Unshipped[]> {
+export async function waitForShipping({ journals, streams }: Folders, fromMs: number): Promise<Unshipped[]> {
   const held = await heldIn(journals, fromMs)
-  for (const deadline = performance.now() + withinMs; ; await delay(lookEveryMs)) {
+  for (const deadline = performance.now() + waitMs; ; await delay(lookEveryMs)) {
     const unshipped: Unshipped[] = []
     for (const [stream, to] of held) {
       const mark = (await newestFile(streams, stream))?.mark ?? 0

@@ -34,31 +34,11 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
   /** Faults of the file: damage, order, duplicates. Empty when the file matches its manifest. */
   const faults: string[] = []
-  const { checkLine, held } = lineChecker()
-  let entries = 0
-  const file = dayFile(folder, manifest)
-  const exists = existsSync(file)
-  if (!exists) faults.push(`${basename(file)} does not exist`)
-  for await (const line of exists ? linesWith(file, '') : []) {
-    entries++
-    hash.update(line).update('\n')
-    const fault = checkLine(line)
-    if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
-  }
-  if (manifest.blocks !== undefined && !isWholeIndex(indexFile(folder, manifest), manifest.blocks))
-    faults.push('its index is damaged: timelines read the whole day instead')
-  if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
-  if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
-  const { missing, doubled } = compareDays(held, manifest, all)
-  const { day, revision } = manifest
-  return { day, revision, entries, faults: [...faults, ...doubled.slice(0, maxFaults)], missing }
-}
-
-/** Checks the lines of a day in order. `checkLine` returns a line's fault. `held`: the sequence numbers by stream. */
-function lineChecker() {
+  /** The sequence numbers of each stream. */
   const held = new Map<string, Range[]>()
+  let entries = 0
   let previous = ''
-  const checkLine = (line: Buffer): string | undefined => {
+  const faultOf = (line: Buffer): string | undefined => {
     const entry = entryOf(line)
     if (!entry) return 'not a well-formed entry'
     const { stream, seq } = splitId(entry.id)
@@ -71,9 +51,23 @@ function lineChecker() {
     const place = placeOf(entry)
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
-    return undefined
   }
-  return { held, checkLine }
+  const file = dayFile(folder, manifest)
+  const exists = existsSync(file)
+  if (!exists) faults.push(`${basename(file)} does not exist`)
+  for await (const line of exists ? linesWith(file, '') : []) {
+    entries++
+    hash.update(line).update('\n')
+    const fault = faultOf(line)
+    if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
+  }
+  if (manifest.blocks !== undefined && !isWholeIndex(indexFile(folder, manifest), manifest.blocks))
+    faults.push('its index is damaged: timelines read the whole day instead')
+  if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
+  if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
+  const { missing, doubled } = compareDays(held, manifest, all)
+  const { day, revision } = manifest
+  return { day, revision, entries, faults: [...faults, ...doubled.slice(0, maxFaults)], missing }
 }
 
 /** The sequence numbers before this day's entries that no published day has, and those that another day also has. */

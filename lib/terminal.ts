@@ -55,11 +55,17 @@ export function outliveReaders(): void {
   process.on('warning', warning => void process.stderr.write(`${warning.stack}\n`))
 }
 
-/** For a command: when its reader closes early, as `head` does, the command runs to its end and exits as usual. */
+/**
+ * For a command: when its reader closes early, as `head` does, the command runs to its end and exits as usual. When its
+ * output cannot be written, as on a full disk, it ends with status 2: a report's 1 would say that an objective is broken.
+ */
 export function outliveEarlyReaders(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!runsOn && !['EPIPE', 'EIO', 'ECONNRESET'].includes(error.code ?? '')) throw error
+      if (runsOn || ['EPIPE', 'EIO', 'ECONNRESET'].includes(error.code ?? '')) return
+      if (stream === process.stdout)
+        process.stderr.write(`the output could not be written: ${error.message}\n`)
+      process.exit(2)
     })
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { cpSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -197,6 +198,17 @@ describe('slo on the command line', () => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain(why)
+  })
+
+  test('output that cannot be written, as on a full disk, is exit status 2', () => {
+    const { status, stderr } = spawnSync('node slo/main.ts rules > /dev/full', {
+      shell: true,
+      encoding: 'utf8',
+    })
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: 'the output could not be written: ENOSPC: no space left on device, write\n',
+    })
   })
 
   test('lint of a folder that has nothing says all that is missing', async () => {

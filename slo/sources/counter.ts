@@ -44,6 +44,9 @@ export function increase(
   return sample.value >= previous.value ? sample.value - previous.value : sample.value
 }
 
+/** Labels that a process's series share with its `up`; the last two tell clusters with equal addresses apart. */
+export const processLabels = ['job', 'instance', 'namespace', 'cluster'] as const
+
 /** Time in which the process of a new series must have been scraped. Not longer than any gap that is counted over. */
 export const scrapedSeconds = 120
 

@@ -5,6 +5,7 @@ import {
   isCounterValue,
   isNewborn,
   minuteOf,
+  processLabels,
   ratioSlot,
   type Sample,
   scrapedSeconds,
@@ -79,20 +80,21 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),
         }))
       }
-      // One metric with too many series counts as missing: a verdict needs the others.
-      const none = (error: unknown): Series[] => {
-        if (error instanceof TooManySeries) return []
-        throw error
-      }
       const all: Series[] = []
       for (let i = 0; i < metrics.length; i += limits.reads.value) {
         const some = metrics.slice(i, i + limits.reads.value)
-        all.push(...(await Promise.all(some.map(metric => read(metric).catch(none)))).flat())
+        all.push(...(await Promise.all(some.map(metric => read(metric).catch(noneIfTooMany)))).flat())
       }
       return all
     },
     close: async () => {},
   }
+}
+
+/** For `catch` of a read whose series may count as missing when they are too many. */
+const noneIfTooMany = (error: unknown): [] => {
+  if (error instanceof TooManySeries) return []
+  throw error
 }
 
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
@@ -181,9 +183,11 @@ async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Mi
     return `${label}=~${JSON.stringify([...values].join('|'))}`
   }
   const seconds = (end - start) * 60 + 2 * scrapedSeconds
-  const ups = await api.query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
+  const ups = await api
+    .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
+    .catch(noneIfTooMany)
   for (const { labels, sample, add } of begun) {
-    const up = ups.find(each => each.labels.job === labels.job && each.labels.instance === labels.instance)
+    const up = ups.find(each => processLabels.every(label => each.labels[label] === labels[label]))
     if (up && isNewborn(up.samples, sample)) add(sample, sample.value)
   }
 }

@@ -1,4 +1,4 @@
-import { gridSeconds, scrapedSeconds } from './counter.ts'
+import { gridSeconds, processLabels, scrapedSeconds } from './counter.ts'
 import { type Counter, type ThresholdSli, thresholdOperators } from './index.ts'
 import { formatSelector } from './promql.ts'
 
@@ -20,9 +20,11 @@ export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`
   if (counter.selector) {
-    const matchers = counter.selector.matchers.filter(({ label }) => ['job', 'instance'].includes(label))
+    const matchers = counter.selector.matchers.filter(({ label }) =>
+      processLabels.some(each => each === label),
+    )
     const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s] offset ${step})`
-    return `(${now} - (${before} <= ${now} or 0 * ${before} or (0 * ${now} and on(job, instance) ${up} == 1)))`
+    return `(${now} - (${before} <= ${now} or 0 * ${before} or (0 * ${now} and on(${processLabels.join(', ')}) ${up} == 1)))`
   }
   const highest = `max_over_time(${rangeOf(counter, range)} offset ${step})`
   return `(${now} - (${highest} <= ${now} or ${before} <= ${now} or ${now} + 0 * ${before}))`

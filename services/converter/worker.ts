@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
 import { type Attempt, logFailure, settle, type Tools, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
@@ -39,10 +40,11 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   })
   const engine = startPulse('the queue’s engine', stalledSeconds)
   const starts = startPulse('the start of a child', stalledSeconds)
+  const announced = sparsely(error => log.warn('announce.failed', { error: describeError(error) }))
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
-      .catch(error => log.warn('announce.failed', { error: describeError(error) }))
+      .then(announced.worked, announced.failed)
       .finally(engine.beat)
   const announcing = setInterval(() => {
     // A child may die while idle. Without slots web refuses every photo, and no photo would then start a new child.

@@ -54,10 +54,11 @@ async function phone(folder?: string) {
   })
   const webhook = new URL(`http://slo:p%40ss@127.0.0.1:${(server.address() as AddressInfo).port}`)
   const file = `${folder ?? (await temporaryFolder())}/alerts.json`
+  const logged: string[] = []
   const log = {
     ...createLog({ service: 'slo', instance: '0', level: 'error' }),
     error: () => {},
-    warn: () => {},
+    warn: (event: string) => void logged.push(event),
   }
   const metrics = createMetrics('slo', '0')
   const troubles: (string | null)[] = []
@@ -76,6 +77,7 @@ async function phone(folder?: string) {
     file,
     troubles,
     metrics,
+    logged,
     said: () => received.map(({ status, commonLabels }) => [status, commonLabels.severity]),
   }
 }
@@ -221,7 +223,7 @@ test('two groups are two messages', async () => {
 })
 
 test('a message that is not taken is tried again, and with the next evaluation once more', async () => {
-  const { start, state, said } = await phone()
+  const { start, state, said, logged } = await phone()
   const { update, isStuck } = start()
   state.refuse = 3
   await update([page], begin)
@@ -229,6 +231,7 @@ test('a message that is not taken is tried again, and with the next evaluation o
   expect([said(), isStuck()]).toEqual([[], true])
   await update([page], begin + minute)
   expect([said(), isStuck()]).toEqual([[['firing', 'page']], false])
+  expect(logged, 'once, however often it is tried').toEqual(['alert.firing'])
 })
 
 test('a receiver that asks for time by Retry-After is not asked before', async () => {

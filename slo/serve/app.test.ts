@@ -22,7 +22,7 @@ const directory = readDirectory()
 const objective = directory.objectives.find(({ method }) => method === 'Timeslices') as Objective
 
 /** The pages over a source that is away; `last` is the last verdict. */
-async function pages(last: FoundVerdict | null = null) {
+async function pages(last: FoundVerdict | null = null, isBegun = true) {
   const counts = { asked: 0, viewed: 0 }
   const away = async () => {
     counts.asked++
@@ -39,7 +39,7 @@ async function pages(last: FoundVerdict | null = null) {
   const viewsAt = async (at: number) => [viewOf(recorded, from, at)]
   const views = () => {
     counts.viewed++
-    return [viewOf(recorded, from, to)]
+    return isBegun ? [viewOf(recorded, from, to)] : []
   }
   const logged: string[] = []
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }) }
@@ -74,6 +74,11 @@ test('while the source is away the public is told so, and the source is asked on
   }
   expect(counts.asked).toBe(2)
   expect(logged).toEqual([])
+})
+
+test('before the first minute there is no status, as on web', async () => {
+  const { ask } = await pages(null, false)
+  expect((await ask('status.json')).status).toBe(404)
 })
 
 test('the note shows alerts and budgets as they were at the time of the verdict', async () => {

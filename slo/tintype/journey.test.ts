@@ -8,8 +8,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
-import { type ProbeSession, tidyUp, tidyUpAll, walk } from './journey.ts'
-import { isPicture, picture } from './picture.ts'
+import { isPicture, type ProbeSession, picture, tidyUp, tidyUpAll, walk } from './journey.ts'
 import { names, openProbe } from './probe.ts'
 
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */

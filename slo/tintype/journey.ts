@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Attempt } from '../probe/probe.ts'
 import { type Timed, timedRequest, withRetry } from '../probe/request.ts'
-import { isPicture, picture } from './picture.ts'
+
+/** The probe's photo: a JPEG of 64 × 48 pixels, 443 bytes. */
+export const picture = readFileSync(new URL('picture.jpg', import.meta.url))
 
 const requestTimeoutMs = 5_000
 /** Pauses between requests for the thumbnail: short at first, to measure the common case exactly. */
@@ -77,6 +80,17 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
     await delay(pauseMs, undefined, { signal: walk.signal })
   }
 }
+
+const beginnings: Readonly<Record<string, RegExp>> = {
+  'image/jpeg': /^\xff\xd8\xff/,
+  'image/png': /^\x89PNG\r\n/,
+  'image/webp': /^RIFF.{4}WEBP/s,
+  'image/avif': /^.{4}ftyp/s,
+}
+
+/** Whether a body begins like its content type: an error page sent as 200 is no thumbnail. */
+export const isPicture = (contentType: string | undefined, body: Buffer): boolean =>
+  beginnings[contentType?.split(';')[0] ?? '']?.test(body.toString('latin1', 0, 16)) ?? false
 
 /** Deletes a journey's photo. Returns null when it is gone, else the reason. */
 export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {

@@ -35,6 +35,8 @@ test.each<[Name, string]>([
   ['INGEST_TOKEN', 'two words'],
   ['INGEST_TOKEN', 'schlüssel'],
   ['QUEUE_URL', 'sqlite:'],
+  ['QUEUE_URL', 'sqlite://queue.sqlite'],
+  ['STORAGE_URL', 'file://photos'],
   ['QUEUE_URL', 'postgres://user:pa#ss@host/db'],
   ['STORAGE_URL', 'file: '],
 ])('%s="%s" is reported', (name, value) => {
@@ -90,7 +92,7 @@ test('a path that only a shell would change is refused: from a file of variables
       STORAGE_URL.parse(`file:${given}`),
       QUEUE_URL.parse(`sqlite:${given}`),
     ]).toEqual([undefined, undefined, undefined])
-  for (const given of ['/srv/my photos', './~', '~backup', '/srv/it"s'])
+  for (const given of ['/srv/my photos', '///srv/photos', './~', '~backup', '/srv/it"s'])
     expect([DATA_DIR.parse(given), STORAGE_URL.parse(`file:${given}`)]).toEqual([given, `file:${given}`])
 })
 

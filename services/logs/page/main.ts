@@ -1,12 +1,11 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Entry, isTrouble, type SizingAnswer, type Story, timelineKeyOf, timeOf } from './api.ts'
-import { drawStory } from './chart.ts'
-import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
+import { anchorOf, drawStory, listEntries } from './story.ts'
 import texts from './words.json' with { type: 'json' }
 import { entriesOf, read, say } from './words.ts'
 
@@ -33,10 +32,9 @@ if (key) void search(key)
 else if (given) lead.textContent = say('noKey', { key: given })
 else input.focus()
 showRecent(given ? undefined : lead)
-const readSizing = () =>
-  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
-void readSizing()
-readAgain(sizingMs, readSizing)
+void readOften(sizingMs, () =>
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
+)
 
 async function search(key: string): Promise<void> {
   // Read out. The counts that it shows without a search change each few seconds.

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { Directory } from '../slo/directory.ts'
-import { countedOf } from '../slo/releases/evidence.ts'
 import type { Selector } from '../slo/sources/index.ts'
+import { countedOf } from '../tools/release/count-versions.ts'
 
 /** Argo Rollouts' objects that replace the Deployments of web and converter, for one of the two strategies. */
 type Metric = ReturnType<typeof metric> & { consecutiveSuccessLimit?: number }

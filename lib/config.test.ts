@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { readConfig } from './config.ts'
+import { fromHere } from './loopback.ts'
 import { secret } from './secrets.ts'
 import { variables } from './variables.ts'
 
@@ -35,6 +36,8 @@ test.each<[Name, string]>([
   ['INGEST_TOKEN', 'two words'],
   ['INGEST_TOKEN', 'schlüssel'],
   ['QUEUE_URL', 'sqlite:'],
+  ['QUEUE_URL', 'sqlite://queue.sqlite'],
+  ['STORAGE_URL', 'file://photos'],
   ['QUEUE_URL', 'postgres://user:pa#ss@host/db'],
   ['STORAGE_URL', 'file: '],
 ])('%s="%s" is reported', (name, value) => {
@@ -90,8 +93,14 @@ test('a path that only a shell would change is refused: from a file of variables
       STORAGE_URL.parse(`file:${given}`),
       QUEUE_URL.parse(`sqlite:${given}`),
     ]).toEqual([undefined, undefined, undefined])
-  for (const given of ['/srv/my photos', './~', '~backup', '/srv/it"s'])
+  for (const given of ['/srv/my photos', '///srv/photos', './~', '~backup', '/srv/it"s'])
     expect([DATA_DIR.parse(given), STORAGE_URL.parse(`file:${given}`)]).toEqual([given, `file:${given}`])
+})
+
+test('a process that listens on every address is reached by loopback: no browser opens 0.0.0.0 on every system', () => {
+  expect(fromHere('http://0.0.0.0:8080')).toBe('http://127.0.0.1:8080')
+  expect(fromHere('http://[::]:8080/page')).toBe('http://[::1]:8080/page')
+  expect(fromHere('http://photos.example:8080')).toBe('http://photos.example:8080')
 })
 
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {

@@ -33,12 +33,12 @@ export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port n
 
 /**
  * A path. Only a shell removes quotes and expands ~: from a file of variables they would be part of the name. An editor
- * adds white space at the end unseen.
+ * adds white space at the end unseen. After `file:` or `sqlite:` two slashes begin a host: the root would be meant.
  */
 export const path = (fallback: string, format: string) =>
   pattern(fallback, isPath, `${format}; without ~ and $, and without quotes or white space around it`)
 
-export const isPath = /^(?!~(\/|$)|["'\s])[^$\n]+(?<!["'\s])$/
+export const isPath = /^(?!~(\/|$)|\/\/[^/]|["'\s])[^$\n]+(?<!["'\s])$/
 
 export const pattern = (fallback: string, allowed: RegExp, format: string) =>
   variable(fallback, format, given => (allowed.test(given) ? given : undefined))

@@ -6,7 +6,7 @@ import { address } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
 import { readJsonFile } from '../lib/json.ts'
-import { isLoopback } from '../lib/loopback.ts'
+import { fromHere, isLoopback } from '../lib/loopback.ts'
 import { type Endpoints, targetsOf } from '../tools/stack/config.ts'
 import type { Admin } from './resources.ts'
 
@@ -58,8 +58,7 @@ const answerMs = 10_000
 function running(dataDir: string): Target | undefined {
   const endpoints = readJsonFile<Endpoints & { web: string }>(join(dataDir, 'endpoints.json'), { web: '' })
   if (!endpoints) return undefined
-  const url = endpoints.web.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
-  return { url, admin: targetsOf(endpoints) }
+  return { url: fromHere(endpoints.web), admin: targetsOf(endpoints) }
 }
 
 async function isLocal(hostname: string): Promise<boolean> {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder } from '@tintype/lib/disk.ts'
+import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
@@ -162,7 +163,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
     for (const [name, url] of Object.entries(addresses))
       if (typeof url === 'string') console.log(`${name.padEnd(16)} ${url}`)
   log.info('launcher.ready')
-  console.log(`Tintype is ready: ${addresses.web}`)
+  // No browser opens 0.0.0.0 on every system.
+  console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
 }
 
 /**

@@ -186,10 +186,7 @@ function start(service: Service, { environment }: Hooks): Started {
  */
 const youngMiB = (script: string): number => (script === 'services/web/main.ts' ? 8 : 2)
 
-function startScript(
-  { script, args, root: from = root }: Service & Script,
-  env: NodeJS.ProcessEnv,
-): ChildProcess {
+function startScript({ script, args, root: from = root }: Service & Script, env: NodeJS.ProcessEnv) {
   // A release may start version 0.1, which loads its telemetry before the service.
   const preload = `${from}/lib/telemetry/preload.ts`
   const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { isPath } from '../config.ts'
 
 export const queueUrlFormat =
-  'sqlite:FILE (without ~ and quotes), or postgres://USER:PASSWORD@HOST:PORT/DATABASE (# / ? @ % as %23 %2F %3F %40 %25) with the optional ' +
+  'sqlite:FILE (not sqlite://, ~ or quotes), or postgres://USER:PASSWORD@HOST:PORT/DATABASE (# / ? @ % as %23 %2F %3F %40 %25) with the optional ' +
   'query search_path=SCHEMA (default tintype), sslmode and other options of the package pg'
 
 export type PostgresAddress = {

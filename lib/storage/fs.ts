@@ -1,6 +1,8 @@
 import { createReadStream, fstatSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { dayMs } from '../day.ts'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { isRunning, processName } from '../process-name.ts'
@@ -54,13 +56,17 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
     return makeTemporary()
   }
-  // Of dead processes. A temporary file is named `<process>.<number>`.
-  for (const name of await disk.readdir(temporary))
-    if (!isRunning(name.split('.')[0] as string))
-      await disk.rm(join(temporary, name), { recursive: true, force: true })
+  // Files of dead processes, named `<process>.<number>.<host>`. Whether a process of another container runs cannot be
+  // seen here: its files are removed when they are a day old.
+  for (const name of await disk.readdir(temporary)) {
+    const [file, [writer = '', , ...host]] = [join(temporary, name), name.split('.')]
+    const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
+    if (host.join('.') === hostname() ? isRunning(writer) : isYoung) continue
+    await disk.rm(file, { recursive: true, force: true })
+  }
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
-  const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
+  const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
   if (!(await hasLinks(newTemporary(), disk)))
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,

@@ -4,7 +4,7 @@ import { isStorageKey } from './key.ts'
 
 /** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =
-  'file:FOLDER (without ~ and quotes), or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
+  'file:FOLDER (not file://, ~ or quotes), or s3://BUCKET with the optional query endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or ' +
   'false; credentials come from the environment'
 
 /** The SDK finds an unset `endpoint` or `region` in the environment. `prefix` is empty or ends in `/`. */

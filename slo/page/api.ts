@@ -113,7 +113,7 @@ export async function post(path: string, body: Record<string, string> = {}): Pro
   return response.ok ? null : ((await response.json()) as { detail: string }).detail
 }
 
-/** A release while it runs, as slo/releases/under-way.ts has it. */
+/** A release while it runs, as slo/serve/under-way.ts has it. */
 export type UnderWay = {
   to: string
   look?: { percent: number; objectives: { objective: string; old: Counts; new: Counts }[] }

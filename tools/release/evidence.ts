@@ -7,7 +7,7 @@ import {
   metricsOf,
   type Pair,
   type VersionCounts,
-} from '../../slo/releases/evidence.ts'
+} from './count-versions.ts'
 
 export type ReleaseEvidence = {
   directory: Directory

@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { isRunning, processName } from '@tintype/lib/process-name.ts'
-import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
+import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/serve/under-way.ts'
 
 export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { Reason } from '../../slo/releases/judge.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
+import type { Reason } from './judge.ts'
 
 /** The synthetic user of a release, who visits only the new version, without HAProxy. */
 export type User = {

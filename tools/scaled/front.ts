@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fromHere } from '@tintype/lib/loopback.ts'
 import { freePort } from '../free-port.ts'
 import type { Config } from '../launcher.ts'
 import type { Service } from '../supervise.ts'
@@ -48,9 +49,8 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     if (answer && answer !== 'New server registered.')
       throw new Error(`HAProxy refused "${command}": ${answer}`)
   }
-  const here = front.host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')
   const endpoints = {
-    web: `http://${here}:${front.port}`,
+    web: fromHere(`http://${front.host}:${front.port}`),
     haproxyAdmin: `http://127.0.0.1:${front.adminPort}`,
   }
   return {

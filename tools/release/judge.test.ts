@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { Objective, Series } from '../../slo/sources/index.ts'
 import { randomNumbers } from '../../test/images.ts'
-import type { Objective, Series } from '../sources/index.ts'
-import { countVersions, type MsRange, type VersionComparison, type VersionCounts } from './evidence.ts'
+import { countVersions, type MsRange, type VersionComparison, type VersionCounts } from './count-versions.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 import { type Circumstances, type Judgement, openJudge } from './judge.ts'
 

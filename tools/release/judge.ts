@@ -1,6 +1,6 @@
-import { complement, toNumber } from '../math/fraction.ts'
-import type { Objective } from '../sources/index.ts'
-import type { Memory, VersionComparison, VersionCounts } from './evidence.ts'
+import { complement, toNumber } from '../../slo/math/fraction.ts'
+import type { Objective } from '../../slo/sources/index.ts'
+import type { Memory, VersionComparison, VersionCounts } from './count-versions.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 
 /** A text that says why a version is bad, and in which process and stage. */

@@ -1,8 +1,8 @@
-import { increaseIn, samplesOf, windowOf } from '../diagnose/evaluate.ts'
-import type { Releases } from '../directory/service.ts'
-import { isCounterValue } from '../sources/counter.ts'
-import type { Objective, Selector, Series } from '../sources/index.ts'
-import { parseSelector } from '../sources/promql.ts'
+import { increaseIn, samplesOf, windowOf } from '../../slo/diagnose/evaluate.ts'
+import type { Releases } from '../../slo/directory/service.ts'
+import { isCounterValue } from '../../slo/sources/counter.ts'
+import type { Objective, Selector, Series } from '../../slo/sources/index.ts'
+import { parseSelector } from '../../slo/sources/promql.ts'
 import type { Counts } from './exact.ts'
 
 /** Epoch milliseconds. */

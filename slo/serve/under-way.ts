@@ -1,24 +1,20 @@
 import { join } from 'node:path'
 import { readJsonFile } from '@tintype/lib/json.ts'
-import type { Pair } from './evidence.ts'
-import type { Counts } from './exact.ts'
+import type { UnderWay as ShownRelease } from '../page/api.ts'
 
-export type UnderWay = {
+export type UnderWay = ShownRelease & {
   file: string
   title: string
   from: string
-  to: string
   /** The name of its process (lib/process-name.ts). */
   process: string
   look?: ReleaseLook
 }
 
-export type ReleaseLook = {
+/** The last judgement: with `percent` of the customers on the new version. */
+export type ReleaseLook = NonNullable<ShownRelease['look']> & {
   at: string
-  /** The new version's share of the customers. */
-  percent: number
   verdict: 'good' | 'bad' | 'waiting'
-  objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
 /** Written by `npm run release`, removed at its end and shown by the pages. It prevents a second release. */

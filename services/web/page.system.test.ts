@@ -305,6 +305,17 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('li.photo').count()).toBe(1)
   })
 
+  test('photos that the network does not pass hold up no others', async () => {
+    await page.route('**/photos', route =>
+      route.request().headers()['content-type'] === 'image/jpeg' ? route.abort() : route.fallback(),
+    )
+    await choose({ ...harbour, name: 'first.jpg' }, { ...harbour, name: 'second.jpg' }, pines)
+    await ready('pines.png')
+    await says('first.jpg', /Could not be sent; trying again in/)
+    await page.unrouteAll()
+    await Promise.all([ready('first.jpg'), ready('second.jpg')])
+  })
+
   test('an upload that a reload cut off asks for its file, and is one photo even if it had arrived', async () => {
     // From the disk, and with another date when it is chosen again, as phones give it.
     const file = `${dataDir}/harbour.jpg`

@@ -1,6 +1,6 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
@@ -22,18 +22,24 @@ type Page = {
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
+  let isNamed = false
   const refresh = async (): Promise<void> => {
     const state = await getJson<State>(path).catch(error => show(refusalOf(error)))
     if (!state) return
     learn(state)
+    if (!isNamed) nameObjectives(page.name)
+    isNamed = true
     showState(state, page, earlier)
     await page.draw(state, refresh)
   }
   startPage(page.name, texts)
-  await refresh()
-  document.title += `: ${page.name === 'status' ? say('status') : objectivesName()}`
-  void showNavigation(page.name, { objectives: objectivesName() })
-  if (earlier === null) readAgain(refreshMs, refresh)
+  await (earlier === null ? readOften(refreshMs, refresh) : refresh())
+}
+
+/** The title and the navigation have the name that the directory gives its objectives. */
+function nameObjectives(page: Page['name']): void {
+  document.title += `: ${page === 'status' ? say('status') : objectivesName()}`
+  void showNavigation(page, { objectives: objectivesName() })
 }
 
 /** What slo says, or that it does not answer. */

@@ -1,5 +1,5 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
@@ -131,6 +131,5 @@ await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 showNewest()
 /** Stages and releases are those of now. */
 const readNow = () => Promise.all([refreshStages(), refreshRelease()].map(each => each.catch(() => {})))
-await Promise.all([showWhatIf(), earlier === null && readNow()])
-if (earlier === null) readAgain(2 * refreshMs, readNow)
+await Promise.all([showWhatIf(), earlier === null && readOften(2 * refreshMs, readNow)])
 document.documentElement.dataset.ready = 'true'

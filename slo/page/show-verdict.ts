@@ -22,27 +22,20 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
   find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
   // All of the verdict would be read out each minute while a budget burns.
   write(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
+  const isNamed = diagnosis !== null && isSlow(diagnosis.verdict)
+  const small = (text: string) => h('p', { class: 'small' }, text)
   redraw(
     find('#verdict-answer'),
     h(
       'article',
-      { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
+      { class: 'sheet verdict', 'data-state': isNamed && 'late' },
       diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
       // A stage that is named was compared, or needed no comparison.
-      comparesFrom &&
-        !(diagnosis && isSlow(diagnosis.verdict)) &&
-        small(say('comparesFrom', { time: clock(comparesFrom) })),
+      comparesFrom && !isNamed && small(say('comparesFrom', { time: clock(comparesFrom) })),
       detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
       actions(state, refresh),
     ),
   )
-}
-
-const small = (text: string) => h('p', { class: 'small' }, text)
-
-function stateOf(diagnosis: Diagnosis | null): string {
-  if (!diagnosis || diagnosis.verdict.verdict === 'unknown') return 'unknown'
-  return diagnosis.verdict.verdict === 'healthy' ? 'kept' : 'late'
 }
 
 function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
@@ -134,13 +127,18 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: s
 const items = (all: readonly HTMLElement[]): HTMLElement =>
   h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
 
+/** Whether slo works on a click. The button is not disabled meanwhile: a browser would take the focus from it. */
+let isWorking = false
+
 function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
   const button = (text: string, path: string, body = {}, primary = false) => {
     const click = async () => {
+      if (isWorking) return
+      isWorking = true
       const outcome = find('#verdict-outcome')
-      // The button is not disabled meanwhile: a browser would take the focus from it.
       outcome.textContent = say('looking')
       const refused = await post(path, body).catch(() => say('away'))
+      isWorking = false
       outcome.textContent = refused
       if (refused === null) await refresh()
     }

@@ -402,7 +402,35 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')
   })
 
-  test('objectives are called as the directory calls them', async () => {
+  test('a second click while slo works on its answer asks nothing', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    let asked = 0
+    const answered = Promise.withResolvers<void>()
+    await page.route('**/api/diagnosis', async route => {
+      asked++
+      await answered.promise
+      await route.fulfill({ status: 204 })
+    })
+    await page.getByRole('button', { name: 'Diagnose again' }).dblclick()
+    await page.locator('#verdict-outcome').getByText('Working').waitFor()
+    answered.resolve()
+    await page.locator('#verdict-outcome').getByText('Working').waitFor({ state: 'hidden' })
+    await page.unroute('**/api/diagnosis')
+    expect(asked).toBe(1)
+  })
+
+  test('objectives are called as the directory calls them, also when slo answers only later', async () => {
+    const tab = await browser.newPage({ locale: 'en' })
+    await tab.clock.install()
+    await tab.route('**/api/state', route => route.fulfill({ status: 502, body: 'Bad gateway' }))
+    await tab.goto(address)
+    await tab.locator('#lead').getByText('slo does not answer.').waitFor()
+    await tab.unroute('**/api/state')
+    await tab.clock.runFor(16_000)
+    await tab.locator('nav').getByText('Promises').waitFor()
+    expect(await tab.title()).toBe('Tintype: Promises')
+    await tab.close()
     expect(await textOf('healthy', '', 'nav')).toBe('StatusPromisesLogs')
     expect(await textOf('healthy', '', 'title')).toBe('Tintype: Promises')
   })

@@ -1,12 +1,11 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
-import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
-import { drawStory } from './chart.ts'
-import { anchorOf, listEntries } from './entries.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
+import { type Entry, isTrouble, type SizingAnswer, type Story, timelineKeyOf, timeOf } from './api.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
+import { anchorOf, drawStory, listEntries } from './story.ts'
 import texts from './words.json' with { type: 'json' }
 import { entriesOf, read, say } from './words.ts'
 
@@ -24,19 +23,18 @@ find('#ask').addEventListener('submit', event => {
   event.preventDefault()
   location.href = entriesOf(input.value.trim())
 })
-const key = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
+const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
+const key = timelineKeyOf(given)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
-addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key })))
-const isKey = isTimelineKey(key)
-find('#recent').hidden = isKey
-if (isKey) void search(key)
-else if (key) lead.textContent = say('noKey', { key })
+addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key ?? given })))
+find('#recent').hidden = key !== undefined
+if (key) void search(key)
+else if (given) lead.textContent = say('noKey', { key: given })
 else input.focus()
-showRecent(key ? undefined : lead)
-const readSizing = () =>
-  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
-void readSizing()
-readAgain(sizingMs, readSizing)
+showRecent(given ? undefined : lead)
+void readOften(sizingMs, () =>
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
+)
 
 async function search(key: string): Promise<void> {
   // Read out. The counts that it shows without a search change each few seconds.

@@ -1,6 +1,6 @@
 import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 
@@ -29,8 +29,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
       if (lead) write(lead, (error as Error).message)
     }
   }
-  void refresh()
-  readAgain(lead ? refreshMs : 6 * refreshMs, refresh)
+  void readOften(lead ? refreshMs : 6 * refreshMs, refresh)
 }
 
 function sentence({ fromMs, counts }: Recent): string {

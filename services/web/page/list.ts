@@ -16,7 +16,6 @@ import {
   watch,
   withPhoto,
 } from './photos.ts'
-import { showProgress } from './progress.ts'
 import { focusOn } from './rows.ts'
 import { newUpload, send } from './uploads.ts'
 import { say } from './words.ts'
@@ -66,9 +65,37 @@ function showChanges(): void {
   showEarly()
   keepUnsent(sending().map(({ key, name, size }) => ({ key, name, size })))
   stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
-  showProgress(items())
+  showProgress()
   find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
+}
+
+/** The photos sent by this tab since it last had none in progress. */
+let batch = new Set<Item>()
+
+const isOver = ({ upload, photo }: Item): boolean =>
+  photo ? finished(photo) : upload?.state.is === 'refused' || upload?.state.is === 'given-up'
+
+/** One bar and one sentence for several photos in progress; a single photo has its ring. */
+function showProgress(): void {
+  const sent = new Set(items().filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
+  const known = [...batch].filter(item => sent.has(item))
+  const fresh = [...sent].filter(item => !batch.has(item) && !isOver(item))
+  const all = fresh.length > 0 && known.every(isOver) ? fresh : [...known, ...fresh]
+  batch = new Set(all)
+  find('#overall').hidden = all.length < 2
+  const value = all.reduce((sum, item) => sum + shareOf(item), 0)
+  Object.assign(find('#overall progress'), { max: all.length, value })
+  const ready = all.filter(({ photo }) => photo?.state === 'ready').length
+  const failed = all.filter(isOver).length - ready
+  find('#overall span').textContent = all.length < 2 ? '' : say('overall', { ready, of: all.length, failed })
+}
+
+/** A sent photo counts as half done. */
+function shareOf(item: Item): number {
+  if (isOver(item)) return 1
+  if (item.photo) return item.photo.state === 'converting' ? 0.75 : 0.5
+  return item.upload.state.is === 'sending' ? item.upload.state.share / 2 : 0
 }
 
 /** Uploads that are not accepted yet and may still be. */

@@ -7,6 +7,8 @@ export type Upload = Unsent & {
   /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
   file: Blob | undefined
   traceId: string
+  /** How often it was sent. */
+  tries: number
   /** performance.now() of the click, drop or paste. */
   chosenAt: number
   state:

@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { announce } from './announce.ts'
 import { deletePhoto, type Photo, reportExperience } from './api.ts'
 import { itemName, lookOf } from './item.ts'
@@ -22,14 +22,6 @@ export function photoRow(item: Item): { element: HTMLElement; update(): void } {
   const element = h('li', { class: 'photo' }, picture, what, buttons, panel)
   let shown = ''
 
-  /** Buttons and pictures are replaced only when the kind of row changes, so that focus and hover stay. */
-  function rebuild(): void {
-    const hadFocus = buttons.contains(document.activeElement)
-    buttons.replaceChildren(...controls(item))
-    if (hadFocus) buttons.querySelector<HTMLElement>('button, a')?.focus()
-    if (item.photo?.state === 'ready') void showPicture(item, picture, panel)
-  }
-
   return {
     element,
     update() {
@@ -44,7 +36,8 @@ export function photoRow(item: Item): { element: HTMLElement; update(): void } {
       ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.share ?? 0))}`)
       ring.textContent = look.mark ?? ''
       if (kind === shown) return
-      rebuild()
+      redraw(buttons, controls(item))
+      if (kind === 'ready') void showPicture(item, picture, panel)
       if (shown && ['ready', 'failed', 'refused'].includes(kind)) announce(`${itemName(item)}: ${look.text}`)
       shown = kind
     },

@@ -1,7 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { readAgain } from '@tintype/lib/page/browser/read-again.ts'
+import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, serverNow } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
 
@@ -34,8 +34,7 @@ export function showStatus(): (connected: boolean) => void {
     )
     show()
   }
-  void read()
-  readAgain(readEveryMs, read)
+  void readOften(readEveryMs, read)
   void pageAddresses.then(({ status }) => {
     if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, say('statusPage')))
   })

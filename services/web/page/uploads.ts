@@ -21,6 +21,7 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
   size: of.size,
   file: of instanceof File ? of : undefined,
   traceId: hex(16),
+  tries: 0,
   chosenAt: performance.now(),
   state: { is: of instanceof File ? 'waiting' : 'interrupted' },
   cancel: new AbortController(),
@@ -32,7 +33,7 @@ let sending = 0
 
 /** Sends an upload, a few at once, and again after "busy" and lost connections. */
 export function send(item: Sent): void {
-  item.upload.state = { is: 'waiting' }
+  Object.assign(item.upload, { tries: 0, state: { is: 'waiting' } })
   changed(item)
   waiting.push(item)
   void next()
@@ -42,12 +43,18 @@ async function next(): Promise<void> {
   const item = sending < sendingAtOnce && waiting.shift()
   if (!item) return
   sending++
-  await deliver(item)
+  const seconds = await deliver(item)
   sending--
+  void next()
+  if (seconds === undefined) return
+  // Others are sent meanwhile: the network may pass all but this photo.
+  await pause(seconds, item.upload.cancel.signal, true)
+  waiting.push(item)
   void next()
 }
 
-async function deliver(item: Sent): Promise<void> {
+/** Sends a photo until the service has taken or refused it. Returns the seconds to wait when it was not reached. */
+async function deliver(item: Sent): Promise<number | undefined> {
   const { upload } = item
   const { traceId, cancel } = upload
   const { signal } = cancel
@@ -55,26 +62,30 @@ async function deliver(item: Sent): Promise<void> {
     upload.state = state
     if (!signal.aborted) changed(item)
   }
-  for (let attempt = 1; !signal.aborted; attempt++) {
+  while (!signal.aborted) {
     become({ is: 'sending', share: 0 })
+    upload.tries++
     const headers = { 'Idempotency-Key': upload.key, traceparent: `00-${traceId}-${hex(8)}-01` }
     const progress = (share: number) => become({ is: 'sending', share })
     const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
-    if (answer.kind === 'accepted') return accept(item, answer.photo)
+    if (answer.kind === 'accepted') return void accept(item, answer.photo)
     if (answer.kind === 'refused') {
       if (!answer.problem.type.endsWith('key-reused'))
-        return become({ is: 'refused', problem: answer.problem })
+        return void become({ is: 'refused', problem: answer.problem })
       // Its name and size were those of an interrupted upload, whose key it got, but it is another photo.
       upload.key = hex(16)
       continue
     }
     if (answer.kind === 'cancelled' || signal.aborted) return
-    const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
-    if (isReached) return become({ is: 'given-up' })
-    if (answer.kind === 'unreachable') upload.file = answer.copy ?? upload.file
-    const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(attempt)
+    const isReached = upload.tries >= maxTries && (await fetchPhotos().catch(() => false))
+    if (isReached) return void become({ is: 'given-up' })
+    const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
-    await pause(seconds, signal, answer.kind === 'unreachable')
+    if (answer.kind === 'unreachable') {
+      upload.file = answer.copy ?? upload.file
+      return seconds
+    }
+    await pause(seconds, signal, false)
   }
 }
 

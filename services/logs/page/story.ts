@@ -2,7 +2,7 @@ import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, nameOf, type Story, serviceOf, timeOf } from './api.ts'
 import { axisOf } from './axis.ts'
-import { say, wordFor } from './words.ts'
+import { entriesOf, say, wordFor } from './words.ts'
 
 /** Further photos are in the list of entries only. */
 const maxPhotos = 24
@@ -57,6 +57,64 @@ function ticks({ gaps }: Story, from: number, x: (ms: number) => number): HTMLEl
 }
 
 /** A pause of the entries in words. */
-export const pauseOf = ({ fromMs, toMs }: Story['gaps'][number]) =>
+const pauseOf = ({ fromMs, toMs }: Story['gaps'][number]) =>
   say('pause', { time: duration((toMs - fromMs) / 1000) })
-export const preciseTime = (ms: number): string => new Date(ms).toISOString().slice(11, 23)
+const preciseTime = (ms: number): string => new Date(ms).toISOString().slice(11, 23)
+
+export const anchorOf = (entry: Entry): string => `entry-${entry.id}`
+
+/** The entries in words, with the pauses between them and the days; the whole entry opens on click. */
+export function listEntries({ entries, gaps }: Story): HTMLElement[] {
+  const pauses = new Map(gaps.map(gap => [gap.toMs, gap]))
+  const pause = (text: string) => h('li', { class: 'pause' }, text)
+  let shown = ''
+  return entries.flatMap(entry => {
+    const ms = timeOf(entry)
+    const quiet = pauses.get(ms)
+    pauses.delete(ms)
+    const day = new Date(ms).toISOString().slice(0, 10)
+    const rows = [
+      ...(quiet ? [pause(pauseOf(quiet))] : []),
+      ...(day === shown ? [] : [pause(day)]),
+      h('li', {}, describe(entry, ms)),
+    ]
+    shown = day
+    return rows
+  })
+}
+
+function describe(entry: Entry, ms: number): HTMLElement {
+  const { timestamp, effective_at: effective, session } = entry
+  const { event, level, trace, ...facts } = entry.payload
+  const short = Object.entries(facts).map(
+    ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
+  )
+  const time = { class: 'mono', datetime: new Date(ms).toISOString() }
+  return h(
+    'details',
+    { id: anchorOf(entry) },
+    h(
+      'summary',
+      { click: staysWhenSelected },
+      h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
+      h('span', { class: 'soft' }, serviceOf(entry)),
+      h('strong', { 'data-level': level }, nameOf(entry)),
+      h('span', { class: 'soft' }, short.join(' · ')),
+    ),
+    effective && h('p', { class: 'small soft' }, say('corrected', { timestamp })),
+    h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
+    h(
+      'p',
+      { class: 'row small' },
+      session && link(say('whole'), session),
+      typeof trace === 'string' && link(say('trace'), trace),
+    ),
+  )
+}
+
+/** Text of the line is selected with the mouse, to be copied: that unfolds nothing. */
+const staysWhenSelected = (event: MouseEvent): void => {
+  if (event.detail > 0 && getSelection()?.isCollapsed === false) event.preventDefault()
+}
+
+const link = (text: string, key: string) => h('a', { href: entriesOf(key) }, text)

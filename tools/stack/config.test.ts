@@ -234,6 +234,19 @@ describe('compose.yaml', () => {
     expect(services.prometheus?.command).toContain(`--storage.tsdb.retention.time=${KEEP_METRICS_DAYS}d`)
   })
 
+  test('reports no use to a vendor, which also fills the output of a machine without internet', () => {
+    const commands = Object.values(services).flatMap(({ command = [] }) => command)
+    expect(commands).toEqual(
+      expect.arrayContaining(['-reporting.enabled=false', '--disable-reporting', '-master.telemetry=false']),
+    )
+    expect(parse(read('tools/stack/tempo.yml')).usage_report).toEqual({ reporting_enabled: false })
+    expect(services.grafana?.environment).toMatchObject({
+      GF_ANALYTICS_REPORTING_ENABLED: 'false',
+      GF_ANALYTICS_CHECK_FOR_UPDATES: 'false',
+      GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES: 'false',
+    })
+  })
+
   test('waits for PostgreSQL by TCP: while it makes the database, its temporary server answers on the socket', () => {
     expect(services.postgres?.healthcheck?.test.join(' ')).toContain('pg_isready -h 127.0.0.1')
     expect(read('k8s/components/trial-postgres/postgres.yaml')).toContain('pg_isready, --host=127.0.0.1')

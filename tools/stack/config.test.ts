@@ -224,6 +224,11 @@ describe('compose.yaml', () => {
     expect(lost).toEqual([])
   })
 
+  test('removes a dashboard from Grafana’s volume when its file is gone', () => {
+    const { providers } = parse(read('dashboards/provisioning/dashboards/tintype.yaml'))
+    expect(providers).toMatchObject([{ disableDeletion: false }])
+  })
+
   test('removes logs, metrics and traces at the age at which the service does', () => {
     const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS, KEEP_TRACES_DAYS } = readConfig({}, variables)
     const { compactor } = parse(read('tools/stack/tempo.yml'))

@@ -139,10 +139,12 @@ describe('another service', () => {
     const out = await temporaryFolder()
     const check = ['--config', anotherFolder, '--out', out]
     expect((await runScript('dashboards/main.ts', check, {})).code).toBe(0)
-    for (const name of ['itself-renamed.json', 'other.json']) writeFileSync(join(out, name), '{}')
+    cpSync(join(out, 'itself-storage.json'), join(out, 'itself-renamed.json'))
+    for (const name of ['itself-too-stages.json', 'other.json'])
+      writeFileSync(join(out, name), JSON.stringify({ tags: ['Another'] }))
     const { code, err } = await runScript('dashboards/main.ts', [...check, '--check'], {})
     expect(err).toContain('itself-renamed.json is no dashboard of this directory any more')
-    expect(err).not.toContain('other.json')
+    expect(err).not.toMatch(/itself-too-stages|other\.json/)
     expect(code).toBe(1)
   })
   test('keeps its own selectors, links its own runbook and takes thresholds from its objectives', () => {

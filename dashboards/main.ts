@@ -2,6 +2,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { readDirectory, tintypeFolder } from '../slo/directory.ts'
 import { dashboardsOf } from './all.ts'
 import { build } from './build.ts'
@@ -37,9 +38,13 @@ function main(args: string[]): number {
     path: join(out, `${spec.uid}.json`),
     json: render(spec),
   }))
-  const left = globSync(`${directory.service.service}-*.json`, { cwd: out })
+  const { service, displayName } = directory.service
+  // Beside those of `shop` there may be files of `shop-api`.
+  const isOurs = (path: string) =>
+    readJsonFile<{ tags: string[] }>(path, { tags: [''] })?.tags.includes(displayName)
+  const left = globSync(`${service}-*.json`, { cwd: out })
     .map(name => join(out, name))
-    .filter(path => !files.some(file => file.path === path))
+    .filter(path => !files.some(file => file.path === path) && isOurs(path))
   for (const path of left)
     process.stderr.write(`${relative('', path)} is no dashboard of this directory any more: remove it\n`)
   if (values.check) {

@@ -271,6 +271,12 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       expect(targets.map(each => each?.spec?.replicas)).toEqual([undefined, undefined])
     })
 
+    test('a new revision is spread over zones and nodes by itself, not around the pods that it replaces', () => {
+      const spread = workloads.flatMap(each => podOf(each).topologySpreadConstraints ?? [])
+      expect(spread).toHaveLength(4)
+      for (const { matchLabelKeys } of spread) expect(matchLabelKeys).toEqual(['pod-template-hash'])
+    })
+
     test('web goes on taking requests while its endpoint is removed', () => {
       const web = workloads.find(each => nameOf(each) === 'tintype-web') as Workload
       expect(podOf(web).containers[0]?.lifecycle?.preStop?.sleep?.seconds).toBeGreaterThanOrEqual(10)

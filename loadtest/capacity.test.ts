@@ -6,6 +6,7 @@ const result = {
   asked: 100,
   journeys: 100,
   dropped: 0,
+  limited: 0,
   keptRatio: 1,
   shed: 0,
   readySeconds: { median: 0, p95: 0, p99: 0, max: 0 },
@@ -71,6 +72,7 @@ test('a shed or late photo or a backlog that grows does not hold, a dropped arri
   expect(holds({ keptRatio: 0.98 })).toBe('no')
   expect(holds({ leftSeconds: 2.5 })).toBe('no')
   expect(holds({ dropped: 1, keptRatio: 0 })).toBe('void')
+  expect(holds({ limited: 1, keptRatio: 0 })).toBe('void')
   expect(holds({ journeys: 90 })).toBe('void')
   expect(judge({ ...result, asked: 0, journeys: 0 }, seconds, 0.99)).toEqual({
     holds: 'void',

@@ -32,10 +32,15 @@ const missedArrivals = 3
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
-/** Why a run says nothing about the service, or undefined: no photo was tried, or the generator missed arrivals. */
-export function voidBecause({ asked, journeys, dropped }: LoadResult): string | undefined {
+/**
+ * Why a run says nothing about the service, or undefined: no photo was tried, the rate of one address was reached, or the
+ * generator missed arrivals.
+ */
+export function voidBecause({ asked, journeys, dropped, limited }: LoadResult): string | undefined {
   const missed = asked - journeys
   if (journeys === 0) return 'no photo was tried'
+  if (limited > 0)
+    return `${limited} uploads were more than one address may send (429); start the service with a larger UPLOADS_PER_MINUTE`
   if (dropped > 0) return `the generator dropped ${dropped} arrivals`
   if (missed > missedArrivals && missed > asked * missedShare)
     return `the generator began ${journeys} of ${asked} journeys`

@@ -36,6 +36,8 @@ const kept = new Rate('promise_kept')
 /** Journeys begun. One that is interrupted by the end of the run is not kept, although k6 does not count it. */
 const journeys = new Counter('journeys')
 const shed = new Counter('photos_shed')
+/** Uploads over the rate of one address, which all of k6's users share. */
+const limited = new Counter('photos_limited')
 const ready = new Trend('photo_ready_seconds')
 const stageSeconds = new Trend('stage_seconds')
 /** When thumbnails were durable, in seconds since arrivals began. */
@@ -79,6 +81,7 @@ export default async function journey(): Promise<void> {
     timeout: `${settings.promiseSeconds}s`,
   })
   if (accepted.status === 503) shed.add(1)
+  if (accepted.status === 429) limited.add(1)
   if (!check(accepted, { accepted: response => response.status === 202 })) return void kept.add(false)
   const acceptedAt = Date.now()
   const { links, promiseBy } = accepted.json() as Accepted

@@ -34,6 +34,8 @@ export type LoadResult = {
   /** Share of the begun journeys whose thumbnail came within the promise. */
   keptRatio: number
   shed: number
+  /** Uploads that were refused because they all come from one address. Above zero the run says nothing about the service. */
+  limited: number
   readySeconds: { median: number; p95: number; p99: number; max: number }
   /** Seconds from the end of arrivals to the last finished photo: the backlog. */
   leftSeconds: number
@@ -142,6 +144,7 @@ function readSummary(file: string, stages: readonly Stage[], keptTarget: number)
     dropped: value('dropped_iterations', 'count'),
     keptRatio,
     shed: value('photos_shed', 'count'),
+    limited: value('photos_limited', 'count'),
     readySeconds: {
       median: value('photo_ready_seconds', 'med'),
       p95: value('photo_ready_seconds', 'p(95)'),

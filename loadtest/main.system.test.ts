@@ -55,6 +55,16 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(code).toBe(2)
   })
 
+  test('a run that reached the rate of one address, from which all of k6 comes, is no verdict', async () => {
+    const limiting = createServer((_, response) => response.writeHead(429).end()).listen(0, '127.0.0.1')
+    onTestFinished(() => void limiting.close())
+    await once(limiting, 'listening')
+    const at = `http://127.0.0.1:${(limiting.address() as AddressInfo).port}`
+    const { code, err } = await load(service.dataDir, 'smoke', at, '--minutes', '0.05')
+    expect(err).toContain('UPLOADS_PER_MINUTE')
+    expect(code).toBe(2)
+  })
+
   test('a service that refuses every photo breaks the promise', async () => {
     const { code, out } = await load(
       service.dataDir,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { watch } from './resources.ts'
-import { findTarget } from './target.ts'
+import { checkAnswers, findTarget } from './target.ts'
 
 const nowhere = '/nonexistent'
 
@@ -47,6 +47,16 @@ test('the running service is found with all of its processes, however it is addr
     admin,
   })
   expect(await findTarget('http://localhost:8090', folder, false)).toEqual({ url: 'http://localhost:8090' })
+})
+
+test('an address that redirects to https is refused before the load', async () => {
+  const server = createServer((_, response) =>
+    response.writeHead(308, { Location: 'https://photos.example/' }).end(),
+  ).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await expect(checkAnswers({ url }, {})).rejects.toThrow('redirects to https://photos.example/')
 })
 
 test('the used processor time is that of all processes and of photos of each format', async () => {

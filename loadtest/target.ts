@@ -43,13 +43,19 @@ export async function findTarget(
   return isHere ? { ...here, url } : { url }
 }
 
-/** @throws ExpectedError when nothing answers: a run would notice this only at its end, a soak after an hour. */
+/**
+ * @throws ExpectedError when nothing answers, or with a redirect, which k6 does not follow: a run would notice this only
+ * at its end, a soak after an hour.
+ */
 export async function checkAnswers({ url }: Target, environment: NodeJS.ProcessEnv): Promise<void> {
   // k6 obeys this variable, too.
   const rejectUnauthorized = !/^(1|t|true)$/i.test(environment.K6_INSECURE_SKIP_TLS_VERIFY ?? '')
-  await askStatus(url, { rejectUnauthorized, signal: AbortSignal.timeout(answerMs) }).catch(cause => {
+  const asked = askStatus(url, { rejectUnauthorized, signal: AbortSignal.timeout(answerMs) })
+  const { status, headers } = await asked.catch(cause => {
     throw new ExpectedError(`no service answers at ${url}`, { cause })
   })
+  if (status >= 300 && status < 400)
+    throw new ExpectedError(`${url} redirects to ${headers.location}; give the address of the service itself`)
 }
 
 const answerMs = 10_000

@@ -180,24 +180,20 @@ function start(service: Service, { environment }: Hooks): Started {
   return { child, ended }
 }
 
-/**
- * MiB of half the young generation. With Node's default of 16 a process takes 15 MiB more. Web's garbage is collected three
- * times less often for 11 MiB more, which saves 1 ms of CPU a photo.
- */
-const youngMiB = (script: string): number => (script === 'services/web/main.ts' ? 8 : 2)
-
-function startScript({ script, args, root: from = root }: Service & Script, env: NodeJS.ProcessEnv) {
+function startScript(
+  { script, args, root: from = root }: Service & Script,
+  env: NodeJS.ProcessEnv,
+): ChildProcess {
   // A release may start version 0.1, which loads its telemetry before the service.
   const preload = `${from}/lib/telemetry/preload.ts`
   const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
-  const child = spawn(
-    process.execPath,
-    [`--max-semi-space-size=${youngMiB(script)}`, ...telemetry, `${from}/${script}`, ...args],
-    {
-      env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: arenas, ...env },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    },
-  )
+  // With Node's default of 16 MiB a process takes 15 MiB more. Web's garbage is collected three times less often for 11 MiB
+  // more, which saves 1 ms of CPU a photo.
+  const young = `--max-semi-space-size=${script === 'services/web/main.ts' ? 8 : 2}`
+  const child = spawn(process.execPath, [young, ...telemetry, `${from}/${script}`, ...args], {
+    env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: arenas, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
   forwardStderr(child)
   return child
 }

@@ -224,6 +224,11 @@ describe('compose.yaml', () => {
     expect(lost).toEqual([])
   })
 
+  test('removes a dashboard from Grafana’s volume when its file is gone', () => {
+    const { providers } = parse(read('dashboards/provisioning/dashboards/tintype.yaml'))
+    expect(providers).toMatchObject([{ disableDeletion: false }])
+  })
+
   test('removes logs, metrics and traces at the age at which the service does', () => {
     const { KEEP_LOGS_DAYS, KEEP_METRICS_DAYS, KEEP_TRACES_DAYS } = readConfig({}, variables)
     const { compactor } = parse(read('tools/stack/tempo.yml'))
@@ -232,6 +237,19 @@ describe('compose.yaml', () => {
       expect.arrayContaining(['-compactor.retention-enabled=true', `-store.retention=${KEEP_LOGS_DAYS}d`]),
     )
     expect(services.prometheus?.command).toContain(`--storage.tsdb.retention.time=${KEEP_METRICS_DAYS}d`)
+  })
+
+  test('reports no use to a vendor, which also fills the output of a machine without internet', () => {
+    const commands = Object.values(services).flatMap(({ command = [] }) => command)
+    expect(commands).toEqual(
+      expect.arrayContaining(['-reporting.enabled=false', '--disable-reporting', '-master.telemetry=false']),
+    )
+    expect(parse(read('tools/stack/tempo.yml')).usage_report).toEqual({ reporting_enabled: false })
+    expect(services.grafana?.environment).toMatchObject({
+      GF_ANALYTICS_REPORTING_ENABLED: 'false',
+      GF_ANALYTICS_CHECK_FOR_UPDATES: 'false',
+      GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES: 'false',
+    })
   })
 
   test('waits for PostgreSQL by TCP: while it makes the database, its temporary server answers on the socket', () => {

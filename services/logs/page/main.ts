@@ -23,7 +23,12 @@ find('#ask').addEventListener('submit', event => {
   event.preventDefault()
   location.href = entriesOf(input.value.trim())
 })
-const key = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
+const typed = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
+/** Of what was copied with the key, such as quotes, a traceparent or a photo's address, the longest word. */
+const [key = typed] = typed
+  .split(/[^0-9a-z]+/)
+  .sort((one, other) => other.length - one.length)
+  .filter(isTimelineKey)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
 addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key })))
 const isKey = isTimelineKey(key)

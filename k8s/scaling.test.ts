@@ -51,7 +51,7 @@ function simulate(
       const lastMinute = busySeen.slice(-60)
       scraped = {
         [age.name]: oldest,
-        [busy.name]: lastMinute.reduce((sum, each) => sum + each, 0) / lastMinute.length,
+        [busy.name]: lastMinute.reduce((sum, each) => sum + each, 0) / lastMinute.length / slotsAPod,
       }
     }
     if (now % syncSeconds === 0) {
@@ -139,9 +139,9 @@ test('without the pause before it shrinks it would follow each burst', () => {
 })
 
 describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
-  test('gives no answer, and never NaN, for metrics that no process has set yet', async () => {
+  test('gives no answer, and never NaN, for metrics that no process has set yet, and counts busy slots as parts of a pod', async () => {
     const file = join(await temporaryFolder(), 'test.json')
-    const gauges = ['tintype_queue_oldest_seconds', 'tintype_slots_busy']
+    const gauges = ['tintype_queue_oldest_seconds', 'tintype_slots', 'tintype_slots_busy']
     const queries = scaledObject().triggers.map(
       ({ metadata }: { metadata: { query: string } }) => metadata.query,
     )
@@ -152,12 +152,20 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
           values: Array(10).fill(value).join(' '),
         })),
       )
-    const answers = (values: string[], exp_samples: object[]) => ({
+    const answers = (values: string[], expected: number[]) => ({
       interval: '15s',
       input_series: pods(values),
-      promql_expr_test: queries.map((expr: string) => ({ expr, eval_time: '2m', exp_samples })),
+      promql_expr_test: queries.map((expr: string, i: number) => {
+        const value = expected[i]
+        return { expr, eval_time: '2m', exp_samples: value === undefined ? [] : [{ labels: '{}', value }] }
+      }),
     })
-    const tests = [answers(['NaN', 'NaN'], []), answers(['NaN', '2'], [{ labels: '{}', value: 2 }])]
+    const tests = [
+      answers(['NaN', 'NaN'], []),
+      answers(['NaN', '2'], [2, 1]),
+      // All four slots of each of three pods are busy: three pods.
+      answers(['4', '4', '4'], [4, 3]),
+    ]
     writeFileSync(file, JSON.stringify({ tests }))
     const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', file], { encoding: 'utf8' })
     expect(status, stdout + stderr).toBe(0)

@@ -84,7 +84,7 @@ test('a secret’s file ends in a newline, which no request could carry', () => 
 
 test('a path that only a shell would change is refused: from a file of variables "~" and quotes would be names', () => {
   const { DATA_DIR, QUEUE_URL, STORAGE_URL } = variables
-  for (const given of ['~/tintype', '~', '"/srv/tintype"', "'data'", '/srv/tintype '])
+  for (const given of ['~/tintype', '~', '"/srv/tintype"', "'data'"])
     expect([
       DATA_DIR.parse(given),
       STORAGE_URL.parse(`file:${given}`),

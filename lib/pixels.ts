@@ -15,7 +15,8 @@ export const inMillions = (value: number, million = 1e6): number =>
  * process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and libheif-js
  * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7 (8 bits, 4:4:4) and
  * 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits,
- * alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9.
+ * alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9. PNG and TIFF with more than 8 bits a
+ * channel take up to 80 ms of processor time a megapixel, so that 90 megapixels take half of CONVERT_SECONDS' default.
  */
 const wholeDecodePixels: Partial<Record<Format, number>> = {
   avif: 32_000_000,
@@ -27,12 +28,13 @@ const wholeDecodePixels: Partial<Record<Format, number>> = {
 const costlyKinds: Partial<Record<Format, number>> = {
   heic: 26_000_000,
   png: 90_000_000,
+  tiff: 90_000_000,
   jpeg: 100_000_000,
 }
 
 /**
  * The most pixels that a photo of this format may have, never above `maxPixels`.
- * @param costly whether its kind needs more memory: PNG and JPEG stored in passes, HEIC with alpha or more than 8 bits.
+ * @param costly whether its kind needs more memory or time: stored in passes, more than 8 bits, HEIC with alpha.
  */
 export const pixelLimit = (format: Format, maxPixels: number, costly = false): number =>
   Math.min(

@@ -14,8 +14,8 @@ export function processName(pid: number): string | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in parentheses, which may contain spaces: fields are counted after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [state, startTime] = [fields[0], fields[19]]
     const boot = existsSync(bootId) ? readFileSync(bootId, 'utf8').slice(0, 8) : '0'
+    const [state, startTime] = [fields[0], fields[19]]
     return state === 'Z' ? undefined : `${pid}-${startTime}-${boot}`
   } catch {
     return undefined
@@ -23,7 +23,4 @@ export function processName(pid: number): string | undefined {
 }
 
 /** Whether the process that had this name still runs. */
-export function isRunning(name: string): boolean {
-  const found = processName(Number.parseInt(name, 10))
-  return found !== undefined && found === name
-}
+export const isRunning = (name: string): boolean => processName(Number.parseInt(name, 10)) === name

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../test/support.ts'
 import { adminApp } from './http/admin.ts'
 import { listen } from './http/listen.ts'
 import { firstStalled, startPulse } from './pulse.ts'
+import { repeat } from './repeat.ts'
 import { createLog, type Log } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 
@@ -65,4 +66,17 @@ test('shipping stands still when nothing comes of a batch, not when there is non
   await asked.promise
   ahead(61)
   expect(await livez(log)).toEqual({ status: 503, text: 'log shipping has not moved for 61 s\n' })
+})
+
+test('a step that fails each time is told of once a minute, and at once when it had worked before', async () => {
+  const stopping = new AbortController()
+  const told: string[] = []
+  let steps = 0
+  const step = async () => {
+    steps++
+    if (steps === 60) stopping.abort()
+    if (steps !== 50) throw new Error(String(steps))
+  }
+  await repeat(0, stopping.signal, step, ({ message }) => told.push(message))
+  expect(told).toEqual(['1', '51'])
 })

@@ -105,6 +105,9 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   const [code] = await once(child, 'exit')
   // 99 means a crossed threshold, which is a result.
   if (code !== 0 && code !== 99) throw new ExpectedError(`k6 ended with ${code}:\n${stderr}`)
+  // k6 goes on when its samples are refused.
+  const [refused] = /^.*output="?Prometheus remote write.*$/m.exec(stderr) ?? []
+  if (refused) process.stderr.write(`${refused}\n`)
   return readSummary(summaryFile, stages, objectives.keptTarget)
 }
 

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, temporaryFolder } from '../test/support.ts'
 import { freePort } from '../tools/free-port.ts'
@@ -24,8 +27,18 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
   afterAll(() => service.stop())
 
-  test('smoke: every journey begun ends with its thumbnail, and k6 writes its page', async () => {
-    const { code, out, err } = await load(service.dataDir, 'smoke', '--minutes', '0.1')
+  test('smoke: every journey begun ends with its thumbnail, and k6 writes its page; that Prometheus refused its samples is said', async () => {
+    const asked = new Set<string | undefined>()
+    const prometheus = createServer(({ url }, response) => {
+      asked.add(url)
+      response.writeHead(404).end()
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void prometheus.close())
+    await once(prometheus, 'listening')
+    const at = `http://127.0.0.1:${(prometheus.address() as AddressInfo).port}`
+    const { code, out, err } = await load(service.dataDir, 'smoke', '--minutes', '0.1', '--remote-write', at)
+    expect([...asked]).toEqual(['/api/v1/write'])
+    expect(err).toMatch(/remote write/)
     expect(err).toContain(service.address)
     expect(out).toContain('the promises held. 100.00 % of')
     expect(code).toBe(0)

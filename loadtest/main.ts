@@ -55,9 +55,7 @@ async function main(args: string[]): Promise<number> {
   if (more.length > 0) throw new UsageError(`${name} does not take "${more[0]}"`)
   if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')
   if (values.scaling && !own) throw new UsageError('--scaling is for breakpoint without a URL')
-  const remoteWrite = values['remote-write']
-  if (remoteWrite !== undefined && !address.parse(remoteWrite))
-    throw new UsageError(`--remote-write "${remoteWrite}" is not an http(s) address`)
+  const remoteWrite = remoteWriteUrl(values['remote-write'])
   const rate = Number(values.rate)
   if (!(rate > 0 && rate <= 1000)) throw new UsageError('--rate must be a number above 0, up to 1000')
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
@@ -92,6 +90,15 @@ async function main(args: string[]): Promise<number> {
   if (nothing) throw new ExpectedError(`void: ${nothing}; this says nothing about the service`)
   if (!values.json) console.log(`${sentence(name, result, objectives)}\n${folder}`)
   return result.crossed.length > 0 ? 1 : 0
+}
+
+/** Where Prometheus receives samples: below its address, unless the given one has a path of its own, as Mimir's has. */
+function remoteWriteUrl(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined
+  const url = address.parse(given)
+  if (!url) throw new UsageError(`--remote-write "${given}" is not an http(s) address`)
+  if (url.pathname === '/') url.pathname = '/api/v1/write'
+  return url.href
 }
 
 function sentence(name: string, result: LoadResult, { keptTarget }: Objectives): string {

@@ -5,7 +5,8 @@ name=${1:-all}
 [ $# -eq 0 ] || shift
 case "$name" in
   all) exec node tools/launch.ts "$@" ;;
-  web | converter) exec node "services/$name/main.ts" "$@" ;;
+  web) exec node --max-semi-space-size=8 services/web/main.ts "$@" ;; # as in the script `web` of package.json
+  converter) exec node services/converter/main.ts "$@" ;;
   logs) exec node services/logs/main.ts "${@:-serve}" ;;
   slo) exec node slo/main.ts "${@:-serve}" ;;
   *) exec "$name" "$@" ;;

@@ -22,8 +22,6 @@ export type Service = {
 /** A service of Tintype, which prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
 type Script = {
   script: string
-  /** MiB of half the young generation; default 2. With Node's default of 16 a process takes 15 MiB more. */
-  youngMiB?: number
   /** The checkout of the service; default: the launcher's. */
   root?: string
 }
@@ -182,8 +180,14 @@ function start(service: Service, { environment }: Hooks): Started {
   return { child, ended }
 }
 
+/**
+ * MiB of half the young generation. With Node's default of 16 a process takes 15 MiB more. Web's garbage is collected three
+ * times less often for 11 MiB more, which saves 1 ms of CPU a photo.
+ */
+const youngMiB = (script: string): number => (script === 'services/web/main.ts' ? 8 : 2)
+
 function startScript(
-  { script, args, youngMiB = 2, root: from = root }: Service & Script,
+  { script, args, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
   // A release may start version 0.1, which loads its telemetry before the service.
@@ -191,7 +195,7 @@ function startScript(
   const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
   const child = spawn(
     process.execPath,
-    [`--max-semi-space-size=${youngMiB}`, ...telemetry, `${from}/${script}`, ...args],
+    [`--max-semi-space-size=${youngMiB(script)}`, ...telemetry, `${from}/${script}`, ...args],
     {
       env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: arenas, ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
@@ -90,11 +91,19 @@ test('a response of more than the bound is an error', async () => {
   await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
 })
 
-test('a request loads no undici', () => {
+test('a request loads no undici, and one to this machine does not ask the proxy of the environment', async () => {
+  const url = await serve((_request, response) => response.end('direct'))
   const script = `
     import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
-    await askBounded('http://127.0.0.1:1/', { signal: AbortSignal.timeout(5_000), maxMiB: 1 }).catch(() => {})
-    console.log(process.moduleLoadList.filter(name => name.includes('deps/undici')).join())`
-  const out = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
-  expect(out.trim()).toBe('')
+    const { body } = await askBounded('${url}', { signal: AbortSignal.timeout(5_000), maxMiB: 1 })
+    console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
+    process.exit()`
+  const ask = promisify(execFile)
+  const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:1' }
+  for (const environment of [process.env, env]) {
+    const { stdout } = await ask(process.execPath, ['--input-type=module', '--eval', script], {
+      env: environment,
+    })
+    expect(stdout.trim()).toMatch(environment === env ? /^direct/ : /^direct$/)
+  }
 })

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { clientFor } from './node-http.ts'
+import { isLoopback } from '../loopback.ts'
+import { clientFor, http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
 export class TooLong extends Error {}
@@ -69,6 +70,8 @@ function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number
 export const askStatus = (address: string, options: Options) =>
   ask(address, options, async response => void response.on('error', () => {}).resume())
 
+/** For this machine's own servers: with NODE_USE_ENV_PROXY Node would ask HTTP_PROXY for them, too. */
+const direct = new http.Agent({ keepAlive: true, timeout: 5_000 })
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 type Answer<Body> = { status: number; headers: IncomingHttpHeaders; body: Body }
@@ -86,7 +89,9 @@ async function ask<Body>(
 ): Promise<Answer<Body>> {
   const { body, signal, onRequest, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
-  const request = clientFor(address).request(address, { method, maxHeaderSize, ...rest, signal })
+  const { protocol, hostname } = URL.parse(address) ?? {}
+  const agent = protocol === 'http:' && isLoopback(hostname ?? '') ? direct : undefined
+  const request = clientFor(address).request(address, { method, maxHeaderSize, agent, ...rest, signal })
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

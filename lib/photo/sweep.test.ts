@@ -94,7 +94,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
   )
   expect(await photos()).toEqual([young])
   expect(await Array.fromAsync(storage.list('keys/'))).toEqual([`keys/ab/${owner}/new`])
-  expect(reached.map(limit => `limit: ${limit}`)).toEqual(['limit: photoAge', 'limit: keyAge'])
+  expect(reached.map(limit => `limit: ${limit}`).sort()).toEqual(['limit: keyAge', 'limit: photoAge'])
 })
 
 test('a clock that went ahead by a month removes no photo, key, upload or dead letter', async () => {

@@ -1,4 +1,5 @@
 import { describeError } from '../errors.ts'
+import { forEach } from '../repeat.ts'
 import { openSteadyClock } from '../steady-clock.ts'
 import type { Key } from '../storage/index.ts'
 import { forgottenMs, type KeyRecord } from './accept.ts'
@@ -24,25 +25,35 @@ export async function sweepStorage(
   const tryStep = async (key: Key, step: () => Promise<void>) => {
     await step().catch(error => context.log.error('sweep.failed', { key, error: describeError(error) }))
   }
-  for await (const found of photosOf(context)) {
-    if (signal.aborted) return
-    const { owner, photo, files } = found
-    if (ageOf(context, photo) > ages.photosMs)
-      await tryStep(photo, () => remove(context, { owner, photo }).then(() => onExpired('photoAge')))
-    else if (!files.has('result.json') || !files.has('photo.json'))
-      await tryStep(photo, () => tidy(context, found))
+  const sweepPhotos = async () => {
+    for await (const found of photosOf(context)) {
+      if (signal.aborted) return
+      const { owner, photo, files } = found
+      if (ageOf(context, photo) > ages.photosMs)
+        await tryStep(photo, () => remove(context, { owner, photo }).then(() => onExpired('photoAge')))
+      else if (!files.has('result.json') || !files.has('photo.json'))
+        await tryStep(photo, () => tidy(context, found))
+    }
   }
-  for await (const key of context.storage.list('keys/')) {
-    if (signal.aborted) return
-    await tryStep(key, async () => {
-      const known = await readJson(context.storage, key, ({ photo }: KeyRecord) => typeof photo === 'string')
-      const isKept =
-        known !== 'damaged' && known !== 'not-found' && ageOf(context, known.photo) <= ages.keysMs
-      if (known === 'not-found' || isKept) return
-      await context.storage.delete(key)
-      onExpired('keyAge')
-    })
+  const sweepKeys = async () => {
+    for await (const key of context.storage.list('keys/')) {
+      if (signal.aborted) return
+      await tryStep(key, async () => {
+        const known = await readJson(
+          context.storage,
+          key,
+          ({ photo }: KeyRecord) => typeof photo === 'string',
+        )
+        const isKept =
+          known !== 'damaged' && known !== 'not-found' && ageOf(context, known.photo) <= ages.keysMs
+        if (known === 'not-found' || isKept) return
+        await context.storage.delete(key)
+        onExpired('keyAge')
+      })
+    }
   }
+  // A folder of photos that cannot be read must not keep the keys.
+  await forEach([sweepPhotos, sweepKeys], walk => walk())
 }
 
 const clock = openSteadyClock()

@@ -51,6 +51,27 @@ describe('the storage folder', () => {
     expect(await Array.fromAsync(storage.list('photos/'))).toEqual(['photos/ab/owner/photo/original'])
   })
 
+  test('is listed and swept on behind a folder that cannot be read, which is then an error', async () => {
+    const readdir = async (...given: Parameters<typeof fs.readdir>) => {
+      if (String(given[0]).includes('/photos/ab'))
+        throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
+      return fs.readdir(...given)
+    }
+    const storage = await openFolder(await temporaryFolder(), {}, { ...realDisk, readdir } as Disk)
+    for (const key of [
+      'photos/aa/one/photo/original',
+      'photos/ab/two/photo/original',
+      'photos/cd/three/photo/original',
+    ])
+      await storage.put(key, body('x'))
+    const keys: string[] = []
+    const walk = async () => {
+      for await (const key of storage.list('photos/')) keys.push(key)
+    }
+    await expect(walk()).rejects.toThrow('EACCES')
+    expect(keys).toEqual(['photos/aa/one/photo/original', 'photos/cd/three/photo/original'])
+  })
+
   test('is refused where none can be made, as below /proc: the start would hang', async context => {
     if (process.platform !== 'linux') context.skip('there is no /proc here')
     await expect(openFolder('/proc/tintype')).rejects.toThrow('ENOENT')

@@ -22,23 +22,25 @@ function release(part: Buffer): void {
 }
 
 type Parts = AsyncGenerator<Buffer, Exclude<Stored, 'exists'>>
-/** The common input of the requests for one object. */
-type ObjectWrite = { target: { Bucket: string; Key: string }; condition: { IfNoneMatch?: '*' } }
+type Target = { Bucket: string; Key: string }
 
 /** Stores a body in one request if its length is known or short, else in parts, with two in memory at a time. */
 export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
-  const write: ObjectWrite = {
-    target: { Bucket: bucket.Bucket, Key: bucket.prefix + key },
-    condition: ifAbsent ? { IfNoneMatch: '*' } : {},
+  const target = { Bucket: bucket.Bucket, Key: bucket.prefix + key }
+  const condition = ifAbsent ? { IfNoneMatch: '*' } : {}
+  const putWhole = async (Body: Buffer): Promise<Stored> => {
+    const put = bucket.send(new s3.PutObjectCommand({ ...target, ...condition, Body }))
+    return (await isStored(bucket, target, put)) ? { bytes: Body.length } : 'exists'
   }
-  if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(bucket, write, body)
+  if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(body)
   const parts = partsOf(chunksOf(body, call), file)
   try {
     const first = await parts.next()
     if (first.done) return first.value
-    if (first.value.length === partBytes) return await putParts(bucket, write, first.value, parts, call)
-    const answer = await putWhole(bucket, write, first.value)
+    if (first.value.length === partBytes)
+      return await putParts(bucket, target, condition, first.value, parts, call)
+    const answer = await putWhole(first.value)
     release(first.value)
     return answer
   } finally {
@@ -71,19 +73,14 @@ async function* partsOf(
   return { bytes }
 }
 
-async function putWhole(bucket: Bucket, write: ObjectWrite, Body: Buffer): Promise<Stored> {
-  const put = new s3.PutObjectCommand({ ...write.target, ...write.condition, Body })
-  return (await isStored(bucket, write, bucket.send(put))) ? { bytes: Body.length } : 'exists'
-}
-
 async function putParts(
   bucket: Bucket,
-  write: ObjectWrite,
+  target: Target,
+  condition: { IfNoneMatch?: string },
   first: Buffer,
   parts: Parts,
   call: StorageCall,
 ): Promise<Stored> {
-  const { target, condition } = write
   const { UploadId } = await bucket.send(new s3.CreateMultipartUploadCommand(target))
   const Parts: s3.CompletedPart[] = []
   const sendPart = async (PartNumber: number, Body: Buffer) => {
@@ -106,7 +103,7 @@ async function putParts(
     const complete = { ...target, ...condition, UploadId, MultipartUpload: { Parts } }
     const finish = () => bucket.send(new s3.CompleteMultipartUploadCommand(complete))
     const { value } = next
-    answer = value === 'too-large' || (await isStored(bucket, write, finish())) ? value : 'exists'
+    answer = value === 'too-large' || (await isStored(bucket, target, finish())) ? value : 'exists'
     return answer
   } finally {
     if (typeof answer !== 'object') {
@@ -122,7 +119,7 @@ async function putParts(
  * Waits for the request that makes an object visible; false when the object existed. When the response to the end of a
  * multipart upload is lost, the retry finds the object but no upload.
  */
-async function isStored({ send }: Bucket, { target }: ObjectWrite, request: Promise<unknown>) {
+async function isStored({ send }: Bucket, target: Target, request: Promise<unknown>) {
   try {
     await request
     return true

@@ -1,4 +1,3 @@
-import { isDay } from '../day.ts'
 import { limits } from '../limits.ts'
 
 /**
@@ -70,32 +69,12 @@ export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean 
 const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
 const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
 
-/** The last day read, such as `2026-11-22T`: nearly every entry has the same day as the one before. */
-const cachedDay = Buffer.alloc(11)
-let cachedDayMs = Number.NaN
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 /** Epoch ms of `2026-11-22T17:00:00.123Z` at an offset of bytes; NaN when it does not have this form. */
 export function timeAt(bytes: Buffer, at: number): number {
-  const hours = number(bytes, at + 11, 2)
-  const minutes = number(bytes, at + 14, 2)
-  const seconds = number(bytes, at + 17, 2)
-  const ms = number(bytes, at + 20, 3)
-  if (!hasBytesAt(bytes, at, cachedDay)) {
-    bytes.copy(cachedDay, 0, at, at + cachedDay.length)
-    const day = cachedDay.toString('latin1')
-    cachedDayMs = day.endsWith('T') && isDay(day.slice(0, -1)) ? Date.parse(day.slice(0, -1)) : Number.NaN
-  }
-  const punctuated =
-    bytes[at + 13] === 0x3a && bytes[at + 16] === 0x3a && bytes[at + 19] === 0x2e && bytes[at + 23] === 0x5a
-  if (!punctuated || hours > 23 || minutes > 59 || seconds > 59) return Number.NaN
-  return cachedDayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
-}
-
-function number(bytes: Buffer, at: number, digits: number): number {
-  let value = 0
-  for (let i = at; i < at + digits; i++) {
-    const digit = digitAt(bytes, i)
-    value = digit < 10 ? value * 10 + digit : Number.NaN
-  }
-  return value
+  const text = bytes.toString('latin1', at, at + isoLength)
+  const ms = isoTime.test(text) ? Date.parse(text) : Number.NaN
+  // Date.parse takes 24:00, and the 30th of February for the 2nd of March.
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : Number.NaN
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cached } from '../cached.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -48,7 +49,7 @@ const diskAnswerMs = 100
 
 /** The free space of the fullest file system of `folders`, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
-  const look = async () => {
+  const look = cached(0, async () => {
     // A missing folder gives NaN: a number would be read as free space.
     const disks = await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))
     const disk = fullest(disks)
@@ -57,14 +58,8 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.frsize)
     // Btrfs and ZFS have no limit on files and report 0 of 0.
     metrics.set('tintype_disk_free_files', {}, disk.files === 0 ? Number.NaN : disk.ffree)
-  }
-  let looking: Promise<void> | undefined
-  metrics.onScrape(async () => {
-    looking ??= look().finally(() => {
-      looking = undefined
-    })
-    await Promise.race([looking, sleep(diskAnswerMs, undefined, { ref: false })])
   })
+  metrics.onScrape(() => Promise.race([look(), sleep(diskAnswerMs, undefined, { ref: false })]))
 }
 
 const fullest = (disks: (typeof unknownDisk)[]) =>

@@ -21,68 +21,47 @@ export function openTraceFile(
   allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
   const path = (generation: number) =>
-    join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
-  const statsOf = (generation: number) => fs.statSync(path(generation), { throwIfNoEntry: false })
-  /** Called with the first spans: a disk that is full or read-only at the start costs spans and not the service. */
-  const open = () => {
-    makeFolder(folder)
-    const fd = fs.openSync(path(0), 'a')
-    const { size, mtimeMs } = fs.fstatSync(fd)
-    // The file may end in a part of a line, which a kill or a full disk left.
-    return { fd, size, torn: size > 0, day: dayOf(size > 0 ? mtimeMs : Date.now()) }
-  }
-  let file: ReturnType<typeof open> | undefined
+    join(folder, `${name}${generation === 0 ? '' : `.${generation}`}.jsonl`)
+  /** Whether the file may end in a part of a line, which a kill or a full disk left. */
+  let isTorn = true
 
   const rotate = () => {
-    const earlier = fs.globSync(`${name}.*.jsonl`, { cwd: folder })
-    const held = [0, ...earlier.map(each => Number(each.split('.').at(-2)))]
-      .map(generation => ({ generation, size: -1, mtimeMs: 0, ...statsOf(generation) }))
-      .filter(({ size }) => size >= 0)
-      .sort((a, b) => a.generation - b.generation)
+    const held = fs
+      .globSync(`${name}{,.*}.jsonl`, { cwd: folder })
+      .map(file => Number(file.slice(name.length + 1, -'.jsonl'.length)))
+      .map(generation => ({ generation, ...fs.statSync(path(generation)) }))
+      .sort((a, b) => b.generation - a.generation)
     let bytes = held.reduce((sum, { size }) => sum + size, 0)
     const removeOldest = (limit: LimitName) => {
-      const { generation, size } = held.pop() as (typeof held)[number]
+      const { generation, size } = held.shift() as (typeof held)[number]
       bytes -= size
       fs.rmSync(path(generation), { force: true })
       countLimit(limit)
     }
-    const { mtimeMs = Date.now() } = held.at(-1) ?? {}
+    const { mtimeMs = Date.now() } = held[0] ?? {}
     // One file at a time, so that a clock that is far ahead for a moment does not remove all.
     if (keepDays > 0 && Date.now() - mtimeMs > keepDays * dayMs) removeOldest('traceAge')
     while (bytes > allBytes * (1 - fullAt)) removeOldest('traceBytes')
-    for (const { generation } of held.reverse()) fs.renameSync(path(generation), path(generation + 1))
-  }
-
-  const fileFor = (bytes: number) => {
-    file ??= open()
-    const { fd, size, day } = file
-    const isOver = size > 0 && (size + bytes > allBytes * fullAt || dayOf(Date.now()) !== day)
-    const isRemoved = fs.fstatSync(fd).ino !== statsOf(0)?.ino
-    if (!isOver && !isRemoved) return file
-    rotate()
-    // Closed first: if no file can be opened, the next spans try that alone and do not rotate once more.
-    fs.closeSync(fd)
-    file = undefined
-    file = open()
-    return file
+    for (const { generation } of held) fs.renameSync(path(generation), path(generation + 1))
   }
 
   return {
     export(spans, done: (result: ExportResult) => void) {
       try {
         const request = JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0)
-        const into = fileFor(request.length + 2)
-        const line = Buffer.concat([Buffer.from(into.torn ? '\n' : ''), request, Buffer.from('\n')])
-        into.torn = true
-        const written = fs.writeSync(into.fd, line)
-        into.size += written
-        if (written < line.length) throw new Error(`only ${written} of ${line.length} bytes were written`)
-        into.torn = false
+        makeFolder(folder)
+        const { size, mtimeMs } = fs.statSync(path(0), { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 }
+        const isFull = size + request.length + 2 > allBytes * fullAt || dayOf(mtimeMs) !== dayOf(Date.now())
+        if (size > 0 && isFull) rotate()
+        const before = size > 0 && !isFull && isTorn ? '\n' : ''
+        isTorn = true
+        fs.appendFileSync(path(0), Buffer.concat([Buffer.from(before), request, Buffer.from('\n')]))
+        isTorn = false
         done({ code: ExportResultCode.SUCCESS })
       } catch (error) {
         done({ code: ExportResultCode.FAILED, error: error as Error })
       }
     },
-    shutdown: async () => file && fs.closeSync(file.fd),
+    async shutdown() {},
   }
 }

@@ -17,7 +17,7 @@ import type { HeldPhoto } from './claims.ts'
 export type Tools = PhotoContext & { metrics: Metrics }
 
 /** A finished attempt, to be settled. */
-type Attempt = { answer: ChildAnswer; stamps: Stamps }
+export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
 /** The span of the last attempt of each open photo in this process. The next attempt's span links to it. */
 export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()

@@ -124,6 +124,10 @@ test('a child that cannot start says so', async () => {
   ).rejects.toThrow(/before it was ready/)
 })
 
+test('a memory limit below what an idle child needs ends the start: every photo would be killed', async () => {
+  await expect(child({ memoryBytes: 64 * 2 ** 20 })).rejects.toThrow(/CHILD_MEMORY_BYTES must be greater/)
+})
+
 test('when memory is short the kernel takes a child first', async () => {
   const before = new Set(childPids())
   await child()

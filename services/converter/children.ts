@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
@@ -23,7 +24,7 @@ const endMs = 2_000
 /** Killed children that were replaced and have not ended. */
 let hungChildren = 0
 
-/** Starts a child and waits until it is ready. @throws when it ends or hangs before. */
+/** Starts a child and waits until it is ready. @throws when it ends or hangs before, or its memory is over the limit. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
     // A small heap saves 2 MiB a child. A child makes few objects, and libvips allocates the photos' memory itself.
@@ -46,6 +47,13 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
   } finally {
     clearTimeout(hung)
     ended.catch(() => {})
+  }
+  const idleBytes = residentBytes(child.pid)
+  if (idleBytes > bounds.memoryBytes) {
+    kill()
+    throw new ExpectedError(
+      `an idle converter child has ${idleBytes} bytes in memory: CHILD_MEMORY_BYTES must be greater, by 300,000,000 for phone photos`,
+    )
   }
   return {
     /** Never throws: a child that was killed or died is an outcome. */

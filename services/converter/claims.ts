@@ -3,6 +3,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { sessionOf } from '@tintype/lib/photo/record.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
 /** A claimed photo, until it is settled, released or lost. */
@@ -32,6 +33,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
   const all = new Set<HeldPhoto>()
   const pulse = startPulse('the claim loop', stalledSeconds)
   const renewing = setInterval(() => all.forEach(renew), renewMs)
+  const claiming = sparsely(error => log.error('claim.failed', { error: describeError(error) }))
   let next = claimOne()
 
   async function claimOne(): Promise<HeldPhoto | 'stopped'> {
@@ -40,6 +42,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
       try {
         const turn = AbortSignal.any([stopping.signal, AbortSignal.timeout(claimMs)])
         const claim = await queue.claim(worker, leaseMs, turn)
+        claiming.worked()
         if (claim === 'aborted' && turn.aborted) continue
         if (claim === 'aborted') break
         pulse.rest()
@@ -47,7 +50,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
         all.add(held)
         return held
       } catch (error) {
-        log.error('claim.failed', { error: describeError(error) })
+        claiming.failed(error as Error)
         await sleep(retryMs, undefined, stopping).catch(() => {})
       }
     }

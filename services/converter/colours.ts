@@ -7,49 +7,39 @@ export type Colours = { matrix: Matrix; light: (value: number) => number }
 type Vector = readonly number[]
 /** Three rows. */
 type Matrix = readonly Vector[]
-/** CIE x and y of white, red, green and blue. */
-type Primaries = readonly (readonly [x: number, y: number])[]
 
-const d65 = [0.3127, 0.329] as const
-const srgbPrimaries: Primaries = [d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]]
-const p3 = [
-  [0.68, 0.32],
-  [0.265, 0.69],
-  [0.15, 0.06],
-] as const
+/** CIE x and y of red, green and blue. White is D65. */
+const srgbPrimaries = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06]
+const p3 = [0.68, 0.32, 0.265, 0.69, 0.15, 0.06]
 /** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3. Others count as sRGB's. */
-const primariesByCode: Record<number, Primaries> = {
-  9: [d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046]],
-  11: [[0.314, 0.351], ...p3],
-  12: [d65, ...p3],
+const primariesByCode: Record<number, Vector> = {
+  9: [0.708, 0.292, 0.17, 0.797, 0.131, 0.046],
+  11: p3,
+  12: p3,
 }
 
-/** From linear RGB of these primaries to that of sRGB. White stays white. */
-function matrixOf(primaries: Primaries = srgbPrimaries): Matrix {
-  const [from, to] = [toXyz(primaries), toXyz(srgbPrimaries)]
-  const columns = from.map(colour => sharesOf(to, colour))
-  return [0, 1, 2].map(channel => {
-    const row = columns.map(column => column[channel] ?? 0)
-    const white = row.reduce((sum, each) => sum + each)
-    return row.map(each => each / white)
+/** From linear RGB of these primaries to that of sRGB: the same colours, in the shares that make white. */
+function matrixOf(primaries: Vector = srgbPrimaries): Matrix {
+  const columns = toXyz(primaries).map(colour => sharesOf(toXyz(srgbPrimaries), colour))
+  const white = sharesOf(toXyz(srgbPrimaries), [0.9505, 1, 1.0891])
+  const scales = sharesOf(columns, white)
+  return white.map((each, row) =>
+    columns.map((column, index) => ((column[row] ?? 0) * (scales[index] ?? 0)) / each),
+  )
+}
+
+const toXyz = (primaries: Vector): Matrix =>
+  [0, 2, 4].map(at => {
+    const [x = 0, y = 0] = primaries.slice(at)
+    return [x / y, 1, (1 - x - y) / y]
   })
-}
 
-/** CIE XYZ of red, green and blue, whose sum is white. */
-function toXyz(primaries: Primaries): Matrix {
-  const [white = [], ...colours] = primaries.map(([x, y]) => [x / y, 1, (1 - x - y) / y])
-  const shares = sharesOf(colours, white)
-  return colours.map((colour, index) => colour.map(each => each * (shares[index] ?? 0)))
-}
-
-/** How much of red, green and blue makes a colour, by Cramer's rule. */
+/** How much of each of three colours makes a colour, by Cramer's rule. */
 function sharesOf([red = [], green = [], blue = []]: Matrix, colour: Vector): Vector {
-  const normals = [cross(green, blue), cross(blue, red), cross(red, green)]
-  return normals.map(normal => dot(normal, colour) / dot(cross(green, blue), red))
+  const across = [cross(green, blue), cross(blue, red), cross(red, green)]
+  return across.map(normal => dot(normal, colour) / dot(cross(green, blue), red))
 }
-
-const dot = (one: Vector, other: Vector): number =>
-  one.reduce((sum, each, index) => sum + each * (other[index] ?? 0), 0)
+const dot = ([a = 0, b = 0, c = 0]: Vector, [d = 0, e = 0, f = 0]: Vector) => a * d + b * e + c * f
 const cross = ([a = 0, b = 0, c = 0]: Vector, [d = 0, e = 0, f = 0]: Vector): Vector => [
   b * f - c * e,
   c * d - a * f,
@@ -100,8 +90,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   const [codes, points, gamma] = ['cICP', 'cHRM', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined
-  const place = (at: number): number => (points?.readUInt32BE(at) ?? 0) / 100_000
-  const matrix = matrixOf(points && [0, 8, 16, 24].map(at => [place(at), place(at + 4)] as const))
+  const matrix = matrixOf(points && [8, 12, 16, 20, 24, 28].map(at => points.readUInt32BE(at) / 100_000))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
   // Smaller differences are invisible; libpng has the same tolerance of gamma.
   const isWide = matrix.some((row, at) => row.some((each, of) => Math.abs(each - Number(at === of)) > 0.02))

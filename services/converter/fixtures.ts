@@ -73,6 +73,10 @@ export const bombs: Record<string, () => Promise<Buffer>> = {
     patched(await small().png({ progressive: true }).toBuffer(), bytes =>
       claimPngSize(bytes, 12_000, 12_000),
     ),
+  'png of 16 bits a channel': async () =>
+    patched(await small().toColourspace('rgb16').png().toBuffer(), bytes =>
+      claimPngSize(bytes, 10_000, 10_000),
+    ),
   'png that is wide': async () =>
     patched(await small().png().toBuffer(), bytes => claimPngSize(bytes, 900_000, 200)),
   'jpeg that is progressive': async () =>

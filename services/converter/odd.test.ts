@@ -217,6 +217,18 @@ describe('a PNG of which only a checksum is wrong is shown whole', () => {
   })
 })
 
+test('of a PNG with a row that libpng refuses the rows before it are shown, and nothing that was in memory before', async () => {
+  const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+  for (let times = 0; times < 5; times++) await convert(poison)
+  const whole = await plain(300, 400, '#d02020').png().toBuffer()
+  const rows = Buffer.alloc(901 * 400, Buffer.from([0, ...Array.from({ length: 300 }, () => red).flat()]))
+  rows[901 * 200] = 5 // no filter has this number
+  const parts = [whole.subarray(0, 33), chunk('IDAT', deflateSync(rows)), chunk('IEND', [])]
+  const { shown, damaged } = await picture(Buffer.concat(parts))
+  expect(damaged).toBe(true)
+  expect([...shown.subarray(0, 3), ...shown.subarray(-3)]).toEqual([...red, 128, 128, 128])
+})
+
 describe('what shows nothing is undecodable', () => {
   test.each<[string, () => Promise<Buffer>]>([
     ['JPEG cut in its header', async () => (await jpeg()).subarray(0, 300)],

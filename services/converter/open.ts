@@ -129,10 +129,11 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-/** The kind of photo that takes more memory than usual in its format; empty for others. See pixelLimit. */
+/** The kind of photo that takes more memory or time than usual in its format; empty for others. See pixelLimit. */
 const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): string => {
-  if (format !== 'heif') return isProgressive ? 'interlaced' : ''
-  return hasAlpha || depth !== 'uchar' ? 'deep or transparent' : ''
+  const isDeep = depth !== 'uchar'
+  if (format === 'heif') return hasAlpha || isDeep ? 'deep or transparent' : ''
+  return isProgressive ? 'interlaced' : isDeep ? 'deep' : ''
 }
 
 /** Answers undecodable when the decoder fails. @throws when memory is short. */

@@ -21,10 +21,8 @@ export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> 
 /** The rows that a PNG has, and grey in place of the others. */
 async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): Promise<Sharp> {
   const { width, height, orientation } = header
-  const { inflated, png } = await inflate(bytes)
   const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
-  const rows = Math.floor(inflated / (1 + Math.ceil((width * bits) / 8)))
-  // With `none` and missing rows libvips would show old memory, perhaps another photo's pixels.
+  const { rows, png } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8))
   if (header.isProgressive || rows === 0) throw new Error('nothing can be decoded')
   if (rows >= height) return open('none', png)
   const scale = Math.min(1, side / Math.max(width, height))
@@ -41,10 +39,10 @@ async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): P
 const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 
 /**
- * How many bytes of pixels a PNG holds as far as they can be inflated; and the PNG up to their end, without their
- * checksum: if that is wrong, libpng omits the last row.
+ * How many rows of a PNG can be inflated and have a filter that exists; and the PNG up to the end of its pixels, without
+ * their checksum: if that is wrong, libpng omits the last row.
  */
-function inflate(bytes: Buffer): Promise<{ inflated: number; png: Buffer }> {
+function inflateRows(bytes: Buffer, rowBytes: number): Promise<{ rows: number; png: Buffer }> {
   const data: Buffer[] = []
   let start = 0
   for (let at = 8, end = 0; at + 12 <= bytes.length; at = end + 4) {
@@ -55,15 +53,17 @@ function inflate(bytes: Buffer): Promise<{ inflated: number; png: Buffer }> {
   }
   const zlib = Buffer.concat(data)
   return new Promise(resolve => {
-    let inflated = 0
+    let [inflated, rows] = [0, 0]
     const stream = createInflateRaw({ chunkSize: 1024 })
     const done = () => {
       const used = zlib.subarray(0, 2 + stream.bytesWritten)
       const head = Buffer.from('0000IDAT')
       head.writeUInt32BE(used.length)
-      resolve({ inflated, png: Buffer.concat([bytes.subarray(0, start), head, used]) })
+      const png = Buffer.concat([bytes.subarray(0, start), head, used])
+      resolve({ rows: Math.min(rows, Math.floor(inflated / rowBytes)), png })
     }
     stream.on('data', chunk => {
+      while (chunk[rows * rowBytes - inflated] <= 4) rows++
       inflated += chunk.length
     })
     stream.on('end', done).on('error', done).end(zlib.subarray(2))

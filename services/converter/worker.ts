@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
-import { logFailure, settle, type Tools, tryPhoto } from './attempt.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
+import { type Attempt, logFailure, settle, type Tools, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
 
@@ -39,10 +40,11 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   })
   const engine = startPulse('the queue’s engine', stalledSeconds)
   const starts = startPulse('the start of a child', stalledSeconds)
+  const announced = sparsely(error => log.warn('announce.failed', { error: describeError(error) }))
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
-      .catch(error => log.warn('announce.failed', { error: describeError(error) }))
+      .then(announced.worked, announced.failed)
       .finally(engine.beat)
   const announcing = setInterval(() => {
     // A child may die while idle. Without slots web refuses every photo, and no photo would then start a new child.
@@ -66,30 +68,31 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       held.begun = true
       busy.add(slot)
       const start = performance.now()
-      const settleIt = await convert(slot, held, child)
+      const attempted = await convert(slot, held, child)
       await settling
       busy.delete(slot)
-      settling = settleIt().finally(() => claims.drop(held))
+      const settled = attempted ? settle(tools, held, attempted) : Promise.resolve()
+      settling = settled.finally(() => claims.drop(held))
       const seconds = (performance.now() - start) / 1000
       serviceSeconds += (serviceSeconds === 0 ? 1 : newestWeight) * (seconds - serviceSeconds)
     }
     await settling
   }
 
-  /** Resolves with a function that does the rest (storing), which needs no slot. */
-  async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<unknown>> {
+  /** The attempt, which is then settled without the slot; undefined when there is nothing to settle. */
+  async function convert(slot: number, held: HeldPhoto, child: Child): Promise<Attempt | undefined> {
     const { attempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
-      if ((attempt > 1 || earlier.convertedMs > 0) && (await settle(tools, held))) return async () => {}
+      if ((attempt > 1 || earlier.convertedMs > 0) && (await settle(tools, held))) return undefined
       const attempted = await tryPhoto(tools, child, held)
       faultPoint('convert.converted')
-      return () => settle(tools, held, attempted)
+      return attempted
     } catch (error) {
       // Storage or queue failed. The photo is queued again when its lease expires.
       logFailure(tools, held, 'attempt.failed', error)
-      return async () => {}
+      return undefined
     } finally {
       begun.delete(slot)
     }

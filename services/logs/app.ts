@@ -19,7 +19,7 @@ import type { Express, Request, Response } from 'express'
 import type { CheckedClock } from './clock.ts'
 import type { Folders } from './daily.ts'
 import { inThread } from './in-thread.ts'
-import { isTimelineKey } from './page/api.ts'
+import { timelineKeyOf } from './page/api.ts'
 import { entriesIn, type Wanted } from './search.ts'
 import type { Clock } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
@@ -67,9 +67,9 @@ function addReading(app: Express, server: LogServer): void {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
 
-  app.get('/timeline.json', async ({ query: { key, day } }, response) => {
-    if (typeof key !== 'string' || !isTimelineKey(key))
-      throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and lower-case letters.')
+  app.get('/timeline.json', async ({ query: { key: given, day } }, response) => {
+    const key = typeof given === 'string' ? timelineKeyOf(given) : undefined
+    if (!key) throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day must be a UTC day: YYYY-MM-DD.')
     await answer(response, () => inThread('timeline', folders, key, day))
@@ -91,19 +91,13 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
   const times = 'from and to must be days or ISO 8601 times with a zone; from must not be after to.'
   if (!(fromMs <= toMs)) throw new Problem(400, 'bad-time', times)
-  const isEvent = event === undefined || (typeof event === 'string' && /^[a-z.-]+$/.test(event))
-  if (!isEvent || (level === undefined ? event === undefined : !levels.some(each => each === level)))
-    throw new Problem(
-      400,
-      'bad-choice',
-      `Give event (the start of an event’s name), level (${levels.join(', ')}), or both.`,
-    )
-  return {
-    fromMs,
-    toMs,
-    ...(event !== undefined && { event }),
-    ...(level !== undefined && { level: String(level) }),
+  const isEvent = typeof event === 'string' && event !== ''
+  const isLevel = levels.some(each => each === level)
+  if (!(isEvent || event === undefined) || !(isLevel || level === undefined) || !(isEvent || isLevel)) {
+    const detail = `Give event (the start of an event’s name), level (${levels.join(', ')}), or both.`
+    throw new Problem(400, 'bad-choice', detail)
   }
+  return { fromMs, toMs, ...(isEvent && { event }), ...(isLevel && { level: String(level) }) }
 }
 
 function addIngest(app: Express, server: LogServer): void {

@@ -1,22 +1,25 @@
 import { existsSync } from 'node:fs'
+import { UsageError } from '@tintype/lib/command-line.ts'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
 import {
-  type Count,
   type Entry,
   type Estimate,
   type Sizing,
   type StageBar,
   serviceOf,
   sizeText,
+  timelineKeyOf,
 } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
+/** The options of the verbs. */
+export type Given = { day?: string | undefined; session?: string | undefined }
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
@@ -32,7 +35,10 @@ const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16).
 const waitForPublishMs = 120_000
 
 /** Publishes a day after the local shippers have sent their entries; default: yesterday. */
-export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
+export async function publishDay(
+  folders: Folders,
+  { day = dayOf(Date.now() - dayMs) }: Given,
+): Promise<VerbAnswer> {
   const nothing = (held: unknown[]) =>
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
   // Otherwise the locks below would create the folders of a wrong DATA_DIR.
@@ -55,7 +61,12 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
   }
 }
 
-export async function timelineReport(folders: Folders, key: string, day?: string): Promise<VerbAnswer> {
+export async function timelineReport(folders: Folders, { session = '', day }: Given): Promise<VerbAnswer> {
+  const key = timelineKeyOf(session)
+  if (!key)
+    throw new UsageError(
+      'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters',
+    )
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0)
     return answer(story, [`No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`], 2)
@@ -75,7 +86,7 @@ function line(entry: Entry): string {
   return `${at} ${column(serviceOf(entry), 12)} ${column(level, 5)} ${column(event, 22)} ${JSON.stringify(facts)}`
 }
 
-export function sizingReport(folders: Folders): VerbAnswer {
+export async function sizingReport(folders: Folders): Promise<VerbAnswer> {
   const found = sizing(folders, dayOf(Date.now()))
   const newest = found.days.at(-1)
   const room = forecastLine(found)
@@ -84,23 +95,11 @@ export function sizingReport(folders: Folders): VerbAnswer {
     ({ day, entries, bytes, sessions }) =>
       `${day} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${sizeText(sessions.p50)} (p99 ${sizeText(sessions.p99)})`,
   )
-  const shares = (counts: Record<string, Count>) =>
-    Object.entries(counts)
-      .slice(0, 10)
-      .map(
-        ([name, { entries, bytes }]) =>
-          `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
-      )
-  const [session] = newest.sessions.largest
-  return answer(found, [
-    ...rows,
-    `by service, ${newest.day}:`,
-    ...shares(newest.services),
-    `by event, ${newest.day}:`,
-    ...shares(newest.events),
-    `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
-    room,
-  ])
+  const services = Object.entries(newest.services).map(
+    ([name, { entries, bytes }]) =>
+      `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
+  )
+  return answer(found, [...rows, `by service, ${newest.day}:`, ...services, room])
 }
 
 function forecastLine({ bytesPerDay, hours, counted, growthPerDay, ...found }: Sizing): string {
@@ -116,7 +115,7 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
   return `${each(likely)} (${each(low)} to ${each(high)})`
 }
 
-export async function verifyReport(folders: Folders, day?: string): Promise<VerbAnswer> {
+export async function verifyReport(folders: Folders, { day }: Given): Promise<VerbAnswer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
     return answer(verdicts, [`${day ?? 'No day'} is ${day ? 'not ' : ''}published in ${folders.days}.`], 2)

@@ -178,14 +178,10 @@ test('entries of another shipper, which need not name event and level, are shown
   )
   const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
   expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toEqual([])
-  const { text: shown } = await timelineReport(into, session)
+  const { text: shown } = await timelineReport(into, { session })
   expect(shown.split('\n')).toHaveLength(payloads.length + 1)
   expect(shown, 'what would control a terminal').not.toMatch(/\p{Cc}(?<!\n)/v)
-  const counted = (await publish(into, day))?.events ?? {}
-  expect(Object.entries(counted).map(([name, { entries }]) => [name, entries])).toEqual([
-    ['other', 5],
-    ['über', 1],
-  ])
+  expect((await publish(into, day))?.entries).toBe(payloads.length)
 })
 
 test('entries of another shipper whose JSON has spaces are found before and after their day is published', async () => {
@@ -210,13 +206,13 @@ test('entries of another shipper whose JSON has spaces are found before and afte
 
 test('a command that finds nothing names the folder that it read, because DATA_DIR may be wrong', async () => {
   const nowhere = foldersIn('/no/data')
-  const answers = [timelineReport(nowhere, session), sizingReport(nowhere), verifyReport(nowhere)]
-  for (const { text, code } of await Promise.all([...answers, verifyReport(nowhere, day)])) {
+  const answers = [timelineReport(nowhere, { session }), sizingReport(nowhere), verifyReport(nowhere, {})]
+  for (const { text, code } of await Promise.all([...answers, verifyReport(nowhere, { day })])) {
     expect(text).toContain('/no/data/logs/days')
     expect(code).toBe(2)
   }
   const wrong = foldersIn(join(await temporaryFolder(), 'data'))
-  const { text, code } = await publishDay(wrong, day)
+  const { text, code } = await publishDay(wrong, { day })
   expect([code, text]).toEqual([2, `${day}: no entries in ${wrong.streams}\n`])
   expect(existsSync(wrong.streams), 'a folder that nobody wants').toBe(false)
 })

@@ -6,11 +6,11 @@ import { makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
+import { countSessions } from './count-sessions.ts'
 import { hasEntry } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
 import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
-import { statistics } from './statistics.ts'
 
 /** No line is longer. */
 const maxLineBytes = 4 * 2 ** 20
@@ -81,12 +81,12 @@ async function writeDraft(
   await using file = await open(draft.file, 'w')
   await using indexFile = await open(draft.index, 'w')
   const out = writer(file.fd, indexFile.fd)
-  const counts = statistics()
+  const sessions = countSessions()
   const sources = openSources(files)
   for (const source of merge(sources)) {
     const bytes = source.end + 1 - source.start
     out.add(source)
-    counts.add(source, bytes)
+    sessions.add(source, bytes)
     count(source, bytes)
   }
   const written = out.close()
@@ -99,7 +99,7 @@ async function writeDraft(
     entries,
     ...written,
     streams,
-    ...counts.result(),
+    sessions: sessions.sizes(),
   }
   writeFileSync(draft.manifest, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   return manifest

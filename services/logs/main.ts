@@ -3,9 +3,8 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { isDay } from '@tintype/lib/day.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
+import { type Given, publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
-import { isTimelineKey } from './page/api.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -23,28 +22,16 @@ Exit status: 0 good, 1 something is missing or damaged, 2 bad arguments or nothi
 const text = { type: 'string' } as const
 const options = { day: text, session: text, json: { type: 'boolean' } } as const
 
-type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
-
 /** `takes`: the verb's options beside --json. A verb without `answer` starts the server. */
-type Verb = {
-  takes: (keyof Arguments)[]
-  answer?(folders: Folders, given: Arguments): VerbAnswer | Promise<VerbAnswer>
-}
-
-const verbs: Record<string, Verb> = {
+const verbs: Record<
+  string,
+  { takes: string[]; answer?: (folders: Folders, given: Given) => Promise<VerbAnswer> }
+> = {
   serve: { takes: [] },
-  publish: { takes: ['day'], answer: (folders, { day }) => publishDay(folders, day) },
-  timeline: {
-    takes: ['session', 'day'],
-    answer(folders, { session = '', day }) {
-      if (isTimelineKey(session)) return timelineReport(folders, session, day)
-      throw new UsageError(
-        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and lower-case letters',
-      )
-    },
-  },
+  publish: { takes: ['day'], answer: publishDay },
+  timeline: { takes: ['session', 'day'], answer: timelineReport },
   sizing: { takes: [], answer: sizingReport },
-  verify: { takes: ['day'], answer: (folders, { day }) => verifyReport(folders, day) },
+  verify: { takes: ['day'], answer: verifyReport },
 }
 
 async function main(args: string[]): Promise<number> {
@@ -52,8 +39,7 @@ async function main(args: string[]): Promise<number> {
   const [name = '', ...more] = positionals
   const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!verb) throw noVerb(name, verbs)
-  const given = Object.keys(values) as (keyof Arguments)[]
-  const [strange] = given.filter(each => each !== 'json' && !verb.takes.includes(each))
+  const [strange] = Object.keys(values).filter(each => each !== 'json' && !verb.takes.includes(each))
   if (more.length > 0 || strange) throw new UsageError(`${name} does not take "${more[0] ?? `--${strange}`}"`)
   // Only the server loads Express, winston and the tracer: a publish needs that memory for the merge.
   if (!verb.answer) return (await import('./serve.ts')).serve(process.env)

@@ -3,20 +3,20 @@ import { join } from 'node:path'
 import { parseJson } from '@tintype/lib/json.ts'
 import { namesIn } from './files.ts'
 import type { StreamPart } from './merge.ts'
-import type { Statistics } from './statistics.ts'
+import type { SessionSizes } from './page/api.ts'
 
 export type Revision = { day: string; revision: number }
 
 /** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
-export type Manifest = Revision &
-  Statistics & {
-    entries: number
-    bytes: number
-    sha256: string
-    streams: StreamPart[]
-    /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
-    blocks?: number
-  }
+export type Manifest = Revision & {
+  entries: number
+  bytes: number
+  sha256: string
+  streams: StreamPart[]
+  sessions: SessionSizes
+  /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
+  blocks?: number
+}
 
 const fileOf =
   (kind: string) =>

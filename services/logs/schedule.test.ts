@@ -97,5 +97,5 @@ test('a process that has logged nothing since entries that the server removed by
   writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
   mkdirSync(`${folders.journals}/launcher.0`, { recursive: true })
   writeFileSync(`${folders.journals}/launcher.0/17.1.ndjson`, line('launcher.0.17', 1, midnight - 40 * dayMs))
-  expect(await publishDay(folders, day)).toMatchObject({ data: { entries: 1, held: [] }, code: 0 })
+  expect(await publishDay(folders, { day })).toMatchObject({ data: { entries: 1, held: [] }, code: 0 })
 })

@@ -57,7 +57,8 @@ export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<stri
   const { fromMs, toMs, event, level } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)
   // Another shipper's JSON may have a space before the value.
-  const lines = linesOf(folders, days, event === undefined ? `"${level}"` : `"${event}`)
+  const text = event === undefined ? `"${level}"` : JSON.stringify(event).slice(0, -1)
+  const lines = linesOf(folders, days, text)
   return days.length === 0 ? undefined : matching(lines, wanted)
 }
 

@@ -21,7 +21,16 @@ import { freePort } from '../../tools/free-port.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { countLines, line, lines, readJournals, session, stamped, writeJournal } from './fixture.ts'
+import {
+  countLines,
+  line,
+  lines,
+  parseLines,
+  readJournals,
+  session,
+  stamped,
+  writeJournal,
+} from './fixture.ts'
 import { openServerJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
@@ -393,17 +402,30 @@ test('entries of a time are answered one a line; a day without any is said to ha
     fetch(`${url}/entries.ndjson?from=2026-11-22T00:00:00Z&to=2026-11-23T00:00:00Z&${query}`)
   expect((await ask('event=test.')).status).toBe(404)
   const headers = { authorization: `Bearer ${token}` }
-  const body = lines('web.0.1700000000', 1, 3, Date.now())
+  const named = { session, payload: { event: 'User "1" sign_in', level: 'debug' } }
+  const body = lines('web.0.1700000000', 1, 3, Date.now()) + line('web.0.1700000000', 4, Date.now(), named)
   await fetch(`${url}/streams/web.0.1700000000`, { method: 'POST', headers, body })
-  const answer = await fetch(`${url}/entries.ndjson?from=2026-01-01&to=9999-01-01&event=test.`)
-  const found = (await answer.text()).split('\n').slice(0, -1)
-  expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
+  const found = async (wanted: string) => {
+    const answer = await fetch(`${url}/entries.ndjson?from=2026-01-01&to=9999-01-01&${wanted}`)
+    return parseLines(await answer.text()).map(({ payload }) => (payload as { n: number }).n)
+  }
+  expect(await found('event=test.')).toEqual([1, 2, 3])
+  expect(await found('event=test.&level=debug')).toEqual([])
+  expect(await found('event=User%20%221%22%20sign_in&level=debug')).toEqual([4])
+  const timeline = await fetch(`${url}/timeline.json?key=%20${session.toUpperCase()}`)
+  expect(((await timeline.json()) as { entries: unknown[] }).entries).toHaveLength(1)
   // In the query of an address a plus sign means a space.
   for (const zone of ['+01:00', '%2B01:00', '-01:00']) {
     const from = `from=2026-01-01T00:00:00${zone}&to=9999-01-01`
     expect((await fetch(`${url}/entries.ndjson?${from}&event=test.`)).status, zone).toBe(200)
   }
-  for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
+  for (const bad of [
+    'event=',
+    'event=a&event=b',
+    'level=loud',
+    'event=test.&level=loud',
+    'from=never&event=test.',
+  ])
     expect((await ask(bad)).status, bad).toBe(400)
   // Without a zone it would be a time of the server's machine.
   for (const bad of [

@@ -122,28 +122,27 @@ test('a service may be called as a property of every object, and a day whose fil
   expect(today?.services.constructor).toEqual({ bytes: today?.bytes })
 })
 
-test('a day’s size is counted by service, event and session, as its lines are', async () => {
+test('a day’s size is counted by service and session, as its lines are', async () => {
   const folders = foldersIn(await temporaryFolder())
   const day = '2026-11-20'
   const at = `${day}T12:00:00.000Z`
   const other = 'fedcba9876543210'
   let bytes = 0
-  const write = (stream: string, n: number, who: string | null, event: string) => {
-    const text = stamped(line(stream, n, at, { session: who, payload: { event } }), at)
+  const write = (stream: string, n: number, who: string | null) => {
+    const text = stamped(line(stream, n, at, { session: who }), at)
     bytes += Buffer.byteLength(text)
     writeJournal(folders.streams, day, stream, text)
     return Buffer.byteLength(text)
   }
   let [ofOther, ofWeb] = [0, 0]
-  for (let n = 1; n <= 10; n++) ofWeb += write('web.0.17', n, session, 'photo.accepted')
-  for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other, 'photo.ready')
-  write('converter.0.17', 31, null, 'converter.started')
+  for (let n = 1; n <= 10; n++) ofWeb += write('web.0.17', n, session)
+  for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other)
+  write('converter.0.17', 31, null)
   await publish(folders, day)
   const { days } = sizing(folders, '2026-11-21')
   expect(days[0]).toMatchObject({ entries: 41, bytes })
   expect(days[0]?.services.web).toEqual({ entries: 10, bytes: ofWeb })
   expect(days[0]?.services.converter?.entries).toBe(31)
-  expect(days[0]?.events['photo.ready']).toEqual({ entries: 30, bytes: ofOther })
   expect(days[0]?.sessions).toMatchObject({ count: 2, p99: ofOther, sampled: 1 })
   expect(days[0]?.sessions.largest).toEqual([
     { session: other, entries: 30, bytes: ofOther },

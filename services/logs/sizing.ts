@@ -41,14 +41,14 @@ function byService<P extends { stream: string }, S>(parts: P[], size: (parts: P[
 }
 
 function daySize(folder: string, manifest: Manifest): DaySize {
-  const { day, entries, bytes, events, sessions, streams } = manifest
+  const { day, entries, bytes, sessions, streams } = manifest
   const files = [dayFile, indexFile, manifestFile].map(file => sizeOf(file(folder, manifest)))
   const diskBytes = sum([...files, ...streams.map(({ journalBytes }) => journalBytes)])
   const services = byService(streams, parts => ({
     entries: sum(parts.map(part => part.entries)),
     bytes: sum(parts.map(part => part.bytes)),
   }))
-  return { day, entries, bytes, diskBytes, services, events, sessions }
+  return { day, entries, bytes, diskBytes, services, sessions }
 }
 
 /** Size of the journals of a day that is not over. Their entries are not counted. */

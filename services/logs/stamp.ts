@@ -15,9 +15,9 @@ import {
  * timestamp. Both have a fixed length, so that a reader finds them from the line's end.
  */
 const receivedOpen = Buffer.from(',"received_at":"')
-const effectiveOpen = Buffer.from(',"effective_at":"')
+const effectiveOpen = Buffer.from('","effective_at":"')
 const isoLength = 24
-const tail = Buffer.from('"}')
+const tail = Buffer.from('"}\n')
 
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
@@ -28,6 +28,9 @@ export type Clock = { receivedMs: number /** The server's clock less the shipper
 /** The first `count` lines, to append to the file of their day; `last` and `effectiveMs` are those of the last line. */
 type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
+const exampleOf = (stream: string): string =>
+  `{"id":"${stream}.1","session":null,"timestamp":"2026-11-22T17:00:00.123Z","payload":{}}`
+
 /** The lines of a batch, or a sentence that says what is wrong with it. */
 export function readBatch(body: Buffer, stream: string): Line[] | string {
   const prefix = streamPrefix(stream)
@@ -37,7 +40,7 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
   for (let start = 0; start < body.length; ) {
     const end = body.indexOf(newline, start)
     const scanned = scanEntry(body, start, end, prefix)
-    if (!scanned) return `line ${lines.length + 1} is not an entry of the stream ${stream}`
+    if (!scanned) return `line ${lines.length + 1} is not like ${exampleOf(stream)}`
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
@@ -68,27 +71,19 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
 /** The lines of the first line's day, as the journal stores them. */
 export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): StampedLines {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
-  const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
-  const out = Buffer.allocUnsafe(body.length + lines.length * perLine)
-  const run: StampedLines = { bytes: out, count: 0, last: 0, effectiveMs: afterMs }
-  let at = 0
-  let day = 0
+  const chunks: Buffer[] = []
+  const run = { count: 0, last: 0, effectiveMs: afterMs }
+  let day = Number.NaN
   for (const { seq, start, end, timestampMs } of lines) {
     const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
     if (run.count === 0) day = Math.floor(effective / dayMs)
     if (Math.floor(effective / dayMs) !== day) break
-    at += body.copy(out, at, start, end - 1)
-    at += received.copy(out, at)
-    if (effective !== timestampMs) {
-      out[at++] = 0x22
-      at += effectiveOpen.copy(out, at)
-      at += iso(effective).copy(out, at)
-    }
-    at += tail.copy(out, at)
-    out[at++] = newline
+    chunks.push(body.subarray(start, end - 1), received)
+    if (effective !== timestampMs) chunks.push(effectiveOpen, iso(effective))
+    chunks.push(tail)
     Object.assign(run, { count: run.count + 1, last: seq, effectiveMs: effective })
   }
-  return { ...run, bytes: out.subarray(0, at) }
+  return { ...run, bytes: Buffer.concat(chunks) }
 }
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
@@ -103,6 +98,6 @@ export function receivedAt(bytes: Buffer, end: number): string {
   return bytes.toString('latin1', at, at + isoLength)
 }
 
-const lastTime = (end: number): number => end - tail.length - isoLength
+const lastTime = (end: number): number => end + 1 - tail.length - isoLength
 const isCorrected = (bytes: Buffer, end: number): boolean =>
   hasBytesAt(bytes, lastTime(end) - effectiveOpen.length, effectiveOpen)

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cached } from '@tintype/lib/cached.ts'
 import type { Web } from './web.ts'
 
 /** A dependency counts as away when it takes longer to answer. */
@@ -20,18 +21,13 @@ export function watchDependencies(web: Web) {
 
 /** Makes one call at a time, because an unanswered call holds a thread or a connection. */
 function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
-  let underWay: Promise<'ok' | 'away'> | undefined
-  return () => {
-    underWay ??= call()
-      .then(
-        () => 'ok' as const,
-        () => 'away' as const,
-      )
-      .finally(() => {
-        underWay = undefined
-      })
-    return Promise.race([underWay, sleep(answerWithinMs, 'away' as const, { ref: false })])
-  }
+  const state = cached(0, () =>
+    call().then(
+      () => 'ok' as const,
+      () => 'away' as const,
+    ),
+  )
+  return () => Promise.race([state(), sleep(answerWithinMs, 'away' as const, { ref: false })])
 }
 
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {

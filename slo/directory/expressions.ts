@@ -17,58 +17,53 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
   const add = (path: Path, rule: string, values: Record<string, string>) =>
     void findings.push(found(document, path, rule, values))
   const known = templatesOf(expressions)
-  const out = (path: Path, text: string, templates = known): string => {
+  /** Expands a text and, as PromQL, checks it. Empty after a fault. */
+  const out = (path: Path, text: string, templates = known, isPromql = true): string => {
+    let filled = text
     try {
-      return fill(text, templates)
+      filled = fill(text, templates)
+      if (isPromql && filled !== '') parseExpression(filled)
+      return filled
     } catch (error) {
-      add(path, 'no-expression', { message: (error as Error).message })
+      if (!(error instanceof ExpressionError)) throw error
+      add(path, 'expression', { message: error.message, text: filled })
       return ''
     }
   }
-  const check = (path: Path, text: string): string => {
-    try {
-      if (text !== '') parseExpression(text)
-    } catch (error) {
-      if (!(error instanceof ExpressionError)) throw error
-      add(path, 'expression', { message: error.message, text })
-    }
-    return text
-  }
-  const promql = (path: Path, text: string) => check(path, out(path, text))
   const names = stages.map(({ name }) => name)
 
   const resources = read.resources.flatMap(({ for: rows = [{}], ...row }, i) =>
     rows.map((own: Readonly<Record<string, unknown>>) => {
       const path = ['resources', i]
       const place = `resources[${i}]`
-      const isKey = (name: string) => Object.hasOwn(resource, name)
-      const overrides = Object.entries(own).filter(([name]) => isKey(name))
-      const texts = Object.entries(own).filter(
-        (each): each is [string, string] => !isKey(each[0]) && typeof each[1] === 'string',
-      )
-      const templates = new Map([...known, ...templatesOf(Object.fromEntries(texts))])
-      const filled = Object.entries({ ...row, ...Object.fromEntries(overrides) }).map(([key, value]) => [
+      const [keys, texts] = [true, false].map(isKey =>
+        Object.entries(own).filter(([name]) => Object.hasOwn(resource, name) === isKey),
+      ) as [[string, unknown][], [string, unknown][]]
+      const templates = new Map([
+        ...known,
+        ...templatesOf(Object.fromEntries(texts.map(([name, value]) => [name, String(value)]))),
+      ])
+      const filled = Object.entries({ ...row, ...Object.fromEntries(keys) }).map(([key, value]) => [
         key,
-        typeof value === 'string' ? out([...path, key], value, templates) : value,
+        typeof value === 'string' ? out([...path, key], value, templates, key === 'query') : value,
       ])
       const result = Object.fromEntries(filled) as ResourceReading
       for (const key of needed) if (result[key] === undefined) add(path, 'no-key', { place, key })
       for (const name of [result.stage ?? [], result.blames ?? []].flat())
         if (!names.includes(name))
           add(path, 'unknown-stage', { place, name, known: names.join(', ') || 'none: give stages first' })
-      check([...path, 'query'], result.query ?? '')
       return result
     }),
   )
-  check(['replicas'], replicas.replaceAll('$job', 'job'))
+  out(['replicas'], replicas.replaceAll('$job', 'job'))
   return {
     findings,
     resources,
-    traffic: promql(['traffic'], traffic),
+    traffic: out(['traffic'], traffic),
     stages: stages.map((stage, i) => ({
       ...stage,
-      seconds: promql(['stages', i, 'seconds'], stage.seconds),
-      ...(stage.failing && { failing: promql(['stages', i, 'failing'], stage.failing) }),
+      seconds: out(['stages', i, 'seconds'], stage.seconds),
+      ...(stage.failing && { failing: out(['stages', i, 'failing'], stage.failing) }),
     })),
   }
 }

@@ -1,3 +1,4 @@
+import { ExpressionError } from '../diagnose/expression.ts'
 import { outsideQuotes } from '../sources/promql.ts'
 import type { Read } from './service-keys.ts'
 
@@ -19,19 +20,20 @@ const mostWithin = 30
 
 /**
  * Replaces each `$name` except `$w` and `$b`, `$name(argument, …)` and `${name}` in a text.
- * @throws Error naming an unknown one.
+ * @throws ExpressionError naming an unknown one.
  */
 export function fill(text: string, templates: Templates, depth = 0): string {
-  if (depth > mostWithin) throw new Error(`the expressions name each other without end in ${text}`)
+  if (depth > mostWithin) throw new ExpressionError(`the expressions name each other without end in ${text}`)
   const found = nameText.exec(text)
   if (!found) return text
   const [whole, plain, name = plain as string] = found
   const template = templates.get(name)
-  if (!template) throw new Error(`$${name} is not an expression`)
+  if (!template) throw new ExpressionError(`$${name} is not an expression`)
   const { parameters } = template
   const after = text.slice(found.index + whole.length)
   const [values, rest] = parameters.length > 0 ? argumentsOf(after, parameters.length) : [[], after]
-  if (values.length !== parameters.length) throw new Error(`$${name} takes ${parameters.join(', ')}`)
+  if (values.length !== parameters.length)
+    throw new ExpressionError(`$${name} takes ${parameters.join(', ')}`)
   const own = parameters.map(
     (parameter, i) =>
       [parameter, { parameters: [], text: fill(values[i] ?? '', templates, depth + 1) }] as const,
@@ -66,5 +68,5 @@ function argumentsOf(text: string, count: number): [values: string[], rest: stri
     if (isLast) return [values, text.slice(at + 1)]
     start = at + 1
   }
-  throw new Error(`a parenthesis is not closed in ${text}`)
+  throw new ExpressionError(`a parenthesis is not closed in ${text}`)
 }

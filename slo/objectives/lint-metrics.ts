@@ -4,7 +4,7 @@ import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { inGroups } from '../sources/groups.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
-import type { PrometheusApi } from '../sources/prometheus-api.ts'
+import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import { type Document, type Finding, found } from './document.ts'
@@ -122,8 +122,10 @@ export async function lintSeen(
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
       // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
-      const refused = (error: Error) =>
-        void findings.push(found(document, query(part), 'refused', { message: error.message }))
+      const refused = (error: Error) => {
+        if (!(error instanceof Refused)) throw error
+        findings.push(found(document, query(part), 'refused', { message: error.message }))
+      }
       await api.instant(`count(${promql})`, atSeconds).catch(refused)
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'

@@ -249,8 +249,9 @@ describe('an objective', () => {
   test('a file is read once, also where links lead to the folder that they are in', async () => {
     const folder = await temporaryFolder()
     writeFileSync(join(folder, 'a.YAML'), latency)
+    writeFileSync(join(folder, 'b.json'), openSlo('b', ratio({ bad: 'a_total' }, 'b_total'), { target: 0.9 }))
     for (const name of ['one', 'other']) symlinkSync('.', join(folder, name))
-    expect(readObjectives(folder)).toHaveLength(1)
+    expect(readObjectives(folder).map(({ name }) => name)).toEqual(['latency', 'b'])
   })
 
   test('a duration is read as it is shown', () => {

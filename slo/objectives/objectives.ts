@@ -6,7 +6,6 @@ import type { Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
 import { type Document, type Finding, found, readDocument, readDocuments, valueAt } from './document.ts'
 import { countedPart, readSlo, type Slo } from './openslo.ts'
-import { writtenOut } from './written-out.ts'
 
 /** Two minutes, so that adjacent minutes always join. Events of a longer gap are not counted in the minute after it. */
 const sliceGapSeconds = 120
@@ -69,7 +68,7 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   })
 }
 
-/** The documents of a file, or of all YAML files below a folder in the order of their names, without hidden ones. */
+/** The documents of a file, or of all YAML and JSON files below a folder in the order of their names, without hidden ones. */
 const readPath = (path: string): Document[] =>
   existsSync(path) ? filesIn(path).flatMap(file => readDocuments(show(file), readFileSync(file, 'utf8'))) : []
 
@@ -81,7 +80,9 @@ function filesIn(path: string, above: readonly string[] = []): string[] {
   return readdirSync(path)
     .filter(name => !name.startsWith('.'))
     .sort()
-    .flatMap(name => filesIn(join(path, name), [...above, folder]).filter(file => /\.ya?ml$/i.test(file)))
+    .flatMap(name =>
+      filesIn(join(path, name), [...above, folder]).filter(file => /\.(ya?ml|json)$/i.test(file)),
+    )
 }
 
 const nothingIn = ({ path }: { path: string }): Parsed => {
@@ -150,4 +151,45 @@ function sliOf(
   const eventGap = part.selector && total.selector ? eventGapSeconds : computedGapSeconds
   const maxGapSeconds = budgetingMethod === 'Timeslices' ? sliceGapSeconds : eventGap
   return { kind: 'ratio', counts, part, total, maxGapSeconds }
+}
+
+type Values = Record<string, unknown>
+/** The maps in `value`, a map or a list. Anything else is left for its lint finding. */
+const maps = (value: unknown): Values[] =>
+  [value].flat().filter(each => typeof each === 'object' && each !== null) as Values[]
+
+/**
+ * A document in the form that the schema reads: with its indicator, targets as shares and `isRolling`, without
+ * annotations of other programs.
+ */
+function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Document[]>): Document {
+  const value = copyOf(document.value)
+  const [own, name] = ['indicator', 'indicatorRef'].map(key => valueAt(document, ['spec', key]))
+  const named = own || name === undefined ? [] : (indicators.get(name) ?? [])
+  const sli = named.length === 1 ? named[0] : undefined
+  for (const { metadata } of maps(value))
+    for (const annotations of maps(maps(metadata)[0]?.annotations))
+      for (const key of Object.keys(annotations)) if (!key.startsWith('slo/')) delete annotations[key]
+  for (const spec of maps(value).flatMap(each => maps(each.spec))) {
+    if (sli) {
+      spec.indicator = copyOf({ spec: valueAt(sli, ['spec']) })
+      delete spec.indicatorRef
+    }
+    for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
+    for (const each of maps(spec.objectives))
+      if (each.target === undefined && typeof each.targetPercent === 'number') {
+        each.target = each.targetPercent / 100
+        delete each.targetPercent
+      }
+  }
+  const placeOf: Document['placeOf'] = path =>
+    sli && path[1] === 'indicator' ? sli.placeOf(path.slice(2)) : document.placeOf(path)
+  return { ...document, value: value ?? undefined, placeOf }
+}
+
+/** A copy without keys that have no value, which count as missing in OpenSLO. */
+const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null), withoutNulls)
+
+function withoutNulls(this: unknown, _key: string, value: unknown): unknown {
+  return value === null && !Array.isArray(this) ? undefined : value
 }

@@ -17,21 +17,9 @@ import type { Directory } from '../directory.ts'
 
 /** A verdict of diagnose, made when a budget began to burn or a person asked. */
 export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
-/** What a stored verdict has. Another release may have written one without a list that the pages read. */
-const foundLike = {
-  at: 0,
-  verdict: {
-    verdict: '',
-    confidence: 0,
-    evidence: [{ metric: '', query: '', cause: '', now: 0, explains: 0 }],
-    stages: [{ stage: '', growth: 0, share: 0, had: [''], lacked: [''] }],
-    lacking: [''],
-    remarks: [''],
-    replicas: [''],
-    context: [''],
-  },
-  examples: [{}],
-}
+/** What a stored verdict has. Another release may have written one without a list that alerts and notes read. */
+const lists = { evidence: [], stages: [{ lacked: [''] }], remarks: [''], replicas: [''], context: [''] }
+const foundLike = { at: 0, verdict: { verdict: '', ...lists }, examples: [{}] }
 /** The stage whose services log debug entries, until a time (epoch ms). */
 type RaisedDetail = { stage: string; until: number }
 

@@ -21,3 +21,16 @@ export function expectSign(limitMs: number, missing: number | null = null, clock
     },
   }
 }
+
+/**
+ * Says whether this process ran since the last call, which is due every `everyMs`. After it was stopped or its container
+ * paused, a sign that is missing may only wait to be read.
+ */
+export function sawNoPause(everyMs: number, clock = () => performance.now()): () => boolean {
+  let calledAt = clock()
+  return () => {
+    const passedMs = clock() - calledAt
+    calledAt += passedMs
+    return passedMs < 2 * everyMs
+  }
+}

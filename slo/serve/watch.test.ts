@@ -11,7 +11,7 @@ import { readDirectory } from '../directory.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
-import { expectSign } from './sign.ts'
+import { expectSign, sawNoPause } from './sign.ts'
 import { silence, startWatch } from './watch.ts'
 
 const begin = 29_454_240
@@ -395,6 +395,7 @@ test('a grouped objective has a budget for each group, also for one that begins 
   lowerLimit('objectiveGroups', 3)
   values.push('x')
   expect(await idsAt(begin + 102)).not.toContain('by-city{city="x"}')
+  expect(evaluations.leftOut()).toBe('by-city: 1 values of city are too many')
   // The others were not counted for a day: they are gone, and their place is free.
   isGone = true
   expect(await idsAt(begin + 102 + 1_500)).toEqual([objective.id])
@@ -433,6 +434,16 @@ test('a sign of life is missing after its time, from when it last came, until it
   expect(sign.missingSince()).toBe(since)
   sign.came()
   expect(sign.missingSince()).toBeNull()
+})
+
+test('after a process was stopped, its missing signs are not told before the next look', () => {
+  let now = 0
+  const isRunning = sawNoPause(30_000, () => now)
+  const after = (ms: number) => {
+    now += ms
+    return isRunning()
+  }
+  expect([30_000, 31_000, 240_000, 30_000].map(after)).toEqual([true, true, false, true])
 })
 
 test('after a pause a sign has its time anew; what was said before a restart stands until it comes', () => {

@@ -14,7 +14,7 @@ import { type Diagnoser, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
 import { startLoop } from './loop.ts'
 import { onChange } from './on-change.ts'
-import { expectSign } from './sign.ts'
+import { expectSign, sawNoPause } from './sign.ts'
 import type { View } from './view.ts'
 
 /** Pause after the full minute, so that its last scrape is stored. */
@@ -149,8 +149,9 @@ export function startWatch(options: {
     },
     error => log.error('evaluation.failed', { error: describeError(error) }),
   )
-  // A separate timer, because it must send when the loop hangs.
-  const deadMansCheck = setInterval(notify, blindMs / 6)
+  // A separate timer, because it must send when the loop hangs. After a pause the loop evaluates first.
+  const isRunning = sawNoPause(blindMs / 6)
+  const deadMansCheck = setInterval(() => isRunning() && notify(), blindMs / 6)
 
   return {
     /** Says that no evaluation has begun for too long, though one is due each minute; else null. */

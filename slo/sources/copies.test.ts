@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { onePerCopy } from './copies.ts'
+import { onePerCopy } from './prometheus-api.ts'
 
 /** A counter that grows by 1 a second, read each 15 s in [from, to), as one server of a pair has it. */
 const copy = (replica: string, from: number, to: number, offset: number) => ({

@@ -3,8 +3,8 @@ import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { type Answered, onePerCopy, type Result } from './copies.ts'
-import { SourceError } from './index.ts'
+import type { Sample } from './counter.ts'
+import { type Series, SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
@@ -20,6 +20,9 @@ const hintAt = (status: number): string =>
     : status === 429 || status >= 500
       ? 'it starts or has too much to do, or a proxy cannot reach it'
       : 'is that a Prometheus?'
+
+/** Prometheus answered that it does not evaluate a query. */
+export class Refused extends SourceError {}
 
 /** A read has more series than `limits.readSeries`. */
 export class TooManySeries extends SourceError {}
@@ -68,7 +71,8 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
     })
     const answer = parseJson<Answer<T> | null>(body.toString())
-    if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
+    if (answer?.status === 'error')
+      throw new Refused(`Prometheus at ${shown} refused ${what}: ${answer.error}`)
     if (answer?.status !== 'success' || answer.data === undefined) {
       // Such as "Service Unavailable" of a Prometheus that starts, or "no org id" of a server with tenants.
       const isPlain = headers['content-type']?.startsWith('text/plain')
@@ -157,3 +161,48 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
 
 const parametersOf = (parameters: Record<string, string | number>): URLSearchParams =>
   new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
+
+type Point = [seconds: number, value: string]
+/** A series in an answer of Prometheus: `values` of a range vector and of query_range, `value` of an instant vector. */
+type Result = { metric: Record<string, string>; values?: Point[]; value?: Point }
+/** An answered series with its labels sorted by name. */
+type Answered = { labels: Series['labels']; samples: Sample[] }
+
+/** When one server of a pair has no samples for this time, the other's are used. */
+const gapMs = 60_000
+/** Difference of a pair's clocks: a sample that is older than it seems would look like a restart (thanos#2401). */
+const skewMs = 5_000
+
+/** Merges series that differ only in their server of a pair: the one with most samples, its gaps filled by others. */
+export function onePerCopy(results: readonly Result[], replicaLabels: readonly string[]): Answered[] {
+  const named = results.map(({ metric, value, values = value ? [value] : [] }) => {
+    const kept = Object.entries(metric).filter(([label]) => !replicaLabels.includes(label))
+    const labels = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)))
+    return { labels, samples: values.map(sampleOf) }
+  })
+  return [...Map.groupBy(named, ({ labels }) => JSON.stringify(labels)).values()].map(copies => ({
+    labels: copies[0]?.labels ?? {},
+    samples: copies
+      .map(({ samples }) => samples)
+      .sort((a, b) => b.length - a.length)
+      .reduce(filled),
+  }))
+}
+
+/** The samples of one copy, and another's in its gaps. */
+function filled(samples: Sample[], other: Sample[]): Sample[] {
+  const edges = [Number.NEGATIVE_INFINITY, ...samples.map(({ timeMs }) => timeMs), Number.POSITIVE_INFINITY]
+  const gaps = edges.flatMap((to, i) => {
+    const from = edges[i - 1] ?? to
+    return to - from > gapMs ? [{ from, to }] : []
+  })
+  const more = gaps.flatMap(({ from, to }) =>
+    other.filter(({ timeMs }) => timeMs > from + skewMs && timeMs < to - skewMs),
+  )
+  return more.length === 0 ? samples : [...samples, ...more].sort((a, b) => a.timeMs - b.timeMs)
+}
+
+const sampleOf = ([seconds, value]: Point): Sample => ({
+  timeMs: Math.round(seconds * 1000),
+  value: Number(value.replace('Inf', 'Infinity')),
+})

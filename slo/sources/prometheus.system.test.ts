@@ -251,6 +251,13 @@ describe('a Prometheus that is none', () => {
     ])
   })
 
+  test('a Prometheus with too much to do ends the lint, and no query is called wrong', async () => {
+    const api = prometheusApi(await answering(503, 'busy'))
+    const written = openSlo('x', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
+    const read = lintSeen(parseObjectives('x.yaml', written), api, 1_000_000)
+    await expect(read).rejects.toThrow('answered 503')
+  })
+
   test('a native histogram is no counter, and what counts it is named', async () => {
     const url = await answeringWith([{ metric: {}, histograms: [] }])
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/histogram_count\(\)/)

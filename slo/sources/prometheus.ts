@@ -8,7 +8,6 @@ import {
   ratioSlot,
   type Sample,
   scrapedSeconds,
-  unknownSlots,
 } from './counter.ts'
 import {
   type Counter,
@@ -211,28 +210,28 @@ async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Count
       `${counter.promql} has ${series} series in ${to - from} minutes, more than can be summed: count a recording rule of their sum`,
     )
   }
-  const all = new Float64Array(to - from).fill(NaN)
-  const piece = Math.min(maxPoints, Math.max(10, Math.floor(maxSamples / Math.max(1, series))))
-  for (let start = from; start < to; start += piece) {
-    const [sum] = await api.range(summed, (start + 1) * 60, Math.min(start + piece, to) * 60, 60)
-    for (const { timeMs, value } of sum?.samples ?? []) all[minuteOf(timeMs) - from] = value
-  }
-  return { all, part: null, isSummed: true }
+  const piece = Math.max(10, Math.floor(maxSamples / Math.max(1, series)))
+  return { all: await eachMinute(api, summed, { from, to }, piece), part: null, isSummed: true }
 }
 
-async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, { from, to }: Range): Promise<Slot[]> {
-  const slots = unknownSlots(from, to)
-  for (const isGood of [true, false])
-    for (let start = from; start < to; start += maxPoints) {
-      const end = Math.min(start + maxPoints, to)
-      const [sum] = await api.range(`sum(${readings(sli, isGood)})`, (start + 1) * 60, end * 60, 60)
-      for (const { timeMs, value } of sum?.samples ?? []) {
-        const slot = slots[minuteOf(timeMs) - from]
-        if (!slot) continue
-        slot.total += value
-        slot.good += isGood ? value : 0
-        slot.unknown = false
-      }
-    }
-  return slots
+async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, range: Range): Promise<Slot[]> {
+  const [good, others] = (await Promise.all(
+    [true, false].map(isGood => eachMinute(api, `sum(${readings(sli, isGood)})`, range)),
+  )) as [Float64Array, Float64Array]
+  return Array.from(good, (count, i) => {
+    const other = others[i] as number
+    const total = Number.isNaN(count) ? other : count + (other || 0)
+    return ratioSlot('good', range.from + i, count, total)
+  })
+}
+
+/** An expression's value at the end of each minute; NaN where it has none. */
+async function eachMinute(api: PrometheusApi, query: string, { from, to }: Range, minutes = maxPoints) {
+  const values = new Float64Array(to - from).fill(NaN)
+  const piece = Math.min(maxPoints, minutes)
+  for (let start = from; start < to; start += piece) {
+    const [only] = await api.range(query, (start + 1) * 60, Math.min(start + piece, to) * 60, 60)
+    for (const { timeMs, value } of only?.samples ?? []) values[minuteOf(timeMs) - from] = value
+  }
+  return values
 }

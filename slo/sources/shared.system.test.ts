@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -247,13 +247,16 @@ describe('a read of Prometheus', () => {
 
   test('waits while as many as limits.reads are under way', async () => {
     const before = timesReached('reads')
-    let [underWay, most] = [0, 0]
+    let most = 0
+    const held: ServerResponse[] = []
+    const answer = () => {
+      for (const each of held.splice(0)) each.end(JSON.stringify({ status: 'success', data: { result: [] } }))
+    }
     const server = createServer((_, response) => {
-      most = Math.max(most, ++underWay)
-      setTimeout(() => {
-        underWay--
-        response.end(JSON.stringify({ status: 'success', data: { result: [] } }))
-      }, 5)
+      most = Math.max(most, held.push(response))
+      if (held.length === limits.reads.value) answer()
+      // The last reads are fewer.
+      else setTimeout(answer, 1_000)
     }).listen(0, '127.0.0.1')
     await new Promise(resolve => server.once('listening', resolve))
     onTestFinished(() => void server.close())

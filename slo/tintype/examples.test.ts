@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { loggedBy } from './examples.ts'
 import { readEntries } from './log-entries.ts'
-import { outcomesInLogs } from './witness/logs.ts'
+import { outcomesInLogs } from './witness/index.ts'
 
 const at = Date.parse('2026-11-22T12:00:00.000Z')
 const line = (stream: string, payload: object) =>

@@ -4,9 +4,9 @@ import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { clientFor } from '@tintype/lib/http/node-http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { linesOfStream } from '@tintype/lib/lines.ts'
 import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
-import { linesOfStream } from './witness/lines.ts'
 
 type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 

@@ -59,7 +59,6 @@ export type DaySize = Count & {
   /** What the day takes on disk: journals, every file of its newest revision. */
   diskBytes: number
   services: Record<string, Count>
-  events: Record<string, Count>
   sessions: SessionSizes
 }
 export type Sizing = {
@@ -87,8 +86,9 @@ export const nameOf = (entry: Entry): string =>
   `${entry.payload.event ?? ''}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
-/** Whether a text has the form of a session, a photo or a trace. */
-export const isTimelineKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
+/** The session, photo or trace that a person gave, who may have copied it with capitals; undefined for other texts. */
+export const timelineKeyOf = (text: string): string | undefined =>
+  /^[0-9a-z]{8,64}$/.exec(text.trim().toLowerCase())?.[0]
 
 /** A size for people in powers of ten, as disks are sold. */
 export function sizeText(bytes: number, language = 'en'): string {

@@ -2,7 +2,7 @@ import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
-import { type Entry, isTimelineKey, isTrouble, type SizingAnswer, type Story, timeOf } from './api.ts'
+import { type Entry, isTrouble, type SizingAnswer, type Story, timelineKeyOf, timeOf } from './api.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
 import { anchorOf, drawStory, listEntries } from './story.ts'
@@ -23,20 +23,17 @@ find('#ask').addEventListener('submit', event => {
   event.preventDefault()
   location.href = entriesOf(input.value.trim())
 })
-const typed = (new URLSearchParams(location.search).get('key') ?? '').trim().toLowerCase()
-/** Of what was copied with the key, such as quotes, a traceparent or a photo's address, the longest word. */
-const [key = typed] = typed
-  .split(/[^0-9a-z]+/)
-  .sort((one, other) => other.length - one.length)
-  .filter(isTimelineKey)
+const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
+// Of what was copied with the key (quotes, a traceparent, a photo's address) it is the longest word.
+const [longest = ''] = given.split(/[^0-9a-z]+/i).sort((one, other) => other.length - one.length)
+const key = timelineKeyOf(longest)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
-addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key })))
-const isKey = isTimelineKey(key)
-find('#recent').hidden = isKey
-if (isKey) void search(key)
-else if (key) lead.textContent = say('noKey', { key })
+addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key ?? given })))
+find('#recent').hidden = key !== undefined
+if (key) void search(key)
+else if (given) lead.textContent = say('noKey', { key: given })
 else input.focus()
-showRecent(key ? undefined : lead)
+showRecent(given ? undefined : lead)
 void readOften(sizingMs, () =>
   read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
 )

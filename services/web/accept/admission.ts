@@ -1,3 +1,4 @@
+import { cached } from '@tintype/lib/cached.ts'
 import { type Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
@@ -25,26 +26,21 @@ export function openAdmission(
   /** Uploads that are received and not yet in the queue. */
   let received = 0
   let finished = 0
-  let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, finished: 0 }
-  let reading: Promise<void> | undefined
-
-  const read = async () => {
-    const before = { at: now(), finished }
-    snapshot = { stats: await queue.stats(), ...before }
-  }
-  const fresh = async (): Promise<Stats> => {
-    if (now() - snapshot.at > maxStatsAgeMs) {
-      reading ??= read().finally(() => {
-        reading = undefined
-      })
-      await reading
-    }
-    return snapshot.stats as Stats
-  }
-  /** `others`: received uploads besides this one. */
-  const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
+  /** The statistics, and how many uploads had finished when they were read: those are counted in them. */
+  const counted = cached(
+    maxStatsAgeMs,
+    async () => {
+      const before = finished
+      return { ...(await queue.stats()), finished: before }
+    },
+    now,
+  )
+  const assertKeepable = (
+    stats: Awaited<ReturnType<typeof counted>>,
+    limit: 'predictedShare' | 'receivedShare',
+  ) => {
     if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
-    const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
+    const ahead = stats.depth + stats.claimed + finished - stats.finished + received
     // A photo with nothing ahead is always admitted: otherwise a bad service time would refuse every photo, and no
     // photo would measure it again.
     if (ahead === 0) return
@@ -56,12 +52,12 @@ export function openAdmission(
   return {
     /** Hold the ticket until the upload's job is in the queue. @throws Problem 503 when the promise would be broken. */
     async admit() {
-      assertKeepable(await fresh(), received, 'predictedShare')
+      assertKeepable(await counted(), 'predictedShare')
       let confirmed = false
       return {
         /** The body was received: from now on the upload is waiting work. @throws Problem 503 like `admit`. */
         async confirm() {
-          assertKeepable(await fresh(), received, 'receivedShare')
+          assertKeepable(await counted(), 'receivedShare')
           received++ // synchronous with the check, so that concurrent uploads count each other
           confirmed = true
         },

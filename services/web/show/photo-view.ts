@@ -16,23 +16,14 @@ import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
 /** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
-export type PhotoView = {
-  id: PhotoId
-  state: 'queued' | 'converting' | 'ready' | 'failed'
+export type PhotoView = Omit<ReturnType<typeof common>, 'stages'> & {
   reason?: FailureReason
-  acceptedAt: string
-  promiseBy: string
   /** Absent while the promise is open, and when it is void. */
   kept?: boolean | undefined
-  format: string
-  bytes: number
-  width?: number | undefined
-  height?: number | undefined
   /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
   damaged?: true | undefined
   thumbnails?: (ThumbnailRecord & { href: string })[]
-  stages: { receive: number; wait?: number; convert?: number; store?: number }
-  links: { self: string; thumbnail: string; original: string }
+  stages: { receive: number } & Partial<Ready['stages']>
 }
 
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
@@ -58,7 +49,7 @@ export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoVi
   return pending(web, record, 'converting')
 }
 
-function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
+function common(record: PhotoRecord, state: 'queued' | 'converting' | ResultRecord['state']) {
   const { id, receivedAt: acceptedAt, promiseBy, format, bytes, width, height, receiveSeconds } = record
   const self = `/photos/${id}`
   return {

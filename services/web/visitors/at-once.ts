@@ -10,14 +10,15 @@ export function countAtOnce<L extends LimitName>(total: L, ofVisitor: L, ofAddre
       [ofVisitor, owner],
       [ofAddress, address],
     ] as const
-    for (const [limit, key] of places) if ((open.get(key) ?? 0) >= Number(limits[limit].value)) return limit
-    for (const [, key] of places) open.set(key, (open.get(key) ?? 0) + 1)
-    return () => {
+    const add = (by: 1 | -1) => {
       for (const [, key] of places) {
-        const left = (open.get(key) ?? 1) - 1
-        if (left === 0) open.delete(key)
-        else open.set(key, left)
+        const count = (open.get(key) ?? 0) + by
+        if (count === 0) open.delete(key)
+        else open.set(key, count)
       }
     }
+    for (const [limit, key] of places) if ((open.get(key) ?? 0) >= Number(limits[limit].value)) return limit
+    add(1)
+    return () => add(-1)
   }
 }

@@ -1,8 +1,12 @@
 import { join } from 'node:path'
+import type { Outcome } from '@tintype/lib/photo/record.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import type { Stores } from '../../diagnose/open-examples.ts'
 import type { WitnessModule } from '../../directory/witnesses.ts'
-import { compare } from './compare.ts'
-import { outcomesInLogs } from './logs.ts'
-import { outcomesInTraces } from './traces.ts'
+import { readEntries } from '../log-entries.ts'
+import { compare, type Outcomes, type Seen } from './compare.ts'
+import { attributeOf, filesSince, spansIn } from './otlp.ts'
 
 /** Compares the traces of DATA_DIR and the log server's entries with the metrics of the objective `latency`. */
 export const compareWitnesses: WitnessModule['compareWitnesses'] = async given => {
@@ -13,4 +17,44 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
     outcomesInLogs(stores, fromMs, toMs),
   ])
   return compare({ metrics: { kept, broken }, traces, logs, fromMs, toMs, scrapeMs })
+}
+
+/** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
+export async function outcomesInTraces(
+  folder: string,
+  fromMs: number,
+  toMs: number,
+): Promise<Outcomes | null> {
+  const photos = new Map<string, Seen>()
+  if (filesSince(folder, fromMs).length === 0) return null
+  for await (const span of spansIn(folder, fromMs, attributes.outcome)) {
+    const [photo, outcome] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.outcome)]
+    const at = Number(span.endTimeUnixNano) / 1e6
+    if (photo && outcome && at >= fromMs && at < toMs) photos.set(photo, { outcome: outcome as Outcome, at })
+  }
+  return { photos, restarts: 0 }
+}
+
+/** The outcomes in the log server: an entry `promise.kept`, `promise.broken` or `promise.void` of each photo. */
+export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
+  const photos = new Map<string, Seen>()
+  const streams = new Set<string>()
+  const isWhole = await readEntries(
+    stores,
+    { event: 'promise.' },
+    fromMs,
+    toMs,
+    ({ id, timestamp, payload }) => {
+      if (!payload.photo) return
+      const outcome = String(payload.event).slice('promise.'.length) as Outcome
+      const traced = payload.traced !== false
+      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
+      // An id is its stream and a sequence number.
+      streams.add(sourceOf(id))
+    },
+  )
+  if (!isWhole) return null
+  // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
+  const instances = new Set([...streams].map(sourceOf))
+  return { photos, restarts: streams.size - instances.size }
 }

@@ -1,7 +1,7 @@
 import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseJson } from '@tintype/lib/json.ts'
-import { linesOfStream } from './lines.ts'
+import { linesOfStream } from '@tintype/lib/lines.ts'
 
 /** The fields that are read of an OTLP JSON line. */
 type Exported = { resourceSpans?: { scopeSpans?: { spans?: OtlpSpan[] }[] }[] }

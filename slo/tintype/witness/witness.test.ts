@@ -2,13 +2,12 @@ import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { linesOfStream } from '@tintype/lib/lines.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import { compare, type MeasuredOutcomes, type Outcomes, type Seen } from './compare.ts'
-import { linesOfStream } from './lines.ts'
-import { outcomesInLogs } from './logs.ts'
-import { outcomesInTraces } from './traces.ts'
+import { outcomesInLogs, outcomesInTraces } from './index.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
 const hour = 3_600_000

@@ -59,12 +59,9 @@ export const chart = (label: string, length: number, bars: readonly Bar[], attri
 /** Up to `most` + 1 times below a chart, evenly spaced over its whole width. `from` and `to`: epoch ms. */
 export function ticks(from: number, to: number, most = 4): HTMLElement {
   const parts = Math.max(1, Math.min(most, Math.floor((to - from) / 60_000)))
-  const times = Array.from({ length: parts + 1 }, (_, i) => clock(from + (i * (to - from)) / parts))
-  return h(
-    'div',
-    { class: 'ticks small soft', 'aria-hidden': 'true' },
-    times.map(time => h('span', {}, time)),
-  )
+  const tick = (i: number) => h('span', {}, clock(from + (i * (to - from)) / parts))
+  const all = Array.from({ length: parts + 1 }, (_, i) => tick(i))
+  return h('div', { class: 'ticks small soft', 'aria-hidden': 'true' }, all)
 }
 
 type Cell = Exclude<Content, Content[]>

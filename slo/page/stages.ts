@@ -44,25 +44,20 @@ function lane(stage: Stage, times: number[], begin: number): HTMLElement {
   const name = translated(stage.stage)
   const picture = chart(name, Math.max(1, times.length - 1), steps)
   // A value without neighbours is a line of length 0, whose round ends draw a point.
-  const line = (values: Stage['p99']) =>
-    values.map((value, i) =>
-      value === null ? '' : `${values[i - 1] == null ? 'M' : 'L'}${i} ${y(value).toFixed(2)}h0`,
-    )
-  picture.prepend(
-    ...measured.map(({ name, values }) => svg('path', { class: name, d: line(values).join('') })),
+  const point = (value: number | null, i: number, values: Stage['p99']) =>
+    value === null ? '' : `${values[i - 1] == null ? 'M' : 'L'}${i} ${y(value).toFixed(2)}h0`
+  const lines = measured.map(({ name, values }) =>
+    svg('path', { class: name, d: values.map(point).join('') }),
   )
+  picture.prepend(...lines)
   const share = stage.share !== null && say('share', { share: shareOf(stage) })
+  const ends = [text(most), '0'].map(end => h('span', {}, end))
   return h(
     'div',
     { class: 'lane' },
     h('h3', {}, name),
     h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share)),
-    h(
-      'div',
-      { class: 'scale small soft', 'aria-hidden': 'true' },
-      h('span', {}, text(most)),
-      h('span', {}, '0'),
-    ),
+    h('div', { class: 'scale small soft', 'aria-hidden': 'true' }, ends),
     h('div', { class: 'chart' }, picture),
   )
 }

@@ -31,11 +31,14 @@ function lead(objectives: ObjectiveState[]): string {
 }
 
 function leadOf(objective: ObjectiveState): string {
-  const { kind, displayName, good, bad, silentSince, to } = objective
+  const { kind, displayName, good, bad, target, unit, silentSince, to } = objective
   const name = translated(displayName)
+  const n = good + bad
   if (silentSince) return `${name}: ${say('noDataSince', { time: moment(silentSince, to) })}`
-  if (good + bad === 0) return say('leadNoEvents', { name })
-  return kind === 'minutes' ? leadMinutes(objective) : leadEvents(objective)
+  if (n === 0) return say('leadNoEvents', { name })
+  if (kind === 'minutes') return leadMinutes(objective)
+  const values = { name, ratio: percent(good / n, target), n, unit: translated(unit) }
+  return say(n === 1 ? 'leadOne' : 'leadEvents', values)
 }
 
 function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
@@ -43,13 +46,6 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
   const unit = inDays ? 'windowDays' : windowMinutes % 60 === 0 ? 'windowHours' : 'minutes'
   const n = windowMinutes / { windowDays: 1440, windowHours: 60, minutes: 1 }[unit]
   return say('leadMinutes', { n: bad, budget, window: say(unit, { n }) })
-}
-
-function leadEvents({ displayName, good, bad, unit, target }: ObjectiveState): string {
-  const n = good + bad
-  const ratio = percent(good / n, target)
-  const values = { name: translated(displayName), ratio, n, unit: translated(unit) }
-  return say(n === 1 ? 'leadOne' : 'leadEvents', values)
 }
 
 /** The measured day as rows of 60 minutes, the newest below. Less than an hour fills one row. */

@@ -75,13 +75,12 @@ const looks: Record<string, { name: string; y: number }> = {
 
 /** The meanings of the looks that occur from a minute on and, with `hasAlerts`, of an alert's bar. */
 export function legend(objectives: ObjectiveState[], from: number, hasAlerts = false): HTMLElement {
-  const seen = objectives.flatMap(objective =>
-    [...new Set(objective.strip.states.slice(from))].map(
-      letter => [cellWords(objective)[letter] ?? '', looks[letter]?.name] as const,
-    ),
-  )
-  const all = [...new Map(seen), ...(hasAlerts ? [[say('alerts'), 'firing']] : [])]
-  const swatches = all.map(([text, name]) =>
+  const seen = new Map<string | undefined, string | undefined>()
+  for (const objective of objectives)
+    for (const letter of new Set(objective.strip.states.slice(from)))
+      seen.set(cellWords(objective)[letter], looks[letter]?.name)
+  if (hasAlerts) seen.set(say('alerts'), 'firing')
+  const swatches = [...seen].map(([text, name]) =>
     h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), text),
   )
   return h('p', { class: 'legend small soft' }, swatches)

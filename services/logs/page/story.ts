@@ -90,25 +90,21 @@ function describe(entry: Entry, ms: number): HTMLElement {
     ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
   )
   const time = { class: 'mono', datetime: new Date(ms).toISOString() }
+  const line = [
+    h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
+    h('span', { class: 'soft' }, serviceOf(entry)),
+    h('strong', { 'data-level': level }, nameOf(entry)),
+    h('span', { class: 'soft' }, short.join(' · ')),
+  ]
+  const link = (text: string, key: unknown) =>
+    typeof key === 'string' && h('a', { href: entriesOf(key) }, text)
   return h(
     'details',
     { id: anchorOf(entry) },
-    h(
-      'summary',
-      { click: staysWhenSelected },
-      h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
-      h('span', { class: 'soft' }, serviceOf(entry)),
-      h('strong', { 'data-level': level }, nameOf(entry)),
-      h('span', { class: 'soft' }, short.join(' · ')),
-    ),
+    h('summary', { click: staysWhenSelected }, line),
     effective && h('p', { class: 'small soft' }, say('corrected', { timestamp })),
     h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
-    h(
-      'p',
-      { class: 'row small' },
-      session && link(say('whole'), session),
-      typeof trace === 'string' && link(say('trace'), trace),
-    ),
+    h('p', { class: 'row small' }, link(say('whole'), session), link(say('trace'), trace)),
   )
 }
 
@@ -116,5 +112,3 @@ function describe(entry: Entry, ms: number): HTMLElement {
 const staysWhenSelected = (event: MouseEvent): void => {
   if (event.detail > 0 && getSelection()?.isCollapsed === false) event.preventDefault()
 }
-
-const link = (text: string, key: string) => h('a', { href: entriesOf(key) }, text)

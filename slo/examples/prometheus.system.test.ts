@@ -162,7 +162,7 @@ describeWithParts(
           directory.objectives.map(({ displayName }) => displayName),
         )
         const text = (await page.textContent('body')) ?? ''
-        expect(text).toContain('more queries may be bad')
+        expect(text).toContain('that may be bad (queries)')
         expect(text).not.toMatch(/photo|tintype/i)
         await until(async () => (await page.locator('.stages path.p99').count()) === 1)
         if (process.env.SHOTS)

@@ -15,9 +15,8 @@ test('load goes to this machine only, unless its owner says so', async () => {
     await expect(findTarget(url, nowhere, false)).resolves.toMatchObject({ url: url.replace(/\/$/, '') })
   for (const url of ['http://192.0.2.1:8080', 'http://0.0.0.0:8080', 'https://[2001:db8::1]'])
     await expect(findTarget(url, nowhere, false)).rejects.toThrow('--i-own-this')
-  await expect(findTarget('http://192.0.2.1:8080', nowhere, true)).resolves.toEqual({
-    url: 'http://192.0.2.1:8080',
-  })
+  for (const url of ['http://192.0.2.1:8080', 'http://photos.invalid'])
+    await expect(findTarget(url, nowhere, true)).resolves.toEqual({ url })
 })
 
 test('an address that the paths of the API cannot be appended to is refused', async () => {

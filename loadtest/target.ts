@@ -69,6 +69,7 @@ function running(dataDir: string): Target | undefined {
 
 async function isLocal(hostname: string): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, '')
-  const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address)
-  return addresses.length > 0 && addresses.every(isLoopback)
+  // A name that is not found is not this machine. `checkAnswers` says that nothing answers there.
+  const found = isIP(host) ? [{ address: host }] : await lookup(host, { all: true }).catch(() => [])
+  return found.length > 0 && found.every(({ address }) => isLoopback(address))
 }

@@ -192,6 +192,15 @@ test.each([
   },
 )
 
+test('a page is logged also while the ticket before it is still not taken', async () => {
+  const { start, state, logged } = await phone()
+  const { update } = start()
+  state.refuse = 6
+  await update([ticket], begin)
+  await update([ticket, page], begin + minute)
+  expect(logged).toEqual(['alert.firing', 'alert.firing'])
+}, 20_000)
+
 test('what still fires is sent again after four hours', async () => {
   const { start, said, received } = await phone()
   const { update } = start()

@@ -19,8 +19,8 @@ const maxPauseMs = 60_000
 export type Notifier = ReturnType<typeof createNotifier>
 
 /**
- * Sends one message for a group when it begins, becomes a page or one again, every four hours, and when it ends. A restart repeats
- * only messages that a kill interrupted.
+ * Sends one message for a group when it begins, when it becomes a page, also again, every four hours, and when it ends.
+ * A restart repeats only messages that a kill interrupted.
  */
 export function createNotifier(options: {
   alertStore: AlertStore
@@ -67,7 +67,8 @@ export function createNotifier(options: {
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return void missed.delete(group)
-    if (missed.get(group)?.status !== message.status)
+    const before = missed.get(group)
+    if (before?.status !== message.status || before.severity !== message.severity)
       log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
         group,
         severity: message.severity,
@@ -172,8 +173,8 @@ function pauseOf(header = '0'): number {
 function idempotencyKey(groupKey: string, { status, severity, since, at, alerts }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   // A page that follows an ended one while tickets fire is another message.
-  const told = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
-  const began = status === 'firing' ? Math.min(...told.map(each => each.since)) : since
+  const worst = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
+  const began = status === 'firing' ? Math.min(...worst.map(each => each.since)) : since
   return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat].join(' '), 32)
 }
 

@@ -45,7 +45,7 @@ export function increase(
 }
 
 /** Labels that a process's series share with its `up`; the last two tell clusters with equal addresses apart. */
-export const processLabels = ['job', 'instance', 'namespace', 'cluster'] as const
+export const processLabels: readonly string[] = ['job', 'instance', 'namespace', 'cluster']
 
 /** Time in which the process of a new series must have been scraped. Not longer than any gap that is counted over. */
 export const scrapedSeconds = 120

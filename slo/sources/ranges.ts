@@ -20,9 +20,7 @@ export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`
   if (counter.selector) {
-    const matchers = counter.selector.matchers.filter(({ label }) =>
-      processLabels.some(each => each === label),
-    )
+    const matchers = counter.selector.matchers.filter(({ label }) => processLabels.includes(label))
     const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s] offset ${step})`
     return `(${now} - (${before} <= ${now} or 0 * ${before} or (0 * ${now} and on(${processLabels.join(', ')}) ${up} == 1)))`
   }

@@ -163,6 +163,17 @@ test('a visitor’s forgotten photos are found and deleted, page by page', async
   expect(photos.size).toBe(0)
 })
 
+test('a service that goes on listing what it deleted is not asked without end', async () => {
+  const { way, asked } = await service((path, response) => {
+    if (path !== 'GET /photos') return false
+    response.end(JSON.stringify({ photos: [{ id: 'p1' }] }))
+    return true
+  })
+  await walk(way)
+  expect(await tidyUpAll(way)).toBe(false)
+  expect(asked.filter(({ method }) => method === 'DELETE')).toHaveLength(10)
+})
+
 test('the photo of a probe that was killed in its journey is deleted by the next one', async () => {
   const { way, photos } = await service()
   const dataDir = await temporaryFolder()

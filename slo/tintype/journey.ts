@@ -12,6 +12,8 @@ const requestTimeoutMs = 5_000
 /** Pauses between requests for the thumbnail: short at first, to measure the common case exactly. */
 const firstLookMs = 100
 const slowestLookMs = 1_000
+/** Pages of a visitor's list that are looked at in one go: a service may list what it no longer has. */
+const maxPages = 10
 
 /** The synthetic user's session cookie, once the service has set one. */
 export type ProbeSession = { cookie: string | undefined }
@@ -105,17 +107,18 @@ export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
  */
 export async function tidyUpAll(walk: Walk): Promise<boolean> {
   if (!walk.visitor.cookie) return true
-  for (;;) {
+  for (let page = 0; page < maxPages; page++) {
     const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)
     if ('failed' in list || list.answer.status !== 200) return false
     // A page of the list: the next look shows the next one.
-    const found = parseJson<{ photos: { id: string }[] }>(list.answer.body.toString())
-    if (found?.photos.length === 0) return true
-    let left = true
-    for (const { id } of found?.photos ?? [])
-      if ((await tidyUp(walk, new URL(`photos/${id}`, walk.target))) === null) left = false
-    if (left) return false
+    const photos = parseJson<{ photos?: { id: string }[] } | null>(list.answer.body.toString())?.photos
+    if (photos?.length === 0) return true
+    let isStuck = true
+    for (const { id } of photos ?? [])
+      if ((await tidyUp(walk, new URL(`photos/${id}`, walk.target))) === null) isStuck = false
+    if (isStuck) return false
   }
+  return false
 }
 
 /** Seconds that web needed for an answer, from its entry in Server-Timing: a CDN adds entries of its own. */

@@ -13,6 +13,8 @@ import { type ProbeSession, tidyUp, tidyUpAll, type Walk, walk } from './journey
  * of an upload that timed out could not be found. A permanent visitor would never test a first visit.
  */
 const visitorMs = 3_600_000
+/** Visitors of the last day are tidied. A service whose list fails for longer would get ever more requests. */
+const maxLeft = 24
 
 export const names: ProbeModule['names'] = {
   attempts: 'tintype_probe_attempts_total',
@@ -47,7 +49,7 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
     if (performance.now() - since < visitorMs) return
     since = performance.now()
     visitors.unshift({ cookie: undefined })
-    left.push(...visitors.splice(2))
+    left = [...left, ...visitors.splice(2)].slice(-maxLeft)
   }
   const tidy = async (way: Omit<Walk, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
     for (const visitor of some)

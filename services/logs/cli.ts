@@ -4,15 +4,7 @@ import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import {
-  type Entry,
-  type Estimate,
-  type Sizing,
-  type StageBar,
-  serviceOf,
-  sizeText,
-  timelineKeyOf,
-} from './page/api.ts'
+import { type Entry, type Sizing, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { waitForShipping } from './unshipped.ts'
@@ -108,7 +100,7 @@ function forecastLine(found: Sizing): string {
   const what = counted === 'disk' ? 'whole disk, including photos' : 'logs only'
   const grows = `growing by ${sizeText(growthPerDay.likely ?? 0)} a day`
   const how = hours === null ? grows : `extrapolated from ${count(hours, 'hour')}`
-  const days = (of: keyof Estimate) => daysUntilFull[of] ?? 'over 3650'
+  const days = (of: keyof typeof daysUntilFull) => daysUntilFull[of] ?? 'over 3650'
   return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
 }
 

@@ -55,7 +55,7 @@ test('shipping stands still when nothing comes of a batch, not when there is non
   })
   await once(silent, 'listening')
   const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
-  const destination = { url: () => url, token: '' }
+  const destination = { url: () => url, token: () => '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   onTestFinished(() => log.close())
   await expect.poll(() => log.stalled()).toBeNull()

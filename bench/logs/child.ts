@@ -31,7 +31,7 @@ async function measureTimeline() {
 async function measureWrite() {
   const { createLog } = await import('@tintype/lib/telemetry/log.ts')
   const entries = Number(argument)
-  const destination = { url: () => undefined, token: '' }
+  const destination = { url: () => undefined, token: () => '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   const write = (n: number) =>
     log.info(

@@ -13,7 +13,7 @@ export async function survival(folder: string, entries: number, kills: number): 
   const { journals, streams } = foldersIn(folder)
   const token = 'bench'
   let url: string | undefined
-  const destination = { url: () => url, token }
+  const destination = { url: () => url, token: () => token }
   const log = createLog({
     service: 'web',
     instance: '0',

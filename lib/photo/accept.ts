@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
+import { isLike } from '../json.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, readRecord, type StoredPhoto } from './find.ts'
@@ -54,11 +55,13 @@ const finishableMs = 12 * 3_600_000
 /** Age at which the sweep removes an unfinished upload: twice as long, so that no retry or upload is in progress. */
 export const forgottenMs = 2 * finishableMs
 
+export const readKey = ({ storage }: PhotoContext, key: Key) =>
+  readJson(storage, key, (known: KeyRecord) => isLike({ photo: '', sha256: '' }, known))
+
 /** The record of a key. A key without a photo, left by a crash or an error, is removed: its retry begins anew. */
 export async function findKey(context: PhotoContext, owner: Owner, key: Key | undefined) {
   if (key === undefined) return undefined
-  const isRecord = ({ photo, sha256 }: KeyRecord) => typeof photo === 'string' && typeof sha256 === 'string'
-  const known = await readJson(context.storage, key, isRecord)
+  const known = await readKey(context, key)
   const state = typeof known === 'object' && (await stateOf(context, owner, known))
   if (typeof known === 'object' && state) return { ...known, state }
   if (known !== 'not-found') await context.storage.delete(key)
@@ -197,11 +200,19 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   return { photo, record, queuedAt }
 }
 
-/** Marks a stored upload as refused, unless its job is in the queue after all or by another upload with its key. */
+/**
+ * Marks a stored upload as refused, unless its job is in the queue after all or by another upload with its key. When the
+ * queue is away, that is known after its return; a retry may meanwhile have written a record of its own.
+ */
 async function markRefused({ storage, queue }: PhotoContext, record: PhotoRecord): Promise<void> {
+  const { owner, id } = record
   const { key, body } = recordFile(record)
   await storage.put(key, bytesOf({ ...record, refused: true }))
-  if ((await queue.look(record.id)) !== 'unknown') await storage.put(key, body)
+  await untilAnswered(async () => {
+    if ((await queue.look(id)) === 'unknown') return
+    const found = await readRecord(storage, owner, id)
+    if (typeof found === 'object' && found.refused) await storage.put(key, body)
+  })
 }
 
 /**

@@ -81,7 +81,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
   const key = async (name: string, ageMs: number) =>
     storage.put(
       `keys/ab/${owner}/${name}`,
-      Buffer.from(JSON.stringify({ photo: newPhotoId(Date.now() - ageMs) })),
+      Buffer.from(JSON.stringify({ photo: newPhotoId(Date.now() - ageMs), sha256: '' })),
     )
   await key('old', 2 * hour)
   await key('new', 0)
@@ -109,7 +109,7 @@ test('a clock that went ahead by a month removes no photo, key, upload or dead l
   })
   const kept = [await left(0, 'original', 'photo.json', 'result.json'), await left(0, 'original')]
   const key = `keys/ab/${owner}/key`
-  await storage.put(key, Buffer.from(JSON.stringify({ photo: kept[0] })))
+  await storage.put(key, Buffer.from(JSON.stringify({ photo: kept[0], sha256: '' })))
   const [now, ages] = [Date.now(), { photosMs: 7 * day, keysMs: day }]
   vi.spyOn(Date, 'now').mockImplementation(() => now + 30 * day)
   onTestFinished(() => void vi.restoreAllMocks())

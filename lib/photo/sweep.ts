@@ -2,8 +2,8 @@ import { describeError } from '../errors.ts'
 import { forEach } from '../repeat.ts'
 import { openSteadyClock } from '../steady-clock.ts'
 import type { Key } from '../storage/index.ts'
-import { forgottenMs, type KeyRecord } from './accept.ts'
-import { type PhotoContext, readJson } from './find.ts'
+import { forgottenMs, readKey } from './accept.ts'
+import type { PhotoContext } from './find.ts'
 import { finish } from './finish.ts'
 import { isPhotoId, type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
@@ -39,13 +39,8 @@ export async function sweepStorage(
     for await (const key of context.storage.list('keys/')) {
       if (signal.aborted) return
       await tryStep(key, async () => {
-        const known = await readJson(
-          context.storage,
-          key,
-          ({ photo }: KeyRecord) => typeof photo === 'string',
-        )
-        const isKept =
-          known !== 'damaged' && known !== 'not-found' && ageOf(context, known.photo) <= ages.keysMs
+        const known = await readKey(context, key)
+        const isKept = typeof known === 'object' && ageOf(context, known.photo) <= ages.keysMs
         if (known === 'not-found' || isKept) return
         await context.storage.delete(key)
         onExpired('keyAge')
@@ -57,7 +52,7 @@ export async function sweepStorage(
 }
 
 const clock = openSteadyClock()
-/** The time for removals. A clock that went ahead would remove everything: the queue's, perhaps a server's, must agree. */
+/** The time for removals. A clock that went ahead would remove everything: the queue's, which may be a server's, must agree. */
 const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
   Math.min(clock.believed(), queue.now())
 const ageOf = (context: PhotoContext, photo: PhotoId): number => believedNow(context) - photoTime(photo)

@@ -169,6 +169,7 @@ describe('the storage folder', () => {
     for (const name of ['1-10-boot.1.young', '1-10-boot.1.old'])
       await fs.writeFile(join(temporary, name), 'x')
     await fs.utimes(join(temporary, '1-10-boot.1.old'), 0, 0)
+    await fs.writeFile(join(temporary, '1-10-boot.1'), 'of a version that wrote no host')
     await openFolder(join(folder, 'storage'))
     const left = await fs.readdir(temporary)
     expect(left).toHaveLength(2)

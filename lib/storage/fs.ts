@@ -61,7 +61,8 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   for (const name of await disk.readdir(temporary)) {
     const [file, [writer = '', , ...host]] = [join(temporary, name), name.split('.')]
     const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
-    if (host.join('.') === hostname() ? isRunning(writer) : isYoung) continue
+    // An older version wrote no host.
+    if (host.length === 0 || host.join('.') === hostname() ? isRunning(writer) : isYoung) continue
     await disk.rm(file, { recursive: true, force: true })
   }
   const folders = openFolders(root, disk)

@@ -46,7 +46,8 @@ export type Storage = {
   read(key: Key): Promise<Buffer | 'not-found'>
   /**
    * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more pages than needed.
-   * A folder that cannot be read is an error after the keys of all others. Where a sibling's name continues a folder's name with `-` or `.`, SeaweedFS lists the folder first.
+   * A folder that cannot be read is an error after the keys of all others. Where a sibling's name continues a folder's
+   * name with `-` or `.`, SeaweedFS lists the folder first.
    */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
   /** Removes a key, or all keys below a prefix that ends in `/`, durably. A missing key is no error. */

@@ -26,7 +26,7 @@ const session = '0123456789abcdef'
 
 async function logInFolder(): Promise<{ log: Log; folder: string; lines: () => string[] }> {
   const folder = await temporaryFolder()
-  const destination = { url: () => undefined, token: '' }
+  const destination = { url: () => undefined, token: () => '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   return { log, folder, lines: () => linesOf(join(folder, 'web.0')) }
 }
@@ -60,7 +60,7 @@ test('sequence numbers run without a gap, and an entry below the level uses none
 
 test('the outcome of a promise is logged at any level: slo compares its counts with these entries', async () => {
   const folder = await temporaryFolder()
-  const journal = { folder, destination: { url: () => undefined, token: '' } }
+  const journal = { folder, destination: { url: () => undefined, token: () => '' } }
   const log = createLog({ service: 'web', instance: '0', level: 'error', journal })
   openAccount(createMetrics('web', '0'), log).settled({ photo: 'p', owner: 'ab'.repeat(16) }, 'kept')
   log.info('hidden')
@@ -167,7 +167,7 @@ test('a journal that the log server has not taken for long takes no more: entrie
   const held = openSync(join(folder, 'web.0', '1700000000.1.ndjson'), 'w')
   ftruncateSync(held, limits.journalHeld.value)
   closeSync(held)
-  const destination = { url: () => undefined, token: '' }
+  const destination = { url: () => undefined, token: () => '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   log.info('a')
   log.info('b')
@@ -216,7 +216,7 @@ test('while the clock is set back detail still falls back in time, and a journal
   const folder = await temporaryFolder()
   const inTheWay = join(folder, 'web.0')
   writeFileSync(inTheWay, '')
-  const destination = { url: () => undefined, token: '' }
+  const destination = { url: () => undefined, token: () => '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   log.info('lost')
   log.setLevel({ level: 'debug', forSeconds: 0.05 })

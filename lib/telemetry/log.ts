@@ -101,14 +101,10 @@ export function openLog(
 ): Log {
   const { DATA_DIR, FLUSH_SECONDS, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
   const here = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
-  const destination = {
-    url: () => LOGS_URL || here || self(),
-    // Read anew for each batch: when DATA_DIR is replaced, the first process that notices makes a new secret.
-    get token() {
-      return secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
-    },
-  }
-  void destination.token // an empty file of a secret prevents the start
+  // Read anew for each batch: when DATA_DIR is replaced, the first process that notices makes a new secret.
+  const token = () => secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
+  token() // an empty file of a secret prevents the start
+  const destination = { url: () => LOGS_URL || here || self(), token }
   const journal = { folder: join(DATA_DIR, 'logs', 'journal'), destination, flushMs: FLUSH_SECONDS * 1000 }
   const log = createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
   process.on('uncaughtExceptionMonitor', error =>

@@ -10,7 +10,7 @@ import { renameSegments, type ShippableJournal } from './journal.ts'
 export type Destination = {
   /** The log server's address; undefined while it is not known. Until then entries wait in the journal. */
   url: () => string | undefined
-  token: string
+  token(): string
 }
 
 /** Entries are collected for `gatherMs`, because a batch costs the server an fsync; for longer after a large batch. */
@@ -71,7 +71,7 @@ export function startShipping(
           continue
         }
         faultPoint('ship.before-send')
-        const answer: Reply = await send(url, destination.token, batch, rewound).catch(error => {
+        const answer: Reply = await send(url, destination.token(), batch, rewound).catch(error => {
           if (isTooLarge(error)) batches.halve(batch)
           throw error
         })

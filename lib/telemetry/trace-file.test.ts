@@ -83,8 +83,9 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
 })
 
-test('a clock that is a year ahead for a moment costs one trace file, not all', async () => {
+test('a clock that is a year ahead for a moment costs one trace file, not all, and no file that a person copied', async () => {
   const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'web.0.kept.jsonl'), '{}\n')
   for (const n of [1, 2, 3]) writeFileSync(join(folder, `web.0.${n}.jsonl`), '{}\n')
   const exporter = openTraceFile(folder, 'web.0', 7)
   await sendBatch(exporter)
@@ -98,6 +99,7 @@ test('a clock that is a year ahead for a moment costs one trace file, not all', 
     'web.0.2.jsonl',
     'web.0.3.jsonl',
     'web.0.jsonl',
+    'web.0.kept.jsonl',
   ])
 })
 

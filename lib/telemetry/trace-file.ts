@@ -29,6 +29,7 @@ export function openTraceFile(
     const held = fs
       .globSync(`${name}{,.*}.jsonl`, { cwd: folder })
       .map(file => Number(file.slice(name.length + 1, -'.jsonl'.length)))
+      .filter(Number.isInteger) // a person's copy has another name
       .map(generation => ({ generation, ...fs.statSync(path(generation)) }))
       .sort((a, b) => b.generation - a.generation)
     let bytes = held.reduce((sum, { size }) => sum + size, 0)

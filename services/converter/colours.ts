@@ -82,7 +82,7 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return known || light ? { matrix: matrixOf(known), light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, which counts before all others, else from cHRM and gAMA, which count only without iCCP and sRGB. */
+/** From the chunk cICP, which counts first, else from cHRM and gAMA, which count only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
@@ -92,8 +92,10 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined
   const matrix = matrixOf(points && [8, 12, 16, 20, 24, 28].map(at => points.readUInt32BE(at) / 100_000))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
-  // Smaller differences are invisible; libpng has the same tolerance of gamma.
-  const isWide = matrix.some((row, at) => row.some((each, of) => Math.abs(each - Number(at === of)) > 0.02))
+  const distances = matrix.flatMap((row, at) => row.map((each, of) => Math.abs(each - Number(at === of))))
+  const furthest = Math.max(...distances)
+  // Smaller differences are invisible; libpng has the same tolerance of gamma. Points that are no primaries give more.
+  const isWide = furthest > 0.02 && furthest < 4
   if (!isWide && Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: isWide ? matrix : matrixOf(), light: gamma ? value => value ** exponent : srgb }
 }

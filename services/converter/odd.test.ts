@@ -522,6 +522,12 @@ describe('colours that are named by numbers become sRGB', () => {
       [208, 32, 32],
     ],
     ['a PNG with primaries that are none', '#d02020', primaries(0, 0, 0, 0, 0, 0, 0, 0), [208, 32, 32]],
+    [
+      'a PNG with primaries on one line',
+      '#d02020',
+      primaries(...d65, 0.6, 0.3, 0.4, 0.4, 0.2, 0.5),
+      [208, 32, 32],
+    ],
     ['a PNG in sRGB with a gamma', grey, Buffer.concat([chunk('sRGB', [0]), linear]), [128, 128, 128]],
   ])('%s', async (_name, colourGiven, chunks, expected) => {
     const bytes = await plain(300, 200, colourGiven).png().toBuffer()

@@ -11,10 +11,10 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
 export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> {
-  const { format, bytes, open } = photo
+  const { format, header, bytes, open } = photo
   if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
   if (format === 'gif' || format === 'tiff') return open('none')
-  if (format === 'png') return salvagePng(photo, side)
+  if (format === 'png' && !header.isProgressive) return salvagePng(photo, side)
   throw new Error('nothing can be decoded')
 }
 
@@ -22,8 +22,8 @@ export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> 
 async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): Promise<Sharp> {
   const { width, height, orientation } = header
   const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
-  const { rows, png } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8))
-  if (header.isProgressive || rows === 0) throw new Error('nothing can be decoded')
+  const { rows, png } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8), height)
+  if (rows === 0) throw new Error('nothing can be decoded')
   if (rows >= height) return open('none', png)
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
@@ -42,7 +42,7 @@ const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
  * How many rows of a PNG can be inflated and have a filter that exists; and the PNG up to the end of its pixels, without
  * their checksum: if that is wrong, libpng omits the last row.
  */
-function inflateRows(bytes: Buffer, rowBytes: number): Promise<{ rows: number; png: Buffer }> {
+function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
   const data: Buffer[] = []
   let start = 0
   for (let at = 8, end = 0; at + 12 <= bytes.length; at = end + 4) {
@@ -52,7 +52,7 @@ function inflateRows(bytes: Buffer, rowBytes: number): Promise<{ rows: number; p
     data.push(bytes.subarray(at + 8, end))
   }
   const zlib = Buffer.concat(data)
-  return new Promise(resolve => {
+  return new Promise<{ rows: number; png: Buffer }>(resolve => {
     let [inflated, rows] = [0, 0]
     const stream = createInflateRaw({ chunkSize: 1024 })
     const done = () => {
@@ -65,8 +65,13 @@ function inflateRows(bytes: Buffer, rowBytes: number): Promise<{ rows: number; p
     stream.on('data', chunk => {
       while (chunk[rows * rowBytes - inflated] <= 4) rows++
       inflated += chunk.length
+      // A few bytes can inflate to gigabytes.
+      if (inflated > height * rowBytes) stream.destroy()
     })
-    stream.on('end', done).on('error', done).end(zlib.subarray(2))
+    stream
+      .on('close', done)
+      .on('error', () => {})
+      .end(zlib.subarray(2))
   })
 }
 

@@ -30,7 +30,7 @@ export type LogServer = OtherPages & {
   log: Log
   metrics: Metrics
   /** The shippers' secret. It is read anew for each batch, as the shippers do. */
-  readonly token: string
+  token(): string
   clock: CheckedClock
   /** Ages in days at which files are removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
@@ -100,8 +100,7 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   return { fromMs, toMs, ...(isEvent && { event }), ...(isLevel && { level: String(level) }) }
 }
 
-function addIngest(app: Express, server: LogServer): void {
-  const { journal, log, metrics, clock } = server
+function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
   /** When each stream was last received, the longest silent first. */
   const sentAt = new Map<string, number>()
   const series = ['tintype_log_entries_total', 'tintype_log_bytes_total', 'tintype_log_lag_seconds'] as const
@@ -135,7 +134,7 @@ function addIngest(app: Express, server: LogServer): void {
 
   app.post('/streams/:stream', async (request, response) => {
     const { stream } = request.params
-    if (!isAuthorised(request, server.token))
+    if (!isAuthorised(request, token()))
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     // The shipper keeps the entries until this server knows their format.

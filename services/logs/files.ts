@@ -31,10 +31,8 @@ export function withFile<T>(file: string, use: (fd: number) => T): T {
 /** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
 export function readAt(file: string, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  return bytes.subarray(
-    0,
-    withFile(file, fd => readSync(fd, bytes, 0, length, from)),
-  )
+  const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
+  return bytes.subarray(0, read)
 }
 
 /**

@@ -42,12 +42,8 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   const log = openLog('logs', config, () => url)
   const keep = { logsDays, revisionsDays }
   const clock = openClock()
-  const server = {
-    ...{ dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, clock, keep },
-    get token() {
-      return secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
-    },
-  }
+  const token = () => secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
+  const server = { dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, token, clock, keep }
   const listening = await listen(await createLogsApp(server), config.HOST, config.LOGS_PORT)
   url = listening.url
   const graceMs = config.GRACE_SECONDS * 1000

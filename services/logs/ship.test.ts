@@ -48,7 +48,7 @@ async function startServer(folder: string, { port = 0, clock = openClock() } = {
     journal,
     log: quiet,
     metrics,
-    token,
+    token: () => token,
     clock,
     keep: { logsDays: 30, revisionsDays: 1 },
   })
@@ -66,7 +66,7 @@ async function startServer(folder: string, { port = 0, clock = openClock() } = {
 }
 
 function startLog(folder: string, url: () => string | undefined, instance = '0'): Log {
-  const journal = { folder, destination: { url, token } }
+  const journal = { folder, destination: { url, token: () => token } }
   const log = createLog({ service: 'web', instance, level: 'info', journal })
   onTestFinished(() => log.close())
   return log
@@ -125,7 +125,7 @@ test('what a proxy answers in place of the log server is told by its status', as
   onTestFinished(() => journal.close())
   const { port } = proxy.address() as AddressInfo
   const causes: string[] = []
-  const destination = { url: () => `http://127.0.0.1:${port}`, token }
+  const destination = { url: () => `http://127.0.0.1:${port}`, token: () => token }
   const shipping = startShipping(journal, destination, error => causes.push(String((error as Error).cause)))
   onTestFinished(() => shipping.stop())
   journal.append(id => line(id.replace(/\.\d+$/, ''), 1, Date.now()))
@@ -230,7 +230,11 @@ test('a stop tries to reach a log server that is away for `flushMs`', async () =
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const first = await startServer(at, { port: await freePort() })
   await first.stop()
-  const journal = { folder: local, destination: { url: () => first.url, token }, flushMs: 30_000 }
+  const journal = {
+    folder: local,
+    destination: { url: () => first.url, token: () => token },
+    flushMs: 30_000,
+  }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal })
   write(log, 1, 100)
   const closed = log.close()
@@ -289,7 +293,7 @@ test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no
     service: 'web',
     instance: '0',
     level: 'info',
-    journal: { folder: local, destination: { url: () => undefined, token } },
+    journal: { folder: local, destination: { url: () => undefined, token: () => token } },
   })
   log.info('makes.folder')
   await log.close()
@@ -553,7 +557,7 @@ test('the journal of a dead process that no other took over is shipped by one th
   const dead = startLog(local, () => undefined, '0-2')
   write(dead, 1, 300)
   await dead.close()
-  const ship = () => shipOrphans(local, { url: () => first.url, token }, () => {})
+  const ship = () => shipOrphans(local, { url: () => first.url, token: () => token }, () => {})
   await ship()
   expect(countLines(at)).toBe(0) // its process may just be restarting
   for (const name of readdirSync(orphan)) utimesSync(join(orphan, name), 0, 0)
@@ -579,7 +583,7 @@ test('the journal of a dead process is owned until all of it is shipped, however
   const orphan = await orphanIn(local)
   const held = Promise.withResolvers<void>()
   const url = await startForwarding(server.url, () => held.promise)
-  const shipped = shipOrphans(local, { url: () => url, token }, () => {})
+  const shipped = shipOrphans(local, { url: () => url, token: () => token }, () => {})
   // Longer than a stop waits for its last batch.
   expect(await Promise.race([shipped, delay(2_500, 'ships on')])).toBe('ships on')
   expect(ownFolder(orphan)).toBe('taken')
@@ -593,7 +597,7 @@ test('the journal of a dead process passes a proxy that refuses large batches', 
   const server = await startServer(at)
   await orphanIn(local)
   const url = await startForwarding(server.url, body => (body.length > 40_000 ? 413 : undefined))
-  await shipOrphans(local, { url: () => url, token }, () => {})
+  await shipOrphans(local, { url: () => url, token: () => token }, () => {})
   expect(kept(at)).toEqual(upTo(300))
 })
 
@@ -604,7 +608,7 @@ test('a journal that cannot be read does not keep those of other dead processes 
   mkdirSync(join(local, 'web.0-1'))
   symlinkSync('17.1.ndjson', join(local, 'web.0-1', '17.1.ndjson'))
   const troubles: unknown[] = []
-  await shipOrphans(local, { url: () => server.url, token }, error => troubles.push(error))
+  await shipOrphans(local, { url: () => server.url, token: () => token }, error => troubles.push(error))
   expect(String(troubles)).toContain('ELOOP')
   expect(kept(at)).toEqual(upTo(300))
 })

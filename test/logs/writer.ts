@@ -9,7 +9,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 
 const { FOLDER, LEDGER = '', LOGS_URL, TOKEN, FROM, LIMIT, FAULT_POINT, LINGER, INSTANCE = '0' } = process.env
 armFault(FAULT_POINT)
-const journal = { folder: FOLDER ?? '', destination: { url: () => LOGS_URL, token: TOKEN ?? '' } }
+const journal = { folder: FOLDER ?? '', destination: { url: () => LOGS_URL, token: () => TOKEN ?? '' } }
 const log = createLog({ service: 'web', instance: INSTANCE, level: 'info', journal })
 
 const ledger = openSync(LEDGER, 'a')

@@ -101,7 +101,7 @@ async function photoPart(request: Request, maxBytes: number) {
       reject(new Problem(400, type, detail, limit && { limit }))
     form.on('finish', () => resolve(undefined))
     form.on('error', cause => reject(malformed(cause)))
-    form.on('field', (...field) => areSeveral([field[0], field[1]]) && reject(onePiece()))
+    form.on('field', (name, value) => areSeveral([name, value]) && reject(onePiece()))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     form.on('partsLimit', refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
     request.once('close', () => request.complete || reject(new Error('the client went away')))

@@ -79,7 +79,7 @@ function kept(folder: string, version: string, make: () => [string, Asset][]): M
 }
 
 function read(folder: string, as: string): { path: string; text: string }[] {
-  const names = readdirSync(folder).filter(name => !name.endsWith('.test.ts'))
+  const names = readdirSync(folder).filter(name => !/^\.|\.test\.ts$|~$/.test(name))
   return names
     .sort()
     .map(name => ({ path: `${as}/${name}`, text: readFileSync(`${folder}/${name}`, 'utf8') }))

@@ -24,7 +24,7 @@ type Answer =
   /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }
   | { kind: 'refused'; problem: PageProblem }
-  | { kind: 'unreachable'; copy?: Blob }
+  | { kind: 'unreachable' }
   | { kind: 'cancelled' }
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
@@ -67,6 +67,7 @@ export function sendPhoto(
   const begunAt = performance.now()
   return new Promise(resolve => {
     const xhr = new XMLHttpRequest()
+    const lost = () => resolve({ kind: 'unreachable' })
     let sent = 0
     const progress = (share: number) => {
       sent = share
@@ -81,18 +82,10 @@ export function sendPhoto(
     xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
     xhr.upload.onload = () => progress(1)
     xhr.onload = () => resolve(answerOf(xhr))
-    // A file that cannot be read fails as a lost connection does. One of Android's photo picker can be read but not sent:
-    // the first time that nothing of a file was sent, it is copied into memory.
-    xhr.onerror = () => {
-      const isCopied = sent === 0 && file instanceof File
-      const { type } = file
-      const bytes = isCopied ? file.arrayBuffer() : file.slice(0, 1).arrayBuffer()
-      bytes.then(
-        read => resolve({ kind: 'unreachable', ...(isCopied && { copy: new Blob([read], { type }) }) }),
-        () => resolve(refusal('unreadable')),
-      )
-    }
-    xhr.ontimeout = () => resolve({ kind: 'unreachable' })
+    // A file that cannot be read fails as a lost connection does.
+    const readFirst = () => file.slice(0, 1).arrayBuffer()
+    xhr.onerror = () => readFirst().then(lost, () => resolve(refusal('unreadable')))
+    xhr.ontimeout = lost
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
     xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })
     // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted.

@@ -5,7 +5,7 @@ import { forget, remember, type Unsent } from './memory.ts'
 
 export type Upload = Unsent & {
   /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
-  file: Blob | undefined
+  file: File | undefined
   traceId: string
   /** How often it was sent. */
   tries: number

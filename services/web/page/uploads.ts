@@ -67,7 +67,10 @@ async function deliver(item: Sent): Promise<number | undefined> {
     upload.tries++
     const headers = { 'Idempotency-Key': upload.key, traceparent: `00-${traceId}-${hex(8)}-01` }
     const progress = (share: number) => become({ is: 'sending', share })
-    const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
+    const file = upload.file as File
+    // A copy that fails is of a file that cannot be read, which is refused when it is sent.
+    const body = upload.tries > 1 ? await copyOf(file).catch(() => file) : file
+    const answer = await sendPhoto(body, headers, progress, signal)
     if (answer.kind === 'accepted') return void accept(item, answer.photo)
     if (answer.kind === 'refused') {
       if (!answer.problem.type.endsWith('key-reused'))
@@ -81,13 +84,16 @@ async function deliver(item: Sent): Promise<number | undefined> {
     if (isReached) return void become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
-    if (answer.kind === 'unreachable') {
-      upload.file = answer.copy ?? upload.file
-      return seconds
-    }
+    if (answer.kind === 'unreachable') return seconds
     await pause(seconds, signal, false)
   }
 }
+
+/**
+ * A file in memory: one of Android's photo picker can be read but not sent. It is copied for one try only, or the copies of
+ * all photos would fill the memory while the network is lost.
+ */
+const copyOf = async (file: File) => new Blob([await file.arrayBuffer()], { type: file.type })
 
 /** Doubling from one second, half of it random, so that many browsers do not return at once. */
 function backoffSeconds(attempt: number): number {

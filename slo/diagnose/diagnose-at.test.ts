@@ -21,13 +21,15 @@ async function sourceOf(listener: RequestListener) {
 async function prometheus(processesOf: (metric: string) => number) {
   const source = await sourceOf(async (request, response) => {
     const given = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
-    const name = /^\w+/.exec(given.get('query') ?? '')?.[0] ?? ''
+    const names = /__name__=~"([^"]+)"/.exec(given.get('query') ?? '')?.[1]?.split('|') ?? []
     // Relative to the requested time: on a busy machine this code runs seconds later.
     const values = [45, 30, 15].map(seconds => [Number(given.get('time')) - seconds, '1'])
-    const result = Array.from({ length: processesOf(name) }, (_, i) => ({
-      metric: { __name__: name, job: 'web', instance: `${i}` },
-      values,
-    }))
+    const result = names.flatMap(name =>
+      Array.from({ length: processesOf(name) }, (_, i) => ({
+        metric: { __name__: name, job: 'web', instance: `${i}` },
+        values,
+      })),
+    )
     response.end(JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }))
   })
   return source

@@ -40,6 +40,8 @@ const samplesAMinute = 6
 const seenDays = 90
 /** Mimir refuses a query over more than 32 days. */
 const daysAtOnce = 30
+/** Metrics of one request. They are read one by one when they have more than `limits.readSeries` series. */
+const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
 /** The source on Prometheus' HTTP API, version 2 or 3. */
@@ -68,23 +70,29 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     // If Prometheus refuses this query, its clock is assumed to be right.
     now: () => api.now().catch(() => Date.now()),
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
-      const read = async (metric: string): Promise<Series[]> => {
-        const jobs = jobsOf(metric)
-        const selector = jobs ? `${metric}{job=~${JSON.stringify(jobs)}}` : metric
+      const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
+        const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
         const answered = await (stepMs === undefined
           ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
           : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
-        return answered.map(({ labels: { __name__: _, ...labels }, samples }) => ({
-          name: metric,
+        return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
+          // The aggregation that merges copies of a pair drops the name.
+          name: name ?? String(names[0]),
           labels,
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),
         }))
       }
-      const all: Series[] = []
-      for (let i = 0; i < metrics.length; i += limits.reads.value) {
-        const some = metrics.slice(i, i + limits.reads.value)
-        all.push(...(await Promise.all(some.map(metric => read(metric).catch(noneIfTooMany)))).flat())
+      const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
+        if (names.length === 1 || !(error instanceof TooManySeries)) return noneIfTooMany(error)
+        return (await Promise.all(names.map(name => read([name], jobs).catch(noneIfTooMany)))).flat()
       }
+      const all: Series[] = []
+      const atOnce = stepMs === undefined ? metricsAtOnce : 1
+      for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
+        for (let i = 0; i < names.length; i += atOnce) {
+          const some = names.slice(i, i + atOnce)
+          for (const each of await read(some, jobs).catch(oneByOne(some, jobs))) all.push(each)
+        }
       return all
     },
     close: async () => {},

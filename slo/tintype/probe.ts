@@ -39,10 +39,16 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   /** Visitors without journeys who may have photos. A kill leaves the cookies in a file for the next start. */
   const file = join(dataDir, 'slo', 'visitors.json')
   let left: ProbeSession[] = (readJsonFile<string[]>(file, ['']) ?? []).map(cookie => ({ cookie }))
-  const keep = (): Promise<void> => {
+  let writing = Promise.resolve()
+  const write = (): Promise<void> => {
     const cookies = [...visitors, ...left].flatMap(({ cookie }) => cookie ?? [])
     // Without the file a kill leaves photos of the probe, which is no reason to fail an attempt.
     return writeFile(file, JSON.stringify(cookies), { mode: 0o600 }).catch(() => {})
+  }
+  /** One write at a time: two would mix their bytes, and the next start could not read the cookies. */
+  const keep = (): Promise<void> => {
+    writing = writing.then(write)
+    return writing
   }
   /** Begins with a new visitor each hour. */
   const retire = (): void => {

@@ -130,7 +130,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     )
     // A folder's name gets a trailing slash, with which it sorts among files as its keys do.
     const names = (entries ?? []).map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort()
-    const failures: unknown[] = []
+    let failure: unknown
     for (const key of names.map(name => prefix + name)) {
       const isLater = after === undefined || key > after
       if (!key.endsWith('/')) {
@@ -139,11 +139,11 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
         try {
           yield* list(key, after, measured)
         } catch (error) {
-          failures.push(error)
+          failure ??= error
         }
     }
     // After the others: a folder that cannot be read must not hide those behind it from a sweep.
-    if (failures.length > 0) throw failures[0]
+    if (failure !== undefined) throw failure
   }
 
   /** Makes a removal durable. If a concurrent delete removed the empty folder, that folder's parent is fsynced. */

@@ -20,8 +20,9 @@ const primariesByCode: Record<number, Vector> = {
 
 /** From linear RGB of these primaries to that of sRGB: the same colours, in the shares that make white. */
 function matrixOf(primaries: Vector = srgbPrimaries): Matrix {
-  const columns = toXyz(primaries).map(colour => sharesOf(toXyz(srgbPrimaries), colour))
-  const white = sharesOf(toXyz(srgbPrimaries), [0.9505, 1, 1.0891])
+  const srgbColumns = toXyz(srgbPrimaries)
+  const columns = toXyz(primaries).map(colour => sharesOf(srgbColumns, colour))
+  const white = sharesOf(srgbColumns, [0.9505, 1, 1.0891])
   const scales = sharesOf(columns, white)
   return white.map((each, row) =>
     columns.map((column, index) => ((column[row] ?? 0) * (scales[index] ?? 0)) / each),

@@ -93,7 +93,8 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   if (!(fromMs <= toMs)) throw new Problem(400, 'bad-time', times)
   const isEvent = typeof event === 'string' && event !== ''
   const isLevel = levels.some(each => each === level)
-  if (!(isEvent || event === undefined) || !(isLevel || level === undefined) || !(isEvent || isLevel)) {
+  const isClear = (isEvent || event === undefined) && (isLevel || level === undefined) && (isEvent || isLevel)
+  if (!isClear) {
     const detail = `Give event (the start of an event’s name), level (${levels.join(', ')}), or both.`
     throw new Problem(400, 'bad-choice', detail)
   }

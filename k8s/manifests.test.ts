@@ -271,7 +271,7 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       expect(targets.map(each => each?.spec?.replicas)).toEqual([undefined, undefined])
     })
 
-    test('a new revision is spread over zones and nodes by itself, not around the pods that it replaces', () => {
+    test('the pods of a new revision are spread over zones and nodes without counting the pods that they replace', () => {
       const spread = workloads.flatMap(each => podOf(each).topologySpreadConstraints ?? [])
       expect(spread).toHaveLength(4)
       for (const { matchLabelKeys } of spread) expect(matchLabelKeys).toEqual(['pod-template-hash'])

@@ -68,15 +68,15 @@ test('shipping stands still when nothing comes of a batch, not when there is non
   expect(await livez(log)).toEqual({ status: 503, text: 'log shipping has not moved for 61 s\n' })
 })
 
-test('a step that fails each time is told of once a minute, and at once when it had worked before', async () => {
+test('a step that fails each time is reported once a minute, and at once after it has worked', async () => {
   const stopping = new AbortController()
-  const told: string[] = []
+  const reported: string[] = []
   let steps = 0
   const step = async () => {
     steps++
     if (steps === 60) stopping.abort()
     if (steps !== 50) throw new Error(String(steps))
   }
-  await repeat(0, stopping.signal, step, ({ message }) => told.push(message))
-  expect(told).toEqual(['1', '51'])
+  await repeat(0, stopping.signal, step, ({ message }) => reported.push(message))
+  expect(reported).toEqual(['1', '51'])
 })

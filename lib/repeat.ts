@@ -1,24 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What fails each second for a day would fill the log. */
-const tellEveryMs = 60_000
+/** An error that returns each second for a day would fill the log. */
+const reportEveryMs = 60_000
 
-/** Passes the first error on at once, and then one a minute until it `worked`. */
-export function sparsely(tell: (error: Error) => void) {
-  let tellAt = 0
+/** Limits the reports of a repeated step's errors: the first at once, then one a minute, until the step has worked. */
+export function sparsely(report: (error: Error) => void) {
+  let reportAt = 0
   return {
     worked(): void {
-      tellAt = 0
+      reportAt = 0
     },
     failed(error: Error): void {
-      if (performance.now() < tellAt) return
-      tellAt = performance.now() + tellEveryMs
-      tell(error)
+      if (performance.now() < reportAt) return
+      reportAt = performance.now() + reportEveryMs
+      report(error)
     },
   }
 }
 
-/** Runs a step repeatedly until aborted, `pauseMs` after its end, also after an error, which `onError` gets `sparsely`. */
+/**
+ * Runs a step repeatedly until aborted, each time `pauseMs` after its end, also after an error. `onError` gets the errors
+ * `sparsely`.
+ */
 export async function repeat(
   pauseMs: number,
   signal: AbortSignal,

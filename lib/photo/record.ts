@@ -66,7 +66,7 @@ export type PhotoRecord = {
   receiveSeconds: number
   /** A photo of slo's probe, which is no promise. */
   probe: boolean
-  /** The queue did not take it, and its client was told so: without a retry under its key it is no promise. */
+  /** The queue refused the photo, and its client got an error. Until a retry with the same key it has no promise. */
   refused?: true
   traceparent?: string | undefined
 }

@@ -240,7 +240,7 @@ test('an upload without a key that a full queue refuses leaves nothing; with a k
   expect((await all.queue.stats()).depth).toBe(3)
 })
 
-test('an upload with a key that the queue did not take, and that nobody sends again, is no promise', async () => {
+test('an upload with a key that the queue refused and its client never repeated is no promise', async () => {
   const all = await context()
   for (let n = 0; n < 3; n++) await all.accepted()
   expect(await all.upload(all, 'key')).toBe('full')
@@ -253,7 +253,7 @@ test('an upload with a key that the queue did not take, and that nobody sends ag
   await sweepStorage(all, { photosMs: Infinity, keysMs: Infinity }, () => {}, new AbortController().signal)
   expect((await all.queue.stats()).depth).toBe(0)
   expect(all.counted.accepted).toEqual(accepted)
-  // A retry continues with a promise of its own.
+  // The retry has its own promise.
   all.clock.now += 20_000
   const retried = await all.upload(all, 'key')
   if (typeof retried !== 'object') throw new Error(`the retry was refused: ${retried}`)

@@ -59,12 +59,6 @@ export function* chunksOf(
   }
 }
 
-/** The line at byte `at`, without its newline; undefined when it is not complete. */
-export function lineAt(file: string, at: number): Buffer | undefined {
-  const [chunk] = chunksOf(file, at, lineBytes)
-  return chunk?.subarray(0, chunk.indexOf(newline))
-}
-
 /**
  * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
  */

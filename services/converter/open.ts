@@ -1,11 +1,10 @@
-import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
+import type { LimitName } from '@tintype/lib/limits.ts'
+import { hasFullChroma, heifFormat } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
-import { correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -21,21 +20,15 @@ export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
-  /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
-  /** The header of the page that is shown. */
   header: Metadata
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
-  /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
-  isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
-  /** A reached limit that changes what is shown. */
-  limit?: LimitName
   warnings: string[]
-  /** Opens the page that is shown, from `bytes` or `from`. */
+  /** Opens the first page, from `bytes` or `from`. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
@@ -62,19 +55,19 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const { bytes, page: shown } = correct(original)
-  const largest = await orUndecodable(() => largestPage(bytes, shown))
-  if ('reason' in largest) return largest
-  const { header, page, limit } = largest
+  const bytes = asStill(original)
+  const header = await orUndecodable(() => readHeader(bytes))
+  if ('reason' in header) return header
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
   if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
-  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
+  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag) : undefined)
+  // libvips shows signed samples, integers of 32 bits, and floats that are grey or have a profile, white, black or half as
+  // light. It takes YCbCr without JPEG and subsampling for RGB.
   const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
-  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
-  const kindOfSample = `${header.depth} ${header.space}`
-  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
+  const kindOfSample = `${header.depth} ${isYcc ? 'ycc' : header.space}${header.icc ? ' icc' : ''}`
+  if (/^(char|short|u?int) (?!labs)|^float (grey16|b-w|cmyk|.*icc)| ycc/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
@@ -86,44 +79,34 @@ export async function openPhoto(
   const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
-      ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
-  return { bytes, header, format, colours, isYcc, extraChannels, ...(limit && { limit }), warnings, open }
+      ? openHeic(from, header.icc, bounds, warnings)
+      : openBytes(from, { failOn, unlimited: format === 'avif', ignoreIcc: !!colours })
+  return { bytes, header, format, colours, extraChannels, warnings, open }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 
-/** Without `page` the decoder takes the first page, or the primary image of an AVIF. */
-const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
-  sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
+/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
+function asStill(bytes: Buffer): Buffer {
+  const brand = heifFormat(bytes)
+  return !brand || bytes.toString('latin1', 8, 12) === brand
+    ? bytes
+    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
+}
 
-/** The header of a TIFF's largest page (the first of equal ones); for other formats `shown` and the header of the file. */
-async function largestPage(
-  bytes: Buffer,
-  shown: number,
-): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
-  const first = await openPage(bytes, { failOn: 'none' })
+/** Its first page or frame, or the primary image of an AVIF. */
+const openBytes = (bytes: Buffer, how: SharpOptions): Sharp =>
+  sharp(bytes, { ...how, limitInputPixels: false })
+
+const readHeader = (bytes: Buffer): Promise<Metadata> =>
+  openBytes(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
-      return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
+      return openBytes(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
-  let largest = { header: first, page: shown }
-  const { pages = 1 } = first
-  if (first.format !== 'tiff') return largest
-  if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
-  for (let page = 1; page < pages; page++) {
-    // A page that cannot be read is skipped.
-    const header = await openPage(bytes, { failOn: 'none', page })
-      .metadata()
-      .catch(() => first)
-    if (header.width * header.height > largest.header.width * largest.header.height)
-      largest = { header, page }
-  }
-  return largest
-}
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
   if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined

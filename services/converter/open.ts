@@ -79,7 +79,7 @@ export async function openPhoto(
   const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
-      ? openHeic(from, header.icc, bounds, warnings)
+      ? openHeic(from, header, bounds, warnings)
       : openBytes(from, { failOn, unlimited: format === 'avif', ignoreIcc: !!colours })
   return { bytes, header, format, colours, extraChannels, warnings, open }
 }

@@ -4,6 +4,7 @@ import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { toSrgb } from './colours.ts'
 import { box } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
+import { lacksPixels, salvage } from './salvage.ts'
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
@@ -78,35 +79,11 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   const salvaged: string[] = []
-  const part = await orUndecodable(async () => read(await salvage(photo), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
   const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
-
-/** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
-const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
-
-/**
- * Opens a photo whose decode failed, to decode it as far as its bytes go.
- * @throws for other formats. In place of a PNG's missing rows libvips would show what was in memory before: another photo.
- */
-async function salvage({ format, bytes, open }: OpenedPhoto): Promise<Sharp> {
-  if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff') return open('none')
-  throw new Error('nothing can be decoded')
-}
-
-/**
- * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
- * @param harmless number of warnings that do not concern pixels.
- */
-const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
-  warnings.some(
-    each =>
-      /^libheif: |premature end of data segment|bad Huffman code/.test(each) ||
-      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
-  )
 
 /** Errors of libtiff that affect no pixel: orientation 0, which counts as absent, and a next page beyond the file. */
 const harmless =
@@ -114,7 +91,7 @@ const harmless =
 
 /** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
-  const fill = format === 'jpeg' ? 128 : 0
+  const fill = format === 'jpeg' || format === 'png' ? 128 : 0
   let filled = 0
   for (let at = 0; at < data.length; at += channels)
     if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++

@@ -178,22 +178,54 @@ describe('of what breaks off as much is shown as there is', () => {
     const tiled = striped().removeAlpha().tiff({ compression, tile: true, tileWidth: 16, tileHeight: 16 })
     await half(withoutTiles(await tiled.toBuffer(), 19 * 12), 0)
   })
+
+  test('PNG, also on its side: grey, and nothing that was in memory before', async () => {
+    const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+    for (let times = 0; times < 5; times++) await convert(poison)
+    // Not compressed: what breaks off are rows.
+    const stored = striped().png({ compressionLevel: 0 })
+    await half(share(await stored.toBuffer(), 0.4), 128)
+    // The data may also end well before the last row.
+    const rows = Buffer.alloc(
+      1_201 * 200,
+      Buffer.from([0, ...Array.from({ length: 300 }, () => [...red, 255]).flat()]),
+    )
+    const short = [
+      (await stored.toBuffer()).subarray(0, 33),
+      chunk('IDAT', deflateSync(rows)),
+      chunk('IEND', Buffer.alloc(0)),
+    ]
+    await half(Buffer.concat(short), 128)
+    const turned = await picture(share(await stored.withMetadata({ orientation: 6 }).toBuffer(), 0.4))
+    expect(turned).toMatchObject({ width: 400, height: 300, damaged: true, thumbnail: '60x45' })
+    expect([...turned.shown.subarray(0, 3), ...turned.shown.subarray(-3)]).toEqual([128, 128, 128, ...red])
+  })
 })
 
-test('a PNG of which only a part’s checksum is wrong is shown whole', async () => {
-  const whole = await noise(300, 400).png().toBuffer()
-  const broken = Buffer.from(whole)
-  const crc = whole.indexOf('IDAT') + 4 + whole.readUInt32BE(whole.indexOf('IDAT') - 4)
-  broken[crc] = ~(broken[crc] ?? 0)
-  expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
+describe('a PNG of which only a checksum is wrong is shown whole', () => {
+  const adler = (png: Buffer) => png.length - 17
+  const crcOfData = (png: Buffer) => png.indexOf('IDAT') + 4 + png.readUInt32BE(png.indexOf('IDAT') - 4)
+  test.each([
+    ['of its pixels', adler],
+    ['of its first part', crcOfData],
+  ])('the one %s', async (_name, at) => {
+    const whole = await noise(300, 400).png().toBuffer()
+    const broken = Buffer.from(whole)
+    broken[at(broken)] = ~(broken[at(broken)] ?? 0)
+    expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
+  })
 })
 
-test('a PNG that lacks rows shows nothing that was in memory before: it is undecodable', async () => {
-  const whole = await noise(300, 200).png().toBuffer()
-  const rows = deflateSync(Buffer.alloc(901 * 100))
-  const short = [whole.subarray(0, 33), chunk('IDAT', rows), chunk('IEND', [])]
-  for (const bytes of [share(whole, 0.6), Buffer.concat(short)])
-    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/damaged or incomplete/) })
+test('of a PNG with a row that libpng refuses the rows before it are shown, and nothing that was in memory before', async () => {
+  const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+  for (let times = 0; times < 5; times++) await convert(poison)
+  const whole = await plain(300, 400, '#d02020').png().toBuffer()
+  const rows = Buffer.alloc(901 * 400, Buffer.from([0, ...Array.from({ length: 300 }, () => red).flat()]))
+  rows[901 * 200] = 5 // no filter has this number
+  const parts = [whole.subarray(0, 33), chunk('IDAT', deflateSync(rows)), chunk('IEND', [])]
+  const { shown, damaged } = await picture(Buffer.concat(parts))
+  expect(damaged).toBe(true)
+  expect([...shown.subarray(0, 3), ...shown.subarray(-3)]).toEqual([...red, 128, 128, 128])
 })
 
 describe('what shows nothing is undecodable', () => {
@@ -342,6 +374,47 @@ describe('an animation', () => {
       detail: expect.stringMatching(/animation/),
     })
   })
+
+  test.each([
+    ['with a control block', (bytes: Buffer) => bytes],
+    ['without one', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 19), bytes.subarray(27)])],
+    [
+      'of 256 colours',
+      (bytes: Buffer) => {
+        const table = Buffer.alloc(3 * 256)
+        bytes.copy(table, 0, 13, 19)
+        bytes[10] = 0xf7
+        return Buffer.concat([bytes.subarray(0, 13), table, bytes.subarray(19)])
+      },
+    ],
+    ['that has a second frame', (bytes: Buffer) => behind(bytes, bytes.length - 1, bytes.subarray(19, -1))],
+  ])(
+    'GIF %s whose first frame does not fill its canvas: the rest is empty, which is white',
+    async (_name, change) => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      const image = bytes.indexOf(Buffer.from('2c00000000', 'hex'))
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = 0
+      bytes.set([135, 0, 90, 0], image + 1)
+      bytes.set([44, 1, 200, 0], 6)
+      const given = await picture(change(bytes))
+      expect(given).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+      expect([...given.shown.subarray(0, 3)]).toEqual([255, 255, 255])
+      expect(colour(given).map(value => value >> 4)).toEqual(red.map(value => value >> 4))
+    },
+  )
+
+  test.each([0, 1])(
+    'GIF with a canvas of an old screen’s size has that size (transparent: %i)',
+    async clear => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = clear
+      bytes.writeUInt16LE(800, 6)
+      bytes.writeUInt16LE(600, 8)
+      const given = await picture(bytes)
+      expect(given).toMatchObject({ width: 800, height: 600, thumbnail: '60x45' })
+      expect([...given.shown.subarray(-3)]).toEqual([255, 255, 255])
+    },
+  )
 
   test('GIF with a frame beyond its canvas: the size is that of what is shown', async () => {
     const bytes = await noise(300, 200).gif().toBuffer()

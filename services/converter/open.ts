@@ -1,10 +1,11 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
-import { hasFullChroma, heifFormat } from '@tintype/lib/photo/heif.ts'
+import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
+import { correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -20,6 +21,7 @@ export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
+  /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
   header: Metadata
   format: Format
@@ -55,7 +57,7 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const bytes = asStill(original)
+  const { bytes, page } = correct(original)
   const header = await orUndecodable(() => readHeader(bytes))
   if ('reason' in header) return header
   const format = formatOf(header)
@@ -80,32 +82,24 @@ export async function openPhoto(
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
-      : openBytes(from, { failOn, unlimited: format === 'avif', ignoreIcc: !!colours })
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: !!colours })
   return { bytes, header, format, colours, extraChannels, warnings, open }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 
-/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
-function asStill(bytes: Buffer): Buffer {
-  const brand = heifFormat(bytes)
-  return !brand || bytes.toString('latin1', 8, 12) === brand
-    ? bytes
-    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
-}
-
-/** Its first page or frame, or the primary image of an AVIF. */
-const openBytes = (bytes: Buffer, how: SharpOptions): Sharp =>
-  sharp(bytes, { ...how, limitInputPixels: false })
+/** Without `page` the decoder takes the first page, or the primary image of an AVIF. */
+const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
+  sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
 const readHeader = (bytes: Buffer): Promise<Metadata> =>
-  openBytes(bytes, { failOn: 'none' })
+  openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
-      return openBytes(bytes, { failOn: 'none', unlimited: true }).metadata()
+      return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
 
 function formatOf({ format, compression }: Metadata): Format | undefined {

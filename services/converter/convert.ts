@@ -1,18 +1,21 @@
+import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
-import { toSrgb } from './colours.ts'
-import { box } from './heic.ts'
+import { fromYcc, toSrgb } from './colours.ts'
+import { box, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
 
-export type Conversion = (Made & { outcome: 'ok'; format: Format; detail?: StepSeconds }) | Undecodable
+export type Conversion =
+  | (Made & { outcome: 'ok'; format: Format; limit?: LimitName; detail?: StepSeconds })
+  | Undecodable
 
 /**
- * Makes all thumbnails of a photo from one decode: first page or frame, upright by EXIF, in sRGB, without
+ * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
  * metadata, never larger than the original.
  * @param detailed measures the steps.
  * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
@@ -27,9 +30,9 @@ export async function convert(
   const largest = Math.max(...sizes.map(size => size.side))
   const photo = await openPhoto(original, maxPixels, largest)
   if ('reason' in photo) return photo
-  const { header, format } = photo
+  const { header, format, limit } = photo
   const { width, height } = header.autoOrient
-  const converted = { outcome: 'ok', format, width, height } as const
+  const converted = { outcome: 'ok', format, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
   if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
@@ -45,6 +48,7 @@ export async function convert(
   const openedAt = performance.now()
   const decoded = await decodePhoto(photo, largest)
   if ('reason' in decoded) return decoded
+  if (photo.isYcc) fromYcc(decoded.data)
   if (photo.colours) toSrgb(decoded.data, decoded.info.channels, photo.colours)
   const decodedAt = performance.now()
   const thumbnails: Thumbnail[] = []
@@ -70,7 +74,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
     const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
     const coloured = isP3 ? opened.withIccProfile('srgb') : opened
-    const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
+    const plain = await (photo.extraChannels ? withoutExtraChannels : asIntegers)(coloured, side, header)
     return decode(shrink(plain, side))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
@@ -83,6 +87,30 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in part || isBlank(part, format)) return whole
   const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
+}
+
+/**
+ * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
+ * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
+ */
+async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
+  const isGrey = space === 'b-w'
+  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  const small = input.autoOrient().resize(side, side, box)
+  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
+  const { data, info } = await floating.toBuffer({ resolveWithObject: true })
+  const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
+  // Of light white is 1, and highlights are several times brighter.
+  const white = floats.some(each => each > 16) ? 255 : 1
+  const most = isGrey ? 255 : 65_535
+  const sampleOf = (float: number) => {
+    const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN
+    return Math.round(most * (icc || white > 1 ? share : share ** (1 / 2.2)))
+  }
+  const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
+  const image = sharp(samples, { raw: info }).toColourspace(isGrey ? 'b-w' : 'rgb16')
+  return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
 }
 
 /** Errors of libtiff that affect no pixel: orientation 0, which counts as absent, and a next page beyond the file. */

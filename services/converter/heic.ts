@@ -58,7 +58,7 @@ async function decode(work: Work): Promise<Decoded> {
 }
 
 /** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign one to raw pixels. */
-async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
+export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
   const png = await image.png({ compressionLevel: 0 }).toBuffer()
   const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]

@@ -1,11 +1,12 @@
 import { crc32, deflateSync } from 'node:zlib'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
-import { noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
+import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 
 const png: Size = { side: 60, format: 'png' }
 const webp: Size = { side: 20, format: 'webp' }
@@ -270,14 +271,23 @@ describe('TIFF', () => {
     },
   )
 
-  test('of several pages the first is shown', async () => {
+  test('of several pages the largest is shown, of equal ones the first', async () => {
+    const green = [32, 160, 32]
     const pages = [
+      { width: 30, height: 20, pixel: green },
       { ...size, pixel: red },
-      { width: 600, height: 400, pixel: [32, 160, 32] },
+      { ...size, pixel: green },
     ]
     const given = await picture(tiff(pages))
     expect(given).toMatchObject({ ...size, thumbnail: '60x40' })
     expect(colour(given)).toEqual(red)
+  })
+
+  test('of more pages than are compared the first is shown', async () => {
+    const pages = Array.from({ length: limits.tiffPages.value }, () => ({ width: 3, height: 2, pixel: red }))
+    const last = { ...size, pixel: red }
+    expect(await answer(tiff([...pages.slice(1), last]))).toMatchObject(size)
+    expect(await answer(tiff([...pages, last]))).toMatchObject({ width: 3, height: 2, limit: 'tiffPages' })
   })
 
   test.each([
@@ -300,9 +310,48 @@ describe('TIFF', () => {
       { pixel: [0.5, 0.5, 0.5, 0.5], bits: 32 as const, extra: [2] },
       [221, 221, 221],
     ],
+    ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    ['grey floats below 0', { pixel: [-0.5], bits: 32 as const, photometric: 1 }, [0, 0, 0]],
+    [
+      'grey floats with a profile',
+      { pixel: [0.5], bits: 32 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
+    [
+      'grey of 16 bits with a profile',
+      { pixel: [0x8080], bits: 16 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
+    ['grey floats to 255', { pixel: [100], bits: 32 as const, photometric: 1 }, [100, 100, 100]],
+    [
+      'grey floats with alpha',
+      { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },
+      [186, 186, 186],
+    ],
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('grey of 16 bits follows its profile also when it is turned', async () => {
+    const page = {
+      ...size,
+      pixel: [0x8080],
+      bits: 16 as const,
+      photometric: 1,
+      icc: linearGrey(),
+      orientation: 6,
+    }
+    const given = await picture(tiff([page]))
+    expect(given.thumbnail).toBe('40x60')
+    expect(colour(given)).toEqual([188, 188, 188])
+  })
+
+  test('RGB floats with a profile are not black: darktable exports them', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
+    const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }
+    const given = colour(await picture(tiff([{ ...page, icc: icc as Buffer }])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 2)).toEqual([true, true, true])
   })
 
   test('whose next page lies beyond its end is not damaged', async () => {
@@ -317,29 +366,25 @@ describe('TIFF', () => {
     })
   })
 
+  test('YCbCr without JPEG on a later page has its colours', async () => {
+    const page = { ...size, pixel: [84, 98, 216], photometric: 6 }
+    const given = colour(await picture(tiff([{ width: 30, height: 20, pixel: [0, 0, 0] }, page])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
   test('that is a camera’s raw file says so, also when its directory comes last', async () => {
     const bytes = tiff([{ ...size, pixel: red }])
     bytes.writeUInt16LE(50_706, bytes.lastIndexOf(Buffer.from('5301', 'hex'))) // SampleFormat becomes DNGVersion
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/raw file/) })
   })
 
-  test('samples that libvips shows in wrong colours are undecodable', async () => {
-    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
-    const grey = { ...size, pixel: [0.5], photometric: 1 }
-    const of = (bits: 16 | 32, kind: number) => {
-      const bytes = tiff([{ ...grey, bits }])
-      writeTiffTag(bytes, 339, kind)
-      return bytes
-    }
-    const files = {
-      'integers of 32 bits': of(32, 1),
-      'grey floats': of(32, 3),
-      'grey floats of 16 bits': of(16, 3),
-      'floats with a profile': tiff([{ ...size, pixel: [0.5, 0.5, 0.5], bits: 32, icc: icc as Buffer }]),
-      'YCbCr without JPEG': tiff([{ ...size, pixel: [84, 98, 216], photometric: 6 }]),
-    }
-    for (const [name, bytes] of Object.entries(files))
-      expect(await reason(bytes), name).toMatchObject({ code: 'undecodable' })
+  test.each([
+    ['of 32 bits that are no floats', 32, 1],
+    ['of 16 bits that are floats and grey', 16, 3],
+  ] as const)('samples %s are undecodable: libvips shows them black', async (_name, bits, kind) => {
+    const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
+    writeTiffTag(bytes, 339, kind)
+    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
   test('with more channels than are read it says so', async () => {
@@ -450,6 +495,13 @@ describe('colours that are named by numbers become sRGB', () => {
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 3)).toEqual([true, true, true])
   const grey = '#808080'
   const linear = chunk('gAMA', [0, 1, 0x86, 0xa0])
+  const primaries = (...places: number[]) => {
+    const body = Buffer.alloc(32)
+    for (const [index, place] of places.entries()) body.writeUInt32BE(place * 1e5, index * 4)
+    return chunk('cHRM', [...body])
+  }
+  const d65 = [0.3127, 0.329]
+
   test.each<[string, string, Buffer, number[]]>([
     ['a PNG in Display P3', '#d02020', chunk('cICP', [12, 13, 0, 1]), [227, 0, 8]],
     ['a PNG in PQ', grey, chunk('cICP', [9, 16, 0, 1]), [180, 180, 180]],
@@ -457,6 +509,25 @@ describe('colours that are named by numbers become sRGB', () => {
     ['a PNG in sRGB', grey, chunk('cICP', [1, 13, 0, 1]), [128, 128, 128]],
     ['a PNG whose samples are light', grey, linear, [188, 188, 188]],
     ['a PNG of the usual gamma', grey, chunk('gAMA', [0, 0, 0xb1, 0x8f]), [128, 128, 128]],
+    [
+      'a PNG with the primaries of Display P3',
+      '#d02020',
+      primaries(...d65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
+      [227, 0, 8],
+    ],
+    [
+      'a PNG with sRGB’s primaries',
+      '#d02020',
+      primaries(...d65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06),
+      [208, 32, 32],
+    ],
+    ['a PNG with primaries that are none', '#d02020', primaries(0, 0, 0, 0, 0, 0, 0, 0), [208, 32, 32]],
+    [
+      'a PNG with primaries on one line',
+      '#d02020',
+      primaries(...d65, 0.6, 0.3, 0.4, 0.4, 0.2, 0.5),
+      [208, 32, 32],
+    ],
     ['a PNG in sRGB with a gamma', grey, Buffer.concat([chunk('sRGB', [0]), linear]), [128, 128, 128]],
   ])('%s', async (_name, colourGiven, chunks, expected) => {
     const bytes = await plain(300, 200, colourGiven).png().toBuffer()

@@ -1,4 +1,4 @@
-import type { LimitName } from '@tintype/lib/limits.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
@@ -23,14 +23,19 @@ export type FailOn = NonNullable<SharpOptions['failOn']>
 export type OpenedPhoto = {
   /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
+  /** The header of the page that is shown. */
   header: Metadata
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
+  /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
+  isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
+  /** A reached limit that changes what is shown. */
+  limit?: LimitName
   warnings: string[]
-  /** Opens the first page, from `bytes` or `from`. */
+  /** Opens the page that is shown, from `bytes` or `from`. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
@@ -57,19 +62,19 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const { bytes, page } = correct(original)
-  const header = await orUndecodable(() => readHeader(bytes))
-  if ('reason' in header) return header
+  const { bytes, page: shown } = correct(original)
+  const largest = await orUndecodable(() => largestPage(bytes, shown))
+  if ('reason' in largest) return largest
+  const { header, page, limit } = largest
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
   if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
-  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag) : undefined)
-  // libvips shows signed samples, integers of 32 bits, and floats that are grey or have a profile, white, black or half as
-  // light. It takes YCbCr without JPEG and subsampling for RGB.
+  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
   const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
-  const kindOfSample = `${header.depth} ${isYcc ? 'ycc' : header.space}${header.icc ? ' icc' : ''}`
-  if (/^(char|short|u?int) (?!labs)|^float (grey16|b-w|cmyk|.*icc)| ycc/.test(kindOfSample))
+  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
+  const kindOfSample = `${header.depth} ${header.space}`
+  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
@@ -82,8 +87,8 @@ export async function openPhoto(
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: !!colours })
-  return { bytes, header, format, colours, extraChannels, warnings, open }
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
+  return { bytes, header, format, colours, isYcc, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
@@ -93,14 +98,32 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-const readHeader = (bytes: Buffer): Promise<Metadata> =>
-  openPage(bytes, { failOn: 'none' })
+/** The header of a TIFF's largest page (the first of equal ones); for other formats `shown` and the header of the file. */
+async function largestPage(
+  bytes: Buffer,
+  shown: number,
+): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
+  const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
+  let largest = { header: first, page: shown }
+  const { pages = 1 } = first
+  if (first.format !== 'tiff') return largest
+  if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
+  for (let page = 1; page < pages; page++) {
+    // A page that cannot be read is skipped.
+    const header = await openPage(bytes, { failOn: 'none', page })
+      .metadata()
+      .catch(() => first)
+    if (header.width * header.height > largest.header.width * largest.header.height)
+      largest = { header, page }
+  }
+  return largest
+}
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
   if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined

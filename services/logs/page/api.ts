@@ -65,6 +65,8 @@ export type Sizing = {
   days: DaySize[]
   /** What came of today so far, from its first entry on; null when there is none. Entries are counted by publishing. */
   today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
+  /** Hours from which the forecast extrapolates before a whole day is known; null when it is of whole days. */
+  hours: number | null
   /** What `bytesPerDay` counts: all that came to the disk, photos too; or while nothing of that is known, logs. */
   counted: 'disk' | 'logs'
   /** Bytes that come to the disk a day: now, and how it changes from day to day. */

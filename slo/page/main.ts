@@ -23,7 +23,7 @@ function remember(name: string, value: string): void {
   history.replaceState(null, '', address)
 }
 
-function draw(state: State, refresh: () => Promise<void>): Promise<void> {
+function draw(state: State): Promise<void> {
   const { objectives, planned, keepDays } = state
   const { minutes, traces } = keepDays
   write(find('#kept'), say('keptFor', { minutes, traces }))
@@ -40,8 +40,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
       ? table(say('planned'), say('plannedColumns'), rows)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
-  // The buttons act on what is now.
-  return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
+  return showVerdict(state)
 }
 
 /** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */

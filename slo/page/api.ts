@@ -16,8 +16,6 @@ export type State = {
   /** From when diagnosis can compare a service that has just started with its own past; null once it can. */
   comparesFrom: string | null
   objectives: ObjectiveState[]
-  /** Days after which minutes and traces are removed; 0 is never. */
-  keepDays: { minutes: number; traces: number }
   planned: { id: string; from: string; to: string; reason: string }[]
 }
 

@@ -1,4 +1,4 @@
-import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
@@ -24,9 +24,7 @@ function remember(name: string, value: string): void {
 }
 
 function draw(state: State): Promise<void> {
-  const { objectives, planned, keepDays } = state
-  const { minutes, traces } = keepDays
-  write(find('#kept'), say('keptFor', { minutes, traces }))
+  const { objectives, planned } = state
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()

@@ -53,7 +53,6 @@ async function pages(last: FoundVerdict | null = null, isBegun = true) {
     source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
     dataDir,
-    keepDays: { minutes: 1, traces: 1 },
   })
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))

@@ -53,9 +53,8 @@ export function createSloApp(options: {
   source: Source
   directory: Directory
   dataDir: string
-  keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, directory, dataDir, keepDays } = options
+  const { watch, diagnosis, source, directory, dataDir } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     title: directory.service.displayName,
     program,
@@ -77,7 +76,6 @@ export function createSloApp(options: {
   const { words } = directory.service
   const stateAt = (views: readonly View[], now: number, seenMs = now): State => ({
     ...stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory),
-    keepDays,
     program,
     words,
   })

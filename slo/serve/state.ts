@@ -20,7 +20,7 @@ export function stateOf(
   diagnosis: Diagnoser,
   planned: readonly Planned[],
   directory: Directory,
-): Omit<State, 'keepDays' | 'program' | 'words'> {
+): Omit<State, 'program' | 'words'> {
   const { objectives, service } = directory
   const at = toMinute(now)
   const found = diagnosis.found(now)

@@ -141,7 +141,6 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   },
   begun: true,
   objectives,
-  keepDays: { minutes: 35, traces: 0 },
   comparesFrom: null,
   planned: [],
   ...more,

@@ -22,8 +22,6 @@ type Period = {
   to: Minute
   /** When the SLO starts, regardless of earlier counts. */
   since?: Minute | undefined
-  /** A known begin of an objective, if the source does not have it. Called after the minutes were read. */
-  begun?: (objective: Objective) => Minute | undefined
   /** The first minute to read of an objective; default: `from`. */
   fromOf?: (objective: Objective) => Minute
 }
@@ -37,7 +35,7 @@ type Period = {
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
+  { from, to: wanted, since, fromOf = () => from }: Period,
 ) {
   const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
   const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
@@ -54,7 +52,7 @@ export async function readRecorded(
   const read = async (objective: Objective): Promise<Read[]> => {
     const own = fromOf(objective)
     const slots = await turn(() => source.slots(objective.sli, own, wanted))
-    const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
+    const begun = since ?? (await beginOf(source, objective, own, slots))
     return [{ objective, from: own, slots, begun }]
   }
   // In parallel, because a hanging source uses its whole timeout for each.

@@ -81,6 +81,21 @@ test('the cookie is Secure when a proxy beside us was asked by https', async () 
   }
 })
 
+test('a page by http keeps its session after a visit by https, whose cookie http can neither read nor replace', async () => {
+  const { url } = await startWeb()
+  const [, beside = ''] = (await fetch(url)).headers.getSetCookie()
+  expect(beside).toMatch(/^tintype_session_http=[^;]+; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/)
+  const [cookie = ''] = beside.split(';')
+  const photos = (headers: Record<string, string>) => fetch(`${url}/photos`, { headers })
+  expect(cookieOf(await photos({ cookie }))).toBe('')
+  const https = { 'x-forwarded-proto': 'https' }
+  const secure = (await fetch(url, { headers: https })).headers.getSetCookie()
+  expect(secure).toHaveLength(1)
+  // By https both come, and the Secure one counts.
+  const both = `${cookie}; ${secure[0]?.split(';')[0]}`
+  expect(cookieOf(await fetch(url, { headers: { ...https, cookie: both } }))).toBe(secure[0])
+})
+
 test('what everybody may keep carries no cookie; the page does', async () => {
   const { url } = await startWeb()
   const page = await fetch(url)

@@ -8,6 +8,11 @@ import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
 
 const cookieName = 'tintype_session'
+/**
+ * A second cookie of a page that is opened by http: browsers neither send the Secure cookie of an earlier visit by https
+ * there nor let http replace it, and each request would begin a session.
+ */
+const httpCookieName = `${cookieName}_http`
 /** 400 days, the longest time that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
 
@@ -33,9 +38,14 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const id = known ?? randomBytes(16).toString('hex')
     // A form that another site posts comes without the cookie, and a new one would replace it: all photos would be lost.
     const isForeign = request.method === 'POST' && request.get('sec-fetch-site') === 'cross-site'
+    const isPage = request.path === '/'
+    const isSecure = schemeOf(request) === 'https'
     // Each view of the page restarts the 400 days: otherwise a person who comes daily would lose all photos.
-    if (!isForeign && (known === undefined || request.path === '/'))
-      response.append('Set-Cookie', setCookie(id, secret, schemeOf(request)))
+    if (!isForeign && (known === undefined || isPage)) {
+      const value = `${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${isSecure ? '; Secure' : ''}; SameSite=Lax`
+      response.append('Set-Cookie', `${cookieName}=${value}`)
+      if (isPage && !isSecure) response.append('Set-Cookie', `${httpCookieName}=${value}`)
+    }
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     const returning = known !== undefined
@@ -52,14 +62,12 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 
-/** The valid session of a Cookie header, which may have several cookies of this name, for other paths or domains. */
+/** The valid session of a Cookie header, which may have several cookies of one name, for other paths or domains. */
 function issuedSession(header: string, secret: string): string | undefined {
-  for (const [, id = '', signature = ''] of header.matchAll(issuedCookie))
-    if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
+  for (const name of [cookieName, httpCookieName]) {
+    const issued = new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
+    for (const [, id = '', signature = ''] of header.matchAll(issued))
+      if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
+  }
   return undefined
 }
-
-const issuedCookie = new RegExp(`(?<=^|;)\\s*${cookieName}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
-
-const setCookie = (id: string, secret: string, scheme: 'http' | 'https'): string =>
-  `${cookieName}=${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${scheme === 'https' ? '; Secure' : ''}; SameSite=Lax`

@@ -81,19 +81,31 @@ test('the cookie is Secure when a proxy beside us was asked by https', async () 
   }
 })
 
-test('a page by http keeps its session after a visit by https, whose cookie http can neither read nor replace', async () => {
+test('the page keeps its session by a cookie of its own, where https or another service on the host has the first one', async () => {
   const { url } = await startWeb()
-  const [, beside = ''] = (await fetch(url)).headers.getSetCookie()
-  expect(beside).toMatch(/^tintype_session_http=[^;]+; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/)
-  const [cookie = ''] = beside.split(';')
-  const photos = (headers: Record<string, string>) => fetch(`${url}/photos`, { headers })
-  expect(cookieOf(await photos({ cookie }))).toBe('')
   const https = { 'x-forwarded-proto': 'https' }
-  const secure = (await fetch(url, { headers: https })).headers.getSetCookie()
-  expect(secure).toHaveLength(1)
-  // By https both come, and the Secure one counts.
-  const both = `${cookie}; ${secure[0]?.split(';')[0]}`
-  expect(cookieOf(await fetch(url, { headers: { ...https, cookie: both } }))).toBe(secure[0])
+  const cookies = async (headers: Record<string, string>, path = '/') =>
+    (await fetch(url + path, { headers })).headers.getSetCookie()
+  const [, own = ''] = await cookies({})
+  expect(own).toMatch(
+    /^tintype_session_[0-9a-f]{8}=[^;]+; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/,
+  )
+  const value = own.split(/[=;]/)[1] ?? ''
+  // The page's requests by http, where the Secure cookie is missing; and with the cookie of another service.
+  const pair = own.split(';')[0] ?? ''
+  const foreign = `tintype_session=${'0'.repeat(32)}.${'x'.repeat(43)}`
+  for (const cookie of [pair, `${foreign}; ${pair}`]) {
+    expect(await cookies({ cookie }, '/photos'), cookie).toEqual([])
+    expect((await cookies({ cookie }))[0], cookie).toContain(`tintype_session=${value}`)
+  }
+  // By https the Secure ones count first.
+  const secure = await cookies(https)
+  expect(secure[1]).toMatch(/^tintype_session_[0-9a-f]{8}=[^;]+;.* Secure;/)
+  expect(secure[1]?.split('=')[0]).not.toBe(own.split('=')[0])
+  for (const first of secure) {
+    const cookie = `${pair}; ${first.split(';')[0]}`
+    expect(await cookies({ ...https, cookie })).toEqual(secure)
+  }
 })
 
 test('what everybody may keep carries no cookie; the page does', async () => {

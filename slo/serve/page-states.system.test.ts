@@ -421,6 +421,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
   })
 
   test('objectives are called as the directory calls them, also when slo answers only later', async () => {
+    shown = 'healthy'
     const tab = await browser.newPage({ locale: 'en' })
     await tab.clock.install()
     await tab.route('**/api/state', route => route.fulfill({ status: 502, body: 'Bad gateway' }))
@@ -428,8 +429,8 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await tab.locator('#lead').getByText('slo does not answer.').waitFor()
     await tab.unroute('**/api/state')
     await tab.clock.runFor(16_000)
+    await expect.poll(() => tab.title()).toBe('Tintype: Promises')
     await tab.locator('nav').getByText('Promises').waitFor()
-    expect(await tab.title()).toBe('Tintype: Promises')
     await tab.close()
     expect(await textOf('healthy', '', 'nav')).toBe('StatusPromisesLogs')
     expect(await textOf('healthy', '', 'title')).toBe('Tintype: Promises')

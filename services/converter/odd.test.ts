@@ -387,6 +387,16 @@ describe('TIFF', () => {
     expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
+  test.each([
+    [1, { width: 240, height: 200 }, '60x50'],
+    [6, { width: 200, height: 240 }, '50x60'],
+  ])('that is a fax has square pixels (orientation %i)', async (orientation, size, thumbnail) => {
+    const page = plain(240, 100, '#ffffff').toColourspace('b-w')
+    const bytes = await page.tiff({ compression: 'ccittfax4', bitdepth: 1, xres: 8, yres: 4 }).toBuffer()
+    writeTiffTag(bytes, 274, orientation)
+    expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
+  })
+
   test('with more channels than are read it says so', async () => {
     const page = { ...size, pixel: [...red, 255, 0, 0], extra: [2, 0, 0] }
     expect(await reason(tiff([page]))).toMatchObject({
@@ -547,6 +557,26 @@ describe('colours that are named by numbers become sRGB', () => {
       const bytes = await (channels === 'alpha' ? image.ensureAlpha() : image).png().toBuffer()
       near(colour(await picture(behind(bytes, 33, linear))), [188, 188, 188])
     }
+  })
+
+  test('a JPEG in Adobe RGB, which cameras name only in EXIF, and one in sRGB', async () => {
+    const of = async (InteroperabilityIndex: string) => {
+      const exif = { IFD0: { Make: 'a camera' }, IFD4: { InteroperabilityIndex } }
+      return colour(await picture(await plain(300, 200, '#20d020').withExif(exif).jpeg().toBuffer()))
+    }
+    near(await of('R98'), [32, 208, 32])
+    near(await of('R03'), [0, 210, 0])
+  })
+
+  test('an AVIF whose colours are multiplied by its alpha is not darker', async () => {
+    const image = plain(300, 200, { r: 104, g: 16, b: 16, alpha: 0.5 }).withExif({ IFD0: { Make: 'a' } })
+    const bytes = await image.avif({ lossless: true }).toBuffer()
+    const [alpha, exif] = [bytes.indexOf('auxl') + 4, bytes.indexOf('cdsc') + 4]
+    // The reference of the EXIF block to the picture becomes one of the picture to its alpha.
+    bytes.write('prem', exif - 4)
+    bytes.copy(bytes, exif, alpha + 4, alpha + 6)
+    bytes.copy(bytes, exif + 4, alpha, alpha + 2)
+    near(colour(await picture(bytes)), [231, 143, 143])
   })
 
   test.each([

@@ -1,5 +1,5 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
+import { hasFullChroma, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -32,6 +32,10 @@ export type OpenedPhoto = {
   isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
+  /** An AVIF whose colours are multiplied by its alpha, which libvips ignores. */
+  isPremultiplied: boolean
+  /** How many times higher than wide a pixel is. */
+  aspect: number
   /** A reached limit that changes what is shown. */
   limit?: LimitName
   warnings: string[]
@@ -82,13 +86,40 @@ export async function openPhoto(
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
+  const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
-  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
+  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes, header)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
       : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
-  return { bytes, header, format, colours, isYcc, extraChannels, ...(limit && { limit }), warnings, open }
+  return {
+    bytes,
+    header: { ...header, autoOrient: displayedSize(header, aspect) },
+    format,
+    colours,
+    isYcc,
+    extraChannels,
+    isPremultiplied: format === 'avif' && header.hasAlpha && isPremultiplied(bytes),
+    aspect,
+    ...(limit && { limit }),
+    warnings,
+    open,
+  }
+}
+
+/** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
+function aspectOf(field: (tag: number) => number | undefined): number {
+  const isFax = [2, 3, 4].includes(field(tags.compression) ?? 0)
+  const aspect = (field(tags.xResolution) ?? 0) / (field(tags.yResolution) ?? 0)
+  return isFax && aspect > 0.25 && aspect < 4 ? aspect : 1
+}
+
+function displayedSize({ autoOrient, orientation = 1 }: Metadata, aspect: number) {
+  const { width, height } = autoOrient
+  return orientation > 4
+    ? { width: Math.round(width * aspect), height }
+    : { width, height: Math.round(height * aspect) }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */

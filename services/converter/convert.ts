@@ -15,8 +15,8 @@ export type Conversion =
   | Undecodable
 
 /**
- * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
- * metadata, never larger than the original.
+ * Makes all thumbnails of a photo from one decode: first page that is no preview, first frame, upright by EXIF, in sRGB,
+ * without metadata, never larger than the original.
  * @param detailed measures the steps.
  * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
  */

@@ -158,6 +158,12 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(share(await grainy({ progressive: true }), 0.5))).toMatchObject({ damaged: true })
   })
 
+  test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {
+    const bytes = await grainy({ progressive: true })
+    bytes.write('\xff\x9e', share(bytes, 0.5).length, 'latin1')
+    expect(await picture(bytes)).toMatchObject({ width: 300, height: 400, damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
@@ -283,6 +289,16 @@ describe('TIFF', () => {
     expect(colour(given)).toEqual(red)
   })
 
+  test('whose pages are of a scanner, and differ a little, shows the first', async () => {
+    const pages = [
+      { ...size, pixel: red },
+      { width: 301, height: 202, pixel: [0, 0, 0] },
+    ]
+    const given = await picture(tiff(pages))
+    expect(given).toMatchObject(size)
+    expect(colour(given)).toEqual(red)
+  })
+
   test('of more pages than are compared the first is shown', async () => {
     const pages = Array.from({ length: limits.tiffPages.value }, () => ({ width: 3, height: 2, pixel: red }))
     const last = { ...size, pixel: red }
@@ -395,6 +411,12 @@ describe('TIFF', () => {
     const bytes = await page.tiff({ compression: 'ccittfax4', bitdepth: 1, xres: 8, yres: 4 }).toBuffer()
     writeTiffTag(bytes, 274, orientation)
     expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
+  })
+
+  test.each([34_925, 50_000])('of a compression that is not read (%i) says so', async compression => {
+    const bytes = tiff([{ ...size, pixel: red }])
+    writeTiffTag(bytes, 259, compression)
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
   test('with more channels than are read it says so', async () => {

@@ -67,9 +67,9 @@ export async function openPhoto(
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const { bytes, page: shown } = correct(original)
-  const largest = await orUndecodable(() => largestPage(bytes, shown))
-  if ('reason' in largest) return largest
-  const { header, page, limit } = largest
+  const opened = await orUndecodable(() => shownPage(bytes, shown))
+  if ('reason' in opened) return opened
+  const { header, page, limit } = opened
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
@@ -129,8 +129,11 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** The header of a TIFF's largest page (the first of equal ones); for other formats `shown` and the header of the file. */
-async function largestPage(
+/**
+ * The header of a TIFF's first page that is no preview: it has more than half of the largest page's pixels, because the
+ * pages of a scanner differ a little. For other formats `shown` and the header of the file.
+ */
+async function shownPage(
   bytes: Buffer,
   shown: number,
 ): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
@@ -141,19 +144,20 @@ async function largestPage(
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
-  let largest = { header: first, page: shown }
   const { pages = 1 } = first
-  if (first.format !== 'tiff') return largest
-  if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
+  if (first.format !== 'tiff') return { header: first, page: shown }
+  if (pages > limits.tiffPages.value) return { header: first, page: 0, limit: 'tiffPages' }
+  const headers = [first]
   for (let page = 1; page < pages; page++) {
-    // A page that cannot be read is skipped.
+    // A page that cannot be read is not shown.
     const header = await openPage(bytes, { failOn: 'none', page })
       .metadata()
       .catch(() => first)
-    if (header.width * header.height > largest.header.width * largest.header.height)
-      largest = { header, page }
+    headers.push(header)
   }
-  return largest
+  const pixels = headers.map(({ width, height }) => width * height)
+  const page = pixels.findIndex(each => each > Math.max(...pixels) / 2)
+  return { header: headers[page] ?? first, page }
 }
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
@@ -185,6 +189,10 @@ const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, 
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
+  [
+    /Unsupported JPEG|support is not configured|is not implemented|planes not supported/,
+    'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
+  ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
     /primary item|'pitm' box/,

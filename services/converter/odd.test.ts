@@ -169,6 +169,21 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(cut)).toMatchObject({ damaged: true })
   })
 
+  test('JPEG that lacks one of the parts between its restart markers', async () => {
+    const one = await plain(16, 16, '#d02020').jpeg().toBuffer()
+    const scan = scanOf(one)
+    const start = scan + 2 + one.readUInt16BE(scan + 2)
+    one.writeUInt16BE(8 * 16, one.indexOf(Buffer.from([0xff, 0xc0])) + 7)
+    const parts = Array.from({ length: 8 }, (_, part) =>
+      Buffer.concat([one.subarray(start, -2), Buffer.from([0xff, part < 7 ? 0xd0 + part : 0xd9])]),
+    )
+    const restarts = Buffer.from('ffdd00040001', 'hex')
+    const of = (parts: Buffer[]) =>
+      Buffer.concat([one.subarray(0, scan), restarts, one.subarray(scan, start), ...parts])
+    expect(await picture(of(parts))).not.toHaveProperty('damaged')
+    expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
+  })
+
   test('GIF: nothing, which is white', async () => {
     const given = await picture(share(await noise(300, 400).gif().toBuffer(), 0.5))
     expect(given).toMatchObject({ width: 300, height: 400, damaged: true })

@@ -93,6 +93,6 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
   warnings.some(
     each =>
-      /^libheif: |premature end of data segment|bad Huffman code/.test(each) ||
+      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
       Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
   )

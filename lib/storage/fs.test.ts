@@ -190,6 +190,19 @@ describe('the storage folder', () => {
     expect(name).toMatch(new RegExp(`^${pid}-\\d+-0$`))
   })
 
+  test('without /proc a process of another user is known to run', async context => {
+    if (process.getuid?.() !== 0) context.skip('only root may become another user')
+    const code = `process.setuid(65534)
+      import('${join(import.meta.dirname, '../process-name.ts')}')
+        .then(({ isRunning }) => console.log(isRunning('1-0-0'), isRunning('4194304-0-0')))`
+    const sandbox = 'mount -t tmpfs none /proc && exec "$0" -e "$1"'
+    const ran = spawnSync('unshare', ['-m', 'sh', '-c', sandbox, process.execPath, code], {
+      encoding: 'utf8',
+    })
+    if (/^unshare|^mount/.test(ran.stderr)) context.skip(`no sandbox can be made here: ${ran.stderr}`)
+    expect(ran.stdout).toBe('true false\n')
+  })
+
   test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {
     const folder = await smallDisk(context, 1_000_000)
     const storage = await openFolder(folder)

@@ -86,6 +86,16 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
+  test('is refused where it cannot be written, as a folder of root or a disk that is mounted read-only', async () => {
+    for (const code of ['EACCES', 'EROFS']) {
+      const open = async () => {
+        throw Object.assign(new Error(code), { code })
+      }
+      const disk = { ...realDisk, open } as unknown as Disk
+      await expect(openFolder(await temporaryFolder(), {}, disk)).rejects.toMatchObject({ code })
+    }
+  })
+
   test('is refused with a folder on another disk: no photo could be renamed to it', async context => {
     const folder = await temporaryFolder()
     await fs.symlink(await smallDisk(context, 2 ** 20), join(folder, 'photos'))

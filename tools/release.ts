@@ -121,8 +121,10 @@ async function reach(dataDir: string): Promise<Controlled> {
     if (launcher.ino !== ino) throw new Error(`launcher.json of ${dataDir} is a copy`)
     return await control(launcher.socket)
   } catch (cause) {
+    // Also when its folder of temporary files is private (systemd), or it runs as another user.
+    const why = (cause as Error).message
     throw new ExpectedError(
-      `nothing runs in DATA_DIR=${dataDir}: start it first, with npm start or npm run scaled`,
+      `nothing runs in DATA_DIR=${dataDir} that can be reached (${why}): start it first, with npm start or npm run scaled`,
       { cause },
     )
   }

@@ -435,6 +435,7 @@ test('entries of a time are answered one a line; a day without any is said to ha
   for (const bad of [
     'from=2026-11-22T00:00:00&to=2026-11-23',
     'from=2026-11-23&to=2026-11-22',
+    'from=2026-11-22&to=2026-11-22', // `to` is not included
     'from=2026-02-30&to=2026-11-22',
   ])
     expect((await fetch(`${url}/entries.ndjson?${bad}&event=test.`)).status, bad).toBe(400)

@@ -218,6 +218,7 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_TRACES_EXPORTER: 'zipkin',
     OTEL_METRICS_EXPORTER: 'prometheus',
     OTEL_SERVICE_NAME: 'photos',
+    OTEL_EXPORTER_OTLP_HEADERS: 'Authorization: Bearer hush,x-scope=1',
     OTEL_BSP_MAX_QUEUE_SIZE: 'many',
     OTEL_RESOURCE_ATTRIBUTES: 'team=photos,build=https://ci.example/?id=1',
   })
@@ -227,6 +228,8 @@ test('a collector that refuses is said on standard error, and one that never ans
   for (const given of ['TRACES_EXPORTER=zipkin', 'METRICS_EXPORTER=prometheus', 'SERVICE_NAME=photos'])
     expect(web.stderr()).toContain(`OTEL_${given} does not apply`)
   expect(web.stderr()).toContain('OTEL_RESOURCE_ATTRIBUTES does not apply')
+  expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_HEADERS: a header is left out')
+  expect(web.stderr()).not.toContain('hush')
   expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })

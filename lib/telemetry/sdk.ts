@@ -15,6 +15,7 @@ type TracingConfig = Config<
   'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'VERSION' | (typeof endpoints)[number]
 >
 
+const headerLists = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const byJson = 'traces are sent by OTLP as http/json'
 /** Variables that do not apply, with the values that ask for nothing else than what is done. */
 const inert: readonly [name: string, harmless: RegExp, why: string][] = [
@@ -51,7 +52,7 @@ export async function startTracing(
   environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
   if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
-  const [{ setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
+  const [{ parseKeyPairsIntoRecord, setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),
       import('@opentelemetry/sdk-node'),
@@ -73,6 +74,11 @@ export async function startTracing(
   const sdk = new NodeSDK({ resource: theirs.merge(ours), autoDetectResources: false, traceExporter })
   sdk.start()
   for (const sentence of wrong) diag.warn(sentence)
+  for (const name of headerLists) {
+    const given = environment[name]?.split(',').filter(each => each.trim() !== '') ?? []
+    if (Object.keys(parseKeyPairsIntoRecord(environment[name])).length < given.length)
+      diag.warn(`${name}: a header is left out; it must be NAME=VALUE,… with each other , = and % encoded`)
+  }
   setGlobalErrorHandler(complainer('traces.not-exported'))
   // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])

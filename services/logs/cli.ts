@@ -66,8 +66,8 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
   const stages = [...Map.groupBy(story.stages, ({ photo }) => photo)].map(
     ([photo, its]) => `${photo}: ${its.map(seconds).join(' · ')}`,
   )
-  const more = story.cut ? ['… and more: choose a --day'] : []
-  return answer(story, [...story.entries.map(line), ...stages, ...more])
+  const more = story.cut ? ['… older entries are left out: choose a --day'] : []
+  return answer(story, [...more, ...story.entries.map(line), ...stages])
 }
 
 function line(entry: Entry): string {

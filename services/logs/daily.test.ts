@@ -275,6 +275,22 @@ test('a timeline is cut at so many bytes', async () => {
   const { entries, cut } = await timeline(into, large)
   expect(cut).toBe(true)
   expect(JSON.stringify(entries).length).toBeLessThan(limits.timelineBytes.value * 1.01)
+  expect(entries.at(-1)?.payload.n, 'the newest are shown').toBe(count)
+  expect(entries[0]?.payload.n).toBeGreaterThan(1)
+})
+
+test('a trace is found by its id without leading zeros, as Tempo shows it, and a request by the id in its answer', async () => {
+  const into = await folders()
+  const trace = `00${'7096c3e501cfcd'.repeat(2)}70`
+  const requestId = 'b3ce929d0e0e47364bf92f3577b34da6'
+  const text = line('web.0.17', 1, midnight, { payload: { trace, requestId } })
+  writeJournal(into.streams, day, 'web.0.17', stamped(text, at(0)))
+  for (const isPublished of [false, true]) {
+    if (isPublished) await publish(into, day)
+    for (const key of [trace, trace.slice(2), requestId])
+      expect((await timeline(into, key)).entries, `${key} ${isPublished}`).toHaveLength(1)
+    expect((await timeline(into, trace.slice(3))).entries).toEqual([])
+  }
 })
 
 test('days between which a clock went back are sound together, and what is doubled over days is named', async () => {

@@ -36,12 +36,12 @@ export function readAt(file: string, from: number, length: number): Buffer {
 }
 
 /**
- * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. The file is
- * open only while it is read: a process may open fewer files than a day has streams. The reads are synchronous, because
- * a read in another thread takes twice as long: this processor's cache lacks its bytes.
+ * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. A file that
+ * is given by its name is open only while it is read: a process may open fewer files than a day has streams. The reads
+ * are synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
  */
 export function* chunksOf(
-  file: string,
+  file: string | number,
   from = 0,
   size = chunkBytes,
   to = Number.POSITIVE_INFINITY,
@@ -49,7 +49,8 @@ export function* chunksOf(
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
     const room = Math.min(bytes.length, to - at)
-    const read = withFile(file, fd => readSync(fd, bytes, 0, room, at))
+    const readFrom = (fd: number) => readSync(fd, bytes, 0, room, at)
+    const read = typeof file === 'number' ? readFrom(file) : withFile(file, readFrom)
     const whole = bytes.subarray(0, read).lastIndexOf(newline) + 1
     if (whole > 0) yield bytes.subarray(0, whole)
     else if (read < bytes.length) return
@@ -67,11 +68,19 @@ export function hasEntry(file: string, stream: string, from: number): boolean {
   return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
 }
 
-/** The lines of a file from byte `from` on that contain a text, without a last one that is still being written. */
+/**
+ * The lines of a file from byte `from` on that contain a text, without a last one that is still being written. A slow
+ * reader gets all of them also when the file is removed by age meanwhile.
+ */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  for (const chunk of chunksOf(file, from)) {
-    for (const line of linesIn(chunk, text)) yield Buffer.from(line)
-    // Lets the event loop answer other requests in between.
-    await nextTurn()
+  const fd = openSync(file, 'r')
+  try {
+    for (const chunk of chunksOf(fd, from)) {
+      for (const line of linesIn(chunk, text)) yield Buffer.from(line)
+      // Lets the event loop answer other requests in between.
+      await nextTurn()
+    }
+  } finally {
+    closeSync(fd)
   }
 }

@@ -15,7 +15,7 @@ export const knownDays = ({ streams, days }: Folders): string[] =>
 
 /**
  * The lines of some days that contain a text: of each day's newest revision, in order, then those that each stream
- * received since. `isKey`: the text is a key in quotes, so that the revision's index can be used.
+ * received since. `isKey`: the text is a key and its closing quote, so that the revision's index can be used.
  */
 export async function* linesOf(
   { streams, days }: Folders,

@@ -24,9 +24,7 @@ find('#ask').addEventListener('submit', event => {
   location.href = entriesOf(input.value.trim())
 })
 const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
-// Of what was copied with the key (quotes, a traceparent, a photo's address) it is the longest word.
-const [longest = ''] = given.split(/[^0-9a-z]+/i).sort((one, other) => other.length - one.length)
-const key = timelineKeyOf(longest)
+const key = timelineKeyOf(given)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
 addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key ?? given })))
 find('#recent').hidden = key !== undefined

@@ -28,11 +28,15 @@ export function withFile<T>(file: string, use: (fd: number) => T): T {
   }
 }
 
-/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
+/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end, none of a file that cannot be read. */
 export function readAt(file: string, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
-  return bytes.subarray(0, read)
+  try {
+    const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
+    return bytes.subarray(0, read)
+  } catch {
+    return bytes.subarray(0, 0)
+  }
 }
 
 /**
@@ -61,11 +65,16 @@ export function* chunksOf(
 }
 
 /**
- * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
+ * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new. A
+ * file that cannot be read counts, so that a publish of its day reports the error.
  */
 export function hasEntry(file: string, stream: string, from: number): boolean {
   const isEntry = (line: Buffer) => scanEntry(line, 0, line.length, streamPrefix(stream)) !== null
-  return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
+  try {
+    return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
+  } catch {
+    return true
+  }
 }
 
 /**

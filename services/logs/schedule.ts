@@ -34,14 +34,8 @@ export const due = (folders: Folders, nowMs: number): string[] =>
     .filter(day => streamFiles(join(folders.streams, day)).every(({ file }) => isQuiet(file, nowMs)))
     .sort()
 
-/** An unreadable journal must not delay the publish or the removal of other days. Publishing its day reports the error. */
-function hasNews({ streams, days }: Folders, day: string): boolean {
-  try {
-    return newsOf(streamFiles(join(streams, day)), newestManifest(days, day)).length > 0
-  } catch {
-    return true
-  }
-}
+const hasNews = ({ streams, days }: Folders, day: string): boolean =>
+  newsOf(streamFiles(join(streams, day)), newestManifest(days, day)).length > 0
 
 /** A time in the future was written before the clock was set back. */
 const isQuiet = (file: string, nowMs: number): boolean => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs

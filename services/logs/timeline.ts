@@ -13,6 +13,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   let found: Found[] = []
   let bytes = 0
   let cut = false
+  const unreadable: string[] = []
   /** Drops the oldest: a person reads the timeline, asks for what has just happened and would not read more. */
   const trim = () => {
     found.sort(byPlace)
@@ -26,7 +27,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   const isNamed = (id: unknown) =>
     typeof id === 'string' && id.endsWith(bare) && /^0*$/.test(id.slice(0, -bare.length))
   for (const each of day === undefined ? knownDays(folders).reverse() : [day]) {
-    for await (const line of linesOf(folders, [each], `${bare}"`, true)) {
+    for await (const line of linesOf(folders, [each], `${bare}"`, true, name => unreadable.push(name))) {
       const entry = entryOf(line)
       if (!entry) continue
       const { photo, trace, requestId } = entry.payload
@@ -39,7 +40,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     if (cut) break
   }
   const entries = found.map(({ entry }) => entry)
-  return storyOf(key, entries, cut)
+  return storyOf(key, entries, cut, unreadable)
 }
 
 type Placed = { entry: Entry; place: string }
@@ -59,7 +60,7 @@ export function placeOf({ id, timestamp, effective_at = timestamp }: Entry): str
 }
 
 /** The page's view of entries: the processes, the stages of each photo, and the gaps. */
-export function storyOf(key: string, found: Entry[], cut: boolean): Story {
+export function storyOf(key: string, found: Entry[], cut: boolean, unreadable: string[] = []): Story {
   const places = found.map(entry => ({ entry, place: placeOf(entry) }))
   const entries = places.sort(byPlace).map(({ entry }) => entry)
   const stages = entries.flatMap(stagesOf)
@@ -69,6 +70,7 @@ export function storyOf(key: string, found: Entry[], cut: boolean): Story {
     key,
     entries,
     cut,
+    unreadable,
     services: [...new Set(entries.map(serviceOf))].sort(),
     stages: stages.sort((a, b) => a.fromMs - b.fromMs),
     gaps: gapsBetween(entries.map(timeOf)),

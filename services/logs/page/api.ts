@@ -17,6 +17,8 @@ export type Story = {
   entries: Entry[]
   /** Older ones are left out. */
   cut: boolean
+  /** Files that the disk, or a wrong owner, does not let be read. */
+  unreadable: string[]
   services: string[]
   stages: StageBar[]
   gaps: Gap[]

@@ -73,9 +73,10 @@ function linkPhotos({ key, entries }: Story): void {
   find('#tools').append(h('span', { class: 'soft' }, say('itsPhotos')), ...links)
 }
 
-function sentence({ key, entries, services, stages, cut }: Story): string {
+function sentence({ key, entries, services, stages, cut, unreadable }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return say('none', { key })
+  const lacking = unreadable.length > 0 ? ` ${say('unreadable', { files: unreadable.join(', ') })}` : ''
+  if (!first || !last) return say('none', { key }) + lacking
   const text = say('found', {
     entries: entries.length,
     services: services.length,
@@ -83,7 +84,7 @@ function sentence({ key, entries, services, stages, cut }: Story): string {
     took: duration((timeOf(last) - timeOf(first)) / 1000),
     troubles: entries.filter(isTrouble).length,
   })
-  return cut ? `${text} ${say('cut')}` : text
+  return (cut ? `${text} ${say('cut')}` : text) + lacking
 }
 
 function open(entry: Entry): void {

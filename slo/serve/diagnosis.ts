@@ -66,15 +66,18 @@ export function openDiagnosis(
     all = [...older, found].slice(-limits.verdicts.value)
     store.set('verdicts', all)
   }
+  const stopping = new AbortController()
   let looking: Promise<string | null> | undefined
   let detail: RaisedDetail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
-    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
+    const { signal } = stopping
+    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL', signal } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
+      if (signal.aborted) throw new Error('slo is stopping')
       const said = String(error.stderr).trim().slice(-saidChars)
       throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
@@ -87,7 +90,7 @@ export function openDiagnosis(
     /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
     look(nowMs: number): Promise<string | null> {
       const fail = (error: Error) => {
-        log.error('diagnosis.failed', { error: describeError(error) })
+        if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
         return error.message
       }
       looking ??= ask(nowMs)
@@ -112,6 +115,8 @@ export function openDiagnosis(
       return detail
     },
     detail: (nowMs: number): RaisedDetail | null => (detail && detail.until > nowMs ? detail : null),
+    /** Kills the process, which would otherwise outlive slo while a source hangs. */
+    stop: () => stopping.abort(),
   }
 }
 

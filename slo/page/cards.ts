@@ -4,11 +4,14 @@ import type { ObjectiveState } from './api.ts'
 import { folded, runbookLink } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
-/** The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. */
+/**
+ * The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. What is
+ * overspent stays broken, as in a report.
+ */
 function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
   const { budgetLeft, tiers, good, bad, silentSince } = objective
-  if (good + bad === 0 || silentSince) return 'none'
   if (budgetLeft < 0) return 'broken'
+  if (good + bad === 0 || silentSince) return 'none'
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 

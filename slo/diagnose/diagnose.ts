@@ -166,7 +166,9 @@ function atRest(seen: Situation): Answer {
     ...(baseline.history < minBaselineWindows ? [remark('noEarlierTime')] : []),
     ...(window.samples(upMetric).length === 0 ? [remark('nothingMeasured')] : []),
     ...missingOf(seen).map(job => remark('metricsAway', { job })),
-    ...(grown.every(({ now }) => now === null) ? [remark('noStageData')] : []),
+    ...(grown.every(({ now }) => now === null)
+      ? [remark(grown.length > 0 ? 'noStageData' : 'noStages')]
+      : []),
     ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
     ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]

@@ -228,7 +228,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await page.locator('#fits-answer').getByText('Nothing is measured yet.').waitFor()
     refusal = { status: 400, json: { detail: 'minutes must be 1 to 1440' } }
     await page.click('#fits button')
-    await page.locator('#fits-answer').getByText('Write the time as “tomorrow 02:00”').waitFor()
+    await page.locator('#fits-answer').getByText('Write a time to come as “tomorrow 02:00”').waitFor()
     await page.unroute('**/api/fits?*')
   })
 

@@ -119,6 +119,7 @@ test('a public request that cannot be answered, or asks for too much, is answere
     'what-if?outage=nonsense',
     `what-if?outage=${encodeURIComponent('999x(ok 1m,'.repeat(60))}`,
     'fits?minutes=0',
+    'fits?minutes=5&at=2020-01-01',
   ]) {
     const answer = await ask(path)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([400, 'application/problem+json'])

@@ -169,8 +169,8 @@ function atRest(seen: Situation): Answer {
     ...(grown.every(({ now }) => now === null)
       ? [remark(grown.length > 0 ? 'noStageData' : 'noStages')]
       : []),
-    ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
-    ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
+    ...(grown.length > 0 && burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
+    ...(grown.length > 0 && burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]
   if (remarks.length > 0) return unknown(remarks)
   const away = jobs.flatMap(({ job, isAway, odd }) => [

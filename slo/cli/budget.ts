@@ -73,7 +73,7 @@ function showLeft({ counted, recorded, planned, now }: Left, { show }: Context):
     .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
     .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
   const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 3), round(tightest.budgetLeft, 3)]
-  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)]
+  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes left`, ...coming.map(plannedLine)]
   show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
   return tightest.broken ? status.broken : status.good
 }

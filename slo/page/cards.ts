@@ -42,7 +42,8 @@ export function card(objective: ObjectiveState): HTMLElement {
 function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: ObjectiveState) {
   const unit = translated(written)
   const big = (value: number) => h('strong', {}, count(Math.max(0, value)))
-  if (kind === 'minutes') return [big(budgetLeft), ` ${say('leftMinutes', { budget })}`]
+  if (kind === 'minutes')
+    return [big(budgetLeft), ` ${say('leftMinutes', { n: Math.floor(budgetLeft), budget })}`]
   if (good + bad === 0) return h('span', { class: 'soft' }, say('noEvents', { unit }))
   if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least: Math.round(1 / (1 - target)) })}`]
   return [big(budgetLeft), ` ${say('leftEvents', { unit, budget })}`]

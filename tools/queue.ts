@@ -23,7 +23,7 @@ const usage = `npm run queue -- <verb> [--json]
                     remembers the outcome of every finished one. Stop the service, move what is left of the
                     queue's file away (of PostgreSQL's, drop its schema), rebuild, start.
 
-Where: DATA_DIR, QUEUE_URL, QUEUE_ACCEPT_LOSS, STORAGE_URL, as for npm start.
+Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
 Example: npm run queue -- replay --all
 Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
@@ -31,7 +31,7 @@ const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** A verb's output: `json` for programs, `lines` for a terminal. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
-type QueueAt = { url: string; acceptLoss: boolean; mustExist: boolean }
+type QueueAt = { url: string; mustExist: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
 /** Most dead letters that are listed or replayed at once: more than an outage of a day leaves, about 300 bytes each. */
@@ -116,10 +116,9 @@ async function main(args: string[]): Promise<number> {
   const notIds = ids.filter(id => !isPhotoId(id))
   if (notIds.length > 0) throw new UsageError(`not a photo id: ${notIds.join(', ')}`)
 
-  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
+  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
   const queueAt = {
     url: queueUrl(config.QUEUE_URL, config.DATA_DIR),
-    acceptLoss: config.QUEUE_ACCEPT_LOSS,
     mustExist: verb !== 'rebuild',
   }
   const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)

@@ -65,7 +65,6 @@ const table = {
   INGEST_TOKEN: is.token,
   SESSION_SECRET: is.token,
   QUEUE_URL: place(queueUrlFormat, queueAddress),
-  QUEUE_ACCEPT_LOSS: is.flag,
   STORAGE_URL: place(storageUrlFormat, storageAddress),
   PROMETHEUS_URL: is.addressText,
   PROMETHEUS_HEADERS: is.headers,

@@ -84,14 +84,14 @@ export const serverStateQuery = `SELECT pg_is_in_recovery() AS standby, ${server
 export type ServerState = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
 
 /** @throws Error when the server's settings can lose acknowledged data. */
-export function assertDurable(server: ServerState, acceptLoss: boolean): void {
+export function assertDurable(server: ServerState): void {
   if (server.standby)
     throw refusal('the server is a standby, which takes no writes: QUEUE_URL must name the primary')
   const off = needed.filter(name => server[name] === 'off')
-  if (off.length > 0 && !acceptLoss)
+  if (off.length > 0)
     throw refusal(
       `the server runs with ${off.map(name => `${name} = off`).join(', ')}, so that a crash may lose acknowledged photos: ` +
-        'set it to on, or accept the loss with QUEUE_ACCEPT_LOSS=true',
+        'set it to on',
     )
 }
 

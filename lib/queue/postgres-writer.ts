@@ -107,7 +107,7 @@ async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
   for (const claims of inFewSizes(calls.filter(isClaim))) {
     const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
     const claimed = await claimAll(engine, requests)
-    for (const [i, call] of claims.entries()) answers.set(call, claimed[i])
+    for (const [i, call] of claims.entries()) answers.set(call, claimed[i] ?? null)
   }
   return calls.map(call => answers.get(call))
 }

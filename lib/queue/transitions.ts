@@ -15,23 +15,11 @@ export const oursOf = ({ settings, clock }: Engine): [string, number, number] =>
   const now = clock()
   return [settings.version, now - workerLiveMs, now + workerLiveMs]
 }
-/** SQL: a job that this process may claim when it is due. Parameters: `oursOf`. */
-const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
 /** SQL: a job that this process may claim now. Parameters: `dueNowOf`. */
-export const dueNow = `${waitsForUs} AND (due_at <= ? OR due_at > ?)`
+export const dueNow = `state = 'queued' AND format <= ${jobFormat} AND ${ours} AND (due_at <= ? OR due_at > ?)`
 export const dueNowOf = (engine: Engine): [string, number, number, number, number] => {
   const now = engine.clock()
   return [...oursOf(engine), now, now + maxBackoffMs]
-}
-
-/** When a job may be due, epoch ms: now, later, or Infinity. */
-export async function nextDue(engine: Engine): Promise<number> {
-  const { sql, clock } = engine
-  if (await sql(`SELECT 1 AS due FROM jobs WHERE ${dueNow} LIMIT 1`).get(...dueNowOf(engine))) return clock()
-  const text = `SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`
-  const next = await sql(text).get<{ at: number | null }>(...oursOf(engine))
-  return next?.at ?? Number.POSITIVE_INFINITY
 }
 
 export async function countQueued({ sql }: Engine): Promise<number> {

@@ -280,7 +280,7 @@ test('a server that lost its folder takes what there still is, and the gap can b
   expect(found).toEqual(upTo(5_010).slice(-found.length))
 })
 
-test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no JSON, ten megabytes', async () => {
+test('damaged lines of a journal hold up no others, and their numbers are a gap: invalid UTF-8, no JSON, ten megabytes', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const stream = 'web.0.1700000000'
   const good = (n: number) => lines(stream, n, n, '2026-11-22T12:00:00.000Z')
@@ -301,17 +301,10 @@ test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no
   writeFileSync(join(local, 'web.0', '1700000000.1.ndjson'), Buffer.concat(bytes))
   const server = await startServer(at)
   startLog(local, () => server.url).info('opens.journal')
-  // Over days: what replaces a damaged line has the time at which it was found.
   const arrived = () =>
     Object.entries(readJournals(at)).flatMap(([name, entries]) => (name.includes(stream) ? entries : []))
-  const entries = await until(() => arrived().length >= 6 && arrived())
-  expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(['1', '2', '3', '4', '5', '6'])
-  expect(entries.map(({ payload }) => (payload as { event: string }).event)).toEqual([
-    'test.entry',
-    ...Array(4).fill('log.unreadable'),
-    'test.entry',
-  ])
-  expect(entries[4]?.payload).toMatchObject({ bytes: Buffer.byteLength(long) - 1 })
+  const entries = await until(() => arrived().length >= 2 && arrived())
+  expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(['1', '6'])
 })
 
 test('a stream cannot be forged: without the token nothing is taken', async () => {

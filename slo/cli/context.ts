@@ -46,7 +46,6 @@ export const options = {
   reason: text,
   cancel: text,
   note: flag,
-  detail: flag,
   format: text,
   alertmanager: flag,
   webhook: text,

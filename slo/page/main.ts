@@ -1,4 +1,4 @@
-import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
@@ -23,10 +23,8 @@ function remember(name: string, value: string): void {
   history.replaceState(null, '', address)
 }
 
-function draw(state: State, refresh: () => Promise<void>): Promise<void> {
-  const { objectives, planned, keepDays } = state
-  const { minutes, traces } = keepDays
-  write(find('#kept'), say('keptFor', { minutes, traces }))
+function draw(state: State): Promise<void> {
+  const { objectives, planned } = state
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()
@@ -40,8 +38,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
       ? table(say('planned'), say('plannedColumns'), rows)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
-  // The buttons act on what is now.
-  return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
+  return showVerdict(state)
 }
 
 /** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */

@@ -68,7 +68,6 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   // A second slo would double the probes, send each alert twice and write to the same recorder's file.
   if (release === 'taken')
     throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
-  const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = service.logServer
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
@@ -103,7 +102,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
 
-  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, keepDays })
+  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
@@ -121,7 +120,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
           return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
         },
         intervalMs: service.scrapeSeconds * 1000,
-        keep: keepDays,
+        keep: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
         dataDir,
         store,
         log,

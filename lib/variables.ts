@@ -69,6 +69,7 @@ const table = {
   PROMETHEUS_URL: is.addressText,
   PROMETHEUS_HEADERS: is.headers,
   OTEL_EXPORTER_OTLP_ENDPOINT: is.addressText,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is.addressText,
   LOGS_URL: is.addressText,
   SLO_URL: is.base,
   KEEP_PHOTOS_DAYS: is.days(0),

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -151,6 +151,13 @@ describe('the SQLite file', () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     await writeFile(file, 'this is no database, however long it may be'.repeat(100))
     await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/queue\.sqlite": file is not a database/)
+  })
+
+  test('a damaged file is refused with what to do', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    await (await openQueue(`sqlite:${file}`)).close()
+    await truncate(file, 10_000)
+    await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/malformed; .* says how to rebuild the queue$/)
   })
 
   test('an enqueue waits for the disk; a claim, which a power cut may undo, does not', async context => {

@@ -59,6 +59,19 @@ describe('a photo held any way stands upright', () => {
     expectUpright(heldBy(orientation)[format](format === 'avif' ? { lossless: true } : {})),
   )
 
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'in a TIFF with a channel besides colours and alpha: %i',
+    async orientation => {
+      const { data, info } = await heldBy(orientation)
+        .ensureAlpha()
+        .raw()
+        .toBuffer({ resolveWithObject: true })
+      const raw = { ...info, channels: 1 } as const
+      const held = sharp(data, { raw: info }).joinChannel(Buffer.alloc(info.width * info.height, 0), { raw })
+      await expectUpright(held.withMetadata({ orientation }).tiff({ compression: 'deflate' }))
+    },
+  )
+
   test('its size is that of the upright picture', async () => {
     for (const format of ['jpeg', 'png', 'webp', 'tiff', 'avif'] as const)
       for (const orientation of [1, 6]) {

@@ -1,6 +1,6 @@
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
-import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { toSrgb } from './colours.ts'
 import { box } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
@@ -68,8 +68,9 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     listen(opened, warnings)
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
     const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
-    const small = shrink(isP3 ? opened.withIccProfile('srgb') : opened, side)
-    return small.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+    const coloured = isP3 ? opened.withIccProfile('srgb') : opened
+    const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
+    return decode(shrink(plain, side))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
@@ -120,6 +121,16 @@ function isBlank({ data, info: { width, height, channels } }: Pixels, format: Fo
   return filled > 0.91 * width * height
 }
 
+/**
+ * Removes extra channels: libvips would take the last one for alpha. The photo is rotated after the resize, because at
+ * full size with all its channels it would exceed the child's memory limit.
+ */
+async function withoutExtraChannels(input: Sharp, side: number, { orientation = 1 }: Metadata) {
+  const { data, info } = await decode(input.toColourspace('srgb').removeAlpha())
+  const small = sharp(data, { raw: info }).resize(side, side, box).withMetadata({ orientation })
+  return sharp(await small.png().toBuffer())
+}
+
 /** Resizes during the decode, so that libvips reads JPEG and WebP at a fraction of their size. */
 const shrink = (input: Sharp, side: number): Sharp =>
   input.autoOrient().resize(side, side, box).toColourspace('srgb')
@@ -127,6 +138,9 @@ const shrink = (input: Sharp, side: number): Sharp =>
 /** Collects libvips' warnings of this decode. */
 const listen = (input: Sharp, warnings: string[]): Sharp =>
   input.on('warning', (warning: string) => warnings.push(warning))
+
+const decode = (shrunk: Sharp): Promise<Pixels> =>
+  shrunk.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
 
 const resized = ({ data, info: { width, height, channels } }: Pixels, { side }: Size): Sharp =>
   sharp(data, { raw: { width, height, channels } }).resize(side, side, box)

@@ -25,6 +25,8 @@ export type OpenedPhoto = {
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
+  /** Whether there are channels besides colours and alpha. */
+  extraChannels: boolean
   warnings: string[]
   /** Opens the first page, from `bytes` or `from`. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
@@ -67,9 +69,8 @@ export async function openPhoto(
   const kindOfSample = `${header.depth} ${isYcc ? 'ycc' : header.space}${header.icc ? ' icc' : ''}`
   if (/^(char|short|u?int) (?!labs)|^float (grey16|b-w|cmyk|.*icc)| ycc/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
-  // libvips takes the last channel for alpha even if the file says that it is not.
-  if (header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0)
-    return undecodable(tooManyChannels)
+  // libvips takes an extra channel for alpha even if the file says that it is not.
+  const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
   const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
@@ -80,10 +81,10 @@ export async function openPhoto(
     format === 'heic'
       ? openHeic(from, header.icc, bounds, warnings)
       : openBytes(from, { failOn, unlimited: format === 'avif', ignoreIcc: !!colours })
-  return { bytes, header, format, colours, warnings, open }
+  return { bytes, header, format, colours, extraChannels, warnings, open }
 }
 
-/** Most channels that are shown, by colour space; 4 in others. libvips cannot resize Lab with alpha. */
+/** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 
 /** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
@@ -135,10 +136,8 @@ const notAPhoto = `This file is not a photo that we can read: it must be ${forma
 const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
-const tooManyChannels =
-  'The photo has more channels than we read. Save it as plain RGB, then upload it again.'
 const sentences: [RegExp, string][] = [
-  [/channel limit/, tooManyChannels],
+  [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
     /primary item|'pitm' box/,
     'The file is an animation without a still picture. Save one of its frames as JPEG or PNG.',

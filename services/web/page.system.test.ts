@@ -381,6 +381,21 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).waitFor({ state: 'hidden' })
   })
 
+  test('a duplicate of a tab, which has a copy of its storage, calls no running upload interrupted', async () => {
+    await refuseFirst(context)
+    await choose(harbour)
+    await says('harbour.jpg', /Busy right now/)
+    const opened = page.waitForEvent('popup')
+    await page.evaluate('{ open(location.href) }')
+    const duplicate = await opened
+    expect(await duplicate.evaluate('sessionStorage.unsent')).toContain('harbour.jpg')
+    await duplicate.getByText('No photos yet.').waitFor()
+    expect(await duplicate.getByText('The upload was interrupted.').count()).toBe(0)
+    await ready('harbour.jpg')
+    await duplicate.locator('li.photo').waitFor()
+    expect(await duplicate.locator('li.photo').count()).toBe(1)
+  })
+
   const list = async (): Promise<unknown[]> => {
     const answer = await context.request.get(`${web.endpoints.web}/photos`)
     return (await answer.json()).photos

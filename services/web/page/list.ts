@@ -158,9 +158,21 @@ async function showOlder(): Promise<void> {
   if (next === null) focusOn(withPhoto(photos[0]?.id ?? ''))
 }
 
-/** Shows the uploads that a reload interrupted, whose bytes the page lost. */
+/** Tabs ask each other by null which uploads they send, and answer with their keys. */
+const tabs = new BroadcastChannel('tintype-uploads')
+tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
+  if (!keys) return tabs.postMessage(sending().flatMap(({ file, key }) => (file ? key : [])))
+  for (const item of items())
+    if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) drop(item)
+}
+
+/**
+ * Shows the uploads that a reload interrupted, whose bytes the page lost. A duplicated tab also shows the uploads that
+ * the first tab still sends, until that tab names them.
+ */
 export function showInterrupted(): void {
   for (const kept of unsent()) put({ upload: newUpload(kept, kept.key) })
+  tabs.postMessage(null)
 }
 
 find('#older').addEventListener('click', async () => {

@@ -1,10 +1,18 @@
-export const tags = { width: 256, height: 257, compression: 259, photometric: 262, extraSamples: 338 }
+export const tags = {
+  width: 256,
+  height: 257,
+  compression: 259,
+  photometric: 262,
+  xResolution: 282,
+  yResolution: 283,
+  extraSamples: 338,
+}
 
 /**
- * The first value of a field of the first page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is not a whole number; undefined
- * without a readable field.
+ * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is neither a whole number nor a
+ * fraction; undefined without a readable field.
  */
-export function firstValue(bytes: Buffer, tag: number): number | undefined {
+export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
     const little = bytes[0] === 0x49
     const big = bytes[little ? 2 : 3] === 43
@@ -12,11 +20,14 @@ export function firstValue(bytes: Buffer, tag: number): number | undefined {
     const short = (at: number) => view.getUint16(at, little)
     const long = (at: number) => view.getUint32(at, little)
     const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
+    const fraction = (at: number) => long(at) / long(at + 4)
+    const rational = (at: number) => fraction(big ? at : long(at))
+    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 5: rational, 16: offset }
     const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
-    const start = offset(big ? 8 : 4)
-    const end = start + countBytes + fieldBytes * (big ? offset(start) : short(start))
-    for (let at = start + countBytes; at < end; at += fieldBytes)
+    const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
+    let start = offset(big ? 8 : 4)
+    for (let before = 0; before < page; before++) start = offset(endOf(start))
+    for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
       if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
   } catch {} // beyond the bytes
   return undefined

@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { timesReached } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { until } from '../../test/support.ts'
+import { lowerLimit, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
@@ -60,16 +61,22 @@ test('a conversion that takes too long is ended by its deadline', async () => {
   expect(isAlive()).toBe(false)
 })
 
-test('a killed child that does not end, because its disk hangs, is given up', async () => {
-  const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
+test('a killed child that does not end, because its disk hangs, is given up; the number of such children is limited', async () => {
+  lowerLimit('hungChildren', 1)
+  const hanging = () => child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
+  const [first, second] = await Promise.all([hanging(), hanging()])
   const { kill } = ChildProcess.prototype
   const vain = vi.spyOn(ChildProcess.prototype, 'kill').mockImplementation(function (this: ChildProcess) {
     return kill.call(this, 0) // without a signal
   })
   onTestFinished(() => vain.mockRestore())
-  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
-  expect(isAlive()).toBe(false)
+  expect(await first.convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
+  expect(first.isAlive()).toBe(false)
+  const answer = second.convert(request('photos/whole'))
+  await until(() => timesReached('hungChildren') === 1)
   vain.mockRestore()
+  for (const each of [first, second]) each.kill()
+  expect(await answer).toMatchObject({ outcome: 'timeout' })
 })
 
 test('a SIGTERM that systemd sends to every process lets a child finish its photo', async () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
@@ -18,6 +19,10 @@ export type Child = Awaited<ReturnType<typeof startChild>>
 const memoryCheckMs = 100
 /** Deadline of a start, which takes 0.3 s on an idle machine. */
 const startMs = 30_000
+/** Deadline of a killed child's end. It does not end while its disk or network share hangs. */
+const endMs = 2_000
+/** Killed children that were replaced and have not ended. */
+let hungChildren = 0
 
 /** Starts a child and waits until it is ready. @throws when it ends or hangs before, or its memory is over the limit. */
 export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
@@ -61,10 +66,13 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
 
 function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds) {
   return new Promise<ChildAnswer>(resolve => {
-    // The child's end is not awaited: it does not end while its disk or network share hangs.
+    let killed: ChildAnswer | undefined
+    let givenUp: NodeJS.Timeout | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
+      if (killed) return
+      killed = { outcome, error }
       child.kill('SIGKILL')
-      settle({ outcome, error })
+      givenUp = setTimeout(giveUp, endMs, killed).unref()
     }
     const deadline = setTimeout(() => kill('timeout', `not done within ${deadlineMs} ms`), deadlineMs)
     const watch = setInterval(() => {
@@ -72,14 +80,23 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
     }, memoryCheckMs)
 
-    const settle = (answer: ChildAnswer) => {
-      clearTimeout(deadline)
-      clearInterval(watch)
-      child.off('message', settle).off('exit', onExit)
-      resolve(answer)
+    const giveUp = (outcome: ChildAnswer) => {
+      if (hungChildren >= limits.hungChildren.value) return countLimit('hungChildren')
+      hungChildren++
+      child.once('exit', () => hungChildren--)
+      settle(outcome)
     }
-    const onExit = () => settle({ outcome: 'crash', error: `the child ${howItEnded(child)}` })
-    child.on('message', settle).on('exit', onExit)
+    const settle = (outcome: ChildAnswer) => {
+      clearTimeout(deadline)
+      clearTimeout(givenUp)
+      clearInterval(watch)
+      child.off('message', onMessage).off('exit', onExit)
+      resolve(outcome)
+    }
+    // An answer after the kill is ignored, because the child is dead when the next photo comes.
+    const onMessage = (answer: unknown) => killed ?? settle(answer as ChildReply)
+    const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
+    child.on('message', onMessage).on('exit', onExit)
     if (child.exitCode !== null || child.signalCode !== null) onExit()
     else child.send(request, error => error && child.kill('SIGKILL'))
   })

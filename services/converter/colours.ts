@@ -1,32 +1,52 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
+import type { Metadata } from 'sharp'
 
 /** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
 
+type Vector = readonly number[]
 /** Three rows. */
-type Matrix = readonly (readonly number[])[]
+type Matrix = readonly Vector[]
 
-/** From linear RGB to that of sRGB, by the matrices of CSS Color 4. */
-const [ofSrgb, ofBt2020, ofP3]: [Matrix, Matrix, Matrix] = [
-  [
-    [1, 0, 0],
-    [0, 1, 0],
-    [0, 0, 1],
-  ],
-  [
-    [1.6605, -0.5876, -0.0728],
-    [-0.1246, 1.1329, -0.0083],
-    [-0.0182, -0.1006, 1.1187],
-  ],
-  [
-    [1.2249, -0.2249, 0],
-    [-0.042, 1.042, 0],
-    [-0.0196, -0.0786, 1.0979],
-  ],
-]
+/** CIE x and y of red, green and blue. White is D65. */
+const srgbPrimaries = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06]
+const p3 = [0.68, 0.32, 0.265, 0.69, 0.15, 0.06]
 /** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3. Others count as sRGB's. */
-const matrixByCode: Record<number, Matrix> = { 9: ofBt2020, 11: ofP3, 12: ofP3 }
+const primariesByCode: Record<number, Vector> = {
+  9: [0.708, 0.292, 0.17, 0.797, 0.131, 0.046],
+  11: p3,
+  12: p3,
+}
+
+/** From linear RGB of these primaries to that of sRGB: the same colours, in the shares that make white. */
+function matrixOf(primaries: Vector = srgbPrimaries): Matrix {
+  const srgbColumns = toXyz(srgbPrimaries)
+  const columns = toXyz(primaries).map(colour => sharesOf(srgbColumns, colour))
+  const white = sharesOf(srgbColumns, [0.9505, 1, 1.0891])
+  const scales = sharesOf(columns, white)
+  return white.map((each, row) =>
+    columns.map((column, index) => ((column[row] ?? 0) * (scales[index] ?? 0)) / each),
+  )
+}
+
+const toXyz = (primaries: Vector): Matrix =>
+  [0, 2, 4].map(at => {
+    const [x = 0, y = 0] = primaries.slice(at)
+    return [x / y, 1, (1 - x - y) / y]
+  })
+
+/** How much of each of three colours makes a colour, by Cramer's rule. */
+function sharesOf([red = [], green = [], blue = []]: Matrix, colour: Vector): Vector {
+  const across = [cross(green, blue), cross(blue, red), cross(red, green)]
+  return across.map(normal => dot(normal, colour) / dot(cross(green, blue), red))
+}
+const dot = ([a = 0, b = 0, c = 0]: Vector, [d = 0, e = 0, f = 0]: Vector) => a * d + b * e + c * f
+const cross = ([a = 0, b = 0, c = 0]: Vector, [d = 0, e = 0, f = 0]: Vector): Vector => [
+  b * f - c * e,
+  c * d - a * f,
+  a * e - b * d,
+]
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
 /** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
@@ -45,9 +65,10 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares by numbers, which libvips ignores; undefined for sRGB. */
-export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
+/** The colours that a photo declares without a profile, which libvips ignores; undefined for sRGB. */
+export function coloursOf(format: Format, photo: Buffer, { space, exif }: Metadata): Colours | undefined {
   try {
+    if (format === 'jpeg') return space === 'srgb' && exif && isAdobeRgb(exif) ? adobeRgb : undefined
     if (format === 'png') return coloursOfPng(photo)
     if (format !== 'avif' && format !== 'heic') return undefined
     const nclx = heifProperties(photo).find(
@@ -59,24 +80,37 @@ export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
   }
 }
 
+/** A camera's second colour space (DCF), which it names by the interoperability index R03, in either byte order. */
+const adobeRgb: Colours = {
+  matrix: matrixOf([0.64, 0.33, 0.21, 0.71, 0.15, 0.06]),
+  light: value => value ** (563 / 256),
+}
+const isAdobeRgb = (exif: Buffer): boolean =>
+  ['0100020004000000', '0001000200000004'].some(entry =>
+    exif.includes(Buffer.from(`${entry}52303300`, 'hex')),
+  )
+
 function byCodes(primaries: number, transfer: number): Colours | undefined {
-  const [matrix, light] = [matrixByCode[primaries], curvesByCode[transfer]]
-  return matrix || light ? { matrix: matrix ?? ofSrgb, light: light ?? srgb } : undefined
+  const [known, light] = [primariesByCode[primaries], curvesByCode[transfer]]
+  return known || light ? { matrix: matrixOf(known), light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, which counts first, else from gAMA, which counts only without iCCP and sRGB. */
+/** From the chunk cICP, which counts first, else from cHRM and gAMA, which count only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
     chunks.set(png.toString('latin1', at + 4, at + 8), png.subarray(at + 8))
-  const [codes, gamma] = ['cICP', 'gAMA'].map(type => chunks.get(type))
+  const [codes, points, gamma] = ['cICP', 'cHRM', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
-  if (!gamma || chunks.has('iCCP') || chunks.has('sRGB')) return undefined
-  const exponent = 100_000 / (gamma.readUInt32BE(0) || 45_455)
-  // A smaller difference is invisible; libpng has the same tolerance.
-  return Math.abs(exponent / 2.2 - 1) > 0.05
-    ? { matrix: ofSrgb, light: value => value ** exponent }
-    : undefined
+  if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined
+  const matrix = matrixOf(points && [8, 12, 16, 20, 24, 28].map(at => points.readUInt32BE(at) / 100_000))
+  const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
+  const distances = matrix.flatMap((row, at) => row.map((each, of) => Math.abs(each - Number(at === of))))
+  const furthest = Math.max(...distances)
+  // Smaller differences are invisible; libpng has the same tolerance of gamma. Points that are no primaries give more.
+  const isWide = furthest > 0.02 && furthest < 4
+  if (!isWide && Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
+  return { matrix: isWide ? matrix : matrixOf(), light: gamma ? value => value ** exponent : srgb }
 }
 
 /** Converts pixels to sRGB in place. Each channel is clipped to sRGB's range. */
@@ -92,6 +126,16 @@ export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colo
     matrix.forEach(([r = 0, g = 0, b = 0], channel) => {
       pixels[from + channel] = sample(r * red + g * green + b * blue)
     })
+  }
+}
+
+/** Converts YCbCr of JPEG's full range (ITU-T T.871) to RGB in place. */
+export function fromYcc(pixels: Buffer): void {
+  for (let at = 0; at < pixels.length; at += 3) {
+    const [luma = 0, blue = 0, red = 0] = pixels.subarray(at, at + 3)
+    const [cb, cr] = [blue - 128, red - 128]
+    const rgb = [luma + 1.402 * cr, luma - 0.344136 * cb - 0.714136 * cr, luma + 1.772 * cb]
+    pixels.set(Uint8ClampedArray.from(rgb), at)
   }
 }
 

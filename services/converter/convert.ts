@@ -1,18 +1,22 @@
+import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
-import { toSrgb } from './colours.ts'
-import { box } from './heic.ts'
+import { fromYcc, toSrgb } from './colours.ts'
+import { box, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
+import { lacksPixels, salvage } from './salvage.ts'
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
 
-export type Conversion = (Made & { outcome: 'ok'; format: Format; detail?: StepSeconds }) | Undecodable
+export type Conversion =
+  | (Made & { outcome: 'ok'; format: Format; limit?: LimitName; detail?: StepSeconds })
+  | Undecodable
 
 /**
- * Makes all thumbnails of a photo from one decode: first page or frame, upright by EXIF, in sRGB, without
- * metadata, never larger than the original.
+ * Makes all thumbnails of a photo from one decode: first page that is no preview, first frame, upright by EXIF, in sRGB,
+ * without metadata, never larger than the original.
  * @param detailed measures the steps.
  * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
  */
@@ -26,9 +30,9 @@ export async function convert(
   const largest = Math.max(...sizes.map(size => size.side))
   const photo = await openPhoto(original, maxPixels, largest)
   if ('reason' in photo) return photo
-  const { header, format } = photo
+  const { header, format, limit } = photo
   const { width, height } = header.autoOrient
-  const converted = { outcome: 'ok', format, width, height } as const
+  const converted = { outcome: 'ok', format, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
   if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
@@ -44,6 +48,7 @@ export async function convert(
   const openedAt = performance.now()
   const decoded = await decodePhoto(photo, largest)
   if ('reason' in decoded) return decoded
+  if (photo.isYcc) fromYcc(decoded.data)
   if (photo.colours) toSrgb(decoded.data, decoded.info.channels, photo.colours)
   const decodedAt = performance.now()
   const thumbnails: Thumbnail[] = []
@@ -69,8 +74,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
     const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
     const coloured = isP3 ? opened.withIccProfile('srgb') : opened
-    const plain = photo.extraChannels ? await withoutExtraChannels(coloured, side, header) : coloured
-    return decode(shrink(plain, side))
+    return decode(shrink(await corrected(photo, coloured, side), side))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
@@ -78,35 +82,64 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   const salvaged: string[] = []
-  const part = await orUndecodable(async () => read(await salvage(photo), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
   const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 
-/** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
-const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
+/** The photo as libvips should have read it, which may be a small one. */
+function corrected(
+  { header, extraChannels, isPremultiplied, aspect }: OpenedPhoto,
+  input: Sharp,
+  side: number,
+) {
+  if (extraChannels) return withoutExtraChannels(input, side, header)
+  if (isPremultiplied) return withStraightAlpha(input)
+  return aspect === 1 ? asIntegers(input, side, header) : withSquarePixels(input, side, header, aspect)
+}
 
-/**
- * Opens a photo whose decode failed, to decode it as far as its bytes go.
- * @throws for other formats. In place of a PNG's missing rows libvips would show what was in memory before: another photo.
- */
-async function salvage({ format, bytes, open }: OpenedPhoto): Promise<Sharp> {
-  if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff') return open('none')
-  throw new Error('nothing can be decoded')
+async function withStraightAlpha(input: Sharp): Promise<Sharp> {
+  const { data, info } = await decode(input.toColourspace('srgb'))
+  return sharp(data, { raw: { ...info, premultiplied: true } })
+}
+
+async function withSquarePixels(
+  input: Sharp,
+  side: number,
+  header: Metadata,
+  aspect: number,
+): Promise<Sharp> {
+  const { width, height, orientation = 1 } = header
+  const scale = Math.min(1, side / Math.max(width, height * aspect))
+  const [across, down] = [width, height * aspect].map(each => Math.max(1, Math.round(each * scale)))
+  const small = input.resize({ width: across, height: down, fit: 'fill' }).withMetadata({ orientation })
+  return sharp(await small.png().toBuffer())
 }
 
 /**
- * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
- * @param harmless number of warnings that do not concern pixels.
+ * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
+ * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
  */
-const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
-  warnings.some(
-    each =>
-      /^libheif: |premature end of data segment|bad Huffman code/.test(each) ||
-      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
-  )
+async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
+  const isGrey = space === 'b-w'
+  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  const small = input.autoOrient().resize(side, side, box)
+  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
+  const { data, info } = await floating.toBuffer({ resolveWithObject: true })
+  const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
+  // Of light white is 1, and highlights are several times brighter.
+  const white = floats.some(each => each > 16) ? 255 : 1
+  const most = isGrey ? 255 : 65_535
+  const sampleOf = (float: number) => {
+    const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN
+    return Math.round(most * (icc || white > 1 ? share : share ** (1 / 2.2)))
+  }
+  const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
+  const image = sharp(samples, { raw: info }).toColourspace(isGrey ? 'b-w' : 'rgb16')
+  return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
+}
 
 /** Errors of libtiff that affect no pixel: orientation 0, which counts as absent, and a next page beyond the file. */
 const harmless =
@@ -114,7 +147,7 @@ const harmless =
 
 /** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
-  const fill = format === 'jpeg' ? 128 : 0
+  const fill = format === 'jpeg' || format === 'png' ? 128 : 0
   let filled = 0
   for (let at = 0; at < data.length; at += channels)
     if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++

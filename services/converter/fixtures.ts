@@ -207,6 +207,23 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
   return Buffer.concat(parts)
 }
 
+/** The colour profile of grey samples that are light: an ICC header, a white point and a curve of gamma 1. */
+export function linearGrey(): Buffer {
+  const white = Buffer.from('0000f6d6000100000000d32d', 'hex')
+  const header = Buffer.alloc(128)
+  header.writeUInt32BE(192)
+  header.writeUInt32BE(0x02400000, 8)
+  header.write('mntrGRAYXYZ ', 12)
+  header.write('acsp', 36)
+  white.copy(header, 68)
+  const tags = 'wtpt\0\0\0\x9c\0\0\0\x14kTRC\0\0\0\xb0\0\0\0\x0eXYZ \0\0\0\0'
+  const curve = 'curv\0\0\0\0\0\0\0\x01\x01\0\0\0'
+  const parts = ['\0\0\0\x02', tags, white, curve].map(part =>
+    typeof part === 'string' ? Buffer.from(part, 'latin1') : part,
+  )
+  return Buffer.concat([header, ...parts])
+}
+
 /** Stores a photo as web does: original, photo.json, job. */
 export async function enqueuePhoto(
   { queue, storage }: { queue: Queue; storage: Storage },

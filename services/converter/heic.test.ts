@@ -46,10 +46,27 @@ describe('a HEIC stands upright by its own boxes, and its EXIF orientation does 
   )
 })
 
-test('a HEIC that is cropped has the size of its part', async () => {
-  const { body, ...rest } = await converted(heic({ crop: { width: 127, height: 63, x: 0, y: 0 } }))
-  expect(rest).toMatchObject({ width: 127, height: 63 })
-  expect(await sharp(body).metadata()).toMatchObject({ width: 64, height: 32 })
+test('a HEIC cropped to a small part shows that part, turned and mirrored as the file says', async () => {
+  const single = { crop: { width: 20, height: 10, x: 7, y: -3 } }
+  expect(await converted(heic(single))).toMatchObject({ width: 20, height: 10 })
+  for (const turns of [0, 1, 2, 3])
+    for (const mirrored of [false, true]) {
+      // Upright, the part is at the lower right, in the white quadrant. As it is stored, it is neither mirrored nor turned.
+      const isTurned = turns % 2 === 1
+      let [x, y] = isTurned ? [30, 60] : [60, 30]
+      if (mirrored) x = -x
+      for (let turn = 0; turn < turns; turn++) [x, y] = [-y, x]
+      const { body, ...rest } = await converted(
+        quadrantHeic(turns, mirrored, { crop: { width: 24, height: 16, x, y } }),
+      )
+      expect(rest).toMatchObject(isTurned ? { width: 16, height: 24 } : { width: 24, height: 16 })
+      const { channels } = await sharp(body).stats()
+      near(
+        channels.map(({ mean }) => mean),
+        [224, 224, 224],
+        3,
+      )
+    }
 })
 
 describe('colours become sRGB', () => {

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
+import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
-import sharp, { type Sharp } from 'sharp'
+import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 
 /** How a photo is resized into a square. */
@@ -10,19 +11,41 @@ export const box = { fit: 'inside', withoutEnlargement: true } as const
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side` pixels: libvips has no decoder for HEVC. Missing
  * tiles are grey and cause a warning.
- * @param icc its colour profile.
+ * @param header its header: the size of the upright picture, and its colour profile.
  * @throws libheif's error when no tile can be decoded.
  */
 export async function openHeic(
-  bytes: Buffer,
-  icc: Buffer | undefined,
+  photo: Buffer,
+  { width, height, icc }: Metadata,
   { side, maxPixels }: { side: number; maxPixels: number },
   warnings: string[],
 ): Promise<Sharp> {
+  const bytes = Buffer.from(photo)
+  const [x, y] = takeCrop(bytes)
   const { pixels, warnings: added, ...raw } = await decode({ bytes, maxPixels })
   warnings.push(...added)
-  const small = sharp(pixels, { raw }).resize(side, side, box)
+  const [left = 0, top = 0] = [(raw.width - width) / 2 + x, (raw.height - height) / 2 + y].map(Math.round)
+  const small = sharp(pixels, { raw }).extract({ left, top, width, height }).resize(side, side, box)
   return icc ? withProfile(small, icc) : small
+}
+
+/**
+ * Makes the crop of a HEIC the whole picture: of a picture without tiles libheif decodes no small part (1.23.2, its issue
+ * 1856). Returns where the crop's centre is in the upright picture, from the picture's centre.
+ */
+function takeCrop(heic: Buffer): [x: number, y: number] {
+  const properties = heifProperties(heic)
+  const types = properties.map(({ type }) => type)
+  const [crop, size, turned, mirror] = ['clap', 'ispe', 'irot', 'imir'].map(
+    wanted => properties[types.indexOf(wanted)]?.body,
+  )
+  // The standard's order is crop, turn, mirror. In another order the crop stays libheif's.
+  if (!crop || !size || /(irot|imir).*clap/.test(types.join())) return [0, 0]
+  let [x = 0, y = 0] = [16, 24].map(at => crop.readInt32BE(at) / crop.readUInt32BE(at + 4))
+  const whole = [size.readUInt32BE(4), 1, size.readUInt32BE(8), 1, 0, 1, 0, 1]
+  for (const [index, value] of whole.entries()) crop.writeUInt32BE(value, index * 4)
+  for (let turns = turned?.[0] ?? 0; turns > 0; turns--) [x, y] = [y, -x]
+  return [mirror?.[0] === 1 ? -x : x, mirror?.[0] === 0 ? -y : y]
 }
 
 async function decode(work: Work): Promise<Decoded> {
@@ -35,7 +58,7 @@ async function decode(work: Work): Promise<Decoded> {
 }
 
 /** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign one to raw pixels. */
-async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
+export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
   const png = await image.png({ compressionLevel: 0 }).toBuffer()
   const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]

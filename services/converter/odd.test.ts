@@ -1,11 +1,12 @@
 import { crc32, deflateSync } from 'node:zlib'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
-import { noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
+import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 
 const png: Size = { side: 60, format: 'png' }
 const webp: Size = { side: 20, format: 'webp' }
@@ -157,9 +158,30 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(share(await grainy({ progressive: true }), 0.5))).toMatchObject({ damaged: true })
   })
 
+  test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {
+    const bytes = await grainy({ progressive: true })
+    bytes.write('\xff\x9e', share(bytes, 0.5).length, 'latin1')
+    expect(await picture(bytes)).toMatchObject({ width: 300, height: 400, damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
+  })
+
+  test('JPEG that lacks one of the parts between its restart markers', async () => {
+    const one = await plain(16, 16, '#d02020').jpeg().toBuffer()
+    const scan = scanOf(one)
+    const start = scan + 2 + one.readUInt16BE(scan + 2)
+    one.writeUInt16BE(8 * 16, one.indexOf(Buffer.from([0xff, 0xc0])) + 7)
+    const parts = Array.from({ length: 8 }, (_, part) =>
+      Buffer.concat([one.subarray(start, -2), Buffer.from([0xff, part < 7 ? 0xd0 + part : 0xd9])]),
+    )
+    const restarts = Buffer.from('ffdd00040001', 'hex')
+    const of = (parts: Buffer[]) =>
+      Buffer.concat([one.subarray(0, scan), restarts, one.subarray(scan, start), ...parts])
+    expect(await picture(of(parts))).not.toHaveProperty('damaged')
+    expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
   test('GIF: nothing, which is white', async () => {
@@ -178,22 +200,54 @@ describe('of what breaks off as much is shown as there is', () => {
     const tiled = striped().removeAlpha().tiff({ compression, tile: true, tileWidth: 16, tileHeight: 16 })
     await half(withoutTiles(await tiled.toBuffer(), 19 * 12), 0)
   })
+
+  test('PNG, also on its side: grey, and nothing that was in memory before', async () => {
+    const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+    for (let times = 0; times < 5; times++) await convert(poison)
+    // Not compressed: what breaks off are rows.
+    const stored = striped().png({ compressionLevel: 0 })
+    await half(share(await stored.toBuffer(), 0.4), 128)
+    // The data may also end well before the last row.
+    const rows = Buffer.alloc(
+      1_201 * 200,
+      Buffer.from([0, ...Array.from({ length: 300 }, () => [...red, 255]).flat()]),
+    )
+    const short = [
+      (await stored.toBuffer()).subarray(0, 33),
+      chunk('IDAT', deflateSync(rows)),
+      chunk('IEND', Buffer.alloc(0)),
+    ]
+    await half(Buffer.concat(short), 128)
+    const turned = await picture(share(await stored.withMetadata({ orientation: 6 }).toBuffer(), 0.4))
+    expect(turned).toMatchObject({ width: 400, height: 300, damaged: true, thumbnail: '60x45' })
+    expect([...turned.shown.subarray(0, 3), ...turned.shown.subarray(-3)]).toEqual([128, 128, 128, ...red])
+  })
 })
 
-test('a PNG of which only a part’s checksum is wrong is shown whole', async () => {
-  const whole = await noise(300, 400).png().toBuffer()
-  const broken = Buffer.from(whole)
-  const crc = whole.indexOf('IDAT') + 4 + whole.readUInt32BE(whole.indexOf('IDAT') - 4)
-  broken[crc] = ~(broken[crc] ?? 0)
-  expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
+describe('a PNG of which only a checksum is wrong is shown whole', () => {
+  const adler = (png: Buffer) => png.length - 17
+  const crcOfData = (png: Buffer) => png.indexOf('IDAT') + 4 + png.readUInt32BE(png.indexOf('IDAT') - 4)
+  test.each([
+    ['of its pixels', adler],
+    ['of its first part', crcOfData],
+  ])('the one %s', async (_name, at) => {
+    const whole = await noise(300, 400).png().toBuffer()
+    const broken = Buffer.from(whole)
+    broken[at(broken)] = ~(broken[at(broken)] ?? 0)
+    expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
+  })
 })
 
-test('a PNG that lacks rows shows nothing that was in memory before: it is undecodable', async () => {
-  const whole = await noise(300, 200).png().toBuffer()
-  const rows = deflateSync(Buffer.alloc(901 * 100))
-  const short = [whole.subarray(0, 33), chunk('IDAT', rows), chunk('IEND', [])]
-  for (const bytes of [share(whole, 0.6), Buffer.concat(short)])
-    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/damaged or incomplete/) })
+test('of a PNG with a row that libpng refuses the rows before it are shown, and nothing that was in memory before', async () => {
+  const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+  for (let times = 0; times < 5; times++) await convert(poison)
+  const whole = await plain(300, 400, '#d02020').png().toBuffer()
+  const rows = Buffer.alloc(901 * 400, Buffer.from([0, ...Array.from({ length: 300 }, () => red).flat()]))
+  rows[901 * 200] = 5 // no filter has this number
+  const parts = [whole.subarray(0, 33), chunk('IDAT', deflateSync(rows)), chunk('IEND', [])]
+  const { shown, damaged } = await picture(Buffer.concat(parts))
+  expect(damaged).toBe(true)
+  expect([...shown.subarray(0, 3), ...shown.subarray(-3)]).toEqual([...red, 128, 128, 128])
 })
 
 describe('what shows nothing is undecodable', () => {
@@ -238,14 +292,33 @@ describe('TIFF', () => {
     },
   )
 
-  test('of several pages the first is shown', async () => {
+  test('of several pages the largest is shown, of equal ones the first', async () => {
+    const green = [32, 160, 32]
     const pages = [
+      { width: 30, height: 20, pixel: green },
       { ...size, pixel: red },
-      { width: 600, height: 400, pixel: [32, 160, 32] },
+      { ...size, pixel: green },
     ]
     const given = await picture(tiff(pages))
     expect(given).toMatchObject({ ...size, thumbnail: '60x40' })
     expect(colour(given)).toEqual(red)
+  })
+
+  test('whose pages are of a scanner, and differ a little, shows the first', async () => {
+    const pages = [
+      { ...size, pixel: red },
+      { width: 301, height: 202, pixel: [0, 0, 0] },
+    ]
+    const given = await picture(tiff(pages))
+    expect(given).toMatchObject(size)
+    expect(colour(given)).toEqual(red)
+  })
+
+  test('of more pages than are compared the first is shown', async () => {
+    const pages = Array.from({ length: limits.tiffPages.value }, () => ({ width: 3, height: 2, pixel: red }))
+    const last = { ...size, pixel: red }
+    expect(await answer(tiff([...pages.slice(1), last]))).toMatchObject(size)
+    expect(await answer(tiff([...pages, last]))).toMatchObject({ width: 3, height: 2, limit: 'tiffPages' })
   })
 
   test.each([
@@ -268,9 +341,48 @@ describe('TIFF', () => {
       { pixel: [0.5, 0.5, 0.5, 0.5], bits: 32 as const, extra: [2] },
       [221, 221, 221],
     ],
+    ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    ['grey floats below 0', { pixel: [-0.5], bits: 32 as const, photometric: 1 }, [0, 0, 0]],
+    [
+      'grey floats with a profile',
+      { pixel: [0.5], bits: 32 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
+    [
+      'grey of 16 bits with a profile',
+      { pixel: [0x8080], bits: 16 as const, photometric: 1, icc: linearGrey() },
+      [188, 188, 188],
+    ],
+    ['grey floats to 255', { pixel: [100], bits: 32 as const, photometric: 1 }, [100, 100, 100]],
+    [
+      'grey floats with alpha',
+      { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },
+      [186, 186, 186],
+    ],
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('grey of 16 bits follows its profile also when it is turned', async () => {
+    const page = {
+      ...size,
+      pixel: [0x8080],
+      bits: 16 as const,
+      photometric: 1,
+      icc: linearGrey(),
+      orientation: 6,
+    }
+    const given = await picture(tiff([page]))
+    expect(given.thumbnail).toBe('40x60')
+    expect(colour(given)).toEqual([188, 188, 188])
+  })
+
+  test('RGB floats with a profile are not black: darktable exports them', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
+    const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }
+    const given = colour(await picture(tiff([{ ...page, icc: icc as Buffer }])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 2)).toEqual([true, true, true])
   })
 
   test('whose next page lies beyond its end is not damaged', async () => {
@@ -285,29 +397,41 @@ describe('TIFF', () => {
     })
   })
 
+  test('YCbCr without JPEG on a later page has its colours', async () => {
+    const page = { ...size, pixel: [84, 98, 216], photometric: 6 }
+    const given = colour(await picture(tiff([{ width: 30, height: 20, pixel: [0, 0, 0] }, page])))
+    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
   test('that is a camera’s raw file says so, also when its directory comes last', async () => {
     const bytes = tiff([{ ...size, pixel: red }])
     bytes.writeUInt16LE(50_706, bytes.lastIndexOf(Buffer.from('5301', 'hex'))) // SampleFormat becomes DNGVersion
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/raw file/) })
   })
 
-  test('samples that libvips shows in wrong colours are undecodable', async () => {
-    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
-    const grey = { ...size, pixel: [0.5], photometric: 1 }
-    const of = (bits: 16 | 32, kind: number) => {
-      const bytes = tiff([{ ...grey, bits }])
-      writeTiffTag(bytes, 339, kind)
-      return bytes
-    }
-    const files = {
-      'integers of 32 bits': of(32, 1),
-      'grey floats': of(32, 3),
-      'grey floats of 16 bits': of(16, 3),
-      'floats with a profile': tiff([{ ...size, pixel: [0.5, 0.5, 0.5], bits: 32, icc: icc as Buffer }]),
-      'YCbCr without JPEG': tiff([{ ...size, pixel: [84, 98, 216], photometric: 6 }]),
-    }
-    for (const [name, bytes] of Object.entries(files))
-      expect(await reason(bytes), name).toMatchObject({ code: 'undecodable' })
+  test.each([
+    ['of 32 bits that are no floats', 32, 1],
+    ['of 16 bits that are floats and grey', 16, 3],
+  ] as const)('samples %s are undecodable: libvips shows them black', async (_name, bits, kind) => {
+    const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
+    writeTiffTag(bytes, 339, kind)
+    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+  })
+
+  test.each([
+    [1, { width: 240, height: 200 }, '60x50'],
+    [6, { width: 200, height: 240 }, '50x60'],
+  ])('that is a fax has square pixels (orientation %i)', async (orientation, size, thumbnail) => {
+    const page = plain(240, 100, '#ffffff').toColourspace('b-w')
+    const bytes = await page.tiff({ compression: 'ccittfax4', bitdepth: 1, xres: 8, yres: 4 }).toBuffer()
+    writeTiffTag(bytes, 274, orientation)
+    expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
+  })
+
+  test.each([34_925, 50_000])('of a compression that is not read (%i) says so', async compression => {
+    const bytes = tiff([{ ...size, pixel: red }])
+    writeTiffTag(bytes, 259, compression)
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
   test('with more channels than are read it says so', async () => {
@@ -343,6 +467,47 @@ describe('an animation', () => {
     })
   })
 
+  test.each([
+    ['with a control block', (bytes: Buffer) => bytes],
+    ['without one', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 19), bytes.subarray(27)])],
+    [
+      'of 256 colours',
+      (bytes: Buffer) => {
+        const table = Buffer.alloc(3 * 256)
+        bytes.copy(table, 0, 13, 19)
+        bytes[10] = 0xf7
+        return Buffer.concat([bytes.subarray(0, 13), table, bytes.subarray(19)])
+      },
+    ],
+    ['that has a second frame', (bytes: Buffer) => behind(bytes, bytes.length - 1, bytes.subarray(19, -1))],
+  ])(
+    'GIF %s whose first frame does not fill its canvas: the rest is empty, which is white',
+    async (_name, change) => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      const image = bytes.indexOf(Buffer.from('2c00000000', 'hex'))
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = 0
+      bytes.set([135, 0, 90, 0], image + 1)
+      bytes.set([44, 1, 200, 0], 6)
+      const given = await picture(change(bytes))
+      expect(given).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+      expect([...given.shown.subarray(0, 3)]).toEqual([255, 255, 255])
+      expect(colour(given).map(value => value >> 4)).toEqual(red.map(value => value >> 4))
+    },
+  )
+
+  test.each([0, 1])(
+    'GIF with a canvas of an old screen’s size has that size (transparent: %i)',
+    async clear => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = clear
+      bytes.writeUInt16LE(800, 6)
+      bytes.writeUInt16LE(600, 8)
+      const given = await picture(bytes)
+      expect(given).toMatchObject({ width: 800, height: 600, thumbnail: '60x45' })
+      expect([...given.shown.subarray(-3)]).toEqual([255, 255, 255])
+    },
+  )
+
   test('GIF with a frame beyond its canvas: the size is that of what is shown', async () => {
     const bytes = await noise(300, 200).gif().toBuffer()
     bytes.writeUInt16LE(100, 6)
@@ -377,6 +542,13 @@ describe('colours that are named by numbers become sRGB', () => {
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 3)).toEqual([true, true, true])
   const grey = '#808080'
   const linear = chunk('gAMA', [0, 1, 0x86, 0xa0])
+  const primaries = (...places: number[]) => {
+    const body = Buffer.alloc(32)
+    for (const [index, place] of places.entries()) body.writeUInt32BE(place * 1e5, index * 4)
+    return chunk('cHRM', [...body])
+  }
+  const d65 = [0.3127, 0.329]
+
   test.each<[string, string, Buffer, number[]]>([
     ['a PNG in Display P3', '#d02020', chunk('cICP', [12, 13, 0, 1]), [227, 0, 8]],
     ['a PNG in PQ', grey, chunk('cICP', [9, 16, 0, 1]), [180, 180, 180]],
@@ -384,6 +556,25 @@ describe('colours that are named by numbers become sRGB', () => {
     ['a PNG in sRGB', grey, chunk('cICP', [1, 13, 0, 1]), [128, 128, 128]],
     ['a PNG whose samples are light', grey, linear, [188, 188, 188]],
     ['a PNG of the usual gamma', grey, chunk('gAMA', [0, 0, 0xb1, 0x8f]), [128, 128, 128]],
+    [
+      'a PNG with the primaries of Display P3',
+      '#d02020',
+      primaries(...d65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
+      [227, 0, 8],
+    ],
+    [
+      'a PNG with sRGB’s primaries',
+      '#d02020',
+      primaries(...d65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06),
+      [208, 32, 32],
+    ],
+    ['a PNG with primaries that are none', '#d02020', primaries(0, 0, 0, 0, 0, 0, 0, 0), [208, 32, 32]],
+    [
+      'a PNG with primaries on one line',
+      '#d02020',
+      primaries(...d65, 0.6, 0.3, 0.4, 0.4, 0.2, 0.5),
+      [208, 32, 32],
+    ],
     ['a PNG in sRGB with a gamma', grey, Buffer.concat([chunk('sRGB', [0]), linear]), [128, 128, 128]],
   ])('%s', async (_name, colourGiven, chunks, expected) => {
     const bytes = await plain(300, 200, colourGiven).png().toBuffer()
@@ -403,6 +594,26 @@ describe('colours that are named by numbers become sRGB', () => {
       const bytes = await (channels === 'alpha' ? image.ensureAlpha() : image).png().toBuffer()
       near(colour(await picture(behind(bytes, 33, linear))), [188, 188, 188])
     }
+  })
+
+  test('a JPEG in Adobe RGB, which cameras name only in EXIF, and one in sRGB', async () => {
+    const of = async (InteroperabilityIndex: string) => {
+      const exif = { IFD0: { Make: 'a camera' }, IFD4: { InteroperabilityIndex } }
+      return colour(await picture(await plain(300, 200, '#20d020').withExif(exif).jpeg().toBuffer()))
+    }
+    near(await of('R98'), [32, 208, 32])
+    near(await of('R03'), [0, 210, 0])
+  })
+
+  test('an AVIF whose colours are multiplied by its alpha is not darker', async () => {
+    const image = plain(300, 200, { r: 104, g: 16, b: 16, alpha: 0.5 }).withExif({ IFD0: { Make: 'a' } })
+    const bytes = await image.avif({ lossless: true }).toBuffer()
+    const [alpha, exif] = [bytes.indexOf('auxl') + 4, bytes.indexOf('cdsc') + 4]
+    // The reference of the EXIF block to the picture becomes one of the picture to its alpha.
+    bytes.write('prem', exif - 4)
+    bytes.copy(bytes, exif, alpha + 4, alpha + 6)
+    bytes.copy(bytes, exif + 4, alpha, alpha + 2)
+    near(colour(await picture(bytes)), [231, 143, 143])
   })
 
   test.each([

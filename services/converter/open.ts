@@ -1,10 +1,11 @@
-import type { LimitName } from '@tintype/lib/limits.ts'
-import { hasFullChroma, heifFormat } from '@tintype/lib/photo/heif.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { hasFullChroma, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
+import { correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -20,15 +21,25 @@ export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
+  /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
+  /** The header of the page that is shown. */
   header: Metadata
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
+  /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
+  isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
+  /** An AVIF whose colours are multiplied by its alpha, which libvips ignores. */
+  isPremultiplied: boolean
+  /** How many times higher than wide a pixel is. */
+  aspect: number
+  /** A reached limit that changes what is shown. */
+  limit?: LimitName
   warnings: string[]
-  /** Opens the first page, from `bytes` or `from`. */
+  /** Opens the page that is shown, from `bytes` or `from`. */
   open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
@@ -55,19 +66,19 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const bytes = asStill(original)
-  const header = await orUndecodable(() => readHeader(bytes))
-  if ('reason' in header) return header
+  const { bytes, page: shown } = correct(original)
+  const opened = await orUndecodable(() => shownPage(bytes, shown))
+  if ('reason' in opened) return opened
+  const { header, page, limit } = opened
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
   if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
-  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag) : undefined)
-  // libvips shows signed samples, integers of 32 bits, and floats that are grey or have a profile, white, black or half as
-  // light. It takes YCbCr without JPEG and subsampling for RGB.
+  const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
   const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
-  const kindOfSample = `${header.depth} ${isYcc ? 'ycc' : header.space}${header.icc ? ' icc' : ''}`
-  if (/^(char|short|u?int) (?!labs)|^float (grey16|b-w|cmyk|.*icc)| ycc/.test(kindOfSample))
+  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
+  const kindOfSample = `${header.depth} ${header.space}`
+  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
     return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
@@ -75,38 +86,79 @@ export async function openPhoto(
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
+  const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
-  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
+  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes, header)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
-      ? openHeic(from, header.icc, bounds, warnings)
-      : openBytes(from, { failOn, unlimited: format === 'avif', ignoreIcc: !!colours })
-  return { bytes, header, format, colours, extraChannels, warnings, open }
+      ? openHeic(from, header, bounds, warnings)
+      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
+  return {
+    bytes,
+    header: { ...header, autoOrient: displayedSize(header, aspect) },
+    format,
+    colours,
+    isYcc,
+    extraChannels,
+    isPremultiplied: format === 'avif' && header.hasAlpha && isPremultiplied(bytes),
+    aspect,
+    ...(limit && { limit }),
+    warnings,
+    open,
+  }
+}
+
+/** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
+function aspectOf(field: (tag: number) => number | undefined): number {
+  const isFax = [2, 3, 4].includes(field(tags.compression) ?? 0)
+  const aspect = (field(tags.xResolution) ?? 0) / (field(tags.yResolution) ?? 0)
+  return isFax && aspect > 0.25 && aspect < 4 ? aspect : 1
+}
+
+function displayedSize({ autoOrient, orientation = 1 }: Metadata, aspect: number) {
+  const { width, height } = autoOrient
+  return orientation > 4
+    ? { width: Math.round(width * aspect), height }
+    : { width, height: Math.round(height * aspect) }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 
-/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
-function asStill(bytes: Buffer): Buffer {
-  const brand = heifFormat(bytes)
-  return !brand || bytes.toString('latin1', 8, 12) === brand
-    ? bytes
-    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
-}
+/** Without `page` the decoder takes the first page, or the primary image of an AVIF. */
+const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
+  sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** Its first page or frame, or the primary image of an AVIF. */
-const openBytes = (bytes: Buffer, how: SharpOptions): Sharp =>
-  sharp(bytes, { ...how, limitInputPixels: false })
-
-const readHeader = (bytes: Buffer): Promise<Metadata> =>
-  openBytes(bytes, { failOn: 'none' })
+/**
+ * The header of a TIFF's first page that is no preview: it has more than half of the largest page's pixels, because the
+ * pages of a scanner differ a little. For other formats `shown` and the header of the file.
+ */
+async function shownPage(
+  bytes: Buffer,
+  shown: number,
+): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
+  const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
-      return openBytes(bytes, { failOn: 'none', unlimited: true }).metadata()
+      return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
+  const { pages = 1 } = first
+  if (first.format !== 'tiff') return { header: first, page: shown }
+  if (pages > limits.tiffPages.value) return { header: first, page: 0, limit: 'tiffPages' }
+  const headers = [first]
+  for (let page = 1; page < pages; page++) {
+    // A page that cannot be read is not shown.
+    const header = await openPage(bytes, { failOn: 'none', page })
+      .metadata()
+      .catch(() => first)
+    headers.push(header)
+  }
+  const pixels = headers.map(({ width, height }) => width * height)
+  const page = pixels.findIndex(each => each > Math.max(...pixels) / 2)
+  return { header: headers[page] ?? first, page }
+}
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
   if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined
@@ -137,6 +189,10 @@ const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, 
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
+  [
+    /Unsupported JPEG|support is not configured|is not implemented|planes not supported/,
+    'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
+  ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
     /primary item|'pitm' box/,

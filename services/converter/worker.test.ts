@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { owner } from '@tintype/lib/photo/fixture.ts'
 import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo/record.ts'
@@ -10,7 +11,17 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
-import { bombs, enqueuePhoto, noise, outcomesOf, photo, plain, queueStateOf, resultOf } from './fixtures.ts'
+import {
+  bombs,
+  enqueuePhoto,
+  noise,
+  outcomesOf,
+  photo,
+  plain,
+  queueStateOf,
+  resultOf,
+  tiff,
+} from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
 /** Of a photo of noise this takes half a second and more. */
@@ -122,10 +133,20 @@ test('of a photo that breaks off the result says its size and that it is damaged
 
 test('a limit that a photo reaches is counted', async () => {
   const { queue, storage, start, settled, metric } = await house()
-  const job = await enqueuePhoto({ queue, storage }, await (bombs.gif as () => Promise<Buffer>)())
+  const pages = Array.from({ length: limits.tiffPages.value + 1 }, () => ({
+    width: 3,
+    height: 2,
+    pixel: [9, 9, 9],
+  }))
+  const [long, large] = await Promise.all([
+    enqueuePhoto({ queue, storage }, tiff(pages)),
+    enqueuePhoto({ queue, storage }, await (bombs.gif as () => Promise<Buffer>)()),
+  ])
   await start()
-  expect(await settled(job)).toMatchObject({ reason: { code: 'over-limit' } })
-  expect(await metric('tintype_limit_reached_total{limit="photoPixels"}')).toBe(1)
+  expect(await settled(long)).toMatchObject({ state: 'ready', width: 3 })
+  expect(await settled(large)).toMatchObject({ reason: { code: 'over-limit' } })
+  for (const limit of ['tiffPages', 'photoPixels'])
+    expect(await metric(`tintype_limit_reached_total{limit="${limit}"}`)).toBe(1)
 })
 
 test('a photo that never ends is tried three times, then failed with its reason, and the next one is served', async () => {

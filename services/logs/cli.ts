@@ -60,14 +60,21 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
       'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters',
     )
   const story = await timeline(folders, key, day)
-  if (story.entries.length === 0)
-    return answer(story, [`No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`], 2)
+  const lacking = story.unreadable.map(name => `cannot be read: ${name}`)
+  if (story.entries.length === 0) {
+    const nothing = `No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`
+    return answer(story, [...lacking, nothing], 2)
+  }
   const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`
   const stages = [...Map.groupBy(story.stages, ({ photo }) => photo)].map(
     ([photo, its]) => `${photo}: ${its.map(seconds).join(' · ')}`,
   )
-  const more = story.cut ? ['… and more: choose a --day'] : []
-  return answer(story, [...story.entries.map(line), ...stages, ...more])
+  const more = story.cut ? ['… older entries are left out: choose a --day'] : []
+  return answer(
+    story,
+    [...lacking, ...more, ...story.entries.map(line), ...stages],
+    lacking.length > 0 ? 1 : 0,
+  )
 }
 
 function line(entry: Entry): string {
@@ -95,12 +102,13 @@ export async function sizingReport(folders: Folders): Promise<VerbAnswer> {
 }
 
 function forecastLine(found: Sizing): string {
-  const { bytesPerDay, counted, growthPerDay, freeBytes, daysUntilFull } = found
-  if (bytesPerDay === null) return 'No forecast yet: no whole day is known.'
+  const { bytesPerDay, hours, counted, growthPerDay, freeBytes, daysUntilFull } = found
+  if (bytesPerDay === null) return 'No forecast yet: the disk must be measured for an hour first.'
   const what = counted === 'disk' ? 'whole disk, including photos' : 'logs only'
   const grows = `growing by ${sizeText(growthPerDay.likely ?? 0)} a day`
+  const how = hours === null ? grows : `extrapolated from ${count(hours, 'hour')}`
   const days = (of: keyof typeof daysUntilFull) => daysUntilFull[of] ?? 'over 3650'
-  return `${what}: ${sizeText(bytesPerDay)} a day, ${grows}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
+  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
 }
 
 export async function verifyReport(folders: Folders, { day }: Given): Promise<VerbAnswer> {

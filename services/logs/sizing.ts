@@ -13,13 +13,20 @@ import type { DaySize, Estimate, Sizing } from './page/api.ts'
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
-  const ofDisk = ratesOf(looksIn(samples).filter(({ atMs }) => dayOf(atMs) < today))
+  const looks = looksIn(samples)
+  const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
+  const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)
+  const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
+  // Until a complete day is known, each sixth of the last hours counts.
+  const isOfHours = ofDays.length === 0 && hours > 0
+  const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
   const { freeBytes } = roomOf(photos, streams, folder)
   return {
     days,
     today: sizeSoFar(streams, today),
     counted: ofDisk.length > 0 ? 'disk' : 'logs',
-    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes),
+    hours: isOfHours ? hours : null,
+    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes, isOfHours),
     freeBytes,
   }
 }
@@ -66,23 +73,25 @@ const unknown: Estimate = { low: null, likely: null, high: null }
 
 /**
  * A forecast from the bytes of each day. The growth is the median of the slopes between all pairs of days (Theil-Sen,
- * which one odd day does not change), with its spread.
+ * which one odd day does not change), with its spread. `isOfHours`: the rates are of parts of a day; their mean
+ * continues, and the growth is unknown.
  */
 export function forecast(
   rates: number[],
   freeBytes: number,
+  isOfHours = false,
 ): Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'> {
   const last = rates.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
   const slopes = rates.flatMap((later, j) =>
-    rates.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
+    rates.slice(0, isOfHours ? 0 : j).map((earlier, i) => (later - earlier) / (j - i)),
   )
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
   const levels = rates.map((value, i) => value + growth.likely * (last - i))
-  const level = quantile(levels, 0.5)
+  const level = isOfHours ? sum(rates) / rates.length : quantile(levels, 0.5)
   return {
     bytesPerDay: level,
-    growthPerDay: growth,
+    growthPerDay: isOfHours ? unknown : growth,
     daysUntilFull: {
       low: daysToFill(freeBytes, Math.max(level, ...rates), growth.high),
       likely: daysToFill(freeBytes, level, growth.likely),
@@ -114,28 +123,36 @@ function daysToFill(freeBytes: number, daily: number, slope: number): number | n
 /** A measurement of the bytes in use on the disk. */
 type Look = { atMs: number; bytes: number }
 const lookEveryMs = 600_000
+const hourMs = 3_600_000
 /** How many days a forecast looks back. */
 const maxSampledDays = 90
 
-/** The last measurement of each day, oldest first; none when the file is damaged. */
+/** The recorded measurements, oldest first; none when the file is damaged. */
 function looksIn(file: string): Look[] {
   const looks = existsSync(file) ? parseJson<object>(readFileSync(file, 'utf8')) : undefined
-  const byDay = Object.entries(looks ?? {}).map(([at, bytes]): [string, Look] => [
-    at.slice(0, 10),
-    { atMs: Date.parse(at), bytes: Number(bytes) },
-  ])
-  return [...new Map(byDay).values()]
+  return Object.entries(looks ?? {}).map(([at, bytes]) => ({ atMs: Date.parse(at), bytes: Number(bytes) }))
 }
 
-/** Records the used disk space, in place of an earlier measurement of the same day. */
+/** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
-  const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs && nowMs - atMs < maxSampledDays * dayMs)
+  const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
-  const earlier = looks.filter(({ atMs }) => dayOf(atMs) !== dayOf(nowMs))
-  const kept = [...earlier, { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
+  const last = new Set(lastOfDays(looks))
+  const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
+  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
   await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
   await rename(`${file}.draft`, file)
+}
+
+const lastOfDays = (looks: Look[]): Look[] => [
+  ...new Map(looks.map(look => [dayOf(look.atMs), look])).values(),
+]
+
+/** Measurements that divide the time into six parts, or fewer. */
+function inSixths(looks: Look[]): Look[] {
+  const partOf = (i: number) => Math.floor((i * 6) / (looks.length - 1))
+  return looks.filter((_, i) => partOf(i) > partOf(i - 1))
 }
 
 /** Growth of the used space between consecutive measurements, in bytes a day. */

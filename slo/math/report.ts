@@ -131,7 +131,7 @@ function left(standing: Standing): string {
     return `used up: ${round(1 - budgetLeftRatio(standing), 1)} times what is allowed`
   return standing.objective.method === 'Timeslices'
     ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} min left`
-    : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more ${standing.objective.unit} may be bad`
+    : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more may be bad (${standing.objective.unit})`
 }
 
 const plannedText = ({ planned }: Report): string =>

@@ -12,7 +12,7 @@ const barWidthRem = 14
 export function showSizing(sizing: SizingAnswer): void {
   const { days, today } = sizing
   const { logsDays: logs, revisionsDays: revisions } = sizing.keep
-  const sentences = [ofToday(sizing), forecast(sizing), say('kept', { logs, revisions })]
+  const sentences = [ofToday(sizing), ...forecast(sizing), say('kept', { logs, revisions })]
   write(find('#forecast'), sentences.join(' ').trim())
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
@@ -48,14 +48,19 @@ function ofToday({ today }: SizingAnswer): string {
   return say('soFar', { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
 }
 
-function forecast({ counted, bytesPerDay, freeBytes, daysUntilFull }: SizingAnswer): string {
-  if (bytesPerDay === null) return say('noForecast')
+function forecast(sizing: SizingAnswer): string[] {
+  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull } = sizing
+  if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
   const each = (value: number | null) => (value === null ? say('overHorizon') : number(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
   const until = low === high ? range.likely : say('range', range)
   const text = counted === 'disk' ? 'forecastOfDisk' : 'forecastOfLogs'
-  return say(text, { daily: bytes(bytesPerDay), free: bytes(freeBytes), days: until })
+  const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
+  return [
+    bytesPerDay === null ? say('noForecast') : say(text, values),
+    ...(hours === null ? [] : [say('extrapolated', { hours: number(hours) })]),
+  ]
 }
 
 function bars(services: Record<string, { bytes: number }>, largest: number): HTMLElement {

@@ -1,0 +1,45 @@
+import { heifFormat } from '@tintype/lib/photo/heif.ts'
+
+/** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
+export function correct(photo: Buffer): { bytes: Buffer; page: number } {
+  const cleared = photo.indexOf('GIF8') === 0 ? withClearCanvas(photo) : undefined
+  return cleared ? { bytes: cleared, page: 1 } : { bytes: asStill(photo), page: 0 }
+}
+
+/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
+function asStill(bytes: Buffer): Buffer {
+  const brand = heifFormat(bytes)
+  return !brand || bytes.toString('latin1', 8, 12) === brand
+    ? bytes
+    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
+}
+
+/**
+ * The first frame of a GIF behind a transparent one at the lower right of its canvas: where a first frame does not fill
+ * the canvas, libvips shows the rest black, and nothing of a canvas of some sizes, such as 800 × 600. Undefined when the
+ * frame fills the canvas or is truncated.
+ */
+function withClearCanvas(gif: Buffer): Buffer | undefined {
+  const byte = (at: number): number => gif[at] ?? 0
+  const short = (at: number): number => gif.readUInt16LE(at)
+  const behindColours = (at: number, flags = byte(at)) =>
+    flags & 0x80 ? at + 1 + 3 * 2 ** ((flags & 7) + 1) : at + 1
+  const behindBlocks = (at: number) => {
+    while (byte(at) > 0) at += byte(at) + 1
+    return at + 1
+  }
+  const start = behindColours(10) + 2
+  let at = start
+  while (byte(at) === 0x21) at = behindBlocks(at + 2)
+  if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
+  const end = behindBlocks(behindColours(at + 9) + 1)
+  const [width, height] = [short(6), short(8)]
+  if (end > gif.length || (short(at + 5) >= width && short(at + 7) >= height)) return undefined
+  const clear = Buffer.from(clearPixel)
+  clear.writeUInt16LE(width - 1, 9)
+  clear.writeUInt16LE(height - 1, 11)
+  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
+}
+
+/** A control block with a transparent colour, and a frame of one pixel of that colour. */
+const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')

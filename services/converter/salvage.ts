@@ -1,0 +1,98 @@
+import { createInflateRaw } from 'node:zlib'
+import type { Sharp } from 'sharp'
+import type { OpenedPhoto } from './open.ts'
+
+/** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
+const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
+
+/**
+ * Opens a photo whose decode failed, to decode it as far as its bytes go.
+ * @param side the longest side needed, in pixels.
+ * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
+ */
+export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> {
+  const { format, header, bytes, open } = photo
+  if (format === 'jpeg') {
+    const scans = header.isProgressive ? untilWrongMarker(bytes) : bytes
+    return open('none', Buffer.concat([scans, endOfJpeg]))
+  }
+  if (format === 'gif' || format === 'tiff') return open('none')
+  if (format === 'png' && !header.isProgressive) return salvagePng(photo, side)
+  throw new Error('nothing can be decoded')
+}
+
+/** The scans of a JPEG before a marker that none has: at one, libjpeg would drop all scans of a progressive JPEG. */
+function untilWrongMarker(jpeg: Buffer): Buffer {
+  let start = 2
+  while (jpeg[start] === 0xff && jpeg[start + 1] !== 0xda) start += 2 + jpeg.readUInt16BE(start + 2)
+  const length = jpeg.toString('latin1', start).search(/\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/)
+  return length < 0 ? jpeg : jpeg.subarray(0, start + length)
+}
+
+/** The rows that a PNG has, and grey in place of the others. */
+async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): Promise<Sharp> {
+  const { width, height, orientation } = header
+  const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
+  const { rows, png } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8), height)
+  if (rows === 0) throw new Error('nothing can be decoded')
+  if (rows >= height) return open('none', png)
+  const scale = Math.min(1, side / Math.max(width, height))
+  const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
+  const small = (await open('none', png))
+    .extract({ left: 0, top: 0, width, height: rows })
+    .resize(across, down, { fit: 'fill' })
+    .extend({ bottom: whole - down, background: '#808080' })
+    .withMetadata({ ...(orientation !== undefined && { orientation }) })
+  return open('truncated', await small.png().toBuffer())
+}
+
+/** Samples of a pixel by a PNG's colour type: grey, RGB, palette, grey with alpha, RGB with alpha. */
+const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
+
+/**
+ * How many rows of a PNG can be inflated and have a filter that exists; and the PNG up to the end of its pixels, without
+ * their checksum: if that is wrong, libpng omits the last row.
+ */
+function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
+  const data: Buffer[] = []
+  let start = 0
+  for (let at = 8, end = 0; at + 12 <= bytes.length; at = end + 4) {
+    end = at + 8 + bytes.readUInt32BE(at)
+    if (bytes.toString('latin1', at + 4, at + 8) !== 'IDAT') continue
+    start ||= at
+    data.push(bytes.subarray(at + 8, end))
+  }
+  const zlib = Buffer.concat(data)
+  return new Promise<{ rows: number; png: Buffer }>(resolve => {
+    let [inflated, rows] = [0, 0]
+    const stream = createInflateRaw({ chunkSize: 1024 })
+    const done = () => {
+      const used = zlib.subarray(0, 2 + stream.bytesWritten)
+      const head = Buffer.from('0000IDAT')
+      head.writeUInt32BE(used.length)
+      const png = Buffer.concat([bytes.subarray(0, start), head, used])
+      resolve({ rows: Math.min(rows, Math.floor(inflated / rowBytes)), png })
+    }
+    stream.on('data', chunk => {
+      while (chunk[rows * rowBytes - inflated] <= 4) rows++
+      inflated += chunk.length
+      // A few bytes can inflate to gigabytes.
+      if (inflated > height * rowBytes) stream.destroy()
+    })
+    stream
+      .on('close', done)
+      .on('error', () => {})
+      .end(zlib.subarray(2))
+  })
+}
+
+/**
+ * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
+ * @param harmless number of warnings that do not concern pixels.
+ */
+export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
+  warnings.some(
+    each =>
+      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
+      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
+  )

@@ -23,7 +23,8 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const { folder, objectives, service } = directory
   const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
     ...spec,
-    uid: uidOf(`${service.service}-${name}`),
+    // Without hyphens in its own name: `api-objectives` of `shop` would have the uid of `objectives` of `shop-api`.
+    uid: uidOf(`${service.service}-${name.replaceAll('-', '_')}`),
     title: `${service.displayName} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],

@@ -135,6 +135,18 @@ describe('another service', () => {
     expect(uids.filter(uid => !/^[a-zA-Z0-9_-]{1,40}$/.test(uid))).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)
   })
+  test('has other ids than a service whose name continues its own', async () => {
+    const uidsOf = async (service: string, file: string) => {
+      const folder = await temporaryFolder()
+      cpSync(anotherFolder, folder, { recursive: true })
+      const yaml = join(folder, 'service.yaml')
+      writeFileSync(yaml, readFileSync(yaml, 'utf8').replace('service: itself', `service: ${service}`))
+      cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', file))
+      return dashboardsOf(readDirectory(folder)).map(({ uid }) => uid)
+    }
+    const both = [...(await uidsOf('shop', 'api-stages.yaml')), ...(await uidsOf('shop-api', 'disks.yaml'))]
+    expect(new Set(both).size).toBe(both.length)
+  })
   test('gets the name of each JSON file whose dashboard was removed from it, and of no other directory’s file', async () => {
     const out = await temporaryFolder()
     const check = ['--config', anotherFolder, '--out', out]

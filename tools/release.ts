@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
@@ -115,11 +115,16 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
 /** Connects to the launcher. @throws ExpectedError when none runs there. */
 async function reach(dataDir: string): Promise<Controlled> {
   try {
-    const { socket } = JSON.parse(readFileSync(join(dataDir, 'launcher.json'), 'utf8')) as { socket: string }
-    return await control(socket)
+    const { ino } = statSync(dataDir)
+    const launcher = { ino, socket: '', ...JSON.parse(readFileSync(join(dataDir, 'launcher.json'), 'utf8')) }
+    // A copy of a folder also has this file, of the launcher that runs on the original.
+    if (launcher.ino !== ino) throw new Error(`launcher.json of ${dataDir} is a copy`)
+    return await control(launcher.socket)
   } catch (cause) {
+    // Also when its folder of temporary files is private (systemd), or it runs as another user.
+    const why = (cause as Error).message
     throw new ExpectedError(
-      `nothing runs in DATA_DIR=${dataDir}: start it first, with npm start or npm run scaled`,
+      `nothing runs in DATA_DIR=${dataDir} that can be reached (${why}): start it first, with npm start or npm run scaled`,
       { cause },
     )
   }

@@ -17,7 +17,7 @@ type Box = { type: string; body: Buffer }
  * @throws RangeError when the head does not hold them.
  */
 export function heifProperties(head: Buffer): Box[] {
-  const parts = [...boxes(inside([...boxes(head)], 'meta').subarray(4))]
+  const parts = partsOf(head)
   const properties = [...boxes(inside(parts, 'iprp'))]
   const all = [...boxes(inside(properties, 'ipco'))]
   const primary = idIn(inside(parts, 'pitm'), 4)
@@ -28,6 +28,10 @@ export function heifProperties(head: Buffer): Box[] {
     .flatMap(item => associations.flatMap(({ body }) => indexesOf(item, body)))
     .flatMap(index => all[index - 1] ?? [])
 }
+
+/** Whether the colours of a HEIF's primary image are multiplied by its alpha. */
+export const isPremultiplied = (heif: Buffer): boolean =>
+  boxes(inside(partsOf(heif), 'iref').subarray(4)).some(({ type }) => type === 'prem')
 
 /** Whether a HEIC is 4:2:2 or 4:4:4, by its decoder's configuration (ISO/IEC 14496-15); phones write 4:2:0. */
 export function hasFullChroma(heic: Buffer): boolean {
@@ -44,13 +48,16 @@ function* boxes(bytes: Buffer): Generator<Box> {
   for (let at = 0; at + 8 <= bytes.length; ) {
     const short = bytes.readUInt32BE(at)
     // 1: the size follows in 64 bits.
-    const [head, size] = short === 1 ? [16, Number(bytes.readBigUInt64BE(at + 8))] : [8, short]
+    const isLarge = short === 1 && at + 16 <= bytes.length
+    const [head, size] = isLarge ? [16, Number(bytes.readBigUInt64BE(at + 8))] : [8, short]
     const end = size === 0 ? bytes.length : at + size
     if (end < at + head) return
     yield { type: bytes.toString('latin1', at + 4, at + 8), body: bytes.subarray(at + head, end) }
     at = end
   }
 }
+
+const partsOf = (heif: Buffer): Box[] => [...boxes(inside([...boxes(heif)], 'meta').subarray(4))]
 
 /** The content of the first box of a type; empty when there is none. */
 const inside = (among: Box[], type: string): Buffer =>

@@ -1,8 +1,16 @@
-export const tags = { width: 256, height: 257, compression: 259, photometric: 262, extraSamples: 338 }
+export const tags = {
+  width: 256,
+  height: 257,
+  compression: 259,
+  photometric: 262,
+  xResolution: 282,
+  yResolution: 283,
+  extraSamples: 338,
+}
 
 /**
- * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is not a whole number; undefined
- * without a readable field.
+ * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is neither a whole number nor a
+ * fraction; undefined without a readable field.
  */
 export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
@@ -12,7 +20,9 @@ export function firstValue(bytes: Buffer, tag: number, page = 0): number | undef
     const short = (at: number) => view.getUint16(at, little)
     const long = (at: number) => view.getUint32(at, little)
     const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
+    const fraction = (at: number) => long(at) / long(at + 4)
+    const rational = (at: number) => fraction(big ? at : long(at))
+    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 5: rational, 16: offset }
     const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
     const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
     let start = offset(big ? 8 : 4)

@@ -15,7 +15,6 @@ import {
   findRow,
   insertRow,
   lease,
-  nextDue,
   requeue,
   updateRow,
 } from './transitions.ts'
@@ -50,24 +49,19 @@ export async function enqueue(
   return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
 
-type Claimed = Claim | { nothingBefore: number }
+/** The next waiting photo; null when none is due, or other processes are claiming all that are. */
+export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claim | null> =>
+  (await claimAll(engine, [{ worker, leaseMs }]))[0] ?? null
 
-export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claimed> =>
-  (await claimAll(engine, [{ worker, leaseMs }]))[0] as Claimed
-
-/** The next waiting photos, at most one for each request. */
-export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
+/** The next waiting photos, at most one for each request, in their order. */
+export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claim[]> {
   // With LIMIT as a parameter SQLite takes seven times as long.
   const text = `SELECT ${columns} FROM jobs WHERE ${dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
   const next = () => engine.sql(text).all<Row>(...dueNowOf(engine))
   const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
-  const nothingBefore = rows.length < requests.length ? await nextDue(engine) : 0
-  return requests.map((request, i) => {
-    const row = rows[i]
-    return row ? lease(engine, row, request) : { nothingBefore }
-  })
+  return rows.map((row, i) => lease(engine, row, requests[i] as ClaimRequest))
 }
 
 /** Extends a lease. `stale` restores the attempt: the caller was suspended past its lease and did not die. */

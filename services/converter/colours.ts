@@ -1,5 +1,6 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
+import type { Metadata } from 'sharp'
 
 /** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
@@ -64,9 +65,10 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares by numbers, which libvips ignores; undefined for sRGB. */
-export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
+/** The colours that a photo declares without a profile, which libvips ignores; undefined for sRGB. */
+export function coloursOf(format: Format, photo: Buffer, { space, exif }: Metadata): Colours | undefined {
   try {
+    if (format === 'jpeg') return space === 'srgb' && exif && isAdobeRgb(exif) ? adobeRgb : undefined
     if (format === 'png') return coloursOfPng(photo)
     if (format !== 'avif' && format !== 'heic') return undefined
     const nclx = heifProperties(photo).find(
@@ -77,6 +79,16 @@ export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
     return undefined // the photo ends before them
   }
 }
+
+/** A camera's second colour space (DCF), which it names by the interoperability index R03, in either byte order. */
+const adobeRgb: Colours = {
+  matrix: matrixOf([0.64, 0.33, 0.21, 0.71, 0.15, 0.06]),
+  light: value => value ** (563 / 256),
+}
+const isAdobeRgb = (exif: Buffer): boolean =>
+  ['0100020004000000', '0001000200000004'].some(entry =>
+    exif.includes(Buffer.from(`${entry}52303300`, 'hex')),
+  )
 
 function byCodes(primaries: number, transfer: number): Colours | undefined {
   const [known, light] = [primariesByCode[primaries], curvesByCode[transfer]]

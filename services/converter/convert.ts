@@ -15,8 +15,8 @@ export type Conversion =
   | Undecodable
 
 /**
- * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
- * metadata, never larger than the original.
+ * Makes all thumbnails of a photo from one decode: first page that is no preview, first frame, upright by EXIF, in sRGB,
+ * without metadata, never larger than the original.
  * @param detailed measures the steps.
  * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
  */
@@ -74,8 +74,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
     const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
     const coloured = isP3 ? opened.withIccProfile('srgb') : opened
-    const plain = await (photo.extraChannels ? withoutExtraChannels : asIntegers)(coloured, side, header)
-    return decode(shrink(plain, side))
+    return decode(shrink(await corrected(photo, coloured, side), side))
   }
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
@@ -87,6 +86,35 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in part || isBlank(part, format)) return whole
   const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
+}
+
+/** The photo as libvips should have read it, which may be a small one. */
+function corrected(
+  { header, extraChannels, isPremultiplied, aspect }: OpenedPhoto,
+  input: Sharp,
+  side: number,
+) {
+  if (extraChannels) return withoutExtraChannels(input, side, header)
+  if (isPremultiplied) return withStraightAlpha(input)
+  return aspect === 1 ? asIntegers(input, side, header) : withSquarePixels(input, side, header, aspect)
+}
+
+async function withStraightAlpha(input: Sharp): Promise<Sharp> {
+  const { data, info } = await decode(input.toColourspace('srgb'))
+  return sharp(data, { raw: { ...info, premultiplied: true } })
+}
+
+async function withSquarePixels(
+  input: Sharp,
+  side: number,
+  header: Metadata,
+  aspect: number,
+): Promise<Sharp> {
+  const { width, height, orientation = 1 } = header
+  const scale = Math.min(1, side / Math.max(width, height * aspect))
+  const [across, down] = [width, height * aspect].map(each => Math.max(1, Math.round(each * scale)))
+  const small = input.resize({ width: across, height: down, fit: 'fill' }).withMetadata({ orientation })
+  return sharp(await small.png().toBuffer())
 }
 
 /**

@@ -158,9 +158,30 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(share(await grainy({ progressive: true }), 0.5))).toMatchObject({ damaged: true })
   })
 
+  test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {
+    const bytes = await grainy({ progressive: true })
+    bytes.write('\xff\x9e', share(bytes, 0.5).length, 'latin1')
+    expect(await picture(bytes)).toMatchObject({ width: 300, height: 400, damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
+  })
+
+  test('JPEG that lacks one of the parts between its restart markers', async () => {
+    const one = await plain(16, 16, '#d02020').jpeg().toBuffer()
+    const scan = scanOf(one)
+    const start = scan + 2 + one.readUInt16BE(scan + 2)
+    one.writeUInt16BE(8 * 16, one.indexOf(Buffer.from([0xff, 0xc0])) + 7)
+    const parts = Array.from({ length: 8 }, (_, part) =>
+      Buffer.concat([one.subarray(start, -2), Buffer.from([0xff, part < 7 ? 0xd0 + part : 0xd9])]),
+    )
+    const restarts = Buffer.from('ffdd00040001', 'hex')
+    const of = (parts: Buffer[]) =>
+      Buffer.concat([one.subarray(0, scan), restarts, one.subarray(scan, start), ...parts])
+    expect(await picture(of(parts))).not.toHaveProperty('damaged')
+    expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
   test('GIF: nothing, which is white', async () => {
@@ -283,6 +304,16 @@ describe('TIFF', () => {
     expect(colour(given)).toEqual(red)
   })
 
+  test('whose pages are of a scanner, and differ a little, shows the first', async () => {
+    const pages = [
+      { ...size, pixel: red },
+      { width: 301, height: 202, pixel: [0, 0, 0] },
+    ]
+    const given = await picture(tiff(pages))
+    expect(given).toMatchObject(size)
+    expect(colour(given)).toEqual(red)
+  })
+
   test('of more pages than are compared the first is shown', async () => {
     const pages = Array.from({ length: limits.tiffPages.value }, () => ({ width: 3, height: 2, pixel: red }))
     const last = { ...size, pixel: red }
@@ -385,6 +416,22 @@ describe('TIFF', () => {
     const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
     writeTiffTag(bytes, 339, kind)
     expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+  })
+
+  test.each([
+    [1, { width: 240, height: 200 }, '60x50'],
+    [6, { width: 200, height: 240 }, '50x60'],
+  ])('that is a fax has square pixels (orientation %i)', async (orientation, size, thumbnail) => {
+    const page = plain(240, 100, '#ffffff').toColourspace('b-w')
+    const bytes = await page.tiff({ compression: 'ccittfax4', bitdepth: 1, xres: 8, yres: 4 }).toBuffer()
+    writeTiffTag(bytes, 274, orientation)
+    expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
+  })
+
+  test.each([34_925, 50_000])('of a compression that is not read (%i) says so', async compression => {
+    const bytes = tiff([{ ...size, pixel: red }])
+    writeTiffTag(bytes, 259, compression)
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
   test('with more channels than are read it says so', async () => {
@@ -547,6 +594,26 @@ describe('colours that are named by numbers become sRGB', () => {
       const bytes = await (channels === 'alpha' ? image.ensureAlpha() : image).png().toBuffer()
       near(colour(await picture(behind(bytes, 33, linear))), [188, 188, 188])
     }
+  })
+
+  test('a JPEG in Adobe RGB, which cameras name only in EXIF, and one in sRGB', async () => {
+    const of = async (InteroperabilityIndex: string) => {
+      const exif = { IFD0: { Make: 'a camera' }, IFD4: { InteroperabilityIndex } }
+      return colour(await picture(await plain(300, 200, '#20d020').withExif(exif).jpeg().toBuffer()))
+    }
+    near(await of('R98'), [32, 208, 32])
+    near(await of('R03'), [0, 210, 0])
+  })
+
+  test('an AVIF whose colours are multiplied by its alpha is not darker', async () => {
+    const image = plain(300, 200, { r: 104, g: 16, b: 16, alpha: 0.5 }).withExif({ IFD0: { Make: 'a' } })
+    const bytes = await image.avif({ lossless: true }).toBuffer()
+    const [alpha, exif] = [bytes.indexOf('auxl') + 4, bytes.indexOf('cdsc') + 4]
+    // The reference of the EXIF block to the picture becomes one of the picture to its alpha.
+    bytes.write('prem', exif - 4)
+    bytes.copy(bytes, exif, alpha + 4, alpha + 6)
+    bytes.copy(bytes, exif + 4, alpha, alpha + 2)
+    near(colour(await picture(bytes)), [231, 143, 143])
   })
 
   test.each([

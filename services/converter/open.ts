@@ -1,5 +1,5 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import { hasFullChroma } from '@tintype/lib/photo/heif.ts'
+import { hasFullChroma, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -32,6 +32,10 @@ export type OpenedPhoto = {
   isYcc: boolean
   /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
+  /** An AVIF whose colours are multiplied by its alpha, which libvips ignores. */
+  isPremultiplied: boolean
+  /** How many times higher than wide a pixel is. */
+  aspect: number
   /** A reached limit that changes what is shown. */
   limit?: LimitName
   warnings: string[]
@@ -63,9 +67,9 @@ export async function openPhoto(
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const { bytes, page: shown } = correct(original)
-  const largest = await orUndecodable(() => largestPage(bytes, shown))
-  if ('reason' in largest) return largest
-  const { header, page, limit } = largest
+  const opened = await orUndecodable(() => shownPage(bytes, shown))
+  if ('reason' in opened) return opened
+  const { header, page, limit } = opened
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
@@ -82,13 +86,40 @@ export async function openPhoto(
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   const warnings: string[] = []
+  const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
-  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes)
+  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes, header)
   const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header, bounds, warnings)
       : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
-  return { bytes, header, format, colours, isYcc, extraChannels, ...(limit && { limit }), warnings, open }
+  return {
+    bytes,
+    header: { ...header, autoOrient: displayedSize(header, aspect) },
+    format,
+    colours,
+    isYcc,
+    extraChannels,
+    isPremultiplied: format === 'avif' && header.hasAlpha && isPremultiplied(bytes),
+    aspect,
+    ...(limit && { limit }),
+    warnings,
+    open,
+  }
+}
+
+/** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
+function aspectOf(field: (tag: number) => number | undefined): number {
+  const isFax = [2, 3, 4].includes(field(tags.compression) ?? 0)
+  const aspect = (field(tags.xResolution) ?? 0) / (field(tags.yResolution) ?? 0)
+  return isFax && aspect > 0.25 && aspect < 4 ? aspect : 1
+}
+
+function displayedSize({ autoOrient, orientation = 1 }: Metadata, aspect: number) {
+  const { width, height } = autoOrient
+  return orientation > 4
+    ? { width: Math.round(width * aspect), height }
+    : { width, height: Math.round(height * aspect) }
 }
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
@@ -98,8 +129,11 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** The header of a TIFF's largest page (the first of equal ones); for other formats `shown` and the header of the file. */
-async function largestPage(
+/**
+ * The header of a TIFF's first page that is no preview: it has more than half of the largest page's pixels, because the
+ * pages of a scanner differ a little. For other formats `shown` and the header of the file.
+ */
+async function shownPage(
   bytes: Buffer,
   shown: number,
 ): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
@@ -110,19 +144,20 @@ async function largestPage(
       // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
-  let largest = { header: first, page: shown }
   const { pages = 1 } = first
-  if (first.format !== 'tiff') return largest
-  if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
+  if (first.format !== 'tiff') return { header: first, page: shown }
+  if (pages > limits.tiffPages.value) return { header: first, page: 0, limit: 'tiffPages' }
+  const headers = [first]
   for (let page = 1; page < pages; page++) {
-    // A page that cannot be read is skipped.
+    // A page that cannot be read is not shown.
     const header = await openPage(bytes, { failOn: 'none', page })
       .metadata()
       .catch(() => first)
-    if (header.width * header.height > largest.header.width * largest.header.height)
-      largest = { header, page }
+    headers.push(header)
   }
-  return largest
+  const pixels = headers.map(({ width, height }) => width * height)
+  const page = pixels.findIndex(each => each > Math.max(...pixels) / 2)
+  return { header: headers[page] ?? first, page }
 }
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
@@ -154,6 +189,10 @@ const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, 
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
+  [
+    /Unsupported JPEG|support is not configured|is not implemented|planes not supported/,
+    'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
+  ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
     /primary item|'pitm' box/,

@@ -12,10 +12,21 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  */
 export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> {
   const { format, header, bytes, open } = photo
-  if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
+  if (format === 'jpeg') {
+    const scans = header.isProgressive ? untilWrongMarker(bytes) : bytes
+    return open('none', Buffer.concat([scans, endOfJpeg]))
+  }
   if (format === 'gif' || format === 'tiff') return open('none')
   if (format === 'png' && !header.isProgressive) return salvagePng(photo, side)
   throw new Error('nothing can be decoded')
+}
+
+/** The scans of a JPEG before a marker that none has: at one, libjpeg would drop all scans of a progressive JPEG. */
+function untilWrongMarker(jpeg: Buffer): Buffer {
+  let start = 2
+  while (jpeg[start] === 0xff && jpeg[start + 1] !== 0xda) start += 2 + jpeg.readUInt16BE(start + 2)
+  const length = jpeg.toString('latin1', start).search(/\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/)
+  return length < 0 ? jpeg : jpeg.subarray(0, start + length)
 }
 
 /** The rows that a PNG has, and grey in place of the others. */
@@ -82,6 +93,6 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
   warnings.some(
     each =>
-      /^libheif: |premature end of data segment|bad Huffman code/.test(each) ||
+      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
       Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
   )

@@ -25,7 +25,7 @@ describeWithParts('a real Prometheus that is stopped for an hour', ['prometheus'
       const scenario = contractData().parts[0] as { from: number; part: { minutes: number } }
       const end = scenario.from + scenario.part.minutes
       const [objectives, source] = [readDirectory().objectives, openPrometheus(running.url)]
-      const evaluations = openEvaluations(objectives, source)
+      const evaluations = openEvaluations(objectives, source, { get: () => undefined, set: () => {} })
       await evaluations.read(end - awayMinutes)
       process.kill(running.pid, 'SIGSTOP')
       onTestFinished(() => void process.kill(running.pid, 'SIGCONT'))

@@ -30,10 +30,11 @@ const counting = (began: Record<string, number>, to = Number.POSITIVE_INFINITY):
 }
 
 const groupedSlices = countedKinds.filter(({ name }) => name === 'grouped-slices')
-const noDiagnosis = { found: () => null } as unknown as Diagnoser
+const noDiagnosis = { found: () => null, detail: () => null } as unknown as Diagnoser
+const noStore = { get: () => undefined, set: () => {} }
 
 test('a group whose first minute was an hour ago was not offline before', async () => {
-  const evaluations = openEvaluations(groupedSlices, counting({ old: 0, young: now - 60 }))
+  const evaluations = openEvaluations(groupedSlices, counting({ old: 0, young: now - 60 }), noStore)
   await evaluations.read(now)
   const views = await evaluations.viewsAt(now)
   expect(views.map(({ objective, standing }) => [objective.group, standing.good, standing.bad])).toEqual([
@@ -44,7 +45,7 @@ test('a group whose first minute was an hour ago was not offline before', async 
 })
 
 test('minutes that a late clock of the source has not reached are not offline', async () => {
-  const evaluations = openEvaluations(groupedSlices, counting({ old: 0 }, now - 5))
+  const evaluations = openEvaluations(groupedSlices, counting({ old: 0 }, now - 5), noStore)
   await evaluations.read(now)
   const [view] = await evaluations.viewsAt(now)
   expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
@@ -64,7 +65,7 @@ test('events before the first minute of the SLO are in no window, as in a report
         return { ...each, good, total, unknown: total === 0 }
       }),
   }
-  const evaluations = openEvaluations(objectives, source)
+  const evaluations = openEvaluations(objectives, source, noStore)
   await evaluations.read(now)
   const views = await evaluations.viewsAt(now)
   const recorded = await readRecorded(source, objectives, { from: now - 2880, to: now })
@@ -80,7 +81,7 @@ test('events without a sample for an hour cannot be judged', async () => {
   const events = countedKinds.filter(({ name }) => name === 'bad-events')
   const until = async (to: number) => {
     const source = { ...counting({}, to), now: async () => now * 60_000 }
-    const evaluations = openEvaluations(events, source)
+    const evaluations = openEvaluations(events, source, noStore)
     await evaluations.read(now)
     const views = await evaluations.viewsAt(now)
     const directory = { ...readDirectory(), objectives: events }
@@ -104,7 +105,7 @@ test('minutes without events whose samples come late are not silent', async () =
       return { start: from + i, good: total, total, unknown: from + i >= to - 3 }
     })
   const source = { ...counting({}), now: async () => to * 60_000, slots }
-  const evaluations = openEvaluations(events, source)
+  const evaluations = openEvaluations(events, source, noStore)
   for (; to < now + 70; to++) await evaluations.read(to)
   expect([...evaluations.unread().values()]).toEqual([])
 })
@@ -117,7 +118,7 @@ test('minutes that were counted are not offline when the source has lost its sam
     slots: (...asked) => seen.slots(...asked),
     labelValues: (...asked) => seen.labelValues(...asked),
   }
-  const evaluations = openEvaluations(groupedSlices, forgetful)
+  const evaluations = openEvaluations(groupedSlices, forgetful, noStore)
   await evaluations.read(now)
   seen = { ...counting({ old: now }), labelValues: async () => [] }
   await evaluations.read(now + 1)
@@ -133,6 +134,6 @@ test('a source that does not answer is not asked further, as each question takes
   }
   const source = { ...counting({}), slots: away('slots'), seenBefore: away('seenBefore') }
   const ungrouped = countedKinds.filter(({ name }) => name === 'bad-events')
-  expect(await openEvaluations(ungrouped, source).read(now)).toContain('did not answer')
+  expect(await openEvaluations(ungrouped, source, noStore).read(now)).toContain('did not answer')
   expect(asked).toEqual(['slots'])
 })

@@ -1,4 +1,5 @@
 import { explainError } from '@tintype/lib/errors.ts'
+import type { AlertStore } from '../alerts/alert-store.ts'
 import { toShort } from '../math/time.ts'
 import { goneMinutes, grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
@@ -15,7 +16,11 @@ import { type View, viewOf } from './view.ts'
 export type Evaluations = ReturnType<typeof openEvaluations>
 
 /** All objectives, with one for each group of a grouped one, over the minutes kept in memory. */
-export function openEvaluations(objectives: readonly Objective[], behind: Source) {
+export function openEvaluations(
+  objectives: readonly Objective[],
+  behind: Source,
+  store: Pick<AlertStore, 'get' | 'set'>,
+) {
   let onRead: (isRead: boolean) => void
   const source = rememberSlots(behind, isRead => onRead(isRead))
   /** The kept minutes: the window, and before it a day of alerts with the minutes that these look back on. */
@@ -32,6 +37,10 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
      */
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
+      // Each objective's begin is stored for a start without the source: minutes without data are then offline.
+      const stored = store.get<Readonly<Record<string, Minute>>>('began', {}) ?? {}
+      // A begin in the future was stored while the clock was ahead.
+      const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
       leftOut = []
       const onLeftOut = ({ id }: Objective, why: string) => void leftOut.push(`${id}: ${why}`)
@@ -40,6 +49,10 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
         from,
         to: now,
         fromOf: each => now - keptMinutes([each]),
+        begun: each => {
+          const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
+          return known && blindUntil && Math.max(known, blindUntil)
+        },
       })
       const troubleOf = source.troubles()
       const troubled = new Map(
@@ -56,6 +69,11 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
       )
       unread = new Map([...silent, ...troubled])
       if (recorded) for (const { id } of objectives) if (!troubled.has(id)) everRead.add(id)
+      const began = Object.fromEntries([
+        ...Object.entries(stored).filter(([id]) => troubled.has(ungrouped(id))),
+        ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+      ])
+      if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       const [why] = troubled.values()
       return why === undefined ? null : `${[...troubled.keys()].join(', ')}: ${why}`
     },

@@ -39,9 +39,15 @@ function source() {
   return { state, fake }
 }
 
+/** What was stored before: when the objective began. */
 function evaluating(fake: Source, objectives = [objective]) {
-  const evaluations = openEvaluations(objectives, fake)
+  const stored = new Map<string, unknown>([['began', { [objective.id]: begin }]])
+  const evaluations = openEvaluations(objectives, fake, {
+    get: <T>(name: string) => stored.get(name) as T | undefined,
+    set: (name, value) => void stored.set(name, value),
+  })
   return {
+    stored,
     evaluations,
     standingAt: async (minute: Minute) => (await evaluations.viewsAt(minute))[0]?.standing,
   }
@@ -59,6 +65,14 @@ test('each minute asks for a few minutes, and what is known stays whole', async 
   expect(view?.slots.every(({ start }, i) => start === begin + i)).toBe(true)
 })
 
+/** Each read from then on fails, and the seven minutes to come are offline and alert. */
+async function expectBlind(evaluations: Evaluations, from: Minute): Promise<void> {
+  for (let now = from; now <= begin + 107; now++) expect(await evaluations.read(now)).toContain('away')
+  const [blind] = await evaluations.viewsAt(begin + 107)
+  expect(blind?.standing).toMatchObject({ bad: 7, unknown: 7 })
+  expect(blind?.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+}
+
 test('a clock that was a year ahead leaves nothing behind once it is right again', async () => {
   const { evaluations, standingAt } = evaluating(source().fake)
   await evaluations.read(begin + 100 + 365 * 1440)
@@ -71,10 +85,7 @@ test('while the source is away its minutes are unknown, so that what is known st
   const { evaluations, standingAt } = evaluating(fake)
   await evaluations.read(begin + 100)
   state.away = true
-  for (let now = begin + 101; now <= begin + 107; now++) expect(await evaluations.read(now)).toContain('away')
-  const [blind] = await evaluations.viewsAt(begin + 107)
-  expect(blind?.standing).toMatchObject({ bad: 7, unknown: 7 })
-  expect(blind?.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+  await expectBlind(evaluations, begin + 101)
   state.away = false
   await evaluations.read(begin + 108)
   expect((await standingAt(begin + 108))?.bad).toBe(0)
@@ -95,12 +106,11 @@ test('a source that was away for hours is asked again for all of them, and then 
   expect(state.asked).toBeLessThan(12)
 })
 
-test('a source that is away from the start has no minute, and all of them once it is back', async () => {
+test('a source that is away from the start is offline from then on, and whole once it is back', async () => {
   const { state, fake } = source()
   const { evaluations, standingAt } = evaluating(fake)
   state.away = true
-  expect(await evaluations.read(begin + 107)).toContain('away')
-  expect(await evaluations.viewsAt(begin + 107)).toEqual([])
+  await expectBlind(evaluations, begin + 100)
   state.away = false
   await evaluations.read(begin + 108)
   expect(await standingAt(begin + 108)).toMatchObject({ good: 108, bad: 0 })
@@ -112,7 +122,7 @@ function watching(
   alertmanager: (() => Promise<Sends>) | null = null,
   heartbeat: URL | null = null,
   objectives = [objective],
-  evaluations: Evaluations = openEvaluations(objectives, fake),
+  evaluations: Evaluations = openEvaluations(objectives, fake, alertStore),
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
@@ -159,6 +169,7 @@ const sentBefore = async (): Promise<AlertStore> => {
     at: 0,
     alerts: [burning],
   })
+  store.set('began', { [objective.id]: begin })
   return store
 }
 
@@ -224,6 +235,13 @@ test('an objective that cannot be read is named, the others are judged, and aler
   ])
 })
 
+test('when objectives began is stored also while one of them cannot be read', async () => {
+  const { stored, evaluations } = evaluating(failing(source().fake, 'other_total'), [objective, other])
+  stored.set('began', { other: begin, 'other{city="a"}': begin, removed: begin })
+  await evaluations.read(begin + 100)
+  expect(stored.get('began')).toEqual({ other: begin, 'other{city="a"}': begin, availability: begin })
+})
+
 test('each read of a long evaluation is a sign of life', async () => {
   const { evaluations } = evaluating(failing(source().fake, 'other_total'), [objective, other])
   const reads: boolean[] = []
@@ -255,7 +273,7 @@ test('of an objective that could not be read for three minutes one alert says wh
 
 test('between the evaluations of two objectives other work of the process goes on, such as the probe', async () => {
   const store = await newStore()
-  const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake)
+  const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake, store)
   const done: string[] = []
   const ids = evaluations.objectives.map(({ id }) => id).values()
   const { watch, updates } = watching(source().fake, store, null, null, [objective], {

@@ -22,6 +22,8 @@ type Period = {
   to: Minute
   /** When the SLO starts, regardless of earlier counts. */
   since?: Minute | undefined
+  /** A known begin of an objective, if the source does not have it. Called after the minutes were read. */
+  begun?: (objective: Objective) => Minute | undefined
   /** The first minute to read of an objective; default: `from`. */
   fromOf?: (objective: Objective) => Minute
 }
@@ -35,7 +37,7 @@ type Period = {
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  { from, to: wanted, since, fromOf = () => from }: Period,
+  { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ) {
   const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
   const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
@@ -52,7 +54,7 @@ export async function readRecorded(
   const read = async (objective: Objective): Promise<Read[]> => {
     const own = fromOf(objective)
     const slots = await turn(() => source.slots(objective.sli, own, wanted))
-    const begun = since ?? (await beginOf(source, objective, own, slots))
+    const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
     return [{ objective, from: own, slots, begun }]
   }
   // In parallel, because a hanging source uses its whole timeout for each.

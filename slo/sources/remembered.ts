@@ -15,6 +15,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const seen = new Map<string, Minute>()
+  const blindUntil = new Map<string, Minute>()
   let troubles = new Map<string, unknown>()
   const orElse = <T>(key: string, read: Promise<T>, known: () => T): Promise<T> =>
     read
@@ -31,6 +32,11 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       troubles = new Map()
       return sli => last.get(JSON.stringify(sli))
     },
+    /**
+     * While an indicator could not be read since the start: the minute of the first attempt, before which no minute
+     * counts as offline.
+     */
+    blindUntil: (sli: Sli) => blindUntil.get(JSON.stringify(sli)),
 
     async slots(sli: Sli, asked: Minute, to: Minute) {
       const key = JSON.stringify(sli)
@@ -44,6 +50,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
+        if (!isKnown) blindUntil.set(key, to)
         const begin = Math.max(from, end)
         const slots = [...older(begin), ...unknownSlots(begin, to)]
         return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
@@ -55,13 +62,15 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
           return slot.total === 0 && before?.total ? before : slot
         })
         const slots = [...older(since), ...fresh]
+        blindUntil.delete(key)
         return { from, slots, missedFrom: Number.POSITIVE_INFINITY }
       }
       const now = await orElse(key, read(), missing)
       const other = kept.get(key)
       if (other === last || (other?.slots.length ?? 0) <= now.slots.length) kept.set(key, now)
       for (const [each, { from, slots }] of kept)
-        if (from + slots.length < to - goneMinutes) for (const known of [kept, seen]) known.delete(each)
+        if (from + slots.length < to - goneMinutes)
+          for (const known of [kept, seen, blindUntil]) known.delete(each)
       return now.slots.slice(asked - from)
     },
 

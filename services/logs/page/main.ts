@@ -24,9 +24,7 @@ find('#ask').addEventListener('submit', event => {
   location.href = entriesOf(input.value.trim())
 })
 const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
-// Of what was copied with the key (quotes, a traceparent, a photo's address) it is the longest word.
-const [longest = ''] = given.split(/[^0-9a-z]+/i).sort((one, other) => other.length - one.length)
-const key = timelineKeyOf(longest)
+const key = timelineKeyOf(given)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
 addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key ?? given })))
 find('#recent').hidden = key !== undefined
@@ -75,9 +73,10 @@ function linkPhotos({ key, entries }: Story): void {
   find('#tools').append(h('span', { class: 'soft' }, say('itsPhotos')), ...links)
 }
 
-function sentence({ key, entries, services, stages, cut }: Story): string {
+function sentence({ key, entries, services, stages, cut, unreadable }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return say('none', { key })
+  const lacking = unreadable.length > 0 ? ` ${say('unreadable', { files: unreadable.join(', ') })}` : ''
+  if (!first || !last) return say('none', { key }) + lacking
   const text = say('found', {
     entries: entries.length,
     services: services.length,
@@ -85,7 +84,7 @@ function sentence({ key, entries, services, stages, cut }: Story): string {
     took: duration((timeOf(last) - timeOf(first)) / 1000),
     troubles: entries.filter(isTrouble).length,
   })
-  return cut ? `${text} ${say('cut')}` : text
+  return (cut ? `${text} ${say('cut')}` : text) + lacking
 }
 
 function open(entry: Entry): void {

@@ -149,11 +149,17 @@ test('backtest of a day that slo recorded itself: what burns now fires, and the 
   expect((await slo(well, 'backtest', '--from', iso(60), '--to', iso(120))).err).toContain('in the past')
 })
 
-test('diagnose --json is JSON; a time to come is now', async () => {
+test('diagnose --detail --json is JSON, also where no service can be asked for detail; a time to come is now', async () => {
   const data = await folder()
   recordDay(data, days.burning as (typeof days)[string])
-  const { out } = await slo(data, 'diagnose', '--json', '--at', '2100-01-01')
-  expect(JSON.parse(out).verdict).toMatch(/^(wait|receive)$/)
+  const { out } = await slo(data, 'diagnose', '--json', '--detail', '--at', '2100-01-01')
+  const { verdict, detail } = JSON.parse(out)
+  expect({ verdict, detail }).toEqual({
+    verdict: expect.stringMatching(/^(wait|receive)$/),
+    detail: expect.stringMatching(/^detail could not be raised: /),
+  })
+  const earlier = await slo(data, 'diagnose', '--detail', '--at', '2020-01-01')
+  expect(earlier.out).toContain('detail could not be raised: no stage is named')
 })
 
 describe('slo on the command line', () => {

@@ -46,6 +46,7 @@ export const options = {
   reason: text,
   cancel: text,
   note: flag,
+  detail: flag,
   format: text,
   alertmanager: flag,
   webhook: text,

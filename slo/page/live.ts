@@ -16,7 +16,7 @@ type Page = {
   name: 'objectives' | 'status'
   /** The state in one sentence. */
   lead(objectives: ObjectiveState[]): string
-  draw(state: State): void | Promise<void>
+  draw(state: State, refresh: () => Promise<void>): void | Promise<void>
 }
 
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
@@ -30,7 +30,7 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
     if (!isNamed) nameObjectives(page.name)
     isNamed = true
     showState(state, page, earlier)
-    await page.draw(state)
+    await page.draw(state, refresh)
   }
   startPage(page.name, texts)
   await (earlier === null ? readOften(refreshMs, refresh) : refresh())

@@ -23,7 +23,7 @@ function remember(name: string, value: string): void {
   history.replaceState(null, '', address)
 }
 
-function draw(state: State): Promise<void> {
+function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   const { objectives, planned } = state
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
@@ -37,7 +37,8 @@ function draw(state: State): Promise<void> {
       ? plannedTable(recent)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
-  return showVerdict(state)
+  // The buttons act on what is now.
+  return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
 }
 
 /** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */

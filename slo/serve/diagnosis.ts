@@ -11,14 +11,17 @@ import type { AlertStore } from '../alerts/alert-store.ts'
 import { cut } from '../alerts/text.ts'
 import { sentence } from '../diagnose/note.ts'
 import type { Example } from '../diagnose/open-examples.ts'
+import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 import type { Directory } from '../directory.ts'
 
-/** A verdict of diagnose, made while a budget burns. */
+/** A verdict of diagnose, made when a budget began to burn or a person asked. */
 export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
 /** What a stored verdict has. Another release may have written one without a list that alerts and notes read. */
 const lists = { evidence: [], stages: [{ lacked: [''] }], remarks: [''], replicas: [''], context: [''] }
 const foundLike = { at: 0, verdict: { verdict: '', ...lists }, examples: [{}] }
+/** The stage whose services log debug entries, until a time (epoch ms). */
+type RaisedDetail = { stage: string; until: number }
 
 export type Diagnoser = ReturnType<typeof openDiagnosis>
 
@@ -40,6 +43,7 @@ export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
   logs: string,
+  ports: () => readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
   own: NodeJS.ProcessEnv = {},
@@ -63,7 +67,8 @@ export function openDiagnosis(
     store.set('verdicts', all)
   }
   const stopping = new AbortController()
-  let looking: Promise<void> | undefined
+  let looking: Promise<string | null> | undefined
+  let detail: RaisedDetail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
@@ -81,13 +86,14 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /** Makes a verdict about this time, unless one is being made. Never rejects. */
-    look(nowMs: number): Promise<void> {
-      const fail = (error: Error): void => {
+    /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
+    look(nowMs: number): Promise<string | null> {
+      const fail = (error: Error) => {
         if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
+        return error.message
       }
       looking ??= ask(nowMs)
-        .catch(fail)
+        .then(() => null, fail)
         .finally(() => {
           looking = undefined
         })
@@ -98,6 +104,16 @@ export function openDiagnosis(
       all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
     /** The last verdict of any age: its note is also read after the incident. */
     last: (): FoundVerdict | null => all.at(-1) ?? null,
+    /** Raises the log level for a stage; null when there is no such stage. @throws when its service does not answer. */
+    async raise(wanted: string): Promise<RaisedDetail | null> {
+      const stage = service.stages.find(({ name }) => name === wanted)
+      if (!stage) return null
+      await raiseDetail(ports(), stage.jobs)
+      detail = { stage: stage.name, until: Date.now() + detailSeconds * 1000 }
+      log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
+      return detail
+    },
+    detail: (nowMs: number): RaisedDetail | null => (detail && detail.until > nowMs ? detail : null),
     /** Kills the process, which would otherwise outlive slo while a source hangs. */
     stop: () => stopping.abort(),
   }

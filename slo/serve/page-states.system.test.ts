@@ -214,6 +214,8 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await open('', 'en', 1024)
     await page.click('#fits button')
     await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    await page.click('#verdict button')
+    await page.waitForSelector('#verdict output:has-text("slo does not answer")')
     expect(problems.filter(each => !each.includes('404'))).toEqual([])
   })
 
@@ -242,18 +244,19 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(lead).toContain('100%, of one that is counted so far (photos).')
   })
 
-  test('a verdict that comes later is read out in one sentence', async () => {
+  test('a button keeps the focus while slo works on its answer, which is read out in one sentence', async () => {
     shown = 'healthy'
-    const tab = await browser.newPage({ locale: 'en' })
-    await tab.clock.install()
-    await tab.goto(address)
-    await tab.waitForSelector('html[data-ready]')
-    shown = 'burning'
-    await tab.clock.runFor(16_000)
-    await tab.locator('#verdict').getByText('Do first').waitFor()
-    const live = tab.locator('#verdict').locator('output, [role=status], [aria-live]')
-    expect(await live.allTextContents()).toEqual(['Slow in convert, because of cpu.'])
-    await tab.close()
+    await open('', 'en', 1024)
+    await page.route('**/api/diagnosis', async route => {
+      shown = 'burning'
+      await route.fulfill({ status: 204 })
+    })
+    await page.focus('#verdict button')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('#verdict :focus:has-text("Diagnose again")')
+    await page.unroute('**/api/diagnosis')
+    const live = page.locator('#verdict').locator('output, [role=status], [aria-live]')
+    expect(await live.allTextContents()).toEqual(['', 'Slow in convert, because of cpu.'])
   })
 
   test('an earlier question does not overwrite the answer to a later one', async () => {
@@ -402,6 +405,24 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
   test('a time that is days away has its date', async () => {
     expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')
+  })
+
+  test('a second click while slo works on its answer asks nothing', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    let asked = 0
+    const answered = Promise.withResolvers<void>()
+    await page.route('**/api/diagnosis', async route => {
+      asked++
+      await answered.promise
+      await route.fulfill({ status: 204 })
+    })
+    await page.getByRole('button', { name: 'Diagnose again' }).dblclick()
+    await page.locator('#verdict-outcome').getByText('Working').waitFor()
+    answered.resolve()
+    await page.locator('#verdict-outcome').getByText('Working').waitFor({ state: 'hidden' })
+    await page.unroute('**/api/diagnosis')
+    expect(asked).toBe(1)
   })
 
   test('objectives are called as the directory calls them, also when slo answers only later', async () => {

@@ -90,7 +90,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
-  const diagnosis = openDiagnosis(directory, dataDir, logs, log, alertStore, environment)
+  const diagnosis = openDiagnosis(directory, dataDir, logs, targets, log, alertStore, environment)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,

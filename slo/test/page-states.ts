@@ -134,6 +134,8 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   at: iso(0),
   seenAt: iso(0),
   diagnosis: null,
+  detail: null,
+  mayAct: true,
   program: 'npm run slo --',
   words: {
     en: { Objectives: 'Promises', traceId: 'trace' },
@@ -168,6 +170,11 @@ export const pageStates: Readonly<Record<string, State>> = {
   }),
   burning: state([objective(online, 'minutes', burning), objective(inTime, 'events', burning)], {
     diagnosis,
+    detail: { stage: 'convert', until: iso(-8) },
+  }),
+  'burning, seen from elsewhere': state([objective(online, 'minutes', burning)], {
+    diagnosis,
+    mayAct: false,
   }),
   broken: state([
     objective(online, 'minutes', `${planned}${'x'.repeat(50)}`),

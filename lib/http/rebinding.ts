@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { RequestHandler } from 'express'
@@ -16,13 +16,10 @@ export const isOwnName = (host: string, hostsFile = '/etc/hosts'): boolean =>
   isIP(host) !== 0 ||
   namesIn(hostsFile).includes(host)
 
-function namesIn(hostsFile: string): string[] {
-  try {
-    return readFileSync(hostsFile, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/)
-  } catch {
-    return []
-  }
-}
+const namesIn = (hostsFile: string): string[] =>
+  existsSync(hostsFile)
+    ? readFileSync(hostsFile, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/)
+    : []
 
 /**
  * Refuses what another site's page asks through a browser on this machine, after it made its own name point here (DNS

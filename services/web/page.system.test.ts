@@ -195,7 +195,12 @@ describeWithParts('the upload page', ['chromium'], parts => {
     )
     await says('drawing.svg', 'Export it as PNG, then try again.')
     await says('notes.txt', /We take/)
-    await choose({ name: 'huge.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(2 ** 21 + 1) })
+    const buffer = Buffer.alloc(2 ** 21 + 1)
+    await choose(
+      { name: 'huge.jpg', mimeType: 'image/jpeg', buffer },
+      { name: 'film.mp4', mimeType: 'video/mp4', buffer },
+    )
+    await says('film.mp4', 'not a photo that can be taken. Choose JPEG')
     await says(
       'huge.jpg',
       'This photo has 2.1 MB; at most 2 MB can be taken. Export it smaller, then try again.',

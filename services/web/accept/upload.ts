@@ -150,7 +150,9 @@ function openForm(request: Request) {
       isPartAFile: (name, type, fileName) => name === 'photo' && isFile(type ?? 'text/plain', fileName),
       limits: multipartLimits,
     })
-  } catch (cause) {
-    throw malformed(cause)
+  } catch {
+    const detail =
+      'Content-Type names no boundary of the form. Leave this header out: the client sets it with the form.'
+    throw new Problem(400, 'malformed', detail)
   }
 }

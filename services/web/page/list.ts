@@ -17,6 +17,7 @@ import {
   withPhoto,
 } from './photos.ts'
 import { focusOn } from './rows.ts'
+import { isTaken } from './take.ts'
 import { newUpload, send } from './uploads.ts'
 import { say } from './words.ts'
 
@@ -37,7 +38,7 @@ export function add(files: readonly File[]): void {
     put(item)
     const problem = !remembersPhotos
       ? say('noCookies')
-      : file.size > maxUploadBytes && say('tooLarge', { bytes: file.size, most: maxUploadBytes })
+      : file.size > maxUploadBytes && say(tooLarge(file), { bytes: file.size, most: maxUploadBytes })
     if (problem) {
       item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
       changed(item)
@@ -46,6 +47,9 @@ export function add(files: readonly File[]): void {
   // At once: a photo that is ready in the meantime would not be counted.
   showChanges()
 }
+
+/** A smaller video would be refused, too. */
+const tooLarge = (file: File) => (isTaken(file) ? 'tooLarge' : 'noPhoto')
 
 /** Not by their dates: phones date a photo by when it was chosen. */
 const isSame = (kept: Unsent, file: File): boolean => kept.name === file.name && kept.size === file.size

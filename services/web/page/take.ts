@@ -96,7 +96,7 @@ const result = <T>(call: (done: (value: T) => void, failed: () => void) => void)
   new Promise(resolve => call(resolve, () => resolve(undefined)))
 
 /** Some systems have no media type for HEIC, so its file extensions are accepted too. */
-function isTaken({ type, name }: File): boolean {
+export function isTaken({ type, name }: File): boolean {
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
   return accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
 }

@@ -61,13 +61,12 @@ async function send(
   photo: StoredPhoto,
   { file, bytes }: { file: string; bytes: number },
 ): Promise<void> {
-  const { storage } = web
   const { record } = photo
   const etag = `"${record.id}.${file}"`
   response.set({ ETag: etag, 'Cache-Control': immutable })
   if (isHeld(request.get('if-none-match'), etag)) return void response.status(304).end()
   const key = photoKey(record.owner, record.id, file)
-  const found = bytes <= wholeBytes ? await storage.read(key) : await storage.get(key)
+  const found = bytes <= wholeBytes ? await web.storage.read(key) : await web.storage.get(key)
   if (found === 'not-found') {
     if ((await photoViewOf(web, photo)) === 'not-found') throw notFound() // deleted meanwhile
     web.log.error('photo.file-lost', { photo: record.id, file }, sessionOf(record.owner))

@@ -35,7 +35,9 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  */
 export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
   const own = { https: ownCookieName(secret, 'https'), http: ownCookieName(secret, 'http') }
-  const patterns = [cookieName, own.https, own.http].map(issuedCookie)
+  const patterns = [cookieName, own.https, own.http].map(
+    name => new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g'),
+  )
   return (request, response, next) => {
     const start = performance.now()
     const known = issuedSession(request.headers.cookie ?? '', patterns, secret)
@@ -72,6 +74,3 @@ function issuedSession(header: string, patterns: RegExp[], secret: string): stri
     if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
   return undefined
 }
-
-const issuedCookie = (name: string): RegExp =>
-  new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')

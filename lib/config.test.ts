@@ -30,6 +30,7 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+  ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'collector:4318/v1/traces'],
   ['INSTANCE', 'x'.repeat(181)],
   ['PROMETHEUS_URL', 'http://[bad'],
   ['PROBE_TOKEN', ' '],

@@ -102,10 +102,6 @@ export const headers: Variable<Readonly<Record<string, string>>> = {
 export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
   variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
 
-export const flag = variable(false, 'true or false', given =>
-  given === 'true' || given === 'false' ? given === 'true' : undefined,
-)
-
 /** `meaning` explains the variable in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }

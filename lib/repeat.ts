@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const reportEveryMs = 60_000
 
 /** Limits the reports of a repeated step's errors: the first at once, then one a minute, until the step has worked. */
-export function sparsely(report: (error: Error) => void) {
+export function sparsely<E = Error>(report: (error: E) => void) {
   let reportAt = 0
   return {
     worked(): void {
       reportAt = 0
     },
-    failed(error: Error): void {
+    failed(error: E): void {
       if (performance.now() < reportAt) return
       reportAt = performance.now() + reportEveryMs
       report(error)

@@ -3,8 +3,8 @@ import module from 'node:module'
 import { join } from 'node:path'
 
 // An older Node would fail with a syntax error in the first loaded module.
-if (Number.parseInt(process.versions.node, 10) < 24) {
-  process.stderr.write(`slo needs Node 24 or later, and this is ${process.version}\n`)
+if (Number.parseInt(process.versions.node, 10) < 26) {
+  process.stderr.write(`slo needs Node 26 or later, and this is ${process.version}\n`)
   process.exit(2)
 }
 // Before other modules are loaded: without the cache, stripping types and compiling take as long as a 30-day report.

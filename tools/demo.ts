@@ -6,7 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
+import { diagnoseAt } from '../slo/diagnose/diagnose-at.ts'
+import { readDirectory } from '../slo/directory.ts'
 import type { State } from '../slo/page/api.ts'
+import { openEmbedded } from '../slo/sources/embedded.ts'
 import type { Drill, Lab } from '../test/faults/drill.ts'
 import { startTraffic } from '../test/faults/traffic.ts'
 import { photo } from '../test/images.ts'
@@ -68,7 +71,7 @@ export async function demo(
     tell(`load      ${pace.before} s without a fault, so that there is a time before to compare with`)
     if (otherWork()) tell(`note      ${otherWork()}: the monitor may find that too`)
     await wait(pace.before)
-    let seen = seenIn(await look(pages))
+    let seen = await look(pages, lab.dataDir)
     const told = [seen.verdict]
     /** Looks repeatedly and prints changes, until `isSo`. */
     const until = async (
@@ -77,7 +80,7 @@ export async function demo(
     ): Promise<boolean> => {
       for (const start = Date.now(); Date.now() - start < seconds * 1000; ) {
         await wait(pace.look)
-        const now = seenIn(await look(pages))
+        const now = await look(pages, lab.dataDir)
         for (const line of changes(seen, now, told, drill.truth)) tell(line)
         seen = now
         if (isSo(now, (Date.now() - start) / 1000)) return true
@@ -142,11 +145,12 @@ const byName = (address: string) => address.replace('127.0.0.1', 'localhost')
 
 const because = (reason: string) => (reason ? `, because ${reason}` : '')
 
-/** Makes the monitor diagnose, and returns the state that its page shows. */
-async function look(pages: string): Promise<State> {
-  const headers = { 'Content-Type': 'application/json' }
-  await fetch(`${pages}/api/diagnosis`, { method: 'POST', headers, body: '{}' })
-  return (await (await fetch(`${pages}/api/state`)).json()) as State
+/** The state that the monitor's page shows, and the verdict now, which the page has only while a budget burns. */
+async function look(pages: string, dataDir: string): Promise<Seen> {
+  const source = openEmbedded(dataDir)
+  const verdict = await diagnoseAt(readDirectory(undefined, { SCRAPE_SECONDS: '1' }), source, Date.now())
+  await source.close()
+  return seenIn((await (await fetch(`${pages}/api/state`)).json()) as State, verdict)
 }
 
 /** Opens an address in the browser of the person at the terminal. */

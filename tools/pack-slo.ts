@@ -136,7 +136,7 @@ function manifest(all: readonly string[]): object {
     description: JSON.parse(read('slo/package.json')).description,
     keywords: ['slo', 'sli', 'error-budget', 'burn-rate', 'openslo', 'prometheus', 'alerting', 'sre'],
     type: 'module',
-    engines: { node: '>=24' },
+    engines: { node: '>=26' },
     bin: { slo: 'slo/main.js' },
     exports: { './math/*': subpath('math'), './objectives/*': subpath('objectives') },
     ...dependencies(all),

@@ -23,7 +23,7 @@ const usage = `npm run queue -- <verb> [--json]
                     remembers the outcome of every finished one. Stop the service, move what is left of the
                     queue's file away (of PostgreSQL's, drop its schema), rebuild, start.
 
-Where: DATA_DIR, QUEUE_URL, QUEUE_ACCEPT_LOSS, STORAGE_URL, as for npm start.
+Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
 Example: npm run queue -- replay --all
 Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
@@ -31,7 +31,7 @@ const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** A verb's output: `json` for programs, `lines` for a terminal. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
-type QueueAt = { url: string; acceptLoss: boolean }
+type QueueAt = { url: string; mustExist: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
 /** Most dead letters that are listed or replayed at once: more than an outage of a day leaves, about 300 bytes each. */
@@ -116,8 +116,11 @@ async function main(args: string[]): Promise<number> {
   const notIds = ids.filter(id => !isPhotoId(id))
   if (notIds.length > 0) throw new UsageError(`not a photo id: ${notIds.join(', ')}`)
 
-  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
-  const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }
+  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
+  const queueAt = {
+    url: queueUrl(config.QUEUE_URL, config.DATA_DIR),
+    mustExist: verb !== 'rebuild',
+  }
   const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const change = changing[verb]
   // A wrong DATA_DIR would look like an empty service. Only rebuild creates a queue.
@@ -142,12 +145,12 @@ function assertThere(what: string, path?: string): void {
 }
 
 async function withPorts(
-  { url, acceptLoss }: QueueAt,
+  { url, ...how }: QueueAt,
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
   // Without a limit, because every unfinished photo in storage is a promise.
-  const queue = await openQueue(url, { acceptLoss, maxDepth: Number.MAX_SAFE_INTEGER })
+  const queue = await openQueue(url, { ...how, maxDepth: Number.MAX_SAFE_INTEGER })
   const storage = await openStorage(storageAt)
   try {
     return await use({ queue, storage })
@@ -159,13 +162,13 @@ async function withPorts(
 
 /** Reads a copy if the queue's file is read-only, because the engine opens files for writing. Creates no queue. */
 async function withReadable(at: QueueAt, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
-  const { url, acceptLoss } = at
+  const { url, ...how } = at
   const file = fileOf(at)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
     const copied = file !== undefined && !isWritable(file)
     if (copied) copyTo(folder, file)
-    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url, { acceptLoss })
+    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url, how)
     return await use(queue).finally(() => queue.close())
   } finally {
     rmSync(folder, { recursive: true })

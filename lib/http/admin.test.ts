@@ -1,11 +1,14 @@
+import { writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectRaw } from '../../test/raw.ts'
-import { sampleIn } from '../../test/support.ts'
+import { sampleIn, temporaryFolder } from '../../test/support.ts'
 import { limits } from '../limits.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import { adminApp } from './admin.ts'
 import { listen } from './listen.ts'
+import { isOwnName } from './rebinding.ts'
 
 test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
   const metrics = createMetrics('web', 'test')
@@ -56,7 +59,13 @@ test('the administration port answers HEAD, and refuses by problems that are cou
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,
-    `${hostname()}.example.org:${port}`,
+    `tintype-slo.monitoring.svc:${port}`, // as a service mesh asks from beside the process
+    `${hostname()}:${port}`,
   ]
   for (const host of [...own, 'admin.example.org']) expect(await asked(host), host).toBe('200')
+  // Anybody may register a domain below which a machine of this name can be.
+  expect(await asked(`${hostname()}.example.org:${port}`)).toBe('421')
+  const hosts = join(await temporaryFolder(), 'hosts')
+  await writeFile(hosts, '127.0.0.1 localhost # not.example.org\n127.0.1.1\tBox.example.org box\n')
+  expect(['box.example.org', 'not.example.org'].map(host => isOwnName(host, hosts))).toEqual([true, false])
 })

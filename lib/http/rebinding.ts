@@ -1,15 +1,28 @@
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { RequestHandler } from 'express'
 import { Problem } from '../http.ts'
 import { isLoopback } from '../loopback.ts'
 
-/** Names of no other site: those of this machine (Debian gives it a domain on loopback) and its network, and addresses. */
-const isOwnName = (host: string): boolean =>
+/**
+ * Names of no other site: those of this machine and its network or cluster, and addresses. Browsers find what the hosts
+ * file names there, so that no site can point such a name elsewhere: Debian gives the machine a domain in it.
+ */
+export const isOwnName = (host: string, hostsFile = '/etc/hosts'): boolean =>
   !host.includes('.') ||
-  `${host}.`.startsWith(`${hostname().toLowerCase()}.`) ||
-  /\.(localhost|local|internal)\.?$/.test(host) ||
-  isIP(host) !== 0
+  host === hostname().toLowerCase() ||
+  /\.(localhost|local|internal|svc)\.?$/.test(host) ||
+  isIP(host) !== 0 ||
+  namesIn(hostsFile).includes(host)
+
+function namesIn(hostsFile: string): string[] {
+  try {
+    return readFileSync(hostsFile, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/)
+  } catch {
+    return []
+  }
+}
 
 /**
  * Refuses what another site's page asks through a browser on this machine, after it made its own name point here (DNS

@@ -3,14 +3,14 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
-import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** Values for placeholders in HTML: `{promiseSeconds}`. */
 type Values = Record<string, string | number>
 
 /** A compiled file by its encodings. */
-type Asset = Record<'br' | 'gzip' | 'identity', Buffer>
+type Asset = Record<'gzip' | 'identity', Buffer>
 
 /** Only scripts, styles and images of this origin, none inline. */
 const contentSecurityPolicy = [
@@ -29,9 +29,8 @@ const contentSecurityPolicy = [
  * `app.get('/', pages.html('index.html'))`, which throws when there is no such page.
  *
  * Reads a folder of `.html`, `.css`, `.svg`, `.json` and browser `.ts`, makes JSON a module, strips the types,
- * compresses, and serves all from memory. Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB
- * for Node's type stripping. So the result is kept below node_modules, and the next process that opens the same files
- * reads it there.
+ * compresses, and serves all from memory. Node's type stripping takes 17 MiB, so the result is kept below node_modules,
+ * and the next process that opens the same files reads it there.
  *
  * Placeholders in HTML are `values`, `{head}`, which is head.html of the design system (lib/page/browser), and
  * `{assets}`, the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the
@@ -121,11 +120,7 @@ export function stripTypes(source: string): string {
   }
 }
 
-const compress = (text: string): Asset => ({
-  br: brotliCompressSync(text),
-  gzip: gzipSync(text),
-  identity: Buffer.from(text),
-})
+const compress = (text: string): Asset => ({ gzip: gzipSync(text), identity: Buffer.from(text) })
 
 function assetRouter(current: string, assets: Map<string, Asset>): Router {
   const router = Router()
@@ -157,8 +152,7 @@ function htmlHandler(name: string, html: string): RequestHandler {
 
 /** Express answers 304 when the browser has the response's ETag. */
 function send(request: Request, response: Response, name: string, asset: Asset): void {
-  // One at a time: with a list Express follows the browser's order, which names gzip first.
-  const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
+  const encoding = request.acceptsEncodings('gzip') ? 'gzip' : 'identity'
   response.set({ Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
   if (encoding !== 'identity') response.set('Content-Encoding', encoding)
   response.type(extname(name).replace(/^\.(ts|json)$/, '.js')).send(asset[encoding])

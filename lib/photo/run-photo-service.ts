@@ -21,7 +21,7 @@ const shared = [
   'KEEP_TRACES_DAYS',
   'MAX_PIXELS',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
-  'QUEUE_ACCEPT_LOSS',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
   'QUEUE_URL',
   'STORAGE_URL',
   'VERSION',
@@ -69,8 +69,7 @@ export async function runPhotoService<N extends VariableName>(
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
-    const acceptLoss = config.QUEUE_ACCEPT_LOSS
-    const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), acceptLoss, version })
+    const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observe(metrics, log) })
     watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])

@@ -4,7 +4,7 @@ import type { QueueEvent } from './job.ts'
 
 /** Events are read in pages, so that no read blocks the engine for long. */
 const pageRows = 500
-/** The longest delay of an event whose ring was lost. */
+/** The longest delay of an event whose ring was lost, and of a job that becomes due: a retry, a dead worker's photo. */
 export const pollMs = 1_000
 /** Shortest time between two reads, each of which costs 0.15 ms of CPU: the events of a busy moment share one. */
 const readEveryMs = 10

@@ -42,8 +42,6 @@ export const callEngine = (engine: Engine, { method, args }: QueueCall): Promise
   operations[method](engine, ...args)
 export const isRead = ({ method }: QueueCall): boolean => method in reads
 
-/** Pause of a worker that found all waiting jobs locked by others, who may release them. */
-const missMs = 5
 /** Pause between purges. All processes together remove rows faster than they add them. */
 const purgeEveryMs = 1_000
 
@@ -90,10 +88,8 @@ export function queueOn(
       while (!signal.aborted && !closing.signal.aborted) {
         const rings = work.rings()
         const found = await call('claim', worker, leaseMs)
-        if ('nothingBefore' in found) {
-          const waitMs = Math.max(missMs, Math.min(pollMs, found.nothingBefore - now()))
-          await work.wait(rings, waitMs, signal)
-        } else if (!signal.aborted) return found
+        if (!found) await work.wait(rings, pollMs, signal)
+        else if (!signal.aborted) return found
         else await call('release', found)
       }
       return 'aborted'

@@ -26,16 +26,16 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 export async function openPostgres(address: PostgresAddress, options: QueueOptions = {}): Promise<Queue> {
   const clock = openServerClock()
   const settings = settingsOf(options)
-  const migrating = connect(address, options, clock, migrationMs)
+  const migrating = connect(address, clock, migrationMs)
   try {
-    await migrating.use(client => migratePostgres(client, address.schema))
+    await migrating.use(client => migratePostgres(client, address.schema, options))
   } catch (cause) {
     const What = cause instanceof ConfigError ? ConfigError : Error
     throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })
   } finally {
     await migrating.close()
   }
-  const connections = connect(address, options, clock)
+  const connections = connect(address, clock)
   const bell = await openBell(connections, address.schema, clock)
   // Two writers, so that a claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)
@@ -67,7 +67,6 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
 
 function connect(
   { connectionString, schema }: PostgresAddress,
-  { acceptLoss = false }: QueueOptions,
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
@@ -77,7 +76,7 @@ function connect(
     )
     const server = lastRow<ServerState>(answers)
     clock.set(server.now)
-    assertDurable(server, acceptLoss)
+    assertDurable(server)
   }
   const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)

@@ -15,23 +15,11 @@ export const oursOf = ({ settings, clock }: Engine): [string, number, number] =>
   const now = clock()
   return [settings.version, now - workerLiveMs, now + workerLiveMs]
 }
-/** SQL: a job that this process may claim when it is due. Parameters: `oursOf`. */
-const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
 /** SQL: a job that this process may claim now. Parameters: `dueNowOf`. */
-export const dueNow = `${waitsForUs} AND (due_at <= ? OR due_at > ?)`
+export const dueNow = `state = 'queued' AND format <= ${jobFormat} AND ${ours} AND (due_at <= ? OR due_at > ?)`
 export const dueNowOf = (engine: Engine): [string, number, number, number, number] => {
   const now = engine.clock()
   return [...oursOf(engine), now, now + maxBackoffMs]
-}
-
-/** When a job may be due, epoch ms: now, later, or Infinity. */
-export async function nextDue(engine: Engine): Promise<number> {
-  const { sql, clock } = engine
-  if (await sql(`SELECT 1 AS due FROM jobs WHERE ${dueNow} LIMIT 1`).get(...dueNowOf(engine))) return clock()
-  const text = `SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`
-  const next = await sql(text).get<{ at: number | null }>(...oursOf(engine))
-  return next?.at ?? Number.POSITIVE_INFINITY
 }
 
 export async function countQueued({ sql }: Engine): Promise<number> {
@@ -132,6 +120,13 @@ export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<R
   emit(engine, row, 'queued')
 }
 
+/** A PostgreSQL database may have an encoding that lacks characters of an error message. */
+const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(
+    /[^ -~]/g,
+    char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 /** Milliseconds since a stamp; 0 without a stamp, or when the clock was set back since. */
 const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
@@ -152,7 +147,7 @@ export function end(
     expired: row.token,
     ended_at: state === 'done' || state === 'dead' ? engine.clock() : null,
     durable_at: durableAt,
-    reason: reason ? JSON.stringify(reason) : null,
+    reason: reason ? asciiJson(reason) : null,
     outcome: marked ?? row.outcome,
   })
   return { marked }

@@ -4,8 +4,8 @@ import { parseJson } from '../json.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
-/** A position in a segment, and the sequence number that is expected there. */
-type Place = { segment: Segment; position: number; seq: number }
+/** A position in a segment. */
+type Place = { segment: Segment; position: number }
 /** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap, up to `end`. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer; end: Place }
 type Line = { seq: number; bytes: Buffer; end: number }
@@ -23,7 +23,7 @@ export function readBatches(journal: ShippableJournal) {
 
   /** The next entries of a segment that are not acknowledged; undefined at its end. */
   const gather = async (segment: Segment): Promise<EntryBatch | undefined> => {
-    const start = { segment, position: 0, seq: segment.first }
+    const start = { segment, position: 0 }
     let from = at?.segment === segment ? at : start
     let bytes = await read(segment, from.position).catch(error => {
       if (error.code === 'ENOENT') journal.free(segment)
@@ -37,7 +37,7 @@ export function readBatches(journal: ShippableJournal) {
     const held = acked.stream === segment.stream ? acked.seq : 0
     const lines: Line[] = []
     let size = 0
-    for (const line of readLines(bytes, streamPrefix(segment.written), from.seq)) {
+    for (const line of readLines(bytes, streamPrefix(segment.written))) {
       if (line.seq <= held) continue
       const previous = lines.at(-1)
       size += line.bytes.length
@@ -46,7 +46,7 @@ export function readBatches(journal: ShippableJournal) {
     }
     const [first, last] = [lines[0], lines.at(-1)]
     if (!first || !last) return undefined
-    const end = { segment, position: from.position + last.end, seq: last.seq + 1 }
+    const end = { segment, position: from.position + last.end }
     return { stream: segment.stream, first: first.seq, last: last.seq, body: bodyOf(segment, lines), end }
   }
 
@@ -105,25 +105,15 @@ function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
 }
 
 /**
- * The complete lines in `bytes`, from sequence number `expected`. A line that is unreadable, or longer than a batch, as
- * only a damaged disk holds them, is replaced by an entry with its size.
+ * The entries in `bytes`, without a last line that is still being written. A line that is no entry, or longer than a
+ * batch, as only a damaged disk holds them, is left out: the server sees a gap.
  */
-function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
+function* readLines(bytes: Buffer, prefix: Buffer): Generator<Line> {
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
-    const found = isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
-    const seq = found ?? expected
-    const isWhole =
-      found !== undefined && line.length <= maxBatchBytes && parseJson(line.toString('latin1')) !== undefined
-    yield { seq, bytes: isWhole ? line : placeholder(prefix, seq, line.length - 1), end: end + 1 }
-    expected = seq + 1
+    const found = line.length <= maxBatchBytes && isUtf8(line) && scanEntry(bytes, start, end, prefix)
+    if (found && parseJson(line.toString('latin1')) !== undefined)
+      yield { seq: found.seq, bytes: line, end: end + 1 }
     start = end + 1
   }
-}
-
-/** The entry that replaces a line. */
-function placeholder(prefix: Buffer, seq: number, bytes: number): Buffer {
-  const payload = JSON.stringify({ event: 'log.unreadable', level: 'error', bytes })
-  const timestamp = new Date().toISOString()
-  return Buffer.from(`${prefix}${seq}","session":null,"timestamp":"${timestamp}","payload":${payload}}\n`)
 }

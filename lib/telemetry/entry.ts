@@ -7,7 +7,7 @@ import { limits } from '../limits.ts'
 export const entryVersion = 1
 
 export const newline = 0x0a
-/** The largest batch: half of the server's limit, because placeholders can be longer than the lines they replace. */
+/** The largest batch: half of the server's limit, as many proxies take no more than 1 MiB. */
 export const maxBatchBytes = limits.logBatchBytes.value / 2
 
 export const isSession = (text: string): boolean => /^[0-9a-f]{16}$/.test(text)

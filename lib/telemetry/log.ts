@@ -4,6 +4,7 @@ import winston from 'winston'
 import Transport from 'winston-transport'
 import { describeError, errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
+import { sparsely } from '../repeat.ts'
 import { secret } from '../secrets.ts'
 import type { Config } from '../variables.ts'
 import { type Level, levels, type ServiceName } from './catalogue.ts'
@@ -117,7 +118,6 @@ export function openLog(
 type Entry = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
 
 const orphansEveryMs = 60_000
-const complainEveryMs = 60_000
 
 function openSink(service: LogSource, instance: string, { folder, destination, flushMs }: JournalOptions) {
   const complain = complainer('log.trouble')
@@ -154,24 +154,21 @@ function openSink(service: LogSource, instance: string, { folder, destination, f
 }
 
 /** Writes an error and its causes to stderr, at most once a minute. */
-export function complainer(event: string): (error: unknown) => void {
-  let quietUntil = 0
-  return error => {
-    if (performance.now() < quietUntil) return
-    quietUntil = performance.now() + complainEveryMs
+export const complainer = (event: string) =>
+  sparsely((error: unknown) => {
     const causes = []
     for (let each = error; each instanceof Error; each = each.cause)
       causes.push(each.message || errorCode(each))
     process.stderr.write(`${new Date().toISOString()} error ${event} ${causes.join(': ') || error}\n`)
-  }
-}
+  }).failed
 
 /** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
   const head = { event, level, trace: trace.getActiveSpan()?.spanContext().traceId }
   let json: string
   try {
-    json = JSON.stringify({ ...head, ...facts })
+    const replacer = Object.values(facts).some(Error.isError) ? withErrors : undefined
+    json = JSON.stringify({ ...head, ...facts }, replacer)
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
   }
@@ -180,6 +177,10 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   countLimit('logPayload')
   return JSON.stringify({ ...head, cutFromBytes: Buffer.byteLength(json), start: json.slice(0, keptOfCut) })
 }
+
+/** JSON has no errors: one that a caller passes would be `{}`. */
+const withErrors = (_name: string, value: unknown): unknown =>
+  Error.isError(value) ? describeError(value) : value
 
 /** Characters kept of a payload that is too long. */
 const keptOfCut = 1_024

@@ -118,8 +118,9 @@ test('a log server behind a proxy is reached under its prefix', async () => {
   expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
 })
 
-test('what a proxy answers in place of the log server is told by its status', async () => {
-  const proxy = createServer((_request, response) => response.writeHead(502).end('<html>')).listen(0)
+test('what a proxy answers in place of the log server is told by its status, with the address of a redirect', async () => {
+  const location = 'https://logs.example/'
+  const proxy = createServer((_, response) => response.writeHead(308, { location }).end('<html>')).listen(0)
   onTestFinished(() => void proxy.close())
   const journal = openJournal(await temporaryFolder(), 'web', '0', () => {})
   onTestFinished(() => journal.close())
@@ -130,7 +131,7 @@ test('what a proxy answers in place of the log server is told by its status', as
   onTestFinished(() => shipping.stop())
   journal.append(id => line(id.replace(/\.\d+$/, ''), 1, Date.now()))
   await until(() => causes.length > 0)
-  expect(causes[0]).toContain('the log server answered 502')
+  expect(causes[0]).toContain(`the log server answered 308 to ${location}`)
 })
 
 test('a proxy that refuses large batches gets smaller ones, and every entry passes once', async () => {
@@ -280,7 +281,7 @@ test('a server that lost its folder takes what there still is, and the gap can b
   expect(found).toEqual(upTo(5_010).slice(-found.length))
 })
 
-test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no JSON, ten megabytes', async () => {
+test('damaged lines of a journal hold up no others, and their numbers are a gap: invalid UTF-8, no JSON, ten megabytes', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const stream = 'web.0.1700000000'
   const good = (n: number) => lines(stream, n, n, '2026-11-22T12:00:00.000Z')
@@ -301,17 +302,10 @@ test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no
   writeFileSync(join(local, 'web.0', '1700000000.1.ndjson'), Buffer.concat(bytes))
   const server = await startServer(at)
   startLog(local, () => server.url).info('opens.journal')
-  // Over days: what replaces a damaged line has the time at which it was found.
   const arrived = () =>
     Object.entries(readJournals(at)).flatMap(([name, entries]) => (name.includes(stream) ? entries : []))
-  const entries = await until(() => arrived().length >= 6 && arrived())
-  expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(['1', '2', '3', '4', '5', '6'])
-  expect(entries.map(({ payload }) => (payload as { event: string }).event)).toEqual([
-    'test.entry',
-    ...Array(4).fill('log.unreadable'),
-    'test.entry',
-  ])
-  expect(entries[4]?.payload).toMatchObject({ bytes: Buffer.byteLength(long) - 1 })
+  const entries = await until(() => arrived().length >= 2 && arrived())
+  expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(['1', '6'])
 })
 
 test('a stream cannot be forged: without the token nothing is taken', async () => {
@@ -435,6 +429,7 @@ test('entries of a time are answered one a line; a day without any is said to ha
   for (const bad of [
     'from=2026-11-22T00:00:00&to=2026-11-23',
     'from=2026-11-23&to=2026-11-22',
+    'from=2026-11-22&to=2026-11-22', // `to` is not included
     'from=2026-02-30&to=2026-11-22',
   ])
     expect((await fetch(`${url}/entries.ndjson?${bad}&event=test.`)).status, bad).toBe(400)

@@ -132,12 +132,8 @@ export function openServerJournal(folder: string) {
   }
 }
 
-/**
- * Whether the stream's entry with this number is this line. True when the entry is no longer there, or when the line
- * replaces a damaged one.
- */
+/** Whether the stream's entry with this number is this line. True when the entry is no longer there. */
 async function isHeld(folder: string, { path, size }: File, line: Buffer): Promise<boolean> {
-  if (line.includes('"event":"log.unreadable"')) return true
   const head = line.toString('latin1', 0, line.indexOf('","session":') + 1)
   const files = namesIn(folder).map(day => join(folder, day, basename(path)))
   // Usually a batch is repeated because its acknowledgement was lost, and its lines are the file's last ones.

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { formats } from '@tintype/lib/photo/record.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
@@ -29,7 +30,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
   let complaints: string[] = []
   let harbour: File
   let pines: File
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+  const elsewhere = 'photos.example.org'
+  const args = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    `--host-resolver-rules=MAP ${elsewhere} 127.0.0.1`,
+  ]
   const launch = { executablePath: parts.chromium, args }
 
   beforeAll(async () => {
@@ -736,6 +743,25 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
     await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
     await row('harbour.jpg').waitFor({ state: 'detached' })
+  })
+
+  test('behind a proxy that asks by loopback, as nginx does, the page links to nothing on the person’s own machine', async () => {
+    const file = join(dataDir, 'endpoints.json')
+    await writeFile(file, JSON.stringify({ slo: 'http://127.0.0.1:1' }))
+    onTestFinished(() => rm(file))
+    const address = await startProxy((incoming, _, pass) => {
+      incoming.headers.host = new URL(web.endpoints.web ?? '').host
+      pass(incoming.url ?? '')
+    })
+    const linked = async () => {
+      const css = (await page.locator('link[href$="lib/style.css"]').getAttribute('href')) ?? ''
+      const module = new URL(css.replace('style.css', 'navigation.ts'), page.url())
+      return page.evaluate(`import('${module}').then(({ pageAddresses }) => pageAddresses).then(Object.keys)`)
+    }
+    await page.goto(address)
+    expect(await linked()).toEqual(['status', 'objectives'])
+    await page.goto(address.replace('127.0.0.1', elsewhere))
+    expect(await linked()).toEqual([])
   })
 
   test('the language is switched on the page and stays', async () => {

@@ -1,57 +1,36 @@
 import { diagnoseAt } from '../diagnose/diagnose-at.ts'
-import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
+import { incidentNote, terminal } from '../diagnose/note.ts'
 import { openExamples } from '../diagnose/open-examples.ts'
-import { raiseDetail } from '../diagnose/raise-detail.ts'
 import { toMinute } from '../math/time.ts'
-import { openEvaluations } from '../serve/evaluations.ts'
-import { openTargets } from '../serve/targets.ts'
-import type { View } from '../serve/view.ts'
+import { type View, viewOf } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
+import { isJudgedAt, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
-  const stores = { dataDir, environment }
   // A later time than now has no samples, which would look like processes that are away.
   const atMs = Math.min(given.at ?? nowMs, nowMs)
   const directory = context.directory()
   const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
-  const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
-  const { examplesOf, loggedBy } = await openExamples(directory)
+  const isStage = directory.service.stages.some(({ name }) => name === verdict.verdict)
+  const examplesOf = await openExamples(directory)
   // Without a known begin the examples are those of the last five minutes.
   const since = verdict.since === null ? atMs - 300_000 : Date.parse(verdict.since)
-  const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
-  // The verdict is shown even if no service of this machine can raise its detail.
-  const raise = async (): Promise<string> => {
-    if (!stage) throw new Error('no stage is named')
-    // The launcher writes this file.
-    const written = { SCRAPE_TARGETS: [], TARGETS_FILE: `${dataDir}/targets.json` }
-    return raiseDetail(openTargets(written, directory.service, environment)(), stage.jobs)
-  }
-  const notRaised = (error: Error) => `detail could not be raised: ${error.message}`
-  const detail = given.detail ? await raise().catch(notRaised) : undefined
-  if (detail && !given.json) print(detail)
-  if (given.json) print(JSON.stringify({ ...verdict, examples, detail }))
-  else {
-    const incident: Incident = {
-      verdict,
-      examples,
-      atMs,
-      directory,
-      views: given.note ? await viewsAt(toMinute(atMs), context, given) : [],
-      logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
-    }
-    print(given.note ? incidentNote(incident) : terminal(incident))
-  }
+  const examples = isStage ? await examplesOf({ dataDir, environment }, verdict.verdict, since, atMs) : []
+  const incident = { verdict, examples, atMs, directory }
+  if (given.json) print(JSON.stringify({ ...verdict, examples }))
+  else if (given.note)
+    print(incidentNote({ ...incident, views: await viewsAt(toMinute(atMs), context, given) }))
+  else print(terminal(incident))
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
 const viewsAt = (minute: Minute, context: Context, given: Given): Promise<View[]> =>
   withSource(given, context, async source => {
-    const evaluations = openEvaluations(context.directory().objectives, source, {
-      get: () => undefined,
-      set() {},
-    })
-    await evaluations.read(minute)
-    return evaluations.viewsAt(minute)
+    const { objectives } = context.directory()
+    const from = minute - lookBackMinutes(objectives)
+    const recorded = await readRecorded(source, objectives, { from, to: minute })
+    const judged = recorded?.objectives.filter(each => isJudgedAt(each, minute)) ?? []
+    return judged.map(each => viewOf(each, recorded?.start ?? minute, minute))
   })

@@ -274,7 +274,6 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
       },
     },
     views: [viewOf({ objective, slots, tally: tally(objective, 0, slots), begun: 0 }, 0, 5)],
-    logged: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
   }
   const note = incidentNote(incident)
   const elsewhere = { ...directory, service: { ...directory.service, runbooks: 'none' } }
@@ -289,10 +288,11 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
   expect(note).toContain('Orders in time: 0 of 5 bad orders left, 60 used: 55 beyond the budget')
   expect(incidentNote({ ...incident, views: [] })).toContain('no alert fires')
   const unknown = { ...verdict, verdict: 'unknown', cause: null, lever: null }
-  expect(incidentNote({ ...incident, verdict: unknown })).not.toContain('--detail')
+  expect(incidentNote({ ...incident, verdict: unknown })).not.toContain('No resource is named')
+  const healthy = { ...unknown, verdict: 'healthy', since: null }
+  expect(incidentNote({ ...incident, verdict: healthy })).toMatch(/^# No incident, seen (?!.*beginning)/s)
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
-  expect(note).toContain('storage.called put seconds 0.500 (30 times)')
 })
 
 test('a sentence names three processes at most: a receiver of alerts refuses what is too long', () => {
@@ -311,7 +311,6 @@ test('the columns of the terminal are as wide as the longest name', () => {
     examples: [],
     atMs: 0,
     directory: readDirectory(),
-    views: [],
   })
   const bars = lines.split('\n').flatMap(line => /^\S+ +[█·]{30}/.exec(line)?.[0].length ?? [])
   expect(bars).toHaveLength(stages.length)
@@ -323,7 +322,7 @@ test('of a service without stages what is away is said', () => {
   const without = { ...model, stages: [], resources: [] }
   expect(diagnoseWith(without, series, { atMs: 270_000, stepMs })).toMatchObject({
     verdict: 'unknown',
-    remarks: ['the metrics of converter are away', 'no stage has data'],
+    remarks: ['the metrics of converter are away', 'service.yaml names no stages to compare'],
   })
 })
 

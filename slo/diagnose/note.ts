@@ -3,17 +3,14 @@ import { resolve } from 'node:path'
 import { budgetLine } from '../alerts/text.ts'
 import { type Directory, program } from '../directory.ts'
 import type { View } from '../serve/view.ts'
-import type { Example, Logged } from './open-examples.ts'
+import type { Example } from './open-examples.ts'
 import type { Verdict } from './verdict.ts'
 
-export type Incident = {
+type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
   directory: Pick<Directory, 'folder' | 'service'>
-  views: readonly Pick<View, 'standing' | 'firings'>[]
-  /** Numbers from debug entries while detail was raised. */
-  logged?: readonly Logged[]
 }
 
 const clock = (time: string | number): string =>
@@ -54,15 +51,24 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 }
 
 /** An incident as Markdown, for a second person who joins. */
-export function incidentNote(incident: Incident): string {
-  const { verdict: found, examples, directory, views, logged = [] } = incident
+export function incidentNote({
+  verdict: found,
+  examples,
+  directory,
+  views,
+  atMs,
+}: Incident & { views: readonly Pick<View, 'standing' | 'firings'>[] }): string {
   const teams = Object.entries(directory.service.answering)
   const [responsible] = teams.find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
-  const at = clock(incident.atMs)
+  const at = clock(atMs)
   const firing = views.flatMap(({ firings }) => firings.filter(({ clears }) => clears === null))
   const firstAlert = Math.min(...firing.map(({ fires }) => fires))
+  const isHealthy = found.verdict === 'healthy'
+  const begun = found.since
+    ? `${clock(found.since)}: ${found.verdict} left its baseline`
+    : 'its beginning is unknown'
   const timeline = [
-    found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'its beginning is unknown',
+    ...(isHealthy ? [] : [begun]),
     firing.length === 0 ? 'no alert fires' : `${clock(firstAlert * 60_000)}: the first alert`,
     ...found.context,
     `${at}: this note`,
@@ -83,7 +89,7 @@ ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
       `| ${stage} | ${number(baseline)} | ${number(now)} | ${percent(share)} | ${lacked.map(code).join(', ')} |`,
   )
   const runbook = runbookOf(directory, found.cause)
-  return `# Incident, seen ${at}
+  return `# ${isHealthy ? 'No incident' : 'Incident'}, seen ${at}
 
 **${sentence(found)}**
 
@@ -98,7 +104,7 @@ ${evidence.length === 0 ? 'no metric left its baseline' : proof}
 
 | stage | before (s) | now (s) | of the growth | had no data |
 | --- | --- | --- | --- | --- |
-${stages.join('\n')}${logged.length === 0 ? '' : `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}`}
+${stages.join('\n')}
 
 ## Do first
 ${found.lever ?? withoutAction(found)}${runbook ? `\nRunbook: ${runbook}` : ''}
@@ -118,7 +124,7 @@ ${list(toAdd(found))}
 function withoutAction({ verdict }: Verdict): string {
   if (verdict === 'healthy') return 'Nothing: no stage takes longer than before.'
   if (verdict === 'unknown') return `No stage is named: look again in two minutes (${program} diagnose).`
-  return `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`
+  return `No resource is named: look at the examples, and again in two minutes (${program} diagnose).`
 }
 
 /** The alert and the metrics that would have shown the cause directly. */
@@ -132,8 +138,6 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
   ]
 }
 
-const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
-
 /** An example's duration, its keys, and the command that shows it. */
 function exampleLine({ seconds, ...keys }: Example, { service }: Incident['directory']): string {
   const facts = Object.entries(keys).map(([name, value]) => `${name} ${value}`)
@@ -142,7 +146,7 @@ function exampleLine({ seconds, ...keys }: Example, { service }: Incident['direc
 }
 
 /** An incident for the terminal: the sentence, the stages as bars, the evidence, and what to do. */
-export function terminal({ verdict: found, examples, directory, logged = [] }: Incident): string {
+export function terminal({ verdict: found, examples, directory }: Incident): string {
   const seconds = (value: number | null) => (value === null ? number(value) : `${number(value)} s`)
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const stageWidth = Math.max(8, ...found.stages.map(({ stage }) => stage.length))
@@ -164,7 +168,6 @@ export function terminal({ verdict: found, examples, directory, logged = [] }: I
         `${cause.padEnd(causeWidth)} explains ${percent(explains)}: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
     ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
-    ...logged.map(each => `detail: ${loggedLine(each)}`),
     ...found.stages
       .filter(({ lacked }) => lacked.length > 0)
       .map(({ stage, had, lacked }) => {

@@ -1,15 +1,20 @@
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFolder } from '@tintype/lib/disk.ts'
+import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
+import { toMinute } from './time.ts'
 
 /** A planned maintenance in the minutes [from, to). Its offline minutes use the budget like others. */
 export type Planned = { id: string; from: Minute; to: Minute; reason: string }
 
 /** A longer maintenance is probably a typing error. */
 export const maxPlannedMinutes = 1440
+
+/** Whether a maintenance would have ended before a time: another time was meant. */
+export const isOver = ({ from, to }: Pick<Planned, 'from' | 'to'>, nowMs: number): boolean =>
+  to > from && to <= toMinute(nowMs)
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
@@ -38,10 +43,8 @@ export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 
     removePlanned(dataDir, id)
   }
   const planned = { id: `${from}-${to}`, from, to, reason }
-  const file = join(folderOf(dataDir), `${planned.id}.json`)
   makeFolder(folderOf(dataDir))
-  writeFileSync(`${file}.tmp`, JSON.stringify(planned), { flush: true })
-  renameSync(`${file}.tmp`, file)
+  replaceFile(join(folderOf(dataDir), `${planned.id}.json`), JSON.stringify(planned))
   return planned
 }
 

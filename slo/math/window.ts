@@ -38,49 +38,28 @@ export function windowAt({ windowMinutes, calendar }: Windowed, to: Minute): Min
 
 /** The first minute of each window, counted from the one that begins at the calendar's start. */
 function startsOf({ count, unit, startTime, timeZone }: Calendar): (index: number) => Minute {
-  const first = new Date(toUtc(startTime))
-  const clock = clockOf(timeZone)
+  const first = Temporal.PlainDateTime.from(startTime)
+  // In a month without a 31st the last day is taken. A local time that occurs twice means the first; a skipped one is
+  // shifted by the clock change.
   return index => {
-    const wall = new Date(first)
-    if (unit === 'M') addMonths(wall, index * count)
-    else wall.setUTCDate(wall.getUTCDate() + index * count * nominalDays[unit])
-    return clock.minuteAt(Math.floor(wall.getTime() / 60_000))
+    const start = first.add({ [unitNames[unit]]: index * count }).toZonedDateTime(timeZone)
+    return Math.floor(start.epochMilliseconds / 60_000)
   }
 }
 
-/** Adds months. In a month without a 31st the last day is taken. */
-function addMonths(date: Date, months: number): void {
-  const day = date.getUTCDate()
-  date.setUTCMonth(date.getUTCMonth() + months)
-  if (date.getUTCDate() !== day) date.setUTCDate(0)
-}
-
-/** The clock of a time zone, from Intl: Node 24 has no Temporal. Local times are given as minutes of UTC. */
-function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
-  const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
-  const offset = (minute: Minute): number => toUtc(format.format(minute * 60_000)) / 60_000 - minute
-  return {
-    // A local time that occurs twice means the first; a skipped one is shifted by the clock change.
-    minuteAt(wall) {
-      const [before, after] = [wall - offset(wall - 1440), wall - offset(wall + 1440)]
-      return [before, after].find(minute => minute + offset(minute) === wall) ?? before
-    },
-  }
-}
-
-/** Parses `2026-01-31` or `2026-01-31 12:30:00` as UTC, to epoch ms. */
-const toUtc = (text: string): number => Date.parse(`${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`)
+const unitNames = { d: 'days', w: 'weeks', M: 'months' } as const
 
 /** Whether a text is a date and time as OpenSLO writes it, `2026-01-31 00:00:00`, also with a T. */
 export const isStartTime = (text: unknown): boolean =>
-  typeof text === 'string' &&
-  /^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$/.test(text) &&
-  !Number.isNaN(toUtc(text)) &&
-  new Date(toUtc(text)).toISOString().startsWith(text.slice(0, 10))
+  /^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$/.test(String(text)) &&
+  isRead(() => Temporal.PlainDateTime.from(String(text)))
 
-export function isTimeZone(text: unknown): boolean {
+export const isTimeZone = (text: unknown): boolean =>
+  isRead(() => Temporal.Now.zonedDateTimeISO(String(text)))
+
+function isRead(read: () => unknown): boolean {
   try {
-    return typeof text === 'string' && clockOf(text) !== undefined
+    return read() !== undefined
   } catch {
     return false
   }

@@ -1,4 +1,3 @@
-import { request } from '@tintype/lib/page/browser/server.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 
 /** What the pages draw. Times are ISO 8601 in UTC; strips have one character a minute, oldest first. */
@@ -6,12 +5,8 @@ export type State = {
   at: string
   /** When measurements last could be read. */
   seenAt: string
-  /** The last verdict of diagnose: made when a budget began to burn, or on request. */
+  /** The last verdict of diagnose, made while a budget burns. */
   diagnosis: Diagnosis | null
-  /** The stage whose services log more detail, and until when. */
-  detail: { stage: string; until: string } | null
-  /** Whether the viewer may start a diagnosis and raise detail: only on the service's own machine. */
-  mayAct: boolean
   /** What a person types before a verb: `slo`. */
   program: string
   /** By language: texts of the directory (units, names of objectives and stages) in that language. */
@@ -21,8 +16,6 @@ export type State = {
   /** From when diagnosis can compare a service that has just started with its own past; null once it can. */
   comparesFrom: string | null
   objectives: ObjectiveState[]
-  /** Days after which minutes and traces are removed; 0 is never. */
-  keepDays: { minutes: number; traces: number }
   planned: { id: string; from: string; to: string; reason: string }[]
 }
 
@@ -102,16 +95,6 @@ export type WhatIfAlert = {
 
 /** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget. */
 export type FitAnswer = { fits: boolean; leftAfter: number }
-
-/** A verdict takes slo up to 35 s. */
-const postMs = 60_000
-
-/** Sends a request that changes something. Null, or slo's reason for a refusal. @throws when slo does not answer. */
-export async function post(path: string, body: Record<string, string> = {}): Promise<string | null> {
-  const headers = { 'Content-Type': 'application/json' }
-  const response = await request(path, { method: 'POST', headers, body: JSON.stringify(body) }, postMs)
-  return response.ok ? null : ((await response.json()) as { detail: string }).detail
-}
 
 /** A release while it runs, as slo/serve/under-way.ts has it. */
 export type UnderWay = {

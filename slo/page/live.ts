@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
@@ -16,7 +16,7 @@ type Page = {
   name: 'objectives' | 'status'
   /** The state in one sentence. */
   lead(objectives: ObjectiveState[]): string
-  draw(state: State, refresh: () => Promise<void>): void | Promise<void>
+  draw(state: State): void | Promise<void>
 }
 
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
@@ -30,7 +30,7 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
     if (!isNamed) nameObjectives(page.name)
     isNamed = true
     showState(state, page, earlier)
-    await page.draw(state, refresh)
+    await page.draw(state)
   }
   startPage(page.name, texts)
   await (earlier === null ? readOften(refreshMs, refresh) : refresh())
@@ -59,9 +59,9 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
 }
 
 function show(lead: string, state = 'unknown', text = say('unknown')): void {
-  write(find('#lead'), lead)
+  redraw(find('#lead'), lead)
   find('#state').dataset.state = state
-  write(find('#state'), text)
+  redraw(find('#state'), text)
 }
 
 /** When the first numbers are shown: after the first whole minute and the evaluation that follows it. */

@@ -1,15 +1,15 @@
-import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
 import { refreshMs, refusalOf, showLive } from './live.ts'
-import { table } from './parts.ts'
+import { plannedTable, table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
-import { moment, say, shortTime, translated } from './words.ts'
+import { say, translated } from './words.ts'
 
 const address = new URL(location.href)
 let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
@@ -23,25 +23,21 @@ function remember(name: string, value: string): void {
   history.replaceState(null, '', address)
 }
 
-function draw(state: State, refresh: () => Promise<void>): Promise<void> {
-  const { objectives, planned, keepDays } = state
-  const { minutes, traces } = keepDays
-  write(find('#kept'), say('keptFor', { minutes, traces }))
+function draw(state: State): Promise<void> {
+  const { objectives, planned } = state
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()
   redraw(find('#alerts'), alertTable(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
-  const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
   redraw(
     find('#planned'),
-    rows.length > 0
-      ? table(say('planned'), say('plannedColumns'), rows)
+    recent.length > 0
+      ? plannedTable(recent)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
-  // The buttons act on what is now.
-  return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
+  return showVerdict(state)
 }
 
 /** The objectives of the last state. A button's click reads them here, because `redraw` keeps an unchanged button. */

@@ -1,8 +1,8 @@
-import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
-import { type Diagnosis, post, type State } from './api.ts'
+import type { Diagnosis, State } from './api.ts'
 import { folded, runbookLink, table } from './parts.ts'
 import {
   clock,
@@ -15,15 +15,13 @@ import {
   wholePercent,
 } from './words.ts'
 
-/** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
-export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
-  const { diagnosis, detail, mayAct, begun, comparesFrom } = state
+/** The last verdict and its evidence. Hidden where there is none. */
+export async function showVerdict({ diagnosis, comparesFrom }: State): Promise<void> {
   const { logs } = await pageAddresses
-  find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
+  find('#verdict').hidden = !diagnosis && !comparesFrom
   // All of the verdict would be read out each minute while a budget burns.
-  write(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
+  redraw(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
   const isNamed = diagnosis !== null && isSlow(diagnosis.verdict)
-  const small = (text: string) => h('p', { class: 'small' }, text)
   redraw(
     find('#verdict-answer'),
     h(
@@ -31,9 +29,10 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
       { class: 'sheet verdict', 'data-state': isNamed && 'late' },
       diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
       // A stage that is named was compared, or needed no comparison.
-      comparesFrom && !isNamed && small(say('comparesFrom', { time: clock(comparesFrom) })),
-      detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
-      actions(state, refresh),
+      comparesFrom &&
+        !isNamed &&
+        h('p', { class: 'small' }, say('comparesFrom', { time: clock(comparesFrom) })),
+      diagnosis && h('p', {}, h('a', { class: 'button quiet', href: 'note' }, say('note'))),
     ),
   )
 }
@@ -126,33 +125,3 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: s
 
 const items = (all: readonly HTMLElement[]): HTMLElement =>
   h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
-
-/** Whether slo works on a click. The button is not disabled meanwhile: a browser would take the focus from it. */
-let isWorking = false
-
-function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
-  const button = (text: string, path: string, body = {}, primary = false) => {
-    const click = async () => {
-      if (isWorking) return
-      isWorking = true
-      const outcome = find('#verdict-outcome')
-      outcome.textContent = say('looking')
-      const refused = await post(path, body).catch(() => say('away'))
-      isWorking = false
-      outcome.textContent = refused
-      if (refused === null) await refresh()
-    }
-    return h('button', { type: 'button', id: path, class: primary && 'primary', click }, text)
-  }
-  const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
-  return h(
-    'div',
-    { class: 'row actions' },
-    mayAct &&
-      stage &&
-      !detail &&
-      button(say('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
-    mayAct && button(say(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
-    diagnosis && h('a', { class: 'button quiet', href: 'note' }, say('note')),
-  )
-}

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { processName } from '@tintype/lib/process-name.ts'
-import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -49,11 +49,10 @@ async function pages(last: FoundVerdict | null = null, isBegun = true) {
     metrics: createMetrics('slo', '0'),
     log,
     watch: { views, viewsAt, seenAt: () => Date.now() } as unknown as Watch,
-    diagnosis: { found: () => null, detail: () => null, last: () => last } as unknown as Diagnoser,
+    diagnosis: { found: () => null, last: () => last } as unknown as Diagnoser,
     source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
     dataDir,
-    keepDays: { minutes: 1, traces: 1 },
   })
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
@@ -103,15 +102,19 @@ test('a release is shown while its command runs, and not after it was killed', a
     writeFileSync(underWayFile(dataDir), JSON.stringify({ process: name, to: 'v2' }))
     expect(await shown()).toEqual(name === own ? { process: name, to: 'v2' } : null)
   }
-  writeFileSync(underWayFile(dataDir), '{"process":')
-  expect(await shown()).toBeNull()
+  // The second is of a version that wrote no name of its process.
+  for (const other of ['{"process":', '{"pid":1,"to":"v2"}']) {
+    writeFileSync(underWayFile(dataDir), other)
+    expect(await shown()).toBeNull()
+  }
 })
 
-test('a watchdog of another namespace is no sign that ours arrives', async () => {
+test('a watchdog of another namespace is no sign that ours arrives, and an alert that slo does not pass on is logged', async () => {
   let received = 0
+  const logged: unknown[] = []
   const admin = createAdmin({
     metrics: createMetrics('slo', '0'),
-    log: createLog({ service: 'slo', instance: '0', level: 'error' }),
+    log: { error: (...entry: unknown[]) => void logged.push(entry) } as unknown as Log,
     watch: { receiveWatchdog: () => void received++ } as unknown as Watch,
     stalled: () => null,
     selectors: { namespace: 'photos' },
@@ -119,12 +122,13 @@ test('a watchdog of another namespace is no sign that ours arrives', async () =>
   const { url, close } = await listen(admin, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const labels = { alertname: 'SloWatchdog', severity: 'watchdog' }
-  for (const own of [{}, { namespace: 'forum' }, { namespace: 'photos' }]) {
+  for (const own of [{}, { namespace: 'forum' }, { namespace: 'photos' }, { alertname: 'DiskFull' }]) {
     const body = JSON.stringify({ alerts: [{ status: 'firing', labels: { ...labels, ...own } }] })
     const headers = { 'Content-Type': 'application/json' }
     expect((await fetch(`${url}/alerts`, { method: 'POST', headers, body })).status).toBe(204)
   }
   expect(received).toBe(1)
+  expect(logged).toEqual([['alerts.no-receiver', { alerts: ['DiskFull'] }]])
 })
 
 test('the status page with a slash behind it is the one without, below any prefix', async () => {
@@ -133,14 +137,9 @@ test('the status page with a slash behind it is the one without, below any prefi
   expect([answer.redirected, new URL(answer.url).pathname]).toEqual([true, '/status'])
 })
 
-test('the state is computed once a second for all who ask from elsewhere, and each time for this machine', async () => {
+test('the state is computed once a second for all who ask', async () => {
   const { ask, counts } = await pages()
-  const elsewhere = { 'X-Forwarded-For': '192.0.2.1' }
-  await Promise.all(Array.from({ length: 50 }, () => ask('api/state', elsewhere)))
-  const forOthers = counts.viewed
+  await Promise.all(Array.from({ length: 50 }, () => ask('api/state')))
   // On a busy machine the fifty take seconds.
-  expect(forOthers).toBeLessThan(25)
-  await ask('api/state')
-  await ask('api/state')
-  expect(counts.viewed).toBe(forOthers + 2)
+  expect(counts.viewed).toBeLessThan(25)
 })

@@ -7,16 +7,15 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import { isRunning } from '@tintype/lib/process-name.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { Express, Request, RequestHandler, Response } from 'express'
+import type { Express, RequestHandler } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
-import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
+import { isOver, maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
-import { addActions, isLocal } from './act.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { readStatus } from './public-status.ts'
 import { createPublicWork, type Work } from './public-work.ts'
@@ -33,7 +32,7 @@ const stagesMs = 3 * 3_600_000
 const readEveryMs = 5_000
 /** A longer description could take long to compute. */
 const maxOutageLength = 500
-/** How often the state is computed for other machines. Many objectives take milliseconds. */
+/** How often the state is computed, for any number of requests. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
 const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
@@ -45,7 +44,7 @@ const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
     }),
   )
 
-/** The public port of slo: two pages and their JSON. Requests from other machines change nothing. */
+/** The public port of slo: two pages and their JSON. Its requests change nothing. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log
@@ -54,9 +53,8 @@ export function createSloApp(options: {
   source: Source
   directory: Directory
   dataDir: string
-  keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, directory, dataDir, keepDays } = options
+  const { watch, diagnosis, source, directory, dataDir } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     title: directory.service.displayName,
     program,
@@ -75,17 +73,16 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  const stateAt = (views: readonly View[], now: number, seenMs = now) =>
-    stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory)
-  const stateNow = () => stateAt(watch.views(), Date.now(), watch.seenAt())
-  const stateForAll = cached(stateEveryMs, async () => stateNow())
   const { words } = directory.service
-  const sendState = (request: Request, response: Response, state: ReturnType<typeof stateAt>): void =>
-    void response.json({ ...state, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
+  const stateAt = (views: readonly View[], now: number, seenMs = now): State => ({
+    ...stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory),
+    program,
+    words,
+  })
+  const stateNow = cached(stateEveryMs, async () => stateAt(watch.views(), Date.now(), watch.seenAt()))
   app.get('/api/state', async (request, response, next) => {
     if (request.query.at !== undefined) return next()
-    // A person on this machine immediately sees the effect of a button.
-    sendState(request, response, isLocal(request) ? stateNow() : await stateForAll())
+    response.json(await stateNow())
   })
   const bounded = createPublicWork()
   const compute = (path: string, work: Work) => void app.get(path, bounded(work))
@@ -93,13 +90,12 @@ export function createSloApp(options: {
     const at = parseTime(String(request.query.at), Date.now())
     if (at === undefined) throw new Problem(400, 'bad-time', `at must be ${timeFormat}.`)
     // A link in an alert may be opened before its minute was evaluated.
-    if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
+    if (watch.views().some(view => toMinute(at) >= view.at)) return void response.json(await stateNow())
     const views = await watch.viewsAt(toMinute(at), pause)
     const advice = `The pages show the last days only: ${program} report --at shows older ones.`
     if (views.length === 0) throw new Problem(404, 'not-kept', advice)
-    sendState(request, response, stateAt(views, at))
+    response.json(stateAt(views, at))
   })
-  addActions(app, diagnosis)
   compute('/note', async (_request, response, pause) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
@@ -126,14 +122,15 @@ export function createSloApp(options: {
   })
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
-    const at = parseTime(String(query.at ?? 'now'), Date.now())
-    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`
-    if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
+    const now = Date.now()
+    const from = toMinute(parseTime(String(query.at ?? 'now'), now) ?? Number.NaN)
+    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}, and end later than now.`
+    const isMinutes = Number.isInteger(minutes) && minutes >= 1 && minutes <= maxPlannedMinutes
+    if (!isMinutes || Number.isNaN(from) || isOver({ from, to: from + minutes }, now))
       throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    const maintenance = { from: toMinute(at), minutes }
-    const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), maintenance, pause)
+    const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), { from, minutes }, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })
   app.get('/api/release', (_request, response) => {

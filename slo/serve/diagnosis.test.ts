@@ -1,12 +1,12 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { listen } from '@tintype/lib/http/listen.ts'
 import { timesReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { openAlertStore } from '../alerts/alert-store.ts'
-import type { AdminPort } from '../diagnose/raise-detail.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { type FoundVerdict, inShort, openDiagnosis } from './diagnosis.ts'
@@ -34,7 +34,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts())
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', log, facts())
   const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
@@ -46,10 +46,11 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   expect(diagnosis.last()).toBe(found)
 })
 
-test('a diagnosis that fails is logged, returns the reason to its caller, and throws nothing', async () => {
-  const { events, log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', () => [], log, facts())
-  expect(await diagnosis.look(Date.now())).toContain('recorder')
+test('a diagnosis that fails is logged, and throws nothing', async () => {
+  const { events, errors, log } = listening()
+  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', log, facts())
+  await diagnosis.look(Date.now())
+  expect(String(errors)).toContain('recorder')
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
 })
@@ -59,15 +60,34 @@ test('a diagnosis trusts the certificates that slo trusts: Node’s variables ar
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { events, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look(Date.now())
+  await openDiagnosis(readDirectory(), dataDir, '', log, facts(), environment).look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
+})
+
+test('a diagnosis asks Prometheus through the proxy that slo uses, and ends with slo while it waits', async () => {
+  const proxy = createServer().listen(0, '127.0.0.1')
+  const asked = once(proxy, 'request')
+  await once(proxy, 'listening')
+  onTestFinished(() => void proxy.close())
+  const { events, log } = listening()
+  const { service, ...directory } = readDirectory()
+  const watched = { ...directory, service: { ...service, prometheus: 'http://prometheus.invalid' } }
+  const { port } = proxy.address() as AddressInfo
+  const environment = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://127.0.0.1:${port}` }
+  const diagnosis = openDiagnosis(watched, '', '', log, facts(), environment)
+  const looking = diagnosis.look(Date.now())
+  const [request] = await asked
+  const closed = once(request.socket, 'close')
+  diagnosis.stop()
+  await Promise.all([looking, closed])
+  expect(events).toEqual([])
 })
 
 test('a diagnosis that ends with the status of an answer and without one is said with its last words', async () => {
   const environment = { NODE_OPTIONS: '--import data:text/javascript,broken' }
   const dataDir = await temporaryFolder()
   const { errors, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look(Date.now())
+  await openDiagnosis(readDirectory(), dataDir, '', log, facts(), environment).look(Date.now())
   expect(String(errors)).toContain('ReferenceError: broken is not defined')
 })
 
@@ -83,9 +103,9 @@ test('what was found is kept for each five minutes, over a restart, and the olde
     'verdicts',
     [-30, -20, -14, -11].map(at => ({ at: now + at * minute, verdict: {}, examples: [] })),
   )
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', log, store)
   await diagnosis.look(now)
-  const again = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
+  const again = openDiagnosis(readDirectory(), dataDir, '', log, store)
   const foundAt = (at: number) => {
     const found = again.found(now + at * minute)
     return found && Math.round((found.at - now) / minute)
@@ -98,32 +118,11 @@ test('a verdict that lacks what this release reads, as another one may have writ
   const dataDir = await temporaryFolder()
   const stored = openAlertStore(join(dataDir, 'alerts.json'))
   createStore(recorderFile(dataDir), []).close()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], listening().log, stored).look(Date.now())
-  const lastOf = () => openDiagnosis(readDirectory(), '', '', () => [], listening().log, stored).last()
+  await openDiagnosis(readDirectory(), dataDir, '', listening().log, stored).look(Date.now())
+  const lastOf = () => openDiagnosis(readDirectory(), '', '', listening().log, stored).last()
   const { replicas, ...verdict } = (lastOf() as FoundVerdict).verdict
   expect(replicas).toEqual([])
   stored.set('verdicts', [{ at: Date.now(), verdict, examples: [] }])
   expect(lastOf()).toBeNull()
   await stored.flush()
-})
-
-test('detail is raised in the processes that there are by then', async () => {
-  const asked: string[] = []
-  const { url, close } = await listen(
-    express().put('/log-level', (request, response) => {
-      asked.push(request.url)
-      response.end()
-    }),
-    '127.0.0.1',
-    0,
-  )
-  onTestFinished(() => close(0))
-  const { log } = listening()
-  const ports: AdminPort[] = []
-  const quiet = { ...log, info: () => {} } as unknown as Log
-  const diagnosis = openDiagnosis(readDirectory(), '', '', () => ports, quiet, facts())
-  await expect(diagnosis.raise('store')).rejects.toThrow('0 of 0 processes')
-  ports.push({ job: 'converter', url })
-  expect(await diagnosis.raise('store')).toMatchObject({ stage: 'store' })
-  expect(asked).toEqual(['/log-level'])
 })

@@ -11,17 +11,14 @@ import type { AlertStore } from '../alerts/alert-store.ts'
 import { cut } from '../alerts/text.ts'
 import { sentence } from '../diagnose/note.ts'
 import type { Example } from '../diagnose/open-examples.ts'
-import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 import type { Directory } from '../directory.ts'
 
-/** A verdict of diagnose, made when a budget began to burn or a person asked. */
+/** A verdict of diagnose, made while a budget burns. */
 export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
 /** What a stored verdict has. Another release may have written one without a list that alerts and notes read. */
 const lists = { evidence: [], stages: [{ lacked: [''] }], remarks: [''], replicas: [''], context: [''] }
 const foundLike = { at: 0, verdict: { verdict: '', ...lists }, examples: [{}] }
-/** The stage whose services log debug entries, until a time (epoch ms). */
-type RaisedDetail = { stage: string; until: number }
 
 export type Diagnoser = ReturnType<typeof openDiagnosis>
 
@@ -43,7 +40,6 @@ export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
   logs: string,
-  ports: () => readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
   own: NodeJS.ProcessEnv = {},
@@ -66,12 +62,13 @@ export function openDiagnosis(
     all = [...older, found].slice(-limits.verdicts.value)
     store.set('verdicts', all)
   }
-  let looking: Promise<string | null> | undefined
-  let detail: RaisedDetail | null = null
+  const stopping = new AbortController()
+  let looking: Promise<void> | undefined
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
-    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
+    const { signal } = stopping
+    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL', signal } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
@@ -84,14 +81,13 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
-    look(nowMs: number): Promise<string | null> {
-      const fail = (error: Error) => {
-        log.error('diagnosis.failed', { error: describeError(error) })
-        return error.message
+    /** Makes a verdict about this time, unless one is being made. Never rejects. */
+    look(nowMs: number): Promise<void> {
+      const fail = (error: Error): void => {
+        if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
       }
       looking ??= ask(nowMs)
-        .then(() => null, fail)
+        .catch(fail)
         .finally(() => {
           looking = undefined
         })
@@ -102,16 +98,8 @@ export function openDiagnosis(
       all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
     /** The last verdict of any age: its note is also read after the incident. */
     last: (): FoundVerdict | null => all.at(-1) ?? null,
-    /** Raises the log level for a stage; null when there is no such stage. @throws when its service does not answer. */
-    async raise(wanted: string): Promise<RaisedDetail | null> {
-      const stage = service.stages.find(({ name }) => name === wanted)
-      if (!stage) return null
-      await raiseDetail(ports(), stage.jobs)
-      detail = { stage: stage.name, until: Date.now() + detailSeconds * 1000 }
-      log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
-      return detail
-    },
-    detail: (nowMs: number): RaisedDetail | null => (detail && detail.until > nowMs ? detail : null),
+    /** Kills the process, which would otherwise outlive slo while a source hangs. */
+    stop: () => stopping.abort(),
   }
 }
 

@@ -1,21 +1,7 @@
-import { request } from 'node:http'
-import { adminApp } from '@tintype/lib/http/admin.ts'
-import { listen } from '@tintype/lib/http/listen.ts'
-import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
-import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, type Started, temporaryFolder, until } from '../../test/support.ts'
 import { days, minutesADay, recordDay, startSlo } from '../test/day.ts'
-
-/** As a client that sets what a browser would not let it, such as Host. */
-function statusOf(url: string, headers: Record<string, string>): Promise<number | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
-  request(url, { method: 'POST', headers }, response => resolve(response.resume().statusCode))
-    .on('error', reject)
-    .end('{}')
-  return promise
-}
 
 describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath }) => {
   let browser: Browser
@@ -33,10 +19,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     for (const [name, day] of Object.entries(days)) {
       const dataDir = await temporaryFolder(afterAll)
       recordDay(dataDir, day)
-      const started = await startSlo(
-        dataDir,
-        name === 'burning' ? { SCRAPE_TARGETS: await adminPorts() } : {},
-      )
+      const started = await startSlo(dataDir)
       running.push(started)
       urls[name] = started.endpoints.slo as string
     }
@@ -46,22 +29,6 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await Promise.all(running.map(started => started.stop()))
   })
 
-  /** Of web and converter: all there is of them in this test. */
-  const levels: Record<string, Log> = {}
-  const adminPorts = async (): Promise<string> => {
-    const targets: string[] = []
-    for (const service of ['web', 'converter'] as const) {
-      const log = createLog({ service, instance: '0', level: 'info' })
-      const metrics = createMetrics(service, '0')
-      const { url, close } = await listen(adminApp({ metrics, log, notReady: () => null }), '127.0.0.1', 0)
-      afterAll(() => close(0))
-      levels[service] = log
-      targets.push(`${service}=${url}/metrics`)
-    }
-    // Named slo, or slo would record its own probe, which fails here.
-    return [...targets, 'slo=http://127.0.0.1:9/metrics'].join()
-  }
-
   const open = async (address = ''): Promise<void> => {
     problems = []
     await page.goto(address)
@@ -69,8 +36,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect(problems).toEqual([])
   }
 
-  // First: what slo scrapes here of processes that do nothing soon outweighs the recorded incident.
-  test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
+  test('what burns is looked into: stage, evidence, note', async () => {
     await open(urls.burning)
     await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
       // The next evaluation is up to a minute away.
@@ -81,10 +47,6 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     const note = await (await fetch(`${urls.burning}/note`)).text()
     expect(note).toContain('**Slow in wait')
     expect(note).toContain('Online 23 of every 24 hours: 3')
-    await page.click('text=More detail from wait')
-    await until(async () => (await page.textContent('#verdict'))?.match(/wait until \d\d:\d\d/))
-    for (const service of ['web', 'converter'])
-      expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
   })
 
   test('a good day says so, with what is left of each budget', async () => {
@@ -127,9 +89,8 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       /^The page shows the state of \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
     )
     expect(await page.textContent('#lead')).toBe('Both objectives are met.')
-    // Stages are those of now, and so is what a button would do.
+    // Stages are those of now.
     expect(await page.isHidden('#stages-section')).toBe(true)
-    expect(await page.locator('#verdict button').count()).toBe(0)
     await page.click('#notice a')
     await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
     expect(await page.isHidden('#notice')).toBe(true)
@@ -172,25 +133,6 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
     await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
-  })
-
-  test('a good day has nothing to look into until somebody asks', async () => {
-    await open(urls.well)
-    expect(await page.textContent('#verdict')).toContain('Not diagnosed yet')
-    await page.click('text=Diagnose now')
-    await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'), {
-      timeoutMs: 60_000,
-    })
-    expect(await page.locator('text=More detail').count()).toBe(0)
-  })
-
-  test.each([
-    ['another site’s script', { 'Content-Type': 'application/json', Origin: 'http://elsewhere.test' }, 403],
-    ['another site’s form', { 'Content-Type': 'text/plain' }, 415],
-    ['a name that leads here', { 'Content-Type': 'application/json', Host: 'elsewhere.test' }, 403],
-    ['another machine', { 'Content-Type': 'application/json', 'X-Forwarded-For': '192.0.2.1' }, 403],
-  ])('%s raises no detail', async (_who, headers, status) => {
-    expect(await statusOf(`${urls.burning}/api/detail`, headers)).toBe(status)
   })
 
   test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {

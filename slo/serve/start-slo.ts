@@ -24,7 +24,7 @@ import { openDiagnosis } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
 import { startStatus } from './public-status.ts'
-import { openTargets } from './targets.ts'
+import { openTargets, withSelf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -68,7 +68,6 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   // A second slo would double the probes, send each alert twice and write to the same recorder's file.
   if (release === 'taken')
     throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
-  const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = service.logServer
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
@@ -91,7 +90,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
-  const diagnosis = openDiagnosis(directory, dataDir, logs, targets, log, alertStore, environment)
+  const diagnosis = openDiagnosis(directory, dataDir, logs, log, alertStore, environment)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
@@ -103,7 +102,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
 
-  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, keepDays })
+  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
@@ -115,13 +114,9 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   )
   const recorder = isRecording
     ? startRecorder({
-        targets: onTrouble => {
-          const known = targets(onTrouble)
-          // Without its own metrics slo would have no journeys, which looks like a service that is down.
-          return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
-        },
+        targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
         intervalMs: service.scrapeSeconds * 1000,
-        keep: keepDays,
+        keep: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
         dataDir,
         store,
         log,
@@ -138,6 +133,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     endpoints: { slo: listening.url, sloAdmin: admin.url },
     graceMs,
     async stop() {
+      diagnosis.stop()
       await probe?.stop()
       await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()

@@ -20,7 +20,7 @@ test.each<[number, boolean]>([
     start,
     minute,
   )
-  const diagnosis = { found: () => null, detail: () => null } as unknown as Diagnoser
+  const diagnosis = { found: () => null } as unknown as Diagnoser
   // Four windows of twelve scrapes: three to compare with, and the one that is looked at.
   const from = new Date((start + 12) * 60_000).toISOString()
   const now = Date.now()

@@ -20,10 +20,10 @@ export function stateOf(
   diagnosis: Diagnoser,
   planned: readonly Planned[],
   directory: Directory,
-): Omit<State, 'keepDays' | 'mayAct' | 'program' | 'words'> {
+): Omit<State, 'program' | 'words'> {
   const { objectives, service } = directory
   const at = toMinute(now)
-  const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
+  const found = diagnosis.found(now)
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
     at: new Date(now).toISOString(),
@@ -33,7 +33,6 @@ export function stateOf(
       at: new Date(found.at).toISOString(),
       runbook: runbookOf(directory, found.verdict.cause),
     },
-    detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
     objectives: objectives

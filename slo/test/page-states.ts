@@ -134,8 +134,6 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   at: iso(0),
   seenAt: iso(0),
   diagnosis: null,
-  detail: null,
-  mayAct: true,
   program: 'npm run slo --',
   words: {
     en: { Objectives: 'Promises', traceId: 'trace' },
@@ -143,7 +141,6 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   },
   begun: true,
   objectives,
-  keepDays: { minutes: 35, traces: 0 },
   comparesFrom: null,
   planned: [],
   ...more,
@@ -171,11 +168,6 @@ export const pageStates: Readonly<Record<string, State>> = {
   }),
   burning: state([objective(online, 'minutes', burning), objective(inTime, 'events', burning)], {
     diagnosis,
-    detail: { stage: 'convert', until: iso(-8) },
-  }),
-  'burning, seen from elsewhere': state([objective(online, 'minutes', burning)], {
-    diagnosis,
-    mayAct: false,
   }),
   broken: state([
     objective(online, 'minutes', `${planned}${'x'.repeat(50)}`),
@@ -209,6 +201,7 @@ export const pageStates: Readonly<Record<string, State>> = {
   ),
   silent: state([
     objective(online, 'minutes', well),
+    objective('No errors', 'events', 'x'.repeat(30), { silentSince: iso(100) }),
     objective(inTime, 'events', well, { silentSince: iso(100) }),
   ]),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {

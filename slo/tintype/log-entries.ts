@@ -11,13 +11,12 @@ import type { Stores } from '../diagnose/open-examples.ts'
 type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 
 /**
- * Asks the log server for the entries in [fromMs, toMs) with a level or whose event begins with a text, and passes each
- * to `take`. False when no log server runs, it has no entries of these days, or its answer was incomplete after
+ * Asks the log server for the entries in [fromMs, toMs) whose event begins with a text, and passes each to `take`. False when no log server runs, it has no entries of these days, or its answer was incomplete after
  * `limits.logSeconds`: then `take` got only a part. @throws ExpectedError when it refuses.
  */
 export async function readEntries(
   stores: Stores,
-  wanted: { event: string } | { level: string },
+  event: string,
   fromMs: number,
   toMs: number,
   take: (entry: LogEntry) => void,
@@ -25,7 +24,7 @@ export async function readEntries(
   const server = addressOf(stores)
   if (!server) return false
   const times = { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
-  const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, ...wanted })}`, server)
+  const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, event })}`, server)
   const signal = AbortSignal.timeout(limits.logSeconds.value * 1000)
   // An error without a listener would end the process, also after the answer began.
   const request = clientFor(url.href)

@@ -70,6 +70,8 @@ test('every tier that would call a person is an alert of the story, and no ticke
     name,
     firing: name !== 'page-fast',
   }))
-  const state = { objectives: [{ name: 'latency', unit: 'photos', tiers }], diagnosis: null }
-  expect(seenIn(state as unknown as State).firing).toEqual(['latency page-slow'])
+  const state = { objectives: [{ name: 'latency', unit: 'photos', tiers }] } as unknown as State
+  expect(seenIn(state, { verdict: 'healthy', cause: null, lever: null }).firing).toEqual([
+    'latency page-slow',
+  ])
 })

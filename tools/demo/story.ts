@@ -1,4 +1,5 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
+import type { Verdict } from '../../slo/diagnose/verdict.ts'
 import type { State } from '../../slo/page/api.ts'
 import type { Drill } from '../../test/faults/drill.ts'
 import { drills } from '../../test/faults/drills/all.ts'
@@ -23,9 +24,11 @@ export function chooseLesson(part = 'no converter'): Drill {
 
 export type Seen = ReturnType<typeof seenIn>
 
-export function seenIn({ objectives, diagnosis }: State) {
+export function seenIn(
+  { objectives }: State,
+  { verdict, cause, lever }: Pick<Verdict, 'verdict' | 'cause' | 'lever'>,
+) {
   const photos = objectives.find(({ unit }) => unit === 'photos')
-  const { verdict = 'unknown', cause = null, lever = null } = diagnosis?.verdict ?? {}
   return {
     good: photos?.good ?? 0,
     broken: photos?.bad ?? 0,

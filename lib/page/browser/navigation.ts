@@ -20,8 +20,16 @@ export function startPage(current: PageName, ofThePage: Parameters<typeof transl
   void showNavigation(current)
 }
 
-/** The addresses of the other pages that this browser can reach. */
-export const pageAddresses = getJson<PerPage>('pages.json').catch(() => ({}) as PerPage)
+const isLoopback = (address: string): boolean =>
+  /^((.*\.)?localhost|127\..*|\[::1\])$/.test(new URL(address, location.href).hostname)
+
+/**
+ * The addresses of the other pages that this browser can reach. A proxy may ask for them by an address of its own machine,
+ * as nginx does by default: its loopback is not that of the browser.
+ */
+export const pageAddresses: Promise<PerPage> = getJson<PerPage>('pages.json')
+  .then(all => Object.entries(all).filter(([, address]) => isLoopback('') || !isLoopback(address)))
+  .then(Object.fromEntries, () => ({}))
 
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
 export async function showNavigation(current: PageName, names: PerPage = {}): Promise<void> {

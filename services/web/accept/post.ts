@@ -22,8 +22,12 @@ export function refuseEarly(web: Web): RequestHandler {
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
-    // The rate does not limit the probe: its refused attempts would count as an outage.
-    if (!isProbe(web, request)) checkRate(visitorOf(response), clientAddress(request))
+    if (!isProbe(web, request)) {
+      // The rate does not limit the probe: its refused attempts would count as an outage.
+      checkRate(visitorOf(response), clientAddress(request))
+      // Photos of a probe with another token would count as people's.
+      if (request.headers['tintype-probe'] !== undefined) throw otherProbe()
+    }
     if (isOnePiece(request)) throw onePiece()
     refuseCompressed(request)
     const type = mediaType(request)
@@ -34,6 +38,13 @@ export function refuseEarly(web: Web): RequestHandler {
     next()
   }
 }
+
+const otherProbe = (): Problem =>
+  new Problem(
+    403,
+    'other-probe',
+    'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.',
+  )
 
 /** Content types of what is no photo. Programs have several names for any file: binary/octet-stream, application/x-binary. */
 const otherType = /^(image\/svg|(text|audio|video)\/|application\/(json|pdf|xml|zip)$)/

@@ -2,10 +2,10 @@ import { pipeline } from 'node:stream/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { StoredPhoto } from '@tintype/lib/photo/find.ts'
-import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
+import { photoKey, sessionOf, thumbnailFile } from '@tintype/lib/photo/record.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import type { Web } from '../web.ts'
-import { notFound, photoOf } from './photo-view.ts'
+import { notFound, photoOf, photoViewOf } from './photo-view.ts'
 
 /** A photo's bytes never change, also not by a proxy that makes images smaller. Only its session's browser may cache them. */
 const immutable = 'private, max-age=31536000, immutable, no-transform'
@@ -55,18 +55,24 @@ export function original(web: Web): RequestHandler {
 
 /** Sends a file of a photo, or 304. The photo's record says that it has `bytes`. */
 async function send(
-  { storage }: Web,
+  web: Web,
   request: Request,
   response: Response,
-  { record }: StoredPhoto,
+  photo: StoredPhoto,
   { file, bytes }: { file: string; bytes: number },
 ): Promise<void> {
+  const { storage } = web
+  const { record } = photo
   const etag = `"${record.id}.${file}"`
   response.set({ ETag: etag, 'Cache-Control': immutable })
   if (isHeld(request.get('if-none-match'), etag)) return void response.status(304).end()
   const key = photoKey(record.owner, record.id, file)
   const found = bytes <= wholeBytes ? await storage.read(key) : await storage.get(key)
-  if (found === 'not-found') throw notFound() // deleted meanwhile
+  if (found === 'not-found') {
+    if ((await photoViewOf(web, photo)) === 'not-found') throw notFound() // deleted meanwhile
+    web.log.error('photo.file-lost', { photo: record.id, file }, sessionOf(record.owner))
+    throw new Problem(404, 'file-lost', 'This file of the photo is missing in storage. Send the photo again.')
+  }
   response.set('Content-Length', String(Buffer.isBuffer(found) ? found.length : (found.bytes ?? bytes)))
   if (Buffer.isBuffer(found)) response.end(found)
   else if (request.method === 'HEAD') {

@@ -100,6 +100,25 @@ describe('a photo', () => {
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(png().length)])
   })
 
+  test('whose thumbnail storage has lost says so, and is not said to be unknown', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { id, links } = await view(await person.post(png()))
+    await convertNext(running)
+    const lost = (await keysOf(running)).find(key => key.endsWith('320.png')) as string
+    await running.storage.delete(lost)
+    const answer = await person.call('GET', links.thumbnail)
+    expect([answer.status, answer.headers.get('cache-control'), await answer.json()]).toEqual([
+      404,
+      'no-store',
+      expect.objectContaining({ type: '/problems/file-lost' }),
+    ])
+    expect(running.entries.find(({ event }) => event === 'photo.file-lost')).toMatchObject({
+      photo: id,
+      file: '320.png',
+    })
+  })
+
   test('whose person left before the first byte leaves no file open and is no error', async () => {
     const { web, visitor, entries, url, sample } = await startWeb()
     const person = visitor()
@@ -219,11 +238,16 @@ describe('a photo', () => {
     expect(await convertNext(other)).toBe(id)
   })
 
-  test('of a probe is marked as no promise, by the secret only', async () => {
+  test('of a probe is marked as no promise, by the secret only; that of a probe with another one is refused', async () => {
     const running = await startWeb()
     const person = running.visitor()
+    const guessed = await person.post(png(), { 'tintype-probe': 'guessed' })
+    expect([guessed.status, await guessed.json()]).toEqual([
+      403,
+      expect.objectContaining({ type: '/problems/other-probe' }),
+    ])
     await person.post(png(), { 'tintype-probe': 'probe-token' })
-    await person.post(png(), { 'tintype-probe': 'guessed' })
+    await person.post(png())
     const first = await running.queue.claim('a', 1000, AbortSignal.timeout(1000))
     const second = await running.queue.claim('a', 1000, AbortSignal.timeout(1000))
     expect([first, second].map(claim => claim !== 'aborted' && claim.job.promise)).toEqual([false, true])

@@ -1,8 +1,12 @@
+import express from 'express'
 import { expect, test } from 'vitest'
-import { clientAddress } from './address.ts'
+import { clientAddress, isTrustedProxy } from './address.ts'
 
-const of = (remoteAddress: string | undefined, forwarded?: string) =>
-  clientAddress({ socket: { remoteAddress }, headers: { 'x-forwarded-for': forwarded } } as never)
+const app = express().set('trust proxy', isTrustedProxy)
+const of = (remoteAddress: string | undefined, forwarded?: string) => {
+  const request = { socket: { remoteAddress }, headers: { 'x-forwarded-for': forwarded } }
+  return clientAddress(Object.assign(Object.create(app.request), request))
+}
 
 test.each([
   ['203.0.113.9', undefined, '203.0.113.9'],
@@ -28,7 +32,7 @@ test.each([
   // Only as far as proxies vouch for each other: what stands before is the client's own invention.
   ['127.0.0.1', '1.1.1.1, 198.51.100.1:5678, 10.0.0.7', '198.51.100.1'],
   ['127.0.0.1', ' 10.0.0.5 ,10.0.0.7', '10.0.0.5'],
-  ['127.0.0.1', 'unknown, 10.0.0.7', '10.0.0.7'],
+  ['127.0.0.1', 'unknown, 10.0.0.7', '127.0.0.1'],
   ['127.0.0.1', '198.51.100.1, nonsense', '127.0.0.1'],
   ['127.0.0.1', '0x7f.1', '127.0.0.1'],
   ['127.0.0.1', '', '127.0.0.1'],

@@ -4,27 +4,17 @@ import ipaddr from 'ipaddr.js'
 
 /** Networks, by ipaddr.js's names, that the internet does not reach. Pods of EKS and Tailscale have carrierGradeNat. */
 const privateRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal', 'carrierGradeNat'])
-const isPrivate = (address: Address): boolean => privateRanges.has(address.range())
 
 /** Whether the X-Forwarded headers of a request from this address count. */
-export function isTrustedProxy(remoteAddress = ''): boolean {
-  const address = parse(remoteAddress)
-  return address !== undefined && isPrivate(address)
-}
+export const isTrustedProxy = (remoteAddress = ''): boolean =>
+  privateRanges.has(parse(remoteAddress)?.range() ?? '')
 
 /**
  * The address of a request's client: the nearest one in `X-Forwarded-For` that is not a trusted proxy, in canonical
  * form, without port; for IPv6 its /64, which belongs to one subscriber. Express's `ip` is the header's raw text.
  */
-export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): string {
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',')
-  let client: Address | undefined
-  for (const hop of [...forwarded, request.socket.remoteAddress ?? ''].reverse()) {
-    const address = parse(hop.trim())
-    if (!address) break
-    client = address
-    if (!isPrivate(address)) break
-  }
+export function clientAddress({ ip = '', socket }: Pick<Request, 'ip' | 'socket'>): string {
+  const client = parse(ip) ?? parse(socket.remoteAddress ?? '')
   return client === undefined ? '' : subscriber(client)
 }
 

@@ -81,6 +81,33 @@ test('the cookie is Secure when a proxy beside us was asked by https', async () 
   }
 })
 
+test('the page keeps its session by a cookie of its own, where https or another service on the host has the first one', async () => {
+  const { url } = await startWeb()
+  const https = { 'x-forwarded-proto': 'https' }
+  const cookies = async (headers: Record<string, string>, path = '/') =>
+    (await fetch(url + path, { headers })).headers.getSetCookie()
+  const [, own = ''] = await cookies({})
+  expect(own).toMatch(
+    /^tintype_session_[0-9a-f]{8}=[^;]+; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/,
+  )
+  const value = own.split(/[=;]/)[1] ?? ''
+  // The page's requests by http, where the Secure cookie is missing; and with the cookie of another service.
+  const pair = own.split(';')[0] ?? ''
+  const foreign = `tintype_session=${'0'.repeat(32)}.${'x'.repeat(43)}`
+  for (const cookie of [pair, `${foreign}; ${pair}`]) {
+    expect(await cookies({ cookie }, '/photos'), cookie).toEqual([])
+    expect((await cookies({ cookie }))[0], cookie).toContain(`tintype_session=${value}`)
+  }
+  // By https the Secure ones count first.
+  const secure = await cookies(https)
+  expect(secure[1]).toMatch(/^tintype_session_[0-9a-f]{8}=[^;]+;.* Secure;/)
+  expect(secure[1]?.split('=')[0]).not.toBe(own.split('=')[0])
+  for (const first of secure) {
+    const cookie = `${pair}; ${first.split(';')[0]}`
+    expect(await cookies({ ...https, cookie })).toEqual(secure)
+  }
+})
+
 test('what everybody may keep carries no cookie; the page does', async () => {
   const { url } = await startWeb()
   const page = await fetch(url)

@@ -8,6 +8,13 @@ import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
 
 const cookieName = 'tintype_session'
+/**
+ * The name of the page's second cookie. Two services on one host, by other ports or prefixes, replace each other's
+ * first cookie, and browsers let http neither read nor replace the Secure one of a visit by https. People would lose
+ * their photos.
+ */
+const ownCookieName = (secret: string, scheme: 'http' | 'https'): string =>
+  `${cookieName}_${createHmac('sha256', secret).update(scheme).digest('hex').slice(0, 8)}`
 /** 400 days, the longest time that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
 
@@ -27,15 +34,22 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * no session store is needed.
  */
 export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
+  const own = { https: ownCookieName(secret, 'https'), http: ownCookieName(secret, 'http') }
+  const patterns = [cookieName, own.https, own.http].map(issuedCookie)
   return (request, response, next) => {
     const start = performance.now()
-    const known = issuedSession(request.headers.cookie ?? '', secret)
+    const known = issuedSession(request.headers.cookie ?? '', patterns, secret)
     const id = known ?? randomBytes(16).toString('hex')
     // A form that another site posts comes without the cookie, and a new one would replace it: all photos would be lost.
     const isForeign = request.method === 'POST' && request.get('sec-fetch-site') === 'cross-site'
+    const isPage = request.path === '/'
     // Each view of the page restarts the 400 days: otherwise a person who comes daily would lose all photos.
-    if (!isForeign && (known === undefined || request.path === '/'))
-      response.append('Set-Cookie', setCookie(id, secret, schemeOf(request)))
+    if (!isForeign && (known === undefined || isPage)) {
+      const scheme = schemeOf(request)
+      const value = `${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${scheme === 'https' ? '; Secure' : ''}; SameSite=Lax`
+      for (const name of isPage ? [cookieName, own[scheme]] : [cookieName])
+        response.append('Set-Cookie', `${name}=${value}`)
+    }
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     const returning = known !== undefined
@@ -52,14 +66,12 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 
-/** The valid session of a Cookie header, which may have several cookies of this name, for other paths or domains. */
-function issuedSession(header: string, secret: string): string | undefined {
-  for (const [, id = '', signature = ''] of header.matchAll(issuedCookie))
+/** The valid session of a Cookie header, which may have several cookies of one name, for other paths or domains. */
+function issuedSession(header: string, patterns: RegExp[], secret: string): string | undefined {
+  for (const [, id = '', signature = ''] of patterns.flatMap(pattern => [...header.matchAll(pattern)]))
     if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
   return undefined
 }
 
-const issuedCookie = new RegExp(`(?<=^|;)\\s*${cookieName}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
-
-const setCookie = (id: string, secret: string, scheme: 'http' | 'https'): string =>
-  `${cookieName}=${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${scheme === 'https' ? '; Secure' : ''}; SameSite=Lax`
+const issuedCookie = (name: string): RegExp =>
+  new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')

@@ -21,7 +21,10 @@ export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. */
+/**
+ * Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. Of
+ * hours as many more as two hours add, or the file of many counters would grow for ever.
+ */
 const pruneRows = 500
 /** Tolerated difference between a target's clock and this one. */
 const clockSkewMs = 5_000
@@ -64,7 +67,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
   )
   const pruneHours = db.prepare(
     `DELETE FROM hour WHERE (series, max_gap, start) IN
-      (SELECT series, max_gap, start FROM hour WHERE start < ? ORDER BY start LIMIT ?)`,
+      (SELECT series, max_gap, start FROM hour WHERE start < ? ORDER BY start LIMIT ? + 2 * (SELECT count(*) FROM counter))`,
   )
   const forgetUnseen = [
     'DELETE FROM counter WHERE at < ? AND series NOT IN (SELECT series FROM hour)',
@@ -78,7 +81,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
         transaction(db, () => append(scrape))
       } catch (error) {
         // Series ids of a rolled-back transaction must be discarded, or later rows would refer to missing series.
-        ids.series.forget()
+        ids.forgetSeries()
         throw error
       }
     },
@@ -94,7 +97,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
       const minutes = Number(pruneHours.run(minuteOf(nowMs - keepMs) - minutesAnHour, pruneRows).changes)
       for (const each of forgetUnseen) each.run(nowMs - keepMs)
       db.exec(removeOrphans)
-      ids.series.forget()
+      ids.forgetSeries()
       return { samples, minutes: minutes * minutesAnHour }
     },
   }
@@ -176,13 +179,20 @@ function identities(db: DatabaseSync, slis: readonly Sli[]) {
       (find.get(...values)?.id as number | undefined) ?? Number(add.run(...values).lastInsertRowid)
   }
   const seriesOf = numbered('series', 'name,labels')
+  const known = new Map<string, { id: number; maxGaps: number[] }>()
   return {
     target: numbered('target', 'job,instance'),
     layout: numbered('layout', 'series'),
-    series: memo((name: string, labels: string, job: string, instance: string) => {
+    series(name: string, labels: string, job: string, instance: string) {
+      const key = [name, labels, job, instance].join('\0')
+      const before = known.get(key)
+      if (before) return before
       const all = withLabels(labels, { job, instance })
-      return { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
-    }),
+      const series = { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
+      known.set(key, series)
+      return series
+    },
+    forgetSeries: () => known.clear(),
   }
 }
 
@@ -193,18 +203,6 @@ function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, strin
     sli.kind === 'ratio' && (isRead(sli.part) || isRead(sli.total)) ? [sli.maxGapSeconds] : [],
   )
   return [...new Set(gaps)]
-}
-
-function memo<A extends (string | number)[], R>(
-  compute: (...args: A) => R,
-): ((...args: A) => R) & { forget(): void } {
-  const known = new Map<string, R>()
-  const remembered = (...args: A): R => {
-    const key = args.join('\0')
-    if (!known.has(key)) known.set(key, compute(...args))
-    return known.get(key) as R
-  }
-  return Object.assign(remembered, { forget: () => known.clear() })
 }
 
 /** Runs a transaction. A failed one that is still open would prevent all later ones, so it is rolled back first. */

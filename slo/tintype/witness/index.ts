@@ -39,20 +39,14 @@ export async function outcomesInTraces(
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
-  const isWhole = await readEntries(
-    stores,
-    { event: 'promise.' },
-    fromMs,
-    toMs,
-    ({ id, timestamp, payload }) => {
-      if (!payload.photo) return
-      const outcome = String(payload.event).slice('promise.'.length) as Outcome
-      const traced = payload.traced !== false
-      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
-      // An id is its stream and a sequence number.
-      streams.add(sourceOf(id))
-    },
-  )
+  const isWhole = await readEntries(stores, 'promise.', fromMs, toMs, ({ id, timestamp, payload }) => {
+    if (!payload.photo) return
+    const outcome = String(payload.event).slice('promise.'.length) as Outcome
+    const traced = payload.traced !== false
+    photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
+    // An id is its stream and a sequence number.
+    streams.add(sourceOf(id))
+  })
   if (!isWhole) return null
   // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
   const instances = new Set([...streams].map(sourceOf))

@@ -2,8 +2,27 @@ import { heifFormat } from '@tintype/lib/photo/heif.ts'
 
 /** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
 export function correct(photo: Buffer): { bytes: Buffer; page: number } {
-  const cleared = photo.indexOf('GIF8') === 0 ? withClearCanvas(photo) : undefined
-  return cleared ? { bytes: cleared, page: 1 } : { bytes: asStill(photo), page: 0 }
+  const magic = photo.toString('latin1', 0, 4)
+  const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
+  if (cleared) return { bytes: cleared, page: 1 }
+  return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
+}
+
+/**
+ * A WebP that ends with a whole chunk, and says so: libwebp refuses one whose size is wrong, or that breaks off in its
+ * metadata, a later frame or the last byte of padding.
+ */
+function withWholeChunks(webp: Buffer): Buffer {
+  let end = 12
+  while (end + 8 <= webp.length) {
+    const next = end + 8 + webp.readUInt32LE(end + 4)
+    if (next > webp.length) break
+    end = next + (next % 2)
+    if (end === webp.readUInt32LE(4) + 8 && end <= webp.length) return webp
+  }
+  const whole = Buffer.concat([webp, Buffer.alloc(1)]).subarray(0, end)
+  whole.writeUInt32LE(end - 8, 4)
+  return whole
 }
 
 /** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */

@@ -88,6 +88,16 @@ const behind = (bytes: Buffer, at: number, added: Buffer) =>
   Buffer.concat([bytes.subarray(0, at), added, bytes.subarray(at)])
 const scanOf = (jpeg: Buffer) => jpeg.indexOf(Buffer.from([0xff, 0xda]))
 const jpeg = () => noise(300, 200).jpeg().toBuffer()
+const tagged = () =>
+  noise(300, 200)
+    .withExif({ IFD0: { Make: 'a camera' } })
+    .webp()
+    .toBuffer()
+/** A RIFF file that says that it is so many bytes longer. */
+const saying = (riff: Buffer, more: number) => {
+  riff.writeUInt32LE(riff.length - 8 + more, 4)
+  return riff
+}
 const red = [208, 32, 32]
 
 describe('what is slightly broken is shown whole', () => {
@@ -119,6 +129,10 @@ describe('what is slightly broken is shown whole', () => {
       bytes => behind(bytes, 2, Buffer.from('ffe1000a457869660000aaaaffe1000a457869660000aaaa', 'hex')),
     ],
     ['PNG without its end', () => noise(300, 200).png().toBuffer(), bytes => bytes.subarray(0, -12)],
+    ['WebP that says that it is longer', tagged, bytes => saying(bytes, 100)],
+    ['WebP that says that it is shorter', tagged, bytes => saying(bytes, -100)],
+    ['WebP that breaks off in its metadata', tagged, bytes => bytes.subarray(0, -10)],
+    ['WebP with rubbish behind its end', tagged, bytes => Buffer.concat([bytes, Buffer.alloc(1e5, 0xa5)])],
     ['GIF without its end', () => noise(300, 200).gif().toBuffer(), bytes => bytes.subarray(0, -1)],
   ])('%s', async (_name, make, harm) => {
     const whole = await make()
@@ -465,6 +479,16 @@ describe('an animation', () => {
       code: 'undecodable',
       detail: expect.stringMatching(/animation/),
     })
+  })
+
+  test('WebP that breaks off in a later frame shows the first', async () => {
+    const frames = await Promise.all(
+      ['#d02020', '#0000ff'].map(each => plain(300, 200, each).png().toBuffer()),
+    )
+    const bytes = await sharp(frames, { join: { animated: true } })
+      .webp({ lossless: true })
+      .toBuffer()
+    expect(colour(await picture(bytes.subarray(0, -10)))).toEqual(red)
   })
 
   test.each([

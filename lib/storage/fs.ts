@@ -15,6 +15,9 @@ import type { Put, StorageOptions, Stored } from './storage.ts'
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
 
+/** A folder that stays is not empty, or is a symbolic link or a mount point. */
+const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
+
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
@@ -36,6 +39,20 @@ async function hasLinks(file: string, disk: Disk): Promise<boolean> {
   }
 }
 
+/** Whether a file can be renamed: not to another disk, nor to another mount of the same one. A full disk counts as well. */
+async function takesRenamed(file: string, to: string, disk: Disk): Promise<boolean> {
+  try {
+    disk.closeSync(await disk.open(file, 'w'))
+    await disk.rename(file, to)
+    return true
+  } catch (error) {
+    return errorCode(error) !== 'EXDEV'
+  } finally {
+    // Files have names that no key has. In a folder that cannot be used there is none to remove.
+    for (const each of [file, to]) await disk.rm(each, { force: true }).catch(() => {})
+  }
+}
+
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
 
@@ -52,7 +69,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   makeFolder(root, { disk })
-  const { ino, dev } = statSync(root)
+  const { ino } = statSync(root)
   const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
   await makeTemporary()
   let closed = false
@@ -78,7 +95,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
   for (const name of (await disk.readdir(root)).filter(isStorageKey))
-    if ((statSync(join(root, name), { throwIfNoEntry: false })?.dev ?? dev) !== dev)
+    if (!(await takesRenamed(newTemporary(), join(root, name, '.tried'), disk)))
       throw new ExpectedError(
         `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
       )
@@ -161,7 +178,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {
-      const removed = await disk.rmdir(empty).then(() => true, ignore('ENOTEMPTY', 'EEXIST', 'ENOENT'))
+      const removed = await disk.rmdir(empty).then(() => true, ignore(...kept))
       if (!removed) return
     }
   }

@@ -21,37 +21,27 @@ const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/**
- * Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them.
- * @throws the system's error where nothing may be written.
- */
-async function hasLinks(file: string, disk: Disk): Promise<boolean> {
+/** Why a new file cannot be linked or renamed to another place; undefined when it can. */
+async function failureOf(
+  move: Disk['link'] | Disk['rename'],
+  file: string,
+  to: string,
+  disk: Disk,
+): Promise<unknown> {
   try {
     disk.closeSync(await disk.open(file, 'w'))
-    await disk.link(file, `${file}.link`)
-    return true
+    await move(file, to)
+    return undefined
   } catch (error) {
-    const code = errorCode(error) ?? ''
-    if (/^(EACCES|EROFS)$/.test(code)) throw error
-    return !/^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/.test(code)
+    return error
   } finally {
-    for (const each of [file, `${file}.link`]) await disk.rm(each, { force: true })
-  }
-}
-
-/** Whether a file can be renamed: not to another disk, nor to another mount of the same one. A full disk counts as well. */
-async function takesRenamed(file: string, to: string, disk: Disk): Promise<boolean> {
-  try {
-    disk.closeSync(await disk.open(file, 'w'))
-    await disk.rename(file, to)
-    return true
-  } catch (error) {
-    return errorCode(error) !== 'EXDEV'
-  } finally {
-    // Files have names that no key has. In a folder that cannot be used there is none to remove.
+    // Both names are of no key. In a folder that cannot be used there is no file to remove.
     for (const each of [file, to]) await disk.rm(each, { force: true }).catch(() => {})
   }
 }
+
+/** Errors of a disk without hard links, which create a file only if it is absent. A full disk counts as having them. */
+const noLinks = /^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/
 
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
@@ -90,12 +80,15 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
-  if (!(await hasLinks(newTemporary(), disk)))
+  const unlinked = await failureOf(disk.link, newTemporary(), newTemporary(), disk)
+  if (/^(EACCES|EROFS)$/.test(errorCode(unlinked) ?? '')) throw unlinked
+  if (noLinks.test(errorCode(unlinked) ?? ''))
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
+  // EXDEV also between two mounts of one disk.
   for (const name of (await disk.readdir(root)).filter(isStorageKey))
-    if (!(await takesRenamed(newTemporary(), join(root, name, '.tried'), disk)))
+    if (errorCode(await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)) === 'EXDEV')
       throw new ExpectedError(
         `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
       )

@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import {
   GetBucketLifecycleConfigurationCommand,
   PutBucketLifecycleConfigurationCommand,
@@ -64,11 +66,13 @@ describeWithParts('the keys of a bucket', ['seaweedfs'], ({ seaweedfs }) => {
   })
 })
 
-test('a write keeps the smallest size that Amazon moves to another storage class', async () => {
+test('a write keeps the smallest size that Amazon moves to another storage class, and has the MD5 that MinIO needs', async () => {
   const header = 'x-amz-transition-default-minimum-object-size'
   const written: unknown[] = []
-  const server = createServer((request, response) => {
-    if (request.method === 'PUT') written.push(request.headers[header])
+  const server = createServer(async (request, response) => {
+    const md5 = hash('md5', await text(request), 'base64')
+    if (request.method === 'PUT')
+      written.push(request.headers[header], request.headers['content-md5'] === md5)
     response.setHeader(header, 'varies_by_storage_class')
     response.end(request.method === 'GET' ? '<LifecycleConfiguration></LifecycleConfiguration>' : '')
   }).listen(0, '127.0.0.1')
@@ -76,7 +80,7 @@ test('a write keeps the smallest size that Amazon moves to another storage class
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   await run({ STORAGE_URL: `s3://photos?endpoint=http://127.0.0.1:${port}` }, 'lifecycle', '--write')
-  expect(written).toEqual(['varies_by_storage_class'])
+  expect(written).toEqual(['varies_by_storage_class', true])
 })
 
 describeWithParts('a server without lifecycle rules', ['versitygw'], ({ versitygw }) => {

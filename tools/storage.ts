@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import {
   GetBucketLifecycleConfigurationCommand,
   type LifecycleRule,
@@ -83,7 +84,17 @@ async function lifecycle(write: boolean, json: boolean): Promise<number> {
     const { theirs, smallest: TransitionDefaultMinimumObjectSize } = await read()
     const LifecycleConfiguration = { Rules: [...theirs, ...wanted] }
     const input = { Bucket, LifecycleConfiguration, TransitionDefaultMinimumObjectSize }
-    await send(new PutBucketLifecycleConfigurationCommand(input))
+    const put = new PutBucketLifecycleConfigurationCommand(input)
+    // Servers such as MinIO refuse rules without this header, in place of which the SDK sends a newer checksum.
+    put.middlewareStack.add(
+      next => args => {
+        const { headers, body } = args.request as { headers: Record<string, string>; body: string }
+        headers['content-md5'] = hash('md5', body, 'base64')
+        return next(args)
+      },
+      { step: 'build', priority: 'low' },
+    )
+    await send(put)
   }
   return show((await read()).ours.map(inWords), wanted.map(inWords), json)
 }

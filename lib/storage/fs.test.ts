@@ -104,6 +104,22 @@ describe('the storage folder', () => {
     await openFolder(folder)
   })
 
+  test('is refused with a folder on another mount of its disk, and may have a link to a folder of its own mount', async () => {
+    const [folder, elsewhere] = [await temporaryFolder(), await temporaryFolder()]
+    await fs.symlink(elsewhere, join(folder, 'photos'))
+    const storage = await openFolder(folder)
+    await storage.put('photos/a/b', body('x'))
+    await storage.delete('photos/a/')
+    expect(await fs.readdir(elsewhere)).toEqual([])
+    await storage.put('photos/a/b', body('y'))
+    const rename = async () => {
+      throw Object.assign(new Error('EXDEV'), { code: 'EXDEV' })
+    }
+    await expect(openFolder(folder, {}, { ...realDisk, rename })).rejects.toThrow(
+      `"photos" is not on the disk`,
+    )
+  })
+
   test('stores on a network share without fsync of folders, and reports every other error of fsync', async () => {
     let code = 'EINVAL'
     const fsync = async (fd: number) => {

@@ -15,26 +15,33 @@ import type { Put, StorageOptions, Stored } from './storage.ts'
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
 
+/** A folder that stays is not empty, or is a symbolic link or a mount point. */
+const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
+
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/**
- * Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them.
- * @throws the system's error where nothing may be written.
- */
-async function hasLinks(file: string, disk: Disk): Promise<boolean> {
+/** Why a new file cannot be linked or renamed to another place; undefined when it can. */
+async function failureOf(
+  move: Disk['link'] | Disk['rename'],
+  file: string,
+  to: string,
+  disk: Disk,
+): Promise<unknown> {
   try {
     disk.closeSync(await disk.open(file, 'w'))
-    await disk.link(file, `${file}.link`)
-    return true
+    await move(file, to)
+    return undefined
   } catch (error) {
-    const code = errorCode(error) ?? ''
-    if (/^(EACCES|EROFS)$/.test(code)) throw error
-    return !/^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/.test(code)
+    return error
   } finally {
-    for (const each of [file, `${file}.link`]) await disk.rm(each, { force: true })
+    // Both names are of no key. In a folder that cannot be used there is no file to remove.
+    for (const each of [file, to]) await disk.rm(each, { force: true }).catch(() => {})
   }
 }
+
+/** Errors of a disk without hard links, which create a file only if it is absent. A full disk counts as having them. */
+const noLinks = /^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/
 
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
@@ -52,7 +59,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   makeFolder(root, { disk })
-  const { ino, dev } = statSync(root)
+  const { ino } = statSync(root)
   const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
   await makeTemporary()
   let closed = false
@@ -73,12 +80,15 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
-  if (!(await hasLinks(newTemporary(), disk)))
+  const unlinked = await failureOf(disk.link, newTemporary(), newTemporary(), disk)
+  if (/^(EACCES|EROFS)$/.test(errorCode(unlinked) ?? '')) throw unlinked
+  if (noLinks.test(errorCode(unlinked) ?? ''))
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
+  // EXDEV also between two mounts of one disk.
   for (const name of (await disk.readdir(root)).filter(isStorageKey))
-    if ((statSync(join(root, name), { throwIfNoEntry: false })?.dev ?? dev) !== dev)
+    if (errorCode(await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)) === 'EXDEV')
       throw new ExpectedError(
         `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
       )
@@ -161,7 +171,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {
-      const removed = await disk.rmdir(empty).then(() => true, ignore('ENOTEMPTY', 'EEXIST', 'ENOENT'))
+      const removed = await disk.rmdir(empty).then(() => true, ignore(...kept))
       if (!removed) return
     }
   }

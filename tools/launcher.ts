@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
+import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
@@ -132,6 +133,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   }
   const stop = stopThenAtOnce(drain, () => {
     fleet.kill()
+    rmSync(control.folder, { recursive: true, force: true })
     process.exit(1)
   })
   process.on('SIGINT', () => stop(0))
@@ -142,8 +144,11 @@ async function run(config: Config, plan: Plan): Promise<void> {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
-      // A killed launcher's file. Removed only now, because logs is ready and so holds the folder's lock.
+      // A killed launcher's files. Removed only now, because logs is ready and so holds the folder's lock.
       rmSync(endpointsFile, { force: true })
+      const socket = socketIn(config.DATA_DIR)
+      if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
     controlled = true
@@ -173,7 +178,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
  */
 function controlOf(dataDir: string): { file: string; folder: string } {
   const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
-  return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }
+  return { file: launcherFile(dataDir), folder: mkdtempSync(join(folder, 'tintype-')) }
 }
 
 /** The scrape targets in the format of Prometheus' file_sd. */

@@ -212,21 +212,25 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     const grouped = countedKinds.filter(({ name }) => name === 'grouped')
     const series = (name: string, values: string) => ({ series: name, values })
     const total = (value: number) => ({
-      expr: 'sum(sum_over_time(slo:total:increase1m[9m]))',
+      expr: 'sum(sum_over_time(slo:total:increase1m[9m30s]))',
       eval_time: '10m',
       exp_samples: [{ labels: '{}', value }],
     })
     await runPromtool(promtool, await temporaryFolder(), grouped, [
       {
-        name: 'a late series, and one of a new process',
+        name: 'a late series, one of a new process, and one whose target got a label',
         interval: '15s',
         input_series: [
           series('up{job="a",instance="1"}', '1x40'),
           series('up{job="a",instance="2"}', '_x19 1x20'),
           series('tintype_promises_total{outcome="broken",job="a",instance="1"}', '_x19 5+1x20'),
           series('tintype_promises_total{outcome="broken",job="a",instance="2"}', '_x19 500+1x20'),
+          series('up{job="a",instance="3"}', '1x19'),
+          series('up{job="a",instance="3",zone="b"}', '_x20 1x20'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="3"}', '300+1x19'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="3",zone="b"}', '_x20 320+1x20'),
         ],
-        promql_expr_test: [total(45)],
+        promql_expr_test: [total(45 + 19 + 20)],
       },
     ])
   })

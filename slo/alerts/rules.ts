@@ -102,7 +102,7 @@ function left(objective: Objective, { longMinutes }: Tier, scope: Scope): string
   const { numerator, denominator } = complement(target)
   const whole = method === 'Timeslices' ? ` of ${(windowMinutes * numerator) / denominator}` : ''
   return (
-    `${ask(left, '{{ . | first | value | printf "%.0f" }}')}${whole} ${what} of budget are left in this ${toDuration(windowMinutes)}; ` +
+    `${ask(`clamp_min(floor(${left}), 0)`, '{{ . | first | value | printf "%.0f" }}')}${whole} ${what} of budget left in this ${toDuration(windowMinutes)}; ` +
     `at the rate of the last ${toDuration(longMinutes)} they are gone in ` +
     ask(`clamp_min(${left}, 0) / ${rate}`, '{{ . | first | value | humanizeDuration }}')
   )

@@ -62,7 +62,7 @@ test('a time that is a day or more away has its date', () => {
 
 test('an alert says what is left, or how much was lost beyond it', () => {
   expect(firstText(availability, 20)).toMatch(
-    /40 of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\.$/,
+    /40 of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\.$/,
   )
   expect(firstText(availability, 75)).toMatch(/The budget of 60 minutes is used up, and 15 beyond it\.$/)
 })

@@ -42,7 +42,7 @@ export function alertsOf(view: View): Alert[] {
 function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: View, since: Minute): string {
   const unit = lossesOf(objective)
   const all = Math.floor(budget)
-  const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget are left`
+  const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left`
   const gone =
     budgetLeft <= 0
       ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`

@@ -1,6 +1,13 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { tightestFit } from '../math/budget.ts'
-import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned } from '../math/planned.ts'
+import {
+  addPlanned,
+  isOver,
+  maxPlannedMinutes,
+  type Planned,
+  readPlanned,
+  removePlanned,
+} from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
@@ -21,7 +28,7 @@ export const run: Verb = async (given, context) => {
   const at = toMinute(given.at ?? nowMs)
   const minutes = plan ?? fits ?? 0
   if (minutes > maxPlannedMinutes) throw new UsageError(`${toDuration(minutes)} is longer than a day`)
-  if (minutes > 0 && at + minutes <= toMinute(nowMs))
+  if (isOver({ from: at, to: at + minutes }, nowMs))
     throw new UsageError(`a maintenance of ${toDuration(minutes)} at ${toIso(at)} would be over already`)
   if (plan !== undefined) {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
@@ -66,7 +73,7 @@ function showLeft({ counted, recorded, planned, now }: Left, { show }: Context):
     .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
     .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
   const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 3), round(tightest.budgetLeft, 3)]
-  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)]
+  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes left`, ...coming.map(plannedLine)]
   show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
   return tightest.broken ? status.broken : status.good
 }

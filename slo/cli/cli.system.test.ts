@@ -181,6 +181,7 @@ describe('slo on the command line', () => {
     [['backtest', '--from', '1970-01-01', '--to', 'now'], 'is more than 366d before'],
     [['rules', '--pages', 'pages'], '--pages "pages" is not an http(s) address'],
     [['rules', '--alertmanager', '--webhook', 'hook'], '"hook" is neither an http(s) address'],
+    [['rules', '--alertmanager'], 'give --webhook, where pages and tickets go'],
     [['rules', '--webhook', 'http://hook'], '--webhook needs --alertmanager'],
     [['backtest', '--outage', 'full 10m', '--from', '2026-01-01'], '--from does not go with --outage'],
     [['budget', '--at', 'now'], '--at needs --fits or --plan'],

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
-import { type Context, defaultWebhook, flag, type Given, type Option, options, type Verb } from './context.ts'
+import { type Context, defaultDeadman, flag, type Given, type Option, options, type Verb } from './context.ts'
 
 /** The verbs. A verb's module is loaded when the verb is run. */
 const verbs: Record<string, () => Promise<{ run: Verb }>> = {
@@ -46,7 +46,7 @@ const described = (): Record<string, Described> =>
 
 function describe(name: string): Described {
   const verb = described()[name] as Described
-  const values = { program, outage: outageFormat, pages: defaultPages, webhook: defaultWebhook }
+  const values = { program, outage: outageFormat, pages: defaultPages, deadman: defaultDeadman }
   const help = verb.help.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key])
   return { ...verb, help: [help, ...variableLines(verb.variables)].join('\n') }
 }
@@ -110,7 +110,7 @@ function contextOf(
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
-    read ??= readDirectory(folder, environment, { expressions: ['diagnose', 'serve'].includes(verb) })
+    read ??= readDirectory(folder, environment, ['diagnose', 'serve'].includes(verb))
     return read
   }
   return {

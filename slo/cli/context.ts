@@ -61,8 +61,8 @@ export type Given = { [O in Option]?: ReturnType<Options[O]> } & { paths: string
 /** Runs a verb and resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>
 
-/** Address of the receiver of alerts under `npm start`. */
-export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
+/** Address of slo's receiver of SloWatchdog under `npm start`. It takes no other alerts. */
+export const defaultDeadman = 'http://127.0.0.1:9084/alerts'
 
 export type Context = {
   environment: Record<string, string | undefined>

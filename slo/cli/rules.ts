@@ -2,12 +2,15 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { base } from '@tintype/lib/config.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
-import { defaultWebhook, status, type Verb } from './context.ts'
+import { defaultDeadman, status, type Verb } from './context.ts'
 
 export const run: Verb = async (given, context) => {
   const { objectives, service } = context.directory()
-  const { webhook = defaultWebhook, deadman = webhook } = given
-  for (const address of [webhook, deadman])
+  const webhook = given.webhook ?? context.environment.ALERT_WEBHOOK_URL ?? ''
+  const { deadman = defaultDeadman } = given
+  if (given.alertmanager && webhook === '')
+    throw new UsageError('give --webhook, where pages and tickets go: slo takes only SloWatchdog')
+  for (const address of given.alertmanager ? [webhook, deadman] : [])
     if (!address.startsWith('/') && !base.parse(address))
       throw new UsageError(`"${address}" is neither an http(s) address nor the path of a file with one`)
   const pages = base.parse(given.pages ?? defaultPages)

@@ -289,6 +289,8 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
   expect(incidentNote({ ...incident, views: [] })).toContain('no alert fires')
   const unknown = { ...verdict, verdict: 'unknown', cause: null, lever: null }
   expect(incidentNote({ ...incident, verdict: unknown })).not.toContain('No resource is named')
+  const healthy = { ...unknown, verdict: 'healthy', since: null }
+  expect(incidentNote({ ...incident, verdict: healthy })).toMatch(/^# No incident, seen (?!.*beginning)/s)
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
 })
@@ -320,7 +322,7 @@ test('of a service without stages what is away is said', () => {
   const without = { ...model, stages: [], resources: [] }
   expect(diagnoseWith(without, series, { atMs: 270_000, stepMs })).toMatchObject({
     verdict: 'unknown',
-    remarks: ['the metrics of converter are away', 'no stage has data'],
+    remarks: ['the metrics of converter are away', 'service.yaml names no stages to compare'],
   })
 })
 

@@ -166,9 +166,11 @@ function atRest(seen: Situation): Answer {
     ...(baseline.history < minBaselineWindows ? [remark('noEarlierTime')] : []),
     ...(window.samples(upMetric).length === 0 ? [remark('nothingMeasured')] : []),
     ...missingOf(seen).map(job => remark('metricsAway', { job })),
-    ...(grown.every(({ now }) => now === null) ? [remark('noStageData')] : []),
-    ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
-    ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
+    ...(grown.every(({ now }) => now === null)
+      ? [remark(grown.length > 0 ? 'noStageData' : 'noStages')]
+      : []),
+    ...(grown.length > 0 && burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
+    ...(grown.length > 0 && burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]
   if (remarks.length > 0) return unknown(remarks)
   const away = jobs.flatMap(({ job, isAway, odd }) => [

@@ -6,7 +6,7 @@ import type { View } from '../serve/view.ts'
 import type { Example } from './open-examples.ts'
 import type { Verdict } from './verdict.ts'
 
-export type Incident = {
+type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
@@ -63,8 +63,12 @@ export function incidentNote({
   const at = clock(atMs)
   const firing = views.flatMap(({ firings }) => firings.filter(({ clears }) => clears === null))
   const firstAlert = Math.min(...firing.map(({ fires }) => fires))
+  const isHealthy = found.verdict === 'healthy'
+  const begun = found.since
+    ? `${clock(found.since)}: ${found.verdict} left its baseline`
+    : 'its beginning is unknown'
   const timeline = [
-    found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'its beginning is unknown',
+    ...(isHealthy ? [] : [begun]),
     firing.length === 0 ? 'no alert fires' : `${clock(firstAlert * 60_000)}: the first alert`,
     ...found.context,
     `${at}: this note`,
@@ -85,7 +89,7 @@ ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
       `| ${stage} | ${number(baseline)} | ${number(now)} | ${percent(share)} | ${lacked.map(code).join(', ')} |`,
   )
   const runbook = runbookOf(directory, found.cause)
-  return `# Incident, seen ${at}
+  return `# ${isHealthy ? 'No incident' : 'Incident'}, seen ${at}
 
 **${sentence(found)}**
 

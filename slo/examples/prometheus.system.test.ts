@@ -76,6 +76,8 @@ describeWithParts(
         folder,
         '--alertmanager',
         '--webhook',
+        'http://127.0.0.1:9',
+        '--deadman',
         `http://127.0.0.1:${adminPort}/alerts`,
       )
       writeFileSync(join(dataDir, 'alertmanager.yml'), routes.out)

@@ -4,12 +4,17 @@ import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
+import { toMinute } from './time.ts'
 
 /** A planned maintenance in the minutes [from, to). Its offline minutes use the budget like others. */
 export type Planned = { id: string; from: Minute; to: Minute; reason: string }
 
 /** A longer maintenance is probably a typing error. */
 export const maxPlannedMinutes = 1440
+
+/** Whether a maintenance would have ended before a time: another time was meant. */
+export const isOver = ({ from, to }: Pick<Planned, 'from' | 'to'>, nowMs: number): boolean =>
+  to > from && to <= toMinute(nowMs)
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 

@@ -4,11 +4,14 @@ import type { ObjectiveState } from './api.ts'
 import { folded, runbookLink } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
-/** The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. */
+/**
+ * The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. What is
+ * overspent stays broken, as in a report.
+ */
 function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
   const { budgetLeft, tiers, good, bad, silentSince } = objective
-  if (good + bad === 0 || silentSince) return 'none'
   if (budgetLeft < 0) return 'broken'
+  if (good + bad === 0 || silentSince) return 'none'
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 
@@ -39,7 +42,8 @@ export function card(objective: ObjectiveState): HTMLElement {
 function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: ObjectiveState) {
   const unit = translated(written)
   const big = (value: number) => h('strong', {}, count(Math.max(0, value)))
-  if (kind === 'minutes') return [big(budgetLeft), ` ${say('leftMinutes', { budget })}`]
+  if (kind === 'minutes')
+    return [big(budgetLeft), ` ${say('leftMinutes', { n: Math.floor(budgetLeft), budget })}`]
   if (good + bad === 0) return h('span', { class: 'soft' }, say('noEvents', { unit }))
   if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least: Math.round(1 / (1 - target)) })}`]
   return [big(budgetLeft), ` ${say('leftEvents', { unit, budget })}`]

@@ -5,11 +5,11 @@ import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
 import { refreshMs, refusalOf, showLive } from './live.ts'
-import { table } from './parts.ts'
+import { plannedTable, table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
-import { moment, say, shortTime, translated } from './words.ts'
+import { say, translated } from './words.ts'
 
 const address = new URL(location.href)
 let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
@@ -31,11 +31,10 @@ function draw(state: State): Promise<void> {
   redraw(find('#alerts'), alertTable(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
-  const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
   redraw(
     find('#planned'),
-    rows.length > 0
-      ? table(say('planned'), say('plannedColumns'), rows)
+    recent.length > 0
+      ? plannedTable(recent)
       : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
   return showVerdict(state)

@@ -1,7 +1,7 @@
 import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import { language } from '@tintype/lib/page/browser/language.ts'
-import type { ObjectiveState } from './api.ts'
-import { clock, say } from './words.ts'
+import type { ObjectiveState, State } from './api.ts'
+import { clock, moment, say, shortTime } from './words.ts'
 
 type Strip = ObjectiveState['strip']
 
@@ -82,6 +82,13 @@ export function table(label: string, columns: string, rows: readonly (readonly C
   const attributes = { class: 'wide', tabindex: 0, role: 'group', 'aria-label': label }
   return h('div', attributes, h('table', { class: name }, head, body))
 }
+
+export const plannedTable = (planned: State['planned']): HTMLElement =>
+  table(
+    say('planned'),
+    say('plannedColumns'),
+    planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason]),
+  )
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>

@@ -2,14 +2,17 @@ import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { summary } from './cards.ts'
 import { showLive } from './live.ts'
-import { cellWords, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
+import { cellWords, clockOf, firstMeasured, measuredText, plannedTable, runs } from './parts.ts'
 import { legend } from './strip.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
 /** The lead names an objective about minutes and this many others; of more it gives only a summary. */
 const maxInLead = 2
 
-function draw({ objectives }: State): void {
+function draw({ objectives, planned, at }: State): void {
+  const coming = planned.filter(({ to }) => to > at)
+  find('#planned-section').hidden = coming.length === 0
+  redraw(find('#planned'), plannedTable(coming))
   const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
   const told = ofMinutes.length > 0 ? ofMinutes : objectives.slice(0, 1)
   const shown = told.find(({ strip }) => !/[o.]$/.test(strip.states)) ?? told[0]

@@ -11,24 +11,31 @@ type Webhook = { alerts?: unknown }
 type Received = { status?: string; labels?: Record<string, string> } | null
 
 /** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
-export const createAdmin = (options: {
+export function createAdmin(options: {
   metrics: Metrics
   log: Log
   watch: Watch
   stalled: () => string | null
   /** Labels of our own watchdog: that of another namespace may arrive while ours does not. */
   selectors: Readonly<Record<string, string>>
-}): Express =>
-  adminApp({
+}): Express {
+  const { log, watch, selectors } = options
+  const isWatchdog = (each: Received) => each?.labels?.alertname === watchdogName
+  const isOurs = (each: Received) =>
+    Object.entries(selectors).every(([name, value]) => each?.labels?.[name] === value)
+  return adminApp({
     ...options,
     notReady: () => null,
     routes: app =>
       app.post('/alerts', json('adminBytes'), (request, response) => {
         const { alerts } = (request.body ?? {}) as Webhook
         const received: Received[] = Array.isArray(alerts) ? alerts : []
-        const wanted = Object.entries({ alertname: watchdogName, ...options.selectors })
-        const isOurs = (each: Received) => wanted.every(([name, value]) => each?.labels?.[name] === value)
-        if (received.some(each => each?.status === 'firing' && isOurs(each))) options.watch.receiveWatchdog()
+        const firing = received.filter(each => each?.status === 'firing')
+        if (firing.some(each => isWatchdog(each) && isOurs(each))) watch.receiveWatchdog()
+        // Alertmanager takes them for sent, and slo leaves them to Alertmanager: no person gets them.
+        const lost = firing.flatMap(each => (isWatchdog(each) ? [] : (each?.labels?.alertname ?? '?')))
+        if (lost.length > 0) log.error('alerts.no-receiver', { alerts: [...new Set(lost)] })
         response.status(204).end()
       }),
   })
+}

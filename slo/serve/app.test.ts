@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { processName } from '@tintype/lib/process-name.ts'
-import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -109,11 +109,12 @@ test('a release is shown while its command runs, and not after it was killed', a
   }
 })
 
-test('a watchdog of another namespace is no sign that ours arrives', async () => {
+test('a watchdog of another namespace is no sign that ours arrives, and an alert that slo does not pass on is logged', async () => {
   let received = 0
+  const logged: unknown[] = []
   const admin = createAdmin({
     metrics: createMetrics('slo', '0'),
-    log: createLog({ service: 'slo', instance: '0', level: 'error' }),
+    log: { error: (...entry: unknown[]) => void logged.push(entry) } as unknown as Log,
     watch: { receiveWatchdog: () => void received++ } as unknown as Watch,
     stalled: () => null,
     selectors: { namespace: 'photos' },
@@ -121,12 +122,13 @@ test('a watchdog of another namespace is no sign that ours arrives', async () =>
   const { url, close } = await listen(admin, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const labels = { alertname: 'SloWatchdog', severity: 'watchdog' }
-  for (const own of [{}, { namespace: 'forum' }, { namespace: 'photos' }]) {
+  for (const own of [{}, { namespace: 'forum' }, { namespace: 'photos' }, { alertname: 'DiskFull' }]) {
     const body = JSON.stringify({ alerts: [{ status: 'firing', labels: { ...labels, ...own } }] })
     const headers = { 'Content-Type': 'application/json' }
     expect((await fetch(`${url}/alerts`, { method: 'POST', headers, body })).status).toBe(204)
   }
   expect(received).toBe(1)
+  expect(logged).toEqual([['alerts.no-receiver', { alerts: ['DiskFull'] }]])
 })
 
 test('the status page with a slash behind it is the one without, below any prefix', async () => {

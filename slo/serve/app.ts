@@ -12,7 +12,7 @@ import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
-import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
+import { isOver, maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
@@ -122,14 +122,15 @@ export function createSloApp(options: {
   })
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
-    const at = parseTime(String(query.at ?? 'now'), Date.now())
-    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`
-    if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
+    const now = Date.now()
+    const from = toMinute(parseTime(String(query.at ?? 'now'), now) ?? Number.NaN)
+    const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}, and end later than now.`
+    const isMinutes = Number.isInteger(minutes) && minutes >= 1 && minutes <= maxPlannedMinutes
+    if (!isMinutes || Number.isNaN(from) || isOver({ from, to: from + minutes }, now))
       throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    const maintenance = { from: toMinute(at), minutes }
-    const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), maintenance, pause)
+    const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), { from, minutes }, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })
   app.get('/api/release', (_request, response) => {

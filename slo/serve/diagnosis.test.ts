@@ -1,7 +1,10 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { timesReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { openAlertStore } from '../alerts/alert-store.ts'
 import { readDirectory } from '../directory.ts'
@@ -59,6 +62,25 @@ test('a diagnosis trusts the certificates that slo trusts: Node’s variables ar
   const { events, log } = listening()
   await openDiagnosis(readDirectory(), dataDir, '', log, facts(), environment).look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
+})
+
+test('a diagnosis asks Prometheus through the proxy that slo uses, and ends with slo while it waits', async () => {
+  const proxy = createServer().listen(0, '127.0.0.1')
+  const asked = once(proxy, 'request')
+  await once(proxy, 'listening')
+  onTestFinished(() => void proxy.close())
+  const { events, log } = listening()
+  const { service, ...directory } = readDirectory()
+  const watched = { ...directory, service: { ...service, prometheus: 'http://prometheus.invalid' } }
+  const { port } = proxy.address() as AddressInfo
+  const environment = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://127.0.0.1:${port}` }
+  const diagnosis = openDiagnosis(watched, '', '', log, facts(), environment)
+  const looking = diagnosis.look(Date.now())
+  const [request] = await asked
+  const closed = once(request.socket, 'close')
+  diagnosis.stop()
+  await Promise.all([looking, closed])
+  expect(events).toEqual([])
 })
 
 test('a diagnosis that ends with the status of an answer and without one is said with its last words', async () => {

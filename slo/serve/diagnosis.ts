@@ -62,11 +62,13 @@ export function openDiagnosis(
     all = [...older, found].slice(-limits.verdicts.value)
     store.set('verdicts', all)
   }
+  const stopping = new AbortController()
   let looking: Promise<void> | undefined
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
-    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
+    const { signal } = stopping
+    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL', signal } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
@@ -81,8 +83,11 @@ export function openDiagnosis(
   return {
     /** Makes a verdict about this time, unless one is being made. Never rejects. */
     look(nowMs: number): Promise<void> {
+      const fail = (error: Error): void => {
+        if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
+      }
       looking ??= ask(nowMs)
-        .catch(error => log.error('diagnosis.failed', { error: describeError(error) }))
+        .catch(fail)
         .finally(() => {
           looking = undefined
         })
@@ -93,6 +98,8 @@ export function openDiagnosis(
       all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
     /** The last verdict of any age: its note is also read after the incident. */
     last: (): FoundVerdict | null => all.at(-1) ?? null,
+    /** Kills the process, which would otherwise outlive slo while a source hangs. */
+    stop: () => stopping.abort(),
   }
 }
 

@@ -176,8 +176,10 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
       'Online 23 of every 24 hours: nothing to count. The thumbnail within one minute: 100% of 8,640 photos.',
     )
     expect(await textOf('silent', 'status', '#lead')).toMatch(/minute: no data since 10:50\.$/)
-    expect(await textOf('silent', '', '.card:nth-child(2)')).toContain('no data since 10:50')
-    expect(await page.getAttribute('.card:nth-child(2)', 'data-state')).toBe('none')
+    expect(await textOf('silent', '', '.card:nth-child(3)')).toContain('no data since 10:50')
+    expect(await page.getAttribute('.card:nth-child(3)', 'data-state')).toBe('none')
+    // What was overspent before is overspent until its window has passed.
+    expect(await page.getAttribute('.card:nth-child(2)', 'data-state')).toBe('broken')
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
   })
 
@@ -200,8 +202,11 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(problems).toEqual([])
   })
 
-  test('downtime that is over for a day is shown no more', async () => {
-    expect(await textOf('healthy', '', '#planned tbody')).toBe('2026-11-27 00:1000:55a new disk')
+  test('downtime is announced on both pages, and one that is over for a day is shown no more', async () => {
+    for (const path of ['', 'status'])
+      expect(await textOf('healthy', path, '#planned tbody')).toBe('2026-11-27 00:1000:55a new disk')
+    expect(await textOf('burning', 'status', '#planned tbody')).toBe('')
+    expect(await page.isHidden('#planned-section')).toBe(true)
   })
 
   test('a question that slo does not answer is said to have no answer', async () => {
@@ -221,7 +226,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await page.locator('#fits-answer').getByText('Nothing is measured yet.').waitFor()
     refusal = { status: 400, json: { detail: 'minutes must be 1 to 1440' } }
     await page.click('#fits button')
-    await page.locator('#fits-answer').getByText('Write the time as “tomorrow 02:00”').waitFor()
+    await page.locator('#fits-answer').getByText('Write a time to come as “tomorrow 02:00”').waitFor()
     await page.unroute('**/api/fits?*')
   })
 

@@ -43,7 +43,7 @@ test('what burns when slo starts is sent, once an objective, with what is left',
   expect(sent()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
-    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
   )
   const address = text?.match(/http:\S+$/)?.[0] as string
   const runbook = await fetch(address)
@@ -119,6 +119,7 @@ test('a public request that cannot be answered, or asks for too much, is answere
     'what-if?outage=nonsense',
     `what-if?outage=${encodeURIComponent('999x(ok 1m,'.repeat(60))}`,
     'fits?minutes=0',
+    'fits?minutes=5&at=2020-01-01',
   ]) {
     const answer = await ask(path)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([400, 'application/problem+json'])

@@ -133,6 +133,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     endpoints: { slo: listening.url, sloAdmin: admin.url },
     graceMs,
     async stop() {
+      diagnosis.stop()
       await probe?.stop()
       await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()

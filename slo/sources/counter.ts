@@ -50,11 +50,15 @@ export const processLabels: readonly string[] = ['job', 'instance', 'namespace',
 /** Time in which the process of a new series must have been scraped. Not longer than any gap that is counted over. */
 export const scrapedSeconds = 120
 
-/** Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series. */
-export function isNewborn(ups: readonly Sample[], { timeMs }: Sample): boolean {
-  const beforeMs = (cell(timeMs) - gridSeconds) * 1000
-  const last = ups.findLast(up => up.timeMs <= beforeMs)
-  return last?.value === 1 && last.timeMs > beforeMs - scrapedSeconds * 1000
+/**
+ * Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series.
+ * `ups`: each `up` of the process. Two of them mean that its targets got another label, and all of its series with it.
+ */
+export function isNewborn(ups: readonly (readonly Sample[])[], { timeMs }: Sample): boolean {
+  const [nowMs, beforeMs] = [cell(timeMs) * 1000, (cell(timeMs) - gridSeconds) * 1000]
+  const isRecent = (up: Sample, toMs: number) => up.timeMs <= toMs && up.timeMs > toMs - scrapedSeconds * 1000
+  const [only, second] = ups.filter(each => each.some(up => isRecent(up, nowMs)))
+  return second === undefined && only?.findLast(up => isRecent(up, beforeMs))?.value === 1
 }
 
 /**

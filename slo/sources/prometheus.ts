@@ -195,8 +195,14 @@ async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Mi
     .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
     .catch(noneIfTooMany)
   for (const { labels, sample, add } of begun) {
-    const up = ups.find(each => processLabels.every(label => each.labels[label] === labels[label]))
-    if (up && isNewborn(up.samples, sample)) add(sample, sample.value)
+    const own = ups.filter(each => processLabels.every(label => each.labels[label] === labels[label]))
+    if (
+      isNewborn(
+        own.map(each => each.samples),
+        sample,
+      )
+    )
+      add(sample, sample.value)
   }
 }
 

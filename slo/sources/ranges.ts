@@ -21,8 +21,10 @@ export function growth(counter: Counter, range: string, step: string): string {
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`
   if (counter.selector) {
     const matchers = counter.selector.matchers.filter(({ label }) => processLabels.includes(label))
-    const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s] offset ${step})`
-    return `(${now} - (${before} <= ${now} or 0 * ${before} or (0 * ${now} and on(${processLabels.join(', ')}) ${up} == 1)))`
+    const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s]`
+    const process = `(${processLabels.join(', ')})`
+    const newborn = `0 * ${now} and on${process} ${up} offset ${step}) == 1 and on${process} count by ${process} (${up})) == 1`
+    return `(${now} - (${before} <= ${now} or 0 * ${before} or (${newborn})))`
   }
   const highest = `max_over_time(${rangeOf(counter, range)} offset ${step})`
   return `(${now} - (${highest} <= ${now} or ${before} <= ${now} or ${now} + 0 * ${before}))`

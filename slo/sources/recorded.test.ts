@@ -34,6 +34,11 @@ test.each([
   },
 )
 
+test('events before the given start of the SLO count as little as minutes', async () => {
+  const ofEvents = { ...(perBusy as Objective), method: 'Occurrences' as const }
+  expect(await minutesOf([perBusy as Objective, ofEvents], 10)).toEqual([50, 50])
+})
+
 test('a group has minutes for a day after the last that it counted, an objective for ever', async () => {
   const ends = async (objectives: readonly Objective[]) =>
     (await readRecorded(source, objectives, { from: 0, to: 3_000 }))?.objectives[0]?.tally.to

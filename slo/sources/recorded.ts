@@ -80,8 +80,9 @@ export async function readRecorded(
     leftOut,
     objectives: reads.map(({ objective, from, slots: whole, begun }) => {
       const slots = whole.slice(0, Math.max(0, to - from))
-      // A minute without data is bad only after the objective began. Events count also before that.
-      const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
+      // A minute without data is bad only after the objective began. Events count also before that, but not before `since`.
+      const isSince = objective.method === 'Timeslices' || since !== undefined
+      const first = isSince ? Math.max(begun ?? to, from) : from
       const last = slots.findLast(({ total }) => total > 0)?.start ?? from
       const mayEnd = objective.group !== null && since === undefined
       const counted = slots.slice(first - from, mayEnd ? last + goneMinutes - from : undefined)

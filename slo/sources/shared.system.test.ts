@@ -70,6 +70,16 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         metric: 'late_total',
         samples: series({}, 8).samples.slice(42, 50),
       })),
+      // The targets of a process get a label: all of its series begin anew.
+      ...['up', 'labelled_total'].flatMap(metric =>
+        [{}, { zone: 'b' }].map((label, i) => ({
+          ...series({ namespace: 'ours', instance: 'c', ...label }, 8),
+          metric,
+          samples: series({}, 8).samples.flatMap(({ timeMs }, n) =>
+            n < 42 === (i === 0) ? { timeMs, value: metric === 'up' ? 1 : 300 + 2 * n } : [],
+          ),
+        })),
+      ),
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
       ...['a', 'b'].map(instance => ({
         ...series({ namespace: 'ours', instance }, 8),
@@ -126,6 +136,14 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2 + 2, 16])
     lowered('readSeries', 1)
     expect((await read()).slice(9, 12).map(({ total }) => total)).toEqual([0, 84 + 2, 16])
+  })
+
+  test('a label that a target gets counts nothing a second time', async () => {
+    const read = () => source().slots(objective('labelled_total').sli, begin + 1, begin + minutes)
+    const most = async () => Math.max(...(await read()).map(({ total }) => total))
+    expect(await most()).toBe(8)
+    lowered('readSeries', 1)
+    expect(await most()).toBe(8)
   })
 
   test('a group is a value of the label in ours', async () => {

@@ -201,6 +201,7 @@ export const pageStates: Readonly<Record<string, State>> = {
   ),
   silent: state([
     objective(online, 'minutes', well),
+    objective('No errors', 'events', 'x'.repeat(30), { silentSince: iso(100) }),
     objective(inTime, 'events', well, { silentSince: iso(100) }),
   ]),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {

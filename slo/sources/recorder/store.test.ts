@@ -287,6 +287,12 @@ test('samples and minutes are kept for their time, and removed a little at a tim
   expect(store.aboveZeroBy(kept, 75, noonMinute + 9 * 1440)).toBe(false)
 })
 
+test('of many counters as much is removed in an hour as an hour adds', async () => {
+  const { store } = await recorded([])
+  for (let i = 0; i < 1_000; i++) store.append(scrapeOf(noon, i, `a:${i}`))
+  expect(store.prune(noon + 36 * 1440 * minute, 35)).toMatchObject({ minutes: 1_000 * 60 })
+})
+
 test('a clock that is years ahead for a moment costs the oldest minutes only', async () => {
   const { store } = await recorded([])
   for (let hour = 0; hour < 1_000; hour++) store.append(scrapeOf(noon + hour * 3_600_000, hour))

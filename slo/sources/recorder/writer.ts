@@ -21,7 +21,10 @@ export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. */
+/**
+ * Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. Of
+ * hours as many more as two hours add, or the file of many counters would grow for ever.
+ */
 const pruneRows = 500
 /** Tolerated difference between a target's clock and this one. */
 const clockSkewMs = 5_000
@@ -64,7 +67,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
   )
   const pruneHours = db.prepare(
     `DELETE FROM hour WHERE (series, max_gap, start) IN
-      (SELECT series, max_gap, start FROM hour WHERE start < ? ORDER BY start LIMIT ?)`,
+      (SELECT series, max_gap, start FROM hour WHERE start < ? ORDER BY start LIMIT ? + 2 * (SELECT count(*) FROM counter))`,
   )
   const forgetUnseen = [
     'DELETE FROM counter WHERE at < ? AND series NOT IN (SELECT series FROM hour)',

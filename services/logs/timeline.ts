@@ -39,12 +39,8 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     trim()
     if (cut) break
   }
-  return storyOf(
-    key,
-    found.map(({ entry }) => entry),
-    cut,
-    unreadable,
-  )
+  const entries = found.map(({ entry }) => entry)
+  return storyOf(key, entries, cut, unreadable)
 }
 
 type Found = { entry: Entry; place: string; bytes: number }

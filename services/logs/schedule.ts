@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
-import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
@@ -98,8 +97,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
   const publishDue = duePublisher(server, async day => {
     const args = [join(import.meta.dirname, 'main.ts'), 'publish', '--day', day, '--json']
-    const env = { ...plainEnvironment(process.env), DATA_DIR: dataDir }
-    const given = { env, maxBuffer: 2 ** 26, signal }
+    const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
     // Exit status 1 with an answer: published without entries that a process of this machine has not shipped yet.
     const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
       if (error.code === 1 && error.stdout) return error as { stdout: string }

@@ -46,13 +46,11 @@ export function openTargets(
  * The targets with slo itself, whose metrics have the journeys: without them a service looks as if it were down. A target
  * of another service that is called slo, too, is not slo itself.
  */
-export const withSelf = (known: readonly Target[], self: Target): readonly Target[] =>
-  known.some(
-    ({ job, instance, url }) =>
-      job === self.job && (instance === self.instance || url.port === self.url.port),
-  )
-    ? known
-    : [...known, self]
+export function withSelf(known: readonly Target[], self: Target): readonly Target[] {
+  const isSelf = ({ job, instance, url }: Target) =>
+    job === self.job && (instance === self.instance || url.port === self.url.port)
+  return known.some(isSelf) ? known : [...known, self]
+}
 
 function targetsIn(file: string): Written[] {
   // An editor on Windows may write a byte order mark.

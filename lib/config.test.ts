@@ -30,6 +30,7 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+  ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'collector:4318/v1/traces'],
   ['INSTANCE', 'x'.repeat(181)],
   ['PROMETHEUS_URL', 'http://[bad'],
   ['PROBE_TOKEN', ' '],
@@ -106,7 +107,7 @@ test('a process that listens on every address is reached by loopback: no browser
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {
   const sides = (given: string) => read({ THUMBNAILS: given }).THUMBNAILS.map(({ side }) => side)
   expect(sides('320.jpg, 100.jpg,320.jpg')).toEqual([320, 100])
-  for (const given of ['0320.jpg', '320.jpg,320.jpg,x', '8193.jpg', '0.jpg', '320.jpg,'])
+  for (const given of ['0320.jpg', '320.jpg,320.jpg,x', '8193.jpg', '4097.avif', '0.jpg', '320.jpg,'])
     expect(() => sides(given), given).toThrow('THUMBNAILS="')
 })
 

@@ -61,6 +61,12 @@ export async function syncFolder(folder: string, disk: Disk = realDisk): Promise
     .finally(() => disk.closeSync(file))
 }
 
+/** Replaces a small file. A reader gets the old or the new content whole, also after a power cut. */
+export function replaceFile(file: string, content: string): void {
+  fs.writeFileSync(`${file}.tmp`, content, { flush: true })
+  fs.renameSync(`${file}.tmp`, file)
+}
+
 /** For `catch`: ignores errors with these codes and rethrows every other. */
 export const ignore =
   (...codes: string[]) =>

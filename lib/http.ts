@@ -146,7 +146,12 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
   // Errors with a code come from the system, queue or storage, and may be temporary.
   if (errorCode(error) !== undefined)
-    return tryAgain(503, 'unavailable', 'Storage or queue is not available.', 5)
+    return tryAgain(
+      503,
+      'unavailable',
+      'What this address needs, such as the disk, storage or queue, is not available.',
+      5,
+    )
   const detail = 'An unexpected error, which is our fault. Try again; the log has the details.'
   return new Problem(500, 'internal', detail)
 }
@@ -161,7 +166,8 @@ const measure =
     const start = performance.now()
     const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
-    const requestId = randomUUID()
+    // Without dashes it is one word, which the log's search takes.
+    const requestId = randomUUID().replaceAll('-', '')
     Object.assign(response.locals, { startedAt: start, requestId })
     response.set('X-Request-Id', requestId)
     const about = { 'http.request.method': method, 'url.path': request.path, 'url.scheme': scheme }

@@ -9,8 +9,8 @@ const bootId = '/proc/sys/kernel/random/boot_id'
  * stands alone.
  */
 export function processName(pid: number): string | undefined {
+  if (!existsSync('/proc/self/stat')) return hasPid(pid) ? `${pid}-0-0` : undefined
   try {
-    if (!existsSync('/proc/self/stat')) return process.kill(pid, 0) ? `${pid}-0-0` : undefined
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in parentheses, which may contain spaces: fields are counted after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -22,5 +22,13 @@ export function processName(pid: number): string | undefined {
   }
 }
 
+function hasPid(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' // it is another user's
+  }
+}
+
 /** Whether the process that had this name still runs. */
-export const isRunning = (name: string): boolean => processName(Number.parseInt(name, 10)) === name
+export const isRunning = (name = ''): boolean => processName(Number.parseInt(name, 10)) === name

@@ -35,10 +35,12 @@ const table = {
   CHILD_MEMORY_BYTES: is.integer(2 ** 30, 64 * 2 ** 20, 2 ** 40),
   THUMBNAILS: is.list<Size>(
     [{ side: 320, format: 'jpg' }],
-    'up to 8 of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels',
+    'up to 8 of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels, of AVIF to 4096',
     item => {
       const [, side, format] = /^([1-9]\d{0,3})\.(jpg|png|webp|avif)$/.exec(item) ?? []
-      return Number(side) <= 8192 ? { side: Number(side), format: format as Size['format'] } : undefined
+      // A larger AVIF takes more than CHILD_MEMORY_BYTES' default to encode.
+      const most = format === 'avif' ? 4096 : 8192
+      return Number(side) <= most ? { side: Number(side), format: format as Size['format'] } : undefined
     },
     8,
   ),
@@ -69,6 +71,7 @@ const table = {
   PROMETHEUS_URL: is.addressText,
   PROMETHEUS_HEADERS: is.headers,
   OTEL_EXPORTER_OTLP_ENDPOINT: is.addressText,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is.addressText,
   LOGS_URL: is.addressText,
   SLO_URL: is.base,
   KEEP_PHOTOS_DAYS: is.days(0),

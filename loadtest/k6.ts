@@ -4,6 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { plainEnvironment } from '../lib/environment.ts'
 import { ExpectedError } from '../lib/errors.ts'
+import { stopThenAtOnce } from '../lib/terminal.ts'
 import type { LoadPhoto } from './photos.ts'
 import { arrivalsOf, type Stage, secondsOf } from './profiles.ts'
 
@@ -46,6 +47,9 @@ export type LoadResult = {
 const maxUsers = 2_000
 
 const pointsOfChart = 120
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** k6's exit status after a signal. */
+const stopped = 105
 /** k6 accepts only whole numbers, so rates are given as arrivals in this many seconds. */
 const rateSeconds = 100
 
@@ -82,7 +86,9 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   const outputs = remoteWrite ? ['-o', 'experimental-prometheus-rw'] : []
   const script = join(import.meta.dirname, 'journey.ts')
   // Port 0, because k6's control server would prevent a second run.
+  // In a process group of its own, so that Ctrl-C stops k6 once: at a second signal it ends without a summary.
   const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
+    detached: true,
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {
       ...plainEnvironment(process.env),
@@ -104,7 +110,15 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
     if (String(chunk).includes('arrivals begin')) options.onArrivals?.(child.pid as number)
     stderr = (stderr + chunk).slice(-10_000)
   })
+  // The load must not outlive this process, as when `timeout` or a CI job ends it.
+  const stop = stopThenAtOnce(
+    async () => void child.kill('SIGINT'),
+    () => child.kill('SIGKILL'),
+  )
+  for (const signal of endings) process.on(signal, stop)
   const [code] = await once(child, 'exit')
+  for (const signal of endings) process.off(signal, stop)
+  if (code === stopped) throw new ExpectedError('stopped before its end; this says nothing about the service')
   // 99 means a crossed threshold, which is a result.
   if (code !== 0 && code !== 99) throw new ExpectedError(`k6 ended with ${code}:\n${stderr}`)
   // k6 goes on when its samples are refused.

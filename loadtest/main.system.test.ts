@@ -1,11 +1,13 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { childrenOf } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, runScript, temporaryFolder } from '../test/support.ts'
+import { describeWithParts, runScript, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from '../tools/free-port.ts'
 
 /** k6 takes its variables before what the script says: these would replace the profile, or empty the summary. */
@@ -47,6 +49,18 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     const { readySeconds } = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8'))
     expect(readySeconds.median).toBeGreaterThan(0)
     rmSync(folder, { recursive: true })
+  })
+
+  test('the load ends with its command: a CI job that is cancelled signals only that', async () => {
+    const env = { PATH: process.env.PATH, DATA_DIR: service.dataDir }
+    const command = spawn(process.execPath, ['loadtest/main.ts', 'soak'], { env, stdio: 'ignore' })
+    const [k6] = await until(() => {
+      const children = childrenOf(command.pid as number)
+      return children.length > 0 && children
+    })
+    command.kill('SIGTERM')
+    expect(await once(command, 'exit')).toEqual([2, null])
+    expect(existsSync(`/proc/${k6?.pid}`)).toBe(false)
   })
 
   test('a run in which no photo was tried is no verdict', async () => {

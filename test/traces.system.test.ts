@@ -204,23 +204,32 @@ test('a collector that refuses is said on standard error, and one that never ans
   })
   await once(collector, 'listening')
   const { port } = collector.address() as AddressInfo
+  // It is also the proxy, which is asked for the address of another machine.
+  const proxy = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://127.0.0.1:${port}` }
   const web = await startScript('services/web/main.ts', {
     ...anyPorts,
     DATA_DIR: await temporaryFolder(),
     // The variable of traces alone counts as the one of all signals does.
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces`,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector.example/v1/traces\n',
+    ...proxy,
     OTEL_TRACES_SAMPLER: 'some',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_METRICS_EXPORTER: 'prometheus',
+    OTEL_SERVICE_NAME: 'photos',
+    OTEL_EXPORTER_OTLP_HEADERS: 'Authorization: Bearer hush,x-scope=1',
     OTEL_BSP_MAX_QUEUE_SIZE: 'many',
     OTEL_RESOURCE_ATTRIBUTES: 'team=photos,build=https://ci.example/?id=1',
   })
   expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc does not apply')
-  expect(web.stderr()).toContain('OTEL_TRACES_EXPORTER=zipkin does not apply')
+  for (const given of ['TRACES_EXPORTER=zipkin', 'METRICS_EXPORTER=prometheus', 'SERVICE_NAME=photos'])
+    expect(web.stderr()).toContain(`OTEL_${given} does not apply`)
   expect(web.stderr()).toContain('OTEL_RESOURCE_ATTRIBUTES does not apply')
+  expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_HEADERS: a header is left out')
+  expect(web.stderr()).not.toContain('hush')
   expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
@@ -239,7 +248,8 @@ test('a photo is one trace also when the propagators of clients are off', async 
   const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none' })
   const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
-  await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })
+  const answer = await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })
+  const { id } = (await answer.json()) as { id: string }
   await tintype.stop()
   const lines = ['web.0', 'converter.0'].flatMap(name =>
     readFileSync(join(DATA_DIR, 'traces', `${name}.jsonl`), 'utf8')
@@ -248,7 +258,7 @@ test('a photo is one trace also when the propagators of clients are off', async 
   )
   const stages = lines
     .flatMap(line => spansOf(JSON.parse(line)))
-    .filter(span => attributes.photo in span.attributes)
+    .filter(span => span.attributes[attributes.photo] === id)
   expect(stages.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['receive', 'wait', 'convert', 'store']),
   )

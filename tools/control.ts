@@ -1,7 +1,10 @@
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describeError } from '@tintype/lib/errors.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 
 /** Actions of the launcher for another process's command. Each takes JSON and resolves with JSON. */
 export type Actions = Record<string, (request: never) => Promise<unknown>>
@@ -46,6 +49,17 @@ export async function openControl(
   }
   server.listen(file)
   await once(server, 'listening')
+}
+
+export const launcherFile = (dataDir: string): string => join(dataDir, 'launcher.json')
+
+/** The socket of the folder's launcher, which runs or was killed; undefined without one, and in a copy of its folder. */
+export function socketIn(dataDir: string): string | undefined {
+  const launcher = readJsonFile<{ socket: string; ino: number }>(launcherFile(dataDir), {
+    socket: '',
+    ino: 0,
+  })
+  return launcher?.ino === statSync(dataDir, { throwIfNoEntry: false })?.ino ? launcher?.socket : undefined
 }
 
 export type Controlled = {

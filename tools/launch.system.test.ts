@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { sameSignalMs } from '@tintype/lib/terminal.ts'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Photo, person } from '../test/client.ts'
@@ -84,6 +84,9 @@ describe('npm start', () => {
     // The path of a socket below it would be too long.
     const TMPDIR = join(folder, 'temporary'.repeat(12))
     await mkdir(TMPDIR)
+    await mkdir(join(folder, 'killed'))
+    const socket = join(folder, 'killed', 'launcher.sock')
+    await writeFile(join(folder, 'launcher.json'), JSON.stringify({ socket, ino: statSync(folder).ino }))
     tintype = await startTintype(folder, { SCRAPE_SECONDS: '0.2', TMPDIR })
   })
   afterAll(async () => {
@@ -99,6 +102,10 @@ describe('npm start', () => {
   const remember = () => {
     for (const { pid } of ofFolder()) known.add(pid)
   }
+
+  test('removes the sockets of a launcher that was killed', () => {
+    expect(existsSync(join(folder, 'killed'))).toBe(false)
+  })
 
   test('has one launcher: another one on its DATA_DIR refuses, and takes nothing of it away', async () => {
     const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
@@ -152,6 +159,8 @@ describe('npm start', () => {
     const graceSeconds = 90
     tintype = await startTintype(folder, { GRACE_SECONDS: `${graceSeconds}` })
     remember()
+    const { socket } = JSON.parse(readFileSync(join(folder, 'launcher.json'), 'utf8'))
+    expect(existsSync(socket)).toBe(true)
     const headers = { expect: '100-continue' }
     const upload = request(`${tintype.address}/photos`, { method: 'POST', headers }).on('error', () => {})
     upload.flushHeaders()
@@ -163,6 +172,7 @@ describe('npm start', () => {
     const second = Date.now()
     expect(await tintype.stop('SIGINT')).toBe(1)
     expect(Date.now() - second).toBeLessThan(graceSeconds * 500)
+    expect(existsSync(dirname(socket))).toBe(false)
     upload.destroy()
   })
 

@@ -1,13 +1,14 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
-import { makeFolder } from '@tintype/lib/disk.ts'
+import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
+import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
@@ -57,6 +58,7 @@ function whyNotFree(host: string, port: number): Promise<string | undefined> {
     EADDRINUSE: `another program has it on ${host}`,
     EACCES: 'only root may use it',
     EADDRNOTAVAIL: `${host} is not an address of this machine`,
+    ENOTFOUND: `${host} has no address`,
   }
   server.once('error', ({ code = '' }: NodeJS.ErrnoException) => answer.resolve(reasons[code] ?? code))
   server.listen(port, host, () => server.close(() => answer.resolve(undefined)))
@@ -93,13 +95,13 @@ async function run(config: Config, plan: Plan): Promise<void> {
   function publish(): { web?: string } {
     const addresses = plan.publish?.(fleet.ready) ?? endpoints()
     publishTargets()
-    if (published) writeAtomically(endpointsFile, JSON.stringify(addresses))
+    if (published) replaceFile(endpointsFile, `${JSON.stringify(addresses)}\n`)
     return addresses
   }
 
   function publishTargets(): void {
     const targets = JSON.stringify(targetsOf(fleet, config.INSTANCE))
-    writeAtomically(resolve(config.DATA_DIR, 'targets.json'), targets)
+    replaceFile(resolve(config.DATA_DIR, 'targets.json'), targets)
   }
 
   /** Removes stopping processes from slo's targets: slo stops later and would log a failed scrape of each. */
@@ -131,6 +133,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   }
   const stop = stopThenAtOnce(drain, () => {
     fleet.kill()
+    rmSync(control.folder, { recursive: true, force: true })
     process.exit(1)
   })
   process.on('SIGINT', () => stop(0))
@@ -141,15 +144,17 @@ async function run(config: Config, plan: Plan): Promise<void> {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
-      // A killed launcher's file. Removed only now, because logs is ready and so holds the folder's lock.
+      // A killed launcher's files. Removed only now, because logs is ready and so holds the folder's lock.
       rmSync(endpointsFile, { force: true })
+      const socket = socketIn(config.DATA_DIR)
+      if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
     controlled = true
-    writeAtomically(
-      control.file,
-      JSON.stringify({ pid: process.pid, socket: join(control.folder, 'launcher.sock') }),
-    )
+    const { ino } = statSync(config.DATA_DIR)
+    const socket = join(control.folder, 'launcher.sock')
+    replaceFile(control.file, JSON.stringify({ pid: process.pid, socket, ino }))
   } catch (error) {
     if (stopping) return
     console.error(`launcher: ${(error as Error).message}`)
@@ -173,7 +178,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
  */
 function controlOf(dataDir: string): { file: string; folder: string } {
   const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
-  return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }
+  return { file: launcherFile(dataDir), folder: mkdtempSync(join(folder, 'tintype-')) }
 }
 
 /** The scrape targets in the format of Prometheus' file_sd. */
@@ -188,12 +193,6 @@ const targetsOf = ({ ready, members }: Fleet, instance: string): object[] =>
 
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))
-
-function writeAtomically(file: string, text: string): void {
-  const draft = `${file}.tmp`
-  writeFileSync(draft, `${text}\n`)
-  renameSync(draft, file)
-}
 
 /** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {

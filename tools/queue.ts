@@ -31,6 +31,7 @@ const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** A verb's output: `json` for programs, `lines` for a terminal. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
+type QueueAt = { url: string; mustExist: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
 /** Most dead letters that are listed or replayed at once: more than an outage of a day leaves, about 300 bytes each. */
@@ -116,7 +117,10 @@ async function main(args: string[]): Promise<number> {
   if (notIds.length > 0) throw new UsageError(`not a photo id: ${notIds.join(', ')}`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
-  const queueAt = queueUrl(config.QUEUE_URL, config.DATA_DIR)
+  const queueAt = {
+    url: queueUrl(config.QUEUE_URL, config.DATA_DIR),
+    mustExist: verb !== 'rebuild',
+  }
   const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const change = changing[verb]
   // A wrong DATA_DIR would look like an empty service. Only rebuild creates a queue.
@@ -129,7 +133,7 @@ async function main(args: string[]): Promise<number> {
   return failed ? 1 : 0
 }
 
-function fileOf(url: string): string | undefined {
+function fileOf({ url }: QueueAt): string | undefined {
   const address = queueAddress(url)
   return address && 'file' in address ? address.file : undefined
 }
@@ -141,12 +145,12 @@ function assertThere(what: string, path?: string): void {
 }
 
 async function withPorts(
-  queueAt: string,
+  { url, ...how }: QueueAt,
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
   // Without a limit, because every unfinished photo in storage is a promise.
-  const queue = await openQueue(queueAt, { maxDepth: Number.MAX_SAFE_INTEGER })
+  const queue = await openQueue(url, { ...how, maxDepth: Number.MAX_SAFE_INTEGER })
   const storage = await openStorage(storageAt)
   try {
     return await use({ queue, storage })
@@ -157,13 +161,14 @@ async function withPorts(
 }
 
 /** Reads a copy if the queue's file is read-only, because the engine opens files for writing. Creates no queue. */
-async function withReadable(url: string, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
-  const file = fileOf(url)
+async function withReadable(at: QueueAt, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
+  const { url, ...how } = at
+  const file = fileOf(at)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
     const copied = file !== undefined && !isWritable(file)
     if (copied) copyTo(folder, file)
-    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url)
+    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url, how)
     return await use(queue).finally(() => queue.close())
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,16 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { UnderWay } from '../slo/serve/under-way.ts'
 import { person } from '../test/client.ts'
 import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, runScript, until } from '../test/support.ts'
+import { describeWithParts, runScript, temporaryFolder, until } from '../test/support.ts'
 import { inherited } from './service.ts'
 
 const script = join(import.meta.dirname, 'release.ts')
@@ -56,6 +57,26 @@ describe('npm run release', () => {
       said: /end with 100/,
     })
     expect(await run('canary', '--to', 'HEAD')).toMatchObject({ code: 2, said: /nothing runs in DATA_DIR/ })
+  })
+
+  test('a copy of DATA_DIR is not the original that runs, and a release whose command left no name is closed', async () => {
+    const folder = await temporaryFolder()
+    const socket = join(folder, 'launcher.sock')
+    const original = createServer(connection => connection.destroy()).listen(socket)
+    onTestFinished(() => void original.close())
+    await until(() => original.listening)
+    writeFileSync(join(folder, 'launcher.json'), JSON.stringify({ pid: process.pid, socket, ino: 1 }))
+    mkdirSync(join(folder, 'releases'))
+    const file = join(folder, 'releases', 'record.md')
+    const underWay = { file, title: 'canary release of v2', from: 'v1', to: 'v2', pid: process.pid }
+    writeFileSync(join(folder, 'releases', 'under-way.json'), JSON.stringify(underWay))
+    const { code, out, err } = await runScript('tools/release.ts', ['canary', '--to', 'HEAD'], {
+      DATA_DIR: folder,
+    })
+    expect(code).toBe(2)
+    expect(err).toMatch(/nothing runs in DATA_DIR/)
+    expect(out).toMatch(/canary release of v2 ended without a word: its command was killed/)
+    expect(readFileSync(file, 'utf8')).toMatch(/interrupted/)
   })
 })
 

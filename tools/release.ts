@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { type Controlled, control } from './control.ts'
+import { type Controlled, control, socketIn } from './control.ts'
 import { part, remedy } from './parts.ts'
 import { buildOf, isBuild, named, nameOf } from './release/builds.ts'
 import type { Status } from './release/launched.ts'
@@ -114,15 +112,16 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
 
 /** Connects to the launcher. @throws ExpectedError when none runs there. */
 async function reach(dataDir: string): Promise<Controlled> {
+  const socket = socketIn(dataDir)
   try {
-    const { socket } = JSON.parse(readFileSync(join(dataDir, 'launcher.json'), 'utf8')) as { socket: string }
-    return await control(socket)
+    if (socket) return await control(socket)
   } catch (cause) {
-    throw new ExpectedError(
-      `nothing runs in DATA_DIR=${dataDir}: start it first, with npm start or npm run scaled`,
-      { cause },
-    )
+    // Also when its folder of temporary files is private (systemd), or it runs as another user.
+    throw new ExpectedError(`cannot reach the launcher of ${dataDir}: ${(cause as Error).message}`, { cause })
   }
+  throw new ExpectedError(
+    `nothing runs in DATA_DIR=${dataDir}: start it first, with npm start or npm run scaled`,
+  )
 }
 
 /** Parses --steps. @throws UsageError unless the shares grow to 100. */

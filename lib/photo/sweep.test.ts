@@ -155,3 +155,14 @@ test('a deletion that storage refuses delays no other', async () => {
   expect(await photos()).not.toContain(other)
   expect(await queue.tombstones(9)).toEqual([{ photo: blocked, owner: elsewhere }])
 })
+
+test('deletions that storage refuses hold up no other, however many they are', async () => {
+  const { left, photos, folder, queue, ...all } = await context()
+  const elsewhere = 'cd'.repeat(16)
+  for (let n = 0; n < 150; n++) await queue.remove(newPhotoId(Date.now() - n), elsewhere)
+  const other = await left(0, 'original')
+  await queue.remove(other, owner)
+  await makeUnusable(join(folder, 'storage', ownerPrefix(elsewhere)))
+  for (let pass = 0; pass < 30; pass++) await buryTombstones({ queue, ...all }).catch(() => {})
+  expect(await photos()).not.toContain(other)
+})

@@ -2,6 +2,8 @@ import type { CallOutcome, QueueOperation } from '../telemetry/catalogue.ts'
 import type { QueueEvent } from './job.ts'
 
 export type QueueOptions = {
+  /** Refuse a PostgreSQL database without a queue, instead of making one. */
+  mustExist?: boolean
   /** Attempts before a photo is a dead letter. */
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
+import type { QueueOptions } from './engine.ts'
 import { serverNowSql } from './postgres-clock.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
@@ -27,7 +28,11 @@ const lockNotAvailable = '55P03'
  * together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migratePostgres(client: pg.ClientBase, place: string): Promise<void> {
+export async function migratePostgres(
+  client: pg.ClientBase,
+  place: string,
+  { mustExist = false }: QueueOptions,
+): Promise<void> {
   await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
@@ -35,6 +40,7 @@ export async function migratePostgres(client: pg.ClientBase, place: string): Pro
     [`"${place}"`, `"${place}".schema_version`],
   )
   const [{ isNew, isEmpty, now }] = rows
+  if (isEmpty && mustExist) throw new ConfigError('there is no queue')
   if (isNew) await client.query(`CREATE SCHEMA "${place}"`)
   if (isEmpty)
     await client.query(`${tables()}; ${upkeep};

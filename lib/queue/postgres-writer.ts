@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { limits } from '../limits.ts'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
-import { groupCalls, noAnswer } from './group.ts'
+import { groupCalls } from './group.ts'
 import { callEngine, type Method, type QueueCall } from './port.ts'
 import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import type { Connections } from './postgres-connections.ts'
@@ -15,20 +15,25 @@ const countMs = 100
 /** Operations that a crash of the server may lose: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Method>(['renew', 'announce'])
 /** Operations whose arguments do not name the rows that they change. */
-const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
+const unnamed = new Set<Method>(['claim', 'claimLost', 'renew', 'expireDead', 'purge'])
 export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
 
 /** One more than connections, all of which the server may have closed a moment ago. */
 const maxTries = limits.queueConnections.value + 1
 
-/** Repeats what the server rolled back or has not begun. */
+/** The server rolled the transaction back, as after a deadlock. */
+const rolledBack = /^40/
+/** The connection was closed a moment ago, or its server has become a standby. Another connection may work. */
+const lostConnection = /^(08...|57P0[125]|25006|ECONNRESET|EPIPE)$/
+
+/** Repeats what the server rolled back, and what it has not begun on a lost connection. */
 export async function retried<T>(work: (state: { begun: boolean }) => Promise<T>, tries = 1): Promise<T> {
   const state = { begun: false }
   try {
     return await work(state)
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
-    const isSafe = /^40/.test(code) || (!state.begun && code !== noAnswer)
+    const isSafe = rolledBack.test(code) || (!state.begun && lostConnection.test(code))
     if (!isSafe || tries === maxTries) throw error
     return retried(work, tries + 1)
   }

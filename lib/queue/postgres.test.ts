@@ -11,6 +11,7 @@ import { describeError, errorCode } from '../errors.ts'
 import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
+import { retried } from './postgres-writer.ts'
 
 describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
   queueContract('postgres', async () => {
@@ -85,10 +86,45 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await queue.enqueue(job())).toBe('queued')
     })
 
+    test('what a repetition cannot mend is not repeated; what the server rolled back is', async () => {
+      const triesOf = async (code: string) => {
+        let tries = 0
+        const work = async () => {
+          if (++tries < 3) throw Object.assign(new Error('it failed'), { code })
+        }
+        await retried(work).catch(() => {})
+        return tries
+      }
+      for (const code of ['42P01', '53300', '28P01', 'ECONNREFUSED', 'ETIMEDOUT'])
+        expect(await triesOf(code), code).toBe(1)
+      for (const code of ['40P01', '57P01', '25006', 'ECONNRESET']) expect(await triesOf(code), code).toBe(3)
+    })
+
+    test('a reason in any script is kept by a database with an encoding of one byte', async () => {
+      const admin = await client(server.newUrl())
+      await admin.query(
+        `CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`,
+      )
+      const queue = await opened(server.newUrl().replace('/postgres?', '/latin?'), { maxAttempts: 1 })
+      await queue.enqueue(job())
+      const claim = await queue.claim('w', 5_000, new AbortController().signal)
+      if (claim === 'aborted') throw new Error('there is work')
+      const reason = { code: 'crash', detail: 'the photo “사진 📷” broke it' } as const
+      expect(await queue.fail(claim, reason, queue.now())).toMatchObject({ next: 'dead' })
+      expect((await queue.deadLetters(1))[0]?.reason).toEqual(reason)
+    })
+
     test('without search_path the schema is tintype', async () => {
       await opened(server.newUrl().replace(/\?.*/, ''))
       const found = await (await client(server.newUrl())).query(`SELECT to_regclass('tintype.jobs') AS jobs`)
       expect(found.rows[0].jobs).toBe('tintype.jobs')
+    })
+
+    test('a command that repairs makes no queue in a wrong database', async () => {
+      const url = server.newUrl()
+      expect((await refusal(url, { mustExist: true })).message).toMatch(/^queue ".*": there is no queue$/)
+      const found = await (await client(url)).query('SELECT to_regnamespace($1) AS made', [schemaOf(url)])
+      expect(found.rows[0].made).toBe(null)
     })
 
     test('a queue of a newer version is refused', async () => {
@@ -270,7 +306,8 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         await queue.complete(claim, Date.now())
         await queue.look(work.photo)
         await queue.remove(work.photo, work.owner)
-        for (const read of [queue.overdue, queue.lost, queue.tombstones, queue.deadLetters]) await read(5)
+        for (const read of [queue.overdue, queue.tombstones, queue.deadLetters]) await read(5)
+        await queue.claimLost({ worker: 'w', leaseMs: 5_000 }, 5)
         await queue.stats()
         await queue.bury(work.photo)
         await queue.expireDead(Date.now())

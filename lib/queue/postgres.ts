@@ -28,7 +28,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const settings = settingsOf(options)
   const migrating = connect(address, clock, migrationMs)
   try {
-    await migrating.use(client => migratePostgres(client, address.schema))
+    await migrating.use(client => migratePostgres(client, address.schema, options))
   } catch (cause) {
     const What = cause instanceof ConfigError ? ConfigError : Error
     throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })

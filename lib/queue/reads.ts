@@ -55,19 +55,11 @@ export async function overdue(engine: Engine, limit: number): Promise<{ job: Job
   return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))
 }
 
-/** Photos whose last attempt died with its worker, oldest first. */
-export async function lost(engine: Engine, limit: number): Promise<Job[]> {
-  const rows = await engine
-    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${ours} ORDER BY seq LIMIT ?`)
-    .all<Row>(...oursOf(engine), limit)
-  return rows.map(toJob)
-}
-
-/** Deleted photos that are not buried, oldest first. */
+/** Deleted photos that are not buried, by chance: those that storage does not remove hold up no others. */
 export const tombstones = async ({ sql }: Engine, limit: number) =>
-  sql(`SELECT photo, owner FROM jobs WHERE state = 'deleted' AND ended_at IS NULL ORDER BY seq LIMIT ?`).all<
-    Pick<Row, 'photo' | 'owner'>
-  >(limit)
+  sql(
+    `SELECT photo, owner FROM jobs WHERE state = 'deleted' AND ended_at IS NULL ORDER BY random() LIMIT ?`,
+  ).all<Pick<Row, 'photo' | 'owner'>>(limit)
 
 /**
  * The last event before the first missing number. PostgreSQL numbers events before their transactions commit, so lower

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -153,6 +153,13 @@ describe('the SQLite file', () => {
     await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/queue\.sqlite": file is not a database/)
   })
 
+  test('a damaged file is refused with what to do', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    await (await openQueue(`sqlite:${file}`)).close()
+    await truncate(file, 10_000)
+    await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/malformed; .* says how to rebuild the queue$/)
+  })
+
   test('an enqueue waits for the disk; a claim, which a power cut may undo, does not', async context => {
     if (spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status !== 0)
       return context.skip('strace is not installed, or may not trace here')
@@ -246,12 +253,12 @@ describe('the engine', () => {
     await writes.remove(spied, work.photo, work.owner)
     await writes.bury(spied, work.photo)
     await writes.mark(spied, work.photo, 'broken')
-    await writes.endLost(spied, work.photo, { state: 'dead', reason: crash })
+    await writes.claimLost(spied, { worker: 'w', leaseMs: 1 }, 1)
     await writes.replay(spied, work.photo)
     await writes.expireDead(spied, Date.now())
     await writes.purge(spied)
     for (const read of [reads.stats, reads.lastEvent]) await read(spied)
-    for (const read of [reads.overdue, reads.lost, reads.tombstones]) await read(spied, 1)
+    for (const read of [reads.overdue, reads.tombstones]) await read(spied, 1)
     await reads.eventsOf(spied, work.owner, 0)
     await reads.look(spied, work.photo)
     await reads.deadLetters(spied, 1)
@@ -313,8 +320,8 @@ describe('the engine', () => {
         const sweep = async () => {
           for (const { job } of await reads.overdue(engine, 10))
             note(job.photo, { marked: await writes.mark(engine, job.photo, 'broken') })
-          for (const { photo } of await reads.lost(engine, 10))
-            note(photo, await writes.endLost(engine, photo, { state: 'dead', reason: crash }))
+          for (const lost of await writes.claimLost(engine, { worker: 'sweeper', leaseMs: 5_000 }, 10))
+            note(lost.job.photo, await writes.fail(engine, lost, crash, time.now))
         }
         for (const step of steps) {
           engine.depth = null

@@ -29,6 +29,11 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   return queue
 }
 
+const withRemedy = (message: string): string =>
+  /malformed|not a database/.test(message)
+    ? `${message}; docs/how-to/recover.md says how to rebuild the queue`
+    : message
+
 /** Most calls of one transaction, because other processes wait for its end. */
 const maxBatch = 500
 
@@ -43,7 +48,8 @@ function startThread(workerData: ThreadData) {
 
   const die = (cause?: Error) => {
     if (dead) return
-    const message = `queue "${workerData.file}": ${closing ? 'closed' : (cause?.message ?? 'its engine ended')}`
+    const why = closing ? 'closed' : withRemedy(cause?.message ?? 'its engine ended')
+    const message = `queue "${workerData.file}": ${why}`
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     underWay?.reject(dead)
     // A thread that never answered could not open the file. `openQueue` has thrown that error.
@@ -62,7 +68,7 @@ function startThread(workerData: ThreadData) {
     const replies = await underWay.promise
     // Structured cloning drops an error's code, so the code is sent beside the message.
     return replies.map(({ value, error }) =>
-      error ? Object.assign(new Error(error.message), { code: error.code }) : value,
+      error ? Object.assign(new Error(withRemedy(error.message)), { code: error.code }) : value,
     )
   }, maxBatch)
   return {

@@ -120,6 +120,13 @@ export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<R
   emit(engine, row, 'queued')
 }
 
+/** A PostgreSQL database may have an encoding that lacks characters of an error message. */
+const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(
+    /[^ -~]/g,
+    char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 /** Milliseconds since a stamp; 0 without a stamp, or when the clock was set back since. */
 const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
@@ -140,7 +147,7 @@ export function end(
     expired: row.token,
     ended_at: state === 'done' || state === 'dead' ? engine.clock() : null,
     durable_at: durableAt,
-    reason: reason ? JSON.stringify(reason) : null,
+    reason: reason ? asciiJson(reason) : null,
     outcome: marked ?? row.outcome,
   })
   return { marked }

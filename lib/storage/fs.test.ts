@@ -86,6 +86,16 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
+  test('is refused where it cannot be written, as a folder of root or a disk that is mounted read-only', async () => {
+    for (const code of ['EACCES', 'EROFS']) {
+      const open = async () => {
+        throw Object.assign(new Error(code), { code })
+      }
+      const disk = { ...realDisk, open } as unknown as Disk
+      await expect(openFolder(await temporaryFolder(), {}, disk)).rejects.toMatchObject({ code })
+    }
+  })
+
   test('is refused with a folder on another disk: no photo could be renamed to it', async context => {
     const folder = await temporaryFolder()
     await fs.symlink(await smallDisk(context, 2 ** 20), join(folder, 'photos'))
@@ -188,6 +198,19 @@ describe('the storage folder', () => {
     if (ran.status !== 0) context.skip(`no sandbox can be made here, root may: ${ran.stderr}`)
     const [pid, name] = ran.stdout.trim().split(' ')
     expect(name).toMatch(new RegExp(`^${pid}-\\d+-0$`))
+  })
+
+  test('without /proc a process of another user is known to run', async context => {
+    if (process.getuid?.() !== 0) context.skip('only root may become another user')
+    const code = `process.setuid(65534)
+      import('${join(import.meta.dirname, '../process-name.ts')}')
+        .then(({ isRunning }) => console.log(isRunning('1-0-0'), isRunning('4194304-0-0')))`
+    const sandbox = 'mount -t tmpfs none /proc && exec "$0" -e "$1"'
+    const ran = spawnSync('unshare', ['-m', 'sh', '-c', sandbox, process.execPath, code], {
+      encoding: 'utf8',
+    })
+    if (/^unshare|^mount/.test(ran.stderr)) context.skip(`no sandbox can be made here: ${ran.stderr}`)
+    expect(ran.stdout).toBe('true false\n')
   })
 
   test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {

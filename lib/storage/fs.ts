@@ -18,14 +18,19 @@ const temporaryFolder = '.tmp'
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/** Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them. */
+/**
+ * Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them.
+ * @throws the system's error where nothing may be written.
+ */
 async function hasLinks(file: string, disk: Disk): Promise<boolean> {
   try {
     disk.closeSync(await disk.open(file, 'w'))
     await disk.link(file, `${file}.link`)
     return true
   } catch (error) {
-    return !/^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/.test(errorCode(error) ?? '')
+    const code = errorCode(error) ?? ''
+    if (/^(EACCES|EROFS)$/.test(code)) throw error
+    return !/^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/.test(code)
   } finally {
     for (const each of [file, `${file}.link`]) await disk.rm(each, { force: true })
   }

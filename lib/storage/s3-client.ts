@@ -1,17 +1,22 @@
 import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
+import { ConfigError } from '../config.ts'
 import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
 import { isLoopback } from '../loopback.ts'
-import type { S3Address } from './storage-url.ts'
+import { isEndpoint, type S3Address } from './storage-url.ts'
 
 /** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */
 const attemptMs = 4_000
+/** 4 Mbit/s, the slowest line. A deadline is extended by the time that the request's body takes on it. */
+const bytesPerMs = 500
 const connectMs = 1_000
 const maxAttempts = 3
 
 type Command = Parameters<S3Client['send']>[0]
+type HttpResponse = { statusCode: number; headers?: Record<string, string> }
+type Deadlines = { abortSignal: AbortSignal; requestTimeout: number }
 
 export type Bucket = Awaited<ReturnType<typeof connect>>
 
@@ -20,6 +25,8 @@ export async function connect(address: S3Address) {
   const { config } = new S3Client({})
   // AWS_ENDPOINT_URL, which the SDK reads only for the address.
   const endpoint = address.endpoint ?? (await config.serviceConfiguredEndpoint?.())
+  if (endpoint && !isEndpoint(endpoint))
+    throw new ConfigError('AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:9000')
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
     const given = await config.credentials()
@@ -45,7 +52,6 @@ export async function connect(address: S3Address) {
     requestHandler: {
       ...agents,
       connectionTimeout: connectMs,
-      requestTimeout: attemptMs,
       throwOnRequestTimeout: true,
     },
     // `Expect: 100-continue` would cost a round trip for each part.
@@ -54,20 +60,22 @@ export async function connect(address: S3Address) {
   let underWay = 0
 
   /** Retries a 409, which the SDK does not do. AWS asks for it; versitygw sends 409 for two requests in one folder. */
-  function sendAgain(command: Command, abortSignal: AbortSignal, tries = 1): Promise<ServiceOutputTypes> {
-    return client.send(command, { abortSignal }).catch(error => {
+  function sendAgain(command: Command, options: Deadlines, tries = 1): Promise<ServiceOutputTypes> {
+    return client.send(command, options).catch(error => {
       if (error.$metadata?.httpStatusCode !== 409 || tries === maxAttempts) throw error
-      return sendAgain(command, abortSignal, tries + 1)
+      return sendAgain(command, options, tries + 1)
     })
   }
 
   async function send(command: Command) {
     if (++underWay > limits.storageConnections.value) countLimit('storageConnections')
+    const bodyMs = 'Body' in command.input ? (command.input.Body as Buffer).length / bytesPerMs : 0
     const late = new AbortController()
-    const timer = setTimeout(() => late.abort(), limits.storageCall.value * 1000)
+    const timer = setTimeout(() => late.abort(), limits.storageCall.value * 1000 + bodyMs)
     let body: Readable | undefined
     try {
-      const answer = await sendAgain(command, late.signal)
+      const options = { abortSignal: late.signal, requestTimeout: attemptMs + bodyMs }
+      const answer = await sendAgain(command, options)
       if ('Body' in answer) body = answer.Body as Readable
       return answer
     } catch (error) {
@@ -113,8 +121,16 @@ async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
 const timeout = (cause?: unknown): Error =>
   Object.assign(new Error('the S3 server did not answer in time', { cause }), { code: 'TimeoutError' })
 
-/** Gives an error of S3 its `code`, which the SDK puts into `name`. */
-function withCode(error: NodeJS.ErrnoException, otherwise?: string): Error {
+/**
+ * Gives an error of S3 its `code`, which the SDK puts into `name`. An answer that is not XML, as from a proxy or from
+ * another server, has a parser's message.
+ */
+function withCode(error: NodeJS.ErrnoException & { $response?: HttpResponse }, otherwise?: string): Error {
+  const { $response: answer, message } = error
+  if (answer && message.includes('Deserialization error')) {
+    const type = answer.headers?.['content-type'] ?? 'no Content-Type'
+    error.message = `it answered ${answer.statusCode} with ${type}, which is no answer of an S3 server`
+  }
   const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
   return typeof code === 'string' ? Object.assign(error, { code }) : error
 }

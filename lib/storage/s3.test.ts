@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
@@ -15,10 +16,14 @@ Object.assign(process.env, s3Environment)
 /** Answers as a bucket of one object does, until it falls silent. It refuses what only AWS knows. */
 async function startBucket({ ignoresConditions = false, keepsAll = false } = {}) {
   let silent = false
+  let lateMs = 0
+  let begun = 0
   let conflicts = 0
   const deleted: (string | undefined)[] = []
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     if (silent) return
+    begun++
+    if (lateMs > 0) await sleep(lateMs)
     if (request.method === 'DELETE' && keepsAll) {
       response.statusCode = 403
       response.end('<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>')
@@ -54,6 +59,10 @@ async function startBucket({ ignoresConditions = false, keepsAll = false } = {})
   return {
     url,
     deleted,
+    begun: () => begun,
+    answerAfter(ms: number) {
+      lateMs = ms
+    },
     fallSilent() {
       silent = true
     },
@@ -196,6 +205,16 @@ test('a server that falls silent costs no call more than its limit; connections 
   expect(reached('storageCall')).toBe(before.calls + calls.length)
 })
 
+test('a photo on a slow line is given the time that it needs: each try would end in the middle of it', async () => {
+  const { url, begun, answerAfter } = await startBucket()
+  const storage = await openStorage(url)
+  onTestFinished(() => storage.close())
+  const before = begun()
+  answerAfter(4_500)
+  expect(await storage.put('a', Buffer.alloc(2 ** 20))).toEqual({ bytes: 2 ** 20 })
+  expect(begun() - before).toBe(1)
+})
+
 test('without its package the SDK is named, with what to type', async () => {
   const hook = `import { registerHooks } from 'node:module'
     registerHooks({ resolve(name, context, next) {
@@ -216,6 +235,23 @@ test('a server that is not there is an error with the code of the connection', a
   const error = await openStorage('s3://photos?endpoint=http://127.0.0.1:1').catch(each => each)
   expect(errorCode(error)).toBe('ECONNREFUSED')
   expect(error.message).toContain('cannot list the bucket "photos" of STORAGE_URL at http://127.0.0.1:1')
+})
+
+test('an address of another server, or one without http, is named in a sentence', async () => {
+  const other = createServer((_, response) => {
+    response.setHeader('Content-Type', 'text/html')
+    response.end('<!DOCTYPE html><head><meta charset="utf-8"></head>')
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void other.close())
+  await once(other, 'listening')
+  const endpoint = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+  const error = await openStorage(`s3://photos?endpoint=${endpoint}`).catch(each => each)
+  expect(error.message).toBe(
+    `cannot list the bucket "photos" of STORAGE_URL at ${endpoint}: it answered 200 with text/html, which is no answer of an S3 server`,
+  )
+  vi.stubEnv('AWS_ENDPOINT_URL', '127.0.0.1:9000')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  await expect(openStorage('s3://photos')).rejects.toThrow(/^AWS_ENDPOINT_URL must be a URL/)
 })
 
 test('a URL that is none is refused without a word of what it holds', async () => {

@@ -28,15 +28,17 @@ export function storageAddress(url: string): { folder: string } | S3Address | un
     bucket,
     ...(endpoint && { endpoint }),
     ...(region && { region }),
-    prefix: prefix ? `${prefix}/` : '',
+    prefix: prefix ? prefix.replace(/\/?$/, '/') : '',
     ...(pathStyle && { pathStyle: pathStyle === 'true' }),
   }
 }
 
+export const isEndpoint = (url: string): boolean => /^https?:\/\/[^@?#]+$/.test(url) && URL.canParse(url)
+
 const s3Query: Record<string, (value: string) => boolean> = {
-  endpoint: value => /^https?:\/\/[^@?#]+$/.test(value) && URL.canParse(value),
+  endpoint: isEndpoint,
   region: value => /^[a-z0-9-]+$/.test(value),
-  prefix: value => isStorageKey(value),
+  prefix: value => isStorageKey(value.replace(/\/$/, '')),
   pathStyle: value => /^(true|false)$/.test(value),
 }
 

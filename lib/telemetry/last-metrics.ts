@@ -1,6 +1,5 @@
-import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFolder } from '../disk.ts'
+import { makeFolder, replaceFile } from '../disk.ts'
 import type { Config } from '../variables.ts'
 import type { ServiceName } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
@@ -18,10 +17,8 @@ export async function writeLastMetrics(
 ): Promise<void> {
   try {
     const { body } = await metrics.render('application/openmetrics-text')
-    const file = join(lastMetricsFolder(DATA_DIR), `${service}.${INSTANCE}.txt`)
     makeFolder(lastMetricsFolder(DATA_DIR))
-    writeFileSync(`${file}.tmp`, body, { flush: true })
-    renameSync(`${file}.tmp`, file)
+    replaceFile(join(lastMetricsFolder(DATA_DIR), `${service}.${INSTANCE}.txt`), body)
   } catch {
     // At most the counts of one scrape interval are lost, as with kill -9.
   }

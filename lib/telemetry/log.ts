@@ -167,7 +167,8 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   const head = { event, level, trace: trace.getActiveSpan()?.spanContext().traceId }
   let json: string
   try {
-    json = JSON.stringify({ ...head, ...facts })
+    const replacer = Object.values(facts).some(Error.isError) ? withErrors : undefined
+    json = JSON.stringify({ ...head, ...facts }, replacer)
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
   }
@@ -176,6 +177,10 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   countLimit('logPayload')
   return JSON.stringify({ ...head, cutFromBytes: Buffer.byteLength(json), start: json.slice(0, keptOfCut) })
 }
+
+/** JSON has no errors: one that a caller passes would be `{}`. */
+const withErrors = (_name: string, value: unknown): unknown =>
+  Error.isError(value) ? describeError(value) : value
 
 /** Characters kept of a payload that is too long. */
 const keptOfCut = 1_024

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { isLoopback } from '../loopback.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -9,12 +10,26 @@ import { complainer } from './log.ts'
 const flushMs = 1_000
 const stopWithinMs = 2_000
 
-/** By these others select an exporter. Ours sends OTLP as http/json. */
-const others = ['OTEL_TRACES_EXPORTER', 'OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']
-
+const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const
 type TracingConfig = Config<
-  'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'OTEL_EXPORTER_OTLP_ENDPOINT' | 'VERSION'
+  'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'VERSION' | (typeof endpoints)[number]
 >
+
+const headerLists = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
+const byJson = 'traces are sent by OTLP as http/json'
+/** Variables that do not apply, with the values that ask for nothing else than what is done. */
+const inert: readonly [name: string, harmless: RegExp, why: string][] = [
+  ['OTEL_TRACES_EXPORTER', /^(otlp)?$/, byJson],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', /^(http\/json)?$/, byJson],
+  ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', /^(http\/json)?$/, byJson],
+  ['OTEL_METRICS_EXPORTER', /^(none)?$/, 'metrics are read at /metrics'],
+  ['OTEL_LOGS_EXPORTER', /^(none)?$/, 'log entries are sent to LOGS_URL'],
+  [
+    'OTEL_SERVICE_NAME',
+    /^$/,
+    'each process has its own name; set OTEL_RESOURCE_ATTRIBUTES=service.namespace=NAME',
+  ],
+]
 
 /**
  * Starts OpenTelemetry for traces only: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in
@@ -26,17 +41,18 @@ export async function startTracing(
   service: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<() => Promise<void>> {
+  const ignored = inert.filter(([name, harmless]) => !harmless.test(environment[name]?.trim() ?? ''))
+  const wrong = ignored.map(([name, , why]) => `${name}=${environment[name]} does not apply: ${why}`)
   // Unset, they would default to OTLP: a refused connection every few seconds.
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
   // With white space at its end OpenTelemetry would send to its default address.
-  if (config.OTEL_EXPORTER_OTLP_ENDPOINT)
-    environment.OTEL_EXPORTER_OTLP_ENDPOINT = config.OTEL_EXPORTER_OTLP_ENDPOINT
+  for (const name of endpoints) environment[name] = config[name]
   // By default clients decide: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
   environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
   if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
-  const [{ setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
+  const [{ parseKeyPairsIntoRecord, setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),
       import('@opentelemetry/sdk-node'),
@@ -57,21 +73,28 @@ export async function startTracing(
     )
   const sdk = new NodeSDK({ resource: theirs.merge(ours), autoDetectResources: false, traceExporter })
   sdk.start()
-  for (const name of others)
-    if (!/^(|otlp|http\/json)$/.test(environment[name] ?? ''))
-      diag.warn(`${name}=${environment[name]} does not apply: traces are sent by OTLP as http/json`)
+  for (const sentence of wrong) diag.warn(sentence)
+  for (const name of headerLists) {
+    const given = environment[name]?.split(',').filter(each => each.trim() !== '') ?? []
+    if (Object.keys(parseKeyPairsIntoRecord(environment[name])).length < given.length)
+      diag.warn(`${name}: a header is left out; it must be NAME=VALUE,… with each other , = and % encoded`)
+  }
   setGlobalErrorHandler(complainer('traces.not-exported'))
   // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */
-async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
-  if (!config.OTEL_EXPORTER_OTLP_ENDPOINT && !environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
+async function openExporter(config: TracingConfig, service: string, proxyEnv: NodeJS.ProcessEnv) {
+  const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || config.OTEL_EXPORTER_OTLP_ENDPOINT
+  if (!address) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')
     return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
-  return new OTLPTraceExporter() // reads the endpoint, headers and timeout by OpenTelemetry's own variables
+  // Its agent would ask no proxy, unlike Node's own.
+  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isLoopback(URL.parse(address)?.hostname ?? '')
+  // Reads the endpoint, headers and timeout by OpenTelemetry's own variables.
+  return new OTLPTraceExporter(isProxied ? { httpAgentOptions: { keepAlive: true, proxyEnv } } : {})
 }

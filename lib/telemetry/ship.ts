@@ -127,7 +127,11 @@ async function send(
   { stream, body }: EntryBatch,
   rewound: boolean,
 ): Promise<Reply> {
-  const { status, body: text } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
+  const {
+    status,
+    headers,
+    body: text,
+  } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
     headers: {
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',
@@ -146,5 +150,7 @@ async function send(
     return { expected: answer.expected as number }
   if (answer.type === '/problems/taken') return { taken: `${answer.detail}` }
   const Failure = status === 413 ? TooMuch : Error
-  throw new Failure(`the log server answered ${status} ${answer.detail ?? ''}`)
+  // A redirect is not followed: LOGS_URL must be the address that it leads to.
+  const more = answer.detail ?? (headers.location ? `to ${headers.location}` : '')
+  throw new Failure(`the log server answered ${status} ${more}`)
 }

@@ -69,7 +69,8 @@ function addReading(app: Express, server: LogServer): void {
 
   app.get('/timeline.json', async ({ query: { key: given, day } }, response) => {
     const key = typeof given === 'string' ? timelineKeyOf(given) : undefined
-    if (!key) throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and letters.')
+    if (!key)
+      throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and letters, with a digit.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day must be a UTC day: YYYY-MM-DD.')
     await answer(response, () => inThread('timeline', folders, key, day))
@@ -89,8 +90,8 @@ function addReading(app: Express, server: LogServer): void {
 
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
-  const times = 'from and to must be days or ISO 8601 times with a zone; from must not be after to.'
-  if (!(fromMs <= toMs)) throw new Problem(400, 'bad-time', times)
+  const times = 'from and to must be days or ISO 8601 times with a zone; from must be before to.'
+  if (!(fromMs < toMs)) throw new Problem(400, 'bad-time', times)
   const isEvent = typeof event === 'string' && event !== ''
   const isLevel = levels.some(each => each === level)
   const isClear = (isEvent || event === undefined) && (isLevel || level === undefined) && (isEvent || isLevel)

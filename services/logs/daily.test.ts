@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process'
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { limits } from '@tintype/lib/limits.ts'
@@ -13,6 +21,7 @@ import { dayFile, indexFile, manifestFile } from './manifest.ts'
 import { recent } from './recent.ts'
 import { due } from './schedule.ts'
 import { entriesIn } from './search.ts'
+import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { isSound, verify } from './verify.ts'
 
@@ -275,6 +284,40 @@ test('a timeline is cut at so many bytes', async () => {
   const { entries, cut } = await timeline(into, large)
   expect(cut).toBe(true)
   expect(JSON.stringify(entries).length).toBeLessThan(limits.timelineBytes.value * 1.01)
+  expect(entries.at(-1)?.payload.n, 'the newest are shown').toBe(count)
+  expect(entries[0]?.payload.n).toBeGreaterThan(1)
+})
+
+test('a file that cannot be read is named, and hides no entries of others from timelines and the page', async () => {
+  const into = await folders()
+  const text = line('web.0.17', 1, midnight, { session: 'fedcba9876543210' })
+  writeJournal(into.streams, day, 'web.0.17', stamped(text, at(0)))
+  mkdirSync(join(into.streams, day, 'web.1.17.ndjson'))
+  const { entries, unreadable } = await timeline(into, 'fedcba9876543210')
+  expect(entries).toHaveLength(1)
+  expect(unreadable).toEqual([`${day}/web.1.17.ndjson`])
+  expect(recent(into).sessions).toHaveLength(1)
+  expect(sizing(into, day).today?.services).toHaveProperty('web')
+  const next = { day: '2026-11-23', revision: 1 }
+  writeJournal(into.streams, next.day, 'web.0.18', stamped(line('web.0.18', 1, midnight), at(0)))
+  await publish(into, next.day)
+  rmSync(dayFile(into.days, next))
+  mkdirSync(dayFile(into.days, next))
+  expect((await verify(into))[0]?.faults[0]).toContain('cannot be read: EISDIR')
+})
+
+test('a trace is found by its id without leading zeros, as Tempo shows it, and a request by the id in its answer', async () => {
+  const into = await folders()
+  const trace = `00${'7096c3e501cfcd'.repeat(2)}70`
+  const requestId = 'b3ce929d0e0e47364bf92f3577b34da6'
+  const text = line('web.0.17', 1, midnight, { payload: { trace, requestId } })
+  writeJournal(into.streams, day, 'web.0.17', stamped(text, at(0)))
+  for (const isPublished of [false, true]) {
+    if (isPublished) await publish(into, day)
+    for (const key of [trace, trace.slice(2), requestId])
+      expect((await timeline(into, key)).entries, `${key} ${isPublished}`).toHaveLength(1)
+    expect((await timeline(into, trace.slice(3))).entries).toEqual([])
+  }
 })
 
 test('days between which a clock went back are sound together, and what is doubled over days is named', async () => {

@@ -28,20 +28,24 @@ export function withFile<T>(file: string, use: (fd: number) => T): T {
   }
 }
 
-/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end. */
+/** Up to `length` bytes of a file from byte `from` on; fewer at the file's end, none of a file that cannot be read. */
 export function readAt(file: string, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
-  return bytes.subarray(0, read)
+  try {
+    const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
+    return bytes.subarray(0, read)
+  } catch {
+    return bytes.subarray(0, 0)
+  }
 }
 
 /**
- * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. The file is
- * open only while it is read: a process may open fewer files than a day has streams. The reads are synchronous, because
- * a read in another thread takes twice as long: this processor's cache lacks its bytes.
+ * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. A file that
+ * is given by its name is open only while it is read: a process may open fewer files than a day has streams. The reads
+ * are synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
  */
 export function* chunksOf(
-  file: string,
+  file: string | number,
   from = 0,
   size = chunkBytes,
   to = Number.POSITIVE_INFINITY,
@@ -49,7 +53,8 @@ export function* chunksOf(
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
     const room = Math.min(bytes.length, to - at)
-    const read = withFile(file, fd => readSync(fd, bytes, 0, room, at))
+    const readFrom = (fd: number) => readSync(fd, bytes, 0, room, at)
+    const read = typeof file === 'number' ? readFrom(file) : withFile(file, readFrom)
     const whole = bytes.subarray(0, read).lastIndexOf(newline) + 1
     if (whole > 0) yield bytes.subarray(0, whole)
     else if (read < bytes.length) return
@@ -60,18 +65,31 @@ export function* chunksOf(
 }
 
 /**
- * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new.
+ * Whether a stream's file has an entry from byte `from` on. Damaged lines do not count, or they would always be new. A
+ * file that cannot be read counts, so that a publish of its day reports the error.
  */
 export function hasEntry(file: string, stream: string, from: number): boolean {
   const isEntry = (line: Buffer) => scanEntry(line, 0, line.length, streamPrefix(stream)) !== null
-  return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
+  try {
+    return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
+  } catch {
+    return true
+  }
 }
 
-/** The lines of a file from byte `from` on that contain a text, without a last one that is still being written. */
+/**
+ * The lines of a file from byte `from` on that contain a text, without a last one that is still being written. A slow
+ * reader gets all of them also when the file is removed by age meanwhile.
+ */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  for (const chunk of chunksOf(file, from)) {
-    for (const line of linesIn(chunk, text)) yield Buffer.from(line)
-    // Lets the event loop answer other requests in between.
-    await nextTurn()
+  const fd = openSync(file, 'r')
+  try {
+    for (const chunk of chunksOf(fd, from)) {
+      for (const line of linesIn(chunk, text)) yield Buffer.from(line)
+      // Lets the event loop answer other requests in between.
+      await nextTurn()
+    }
+  } finally {
+    closeSync(fd)
   }
 }

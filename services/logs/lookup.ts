@@ -42,7 +42,7 @@ export function openIndex(fd: number) {
   }
 }
 
-/** The lines of a published day that contain a key in quotes, in the file's order. */
+/** The lines of a published day that contain a key before a quote, in the file's order. */
 export function* lookUp(dayFile: string, indexFile: string, blocks: number, text: string): Generator<Buffer> {
   const startOf = (block: number) =>
     block < blocks ? readAt(indexFile, block * recordBytes, startBytes).readDoubleLE() : undefined
@@ -51,7 +51,7 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: number, text
       for (const line of linesIn(chunk, text)) yield Buffer.from(line)
 }
 
-/** The blocks whose filter has the key in these quotes. */
+/** The blocks whose filter has the key before this quote. */
 function blocksWith(indexFile: string, blocks: number, quoted: Buffer): number[] {
   const bit = bitOf(quoted, quoted.length - 1)
   const byte = Buffer.alloc(1)

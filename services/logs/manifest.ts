@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseJson } from '@tintype/lib/json.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { namesIn } from './files.ts'
 import type { StreamPart } from './merge.ts'
 import type { SessionSizes } from './page/api.ts'
@@ -31,11 +30,10 @@ export const manifestFile = fileOf('manifest.json')
 export const newestManifests = (folder: string): Manifest[] =>
   [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
 
-/** A day's newest revision with an undamaged manifest. The next publish writes a damaged revision anew. */
+/** A day's newest revision with a manifest that can be read. The next publish writes a damaged revision anew. */
 export function newestManifest(folder: string, day: string): Manifest | undefined {
   for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
-    const file = manifestFile(folder, { day, revision })
-    const manifest = existsSync(file) ? parseJson<Manifest>(readFileSync(file, 'utf8')) : undefined
+    const manifest = readJsonFile<Manifest>(manifestFile(folder, { day, revision }), {})
     if (manifest) return manifest
   }
 }

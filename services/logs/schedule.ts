@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
@@ -33,14 +34,8 @@ export const due = (folders: Folders, nowMs: number): string[] =>
     .filter(day => streamFiles(join(folders.streams, day)).every(({ file }) => isQuiet(file, nowMs)))
     .sort()
 
-/** An unreadable journal must not delay the publish or the removal of other days. Publishing its day reports the error. */
-function hasNews({ streams, days }: Folders, day: string): boolean {
-  try {
-    return newsOf(streamFiles(join(streams, day)), newestManifest(days, day)).length > 0
-  } catch {
-    return true
-  }
-}
+const hasNews = ({ streams, days }: Folders, day: string): boolean =>
+  newsOf(streamFiles(join(streams, day)), newestManifest(days, day)).length > 0
 
 /** A time in the future was written before the clock was set back. */
 const isQuiet = (file: string, nowMs: number): boolean => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs
@@ -103,7 +98,8 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
   const publishDue = duePublisher(server, async day => {
     const args = [join(import.meta.dirname, 'main.ts'), 'publish', '--day', day, '--json']
-    const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
+    const env = { ...plainEnvironment(process.env), DATA_DIR: dataDir }
+    const given = { env, maxBuffer: 2 ** 26, signal }
     // Exit status 1 with an answer: published without entries that a process of this machine has not shipped yet.
     const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
       if (error.code === 1 && error.stdout) return error as { stdout: string }

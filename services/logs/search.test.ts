@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
@@ -50,6 +51,10 @@ test('lines that hold a text are found over the edges of chunks, an unfinished l
   expect(await found('needle')).toEqual(['needle 1', 'a needle 2 needle', 'needle 3'])
   expect(await found('needle', 9)).toEqual(['a needle 2 needle', 'needle 3'])
   expect(await found('')).toEqual(text.split('\n').slice(0, -1))
+  const slowly = linesWith(file, 'needle')
+  expect(String((await slowly.next()).value)).toBe('needle 1')
+  rmSync(file)
+  expect((await Array.fromAsync(slowly)).map(String), 'removed by age while it is read').toHaveLength(2)
 })
 
 test('a thread that ends without an answer is an error, and its caller does not wait for ever', async () => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { dayMs, isDay } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { type Folders, newsOf } from './daily.ts'
@@ -15,29 +15,41 @@ export const knownDays = ({ streams, days }: Folders): string[] =>
 
 /**
  * The lines of some days that contain a text: of each day's newest revision, in order, then those that each stream
- * received since. `isKey`: the text is a key in quotes, so that the revision's index can be used.
+ * received since. `isKey`: the text is a key and its closing quote, so that the revision's index can be used.
+ * `onUnreadable` gets the name of a file that cannot be read, in place of the others an error.
  */
 export async function* linesOf(
   { streams, days }: Folders,
   ofDays: string[],
   text: string,
   isKey = false,
+  onUnreadable?: (name: string) => void,
 ): AsyncGenerator<Buffer> {
   for (const day of ofDays) {
     const newest = newestManifest(days, day)
     // If a person removed the published file, which verify reports, the journals are read.
     const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
+    const parts = newsOf(streamFiles(join(streams, day)), manifest).map(({ file, from }) => ({
+      file,
+      lines: linesWith(file, text, from) as Lines,
+    }))
     if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
       const { blocks } = manifest
-      if (isKey && blocks !== undefined && isWholeIndex(index, blocks))
-        yield* lookUp(file, index, blocks, text)
-      else yield* linesWith(file, text)
+      const isIndexed = isKey && blocks !== undefined && isWholeIndex(index, blocks)
+      parts.unshift({ file, lines: isIndexed ? lookUp(file, index, blocks, text) : linesWith(file, text) })
     }
-    for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
-      yield* linesWith(file, text, from)
+    for (const { file, lines } of parts)
+      try {
+        yield* lines
+      } catch (error) {
+        if (!onUnreadable) throw error
+        onUnreadable(join(basename(dirname(file)), basename(file)))
+      }
   }
 }
+
+type Lines = AsyncGenerator<Buffer> | Generator<Buffer>
 
 /** Parses an entry; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {

@@ -118,8 +118,9 @@ test('a log server behind a proxy is reached under its prefix', async () => {
   expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
 })
 
-test('what a proxy answers in place of the log server is told by its status', async () => {
-  const proxy = createServer((_request, response) => response.writeHead(502).end('<html>')).listen(0)
+test('what a proxy answers in place of the log server is told by its status, with the address of a redirect', async () => {
+  const location = 'https://logs.example/'
+  const proxy = createServer((_, response) => response.writeHead(308, { location }).end('<html>')).listen(0)
   onTestFinished(() => void proxy.close())
   const journal = openJournal(await temporaryFolder(), 'web', '0', () => {})
   onTestFinished(() => journal.close())
@@ -130,7 +131,7 @@ test('what a proxy answers in place of the log server is told by its status', as
   onTestFinished(() => shipping.stop())
   journal.append(id => line(id.replace(/\.\d+$/, ''), 1, Date.now()))
   await until(() => causes.length > 0)
-  expect(causes[0]).toContain('the log server answered 502')
+  expect(causes[0]).toContain(`the log server answered 308 to ${location}`)
 })
 
 test('a proxy that refuses large batches gets smaller ones, and every entry passes once', async () => {
@@ -428,6 +429,7 @@ test('entries of a time are answered one a line; a day without any is said to ha
   for (const bad of [
     'from=2026-11-22T00:00:00&to=2026-11-23',
     'from=2026-11-23&to=2026-11-22',
+    'from=2026-11-22&to=2026-11-22', // `to` is not included
     'from=2026-02-30&to=2026-11-22',
   ])
     expect((await fetch(`${url}/entries.ndjson?${bad}&event=test.`)).status, bad).toBe(400)

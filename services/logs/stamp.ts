@@ -21,6 +21,8 @@ const tail = Buffer.from('"}\n')
 
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
+/** Tintype is not older. A machine whose clock has no battery writes entries of 1970 until it has asked the network. */
+const oldestMs = Date.parse('2026-01-01')
 
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
@@ -56,12 +58,12 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
 /**
  * When an entry counts as written, after an entry of `afterMs`: its timestamp, corrected by the clock's offset if that
  * is over the tolerance, but not after its receipt and not before `afterMs`. An `afterMs` of a later day, from which
- * the server's clock has stepped back, is ignored.
+ * the server's clock has stepped back, is ignored. An impossible time counts as that of the receipt.
  */
 export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock, afterMs: number): number {
   const latestMs = receivedMs + toleratedSkewMs
   const correctedMs = timestampMs + (Math.abs(offsetMs) > toleratedSkewMs ? offsetMs : 0)
-  const ownMs = Math.min(correctedMs, latestMs)
+  const ownMs = correctedMs < oldestMs ? receivedMs : Math.min(correctedMs, latestMs)
   return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
 }
 

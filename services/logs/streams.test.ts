@@ -336,6 +336,17 @@ test('a clock that is an hour wrong is corrected and marked; within a stream tim
   ])
 })
 
+test('what a machine wrote before it knew the time, in 1970, counts as written at its receipt', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  // It knows the time when it sends them.
+  await send(line(stream, 1, 12_000) + line(stream, 2, 13_000) + line(stream, 3, noon - 1_000))
+  const [[file, entries] = ['', []]] = Object.entries(readJournals(folder))
+  expect(file).toMatch(/^2026-11-22/)
+  const received = new Date(noon).toISOString()
+  expect(entries.map(({ effective_at }) => effective_at)).toEqual([received, received, received])
+})
+
 test('an entry’s day is that of its effective time', async () => {
   const folder = await temporaryFolder()
   const { send } = await journalIn(folder)

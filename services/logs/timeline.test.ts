@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Entry } from './page/api.ts'
+import { type Entry, timelineKeyOf } from './page/api.ts'
 import { storyOf } from './timeline.ts'
 
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
@@ -41,4 +41,25 @@ test('an entry without seconds has no stages, and no entries have no story', () 
     [],
   )
   expect(storyOf('p', [], false)).toMatchObject({ services: [], stages: [], gaps: [] })
+})
+
+test.each([
+  [
+    'with what was copied around it',
+    `key: '4BF92F3577B34DA6A3CE929D0E0E4736',`,
+    '4bf92f3577b34da6a3ce929d0e0e4736',
+  ],
+  ['as a UUID', '4bf92f35-77b3-4da6-a3ce-929d0e0e4736', '4bf92f3577b34da6a3ce929d0e0e4736'],
+  [
+    'in a traceparent',
+    '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+    '4bf92f3577b34da6a3ce929d0e0e4736',
+  ],
+  [
+    'in an address whose host has a longer name',
+    'https://photosofthefamilyandallfriends.example/photos/6g3b0zk1x5n8w2q9r7t4v0y1c/thumbnail',
+    '6g3b0zk1x5n8w2q9r7t4v0y1c',
+  ],
+])('an id is found %s', (_how, text, id) => {
+  expect(timelineKeyOf(text)).toBe(id)
 })

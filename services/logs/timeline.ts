@@ -7,23 +7,45 @@ import { entryOf, knownDays, linesOf } from './search.ts'
 /** Longer than the processing of a photo, so that the entries before and after a gap are of different photos. */
 const gapMs = 10_000
 
-/** Every entry of all services that names a session, a photo or a trace, in order. `day`: only of this UTC day. */
+/** Every entry of all services that names a session, a photo, a trace or a request, in order. `day`: only of this UTC day. */
 export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
-  const entries: Entry[] = []
+  const most = limits.timelineBytes.value
+  let found: Found[] = []
   let bytes = 0
   let cut = false
-  const days = day === undefined ? knownDays(folders) : [day]
-  for await (const line of linesOf(folders, days, `"${key}"`, true)) {
-    const entry = entryOf(line)
-    if (![entry?.session, entry?.payload.photo, entry?.payload.trace].includes(key)) continue
-    bytes += line.length
-    // A person reads the timeline, and would not read more entries.
-    cut = bytes > limits.timelineBytes.value
-    if (cut) break
-    entries.push(entry as Entry)
+  const unreadable: string[] = []
+  /** Drops the oldest: a person reads the timeline, asks for what has just happened and would not read more. */
+  const trim = () => {
+    found.sort(byPlace)
+    let first = 0
+    for (; bytes > most; first++) bytes -= (found[first] as Found).bytes
+    found = found.slice(first)
+    cut ||= first > 0
   }
-  return storyOf(key, entries, cut)
+  // Tempo and Jaeger show the id of a trace without its leading zeros, and so does the address of their pages.
+  const bare = key.replace(/^0+(?=.{8})/, '')
+  const isNamed = (id: unknown) =>
+    typeof id === 'string' && id.endsWith(bare) && /^0*$/.test(id.slice(0, -bare.length))
+  for (const each of day === undefined ? knownDays(folders).reverse() : [day]) {
+    for await (const line of linesOf(folders, [each], `${bare}"`, true, name => unreadable.push(name))) {
+      const entry = entryOf(line)
+      if (!entry) continue
+      const { photo, trace, requestId } = entry.payload
+      if (![entry.session, photo, trace, requestId].some(isNamed)) continue
+      found.push({ entry, place: placeOf(entry), bytes: line.length })
+      bytes += line.length
+      if (bytes > 2 * most) trim()
+    }
+    trim()
+    if (cut) break
+  }
+  const entries = found.map(({ entry }) => entry)
+  return storyOf(key, entries, cut, unreadable)
 }
+
+type Placed = { entry: Entry; place: string }
+type Found = Placed & { bytes: number }
+const byPlace = (a: Placed, b: Placed): number => (a.place < b.place ? -1 : 1)
 
 /** Splits an id into `service.instance.epoch` and sequence number. */
 export function splitId(id: string): { stream: string; seq: number } {
@@ -38,9 +60,9 @@ export function placeOf({ id, timestamp, effective_at = timestamp }: Entry): str
 }
 
 /** The page's view of entries: the processes, the stages of each photo, and the gaps. */
-export function storyOf(key: string, found: Entry[], cut: boolean): Story {
+export function storyOf(key: string, found: Entry[], cut: boolean, unreadable: string[] = []): Story {
   const places = found.map(entry => ({ entry, place: placeOf(entry) }))
-  const entries = places.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ entry }) => entry)
+  const entries = places.sort(byPlace).map(({ entry }) => entry)
   const stages = entries.flatMap(stagesOf)
   const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
   for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])
@@ -48,6 +70,7 @@ export function storyOf(key: string, found: Entry[], cut: boolean): Story {
     key,
     entries,
     cut,
+    unreadable,
     services: [...new Set(entries.map(serviceOf))].sort(),
     stages: stages.sort((a, b) => a.fromMs - b.fromMs),
     gaps: gapsBetween(entries.map(timeOf)),

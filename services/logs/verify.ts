@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { epochOf } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { linesWith } from './files.ts'
@@ -53,13 +53,17 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
     previous = place
   }
   const file = dayFile(folder, manifest)
-  const exists = existsSync(file)
-  if (!exists) faults.push(`${basename(file)} does not exist`)
-  for await (const line of exists ? linesWith(file, '') : []) {
-    entries++
-    hash.update(line).update('\n')
-    const fault = faultOf(line)
-    if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
+  try {
+    for await (const line of linesWith(file, '')) {
+      entries++
+      hash.update(line).update('\n')
+      const fault = faultOf(line)
+      if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
+    }
+  } catch (error) {
+    const why =
+      errorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${(error as Error).message}`
+    faults.push(`${basename(file)} ${why}`)
   }
   if (manifest.blocks !== undefined && !isWholeIndex(indexFile(folder, manifest), manifest.blocks))
     faults.push('its index is damaged: timelines read the whole day instead')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
-import { openTargets } from '../serve/targets.ts'
+import { openTargets, withSelf } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
 
@@ -126,6 +126,14 @@ test('two targets of one job and instance are refused', () => {
   }
   expect(of('/metrics')).toMatchObject([{ job: 'web', instance: 'web:1' }])
   expect(() => of('/metrics', '/others')).toThrow('targets: web web:1 is there twice')
+})
+
+test('slo records itself beside another service that is called slo, and once when its own target is given', () => {
+  const target = (instance: string, url: string) => ({ job: 'slo', instance, url: new URL(url) })
+  const self = target('0', 'http://127.0.0.1:9084/metrics')
+  expect(withSelf([target('reports', 'http://reports:8000/metrics')], self)).toHaveLength(2)
+  expect(withSelf([target('a', 'http://slo.example:9084/metrics')], self)).toHaveLength(1)
+  expect(withSelf([target('0', 'http://slo.example/metrics')], self)).toHaveLength(1)
 })
 
 test('a file of targets is read as Prometheus reads it, with scheme, path and parameters', async () => {

@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFolder } from '@tintype/lib/disk.ts'
+import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
@@ -43,10 +43,8 @@ export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 
     removePlanned(dataDir, id)
   }
   const planned = { id: `${from}-${to}`, from, to, reason }
-  const file = join(folderOf(dataDir), `${planned.id}.json`)
   makeFolder(folderOf(dataDir))
-  writeFileSync(`${file}.tmp`, JSON.stringify(planned), { flush: true })
-  renameSync(`${file}.tmp`, file)
+  replaceFile(join(folderOf(dataDir), `${planned.id}.json`), JSON.stringify(planned))
   return planned
 }
 

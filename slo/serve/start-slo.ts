@@ -24,7 +24,7 @@ import { openDiagnosis } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
 import { startStatus } from './public-status.ts'
-import { openTargets } from './targets.ts'
+import { openTargets, withSelf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -114,11 +114,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   )
   const recorder = isRecording
     ? startRecorder({
-        targets: onTrouble => {
-          const known = targets(onTrouble)
-          // Without its own metrics slo would have no journeys, which looks like a service that is down.
-          return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
-        },
+        targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
         intervalMs: service.scrapeSeconds * 1000,
         keep: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
         dataDir,

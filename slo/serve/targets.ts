@@ -42,6 +42,18 @@ export function openTargets(
   }
 }
 
+/**
+ * The targets with slo itself, whose metrics have the journeys: without them a service looks as if it were down. A target
+ * of another service that is called slo, too, is not slo itself.
+ */
+export const withSelf = (known: readonly Target[], self: Target): readonly Target[] =>
+  known.some(
+    ({ job, instance, url }) =>
+      job === self.job && (instance === self.instance || url.port === self.url.port),
+  )
+    ? known
+    : [...known, self]
+
 function targetsIn(file: string): Written[] {
   // An editor on Windows may write a byte order mark.
   const groups = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as Group[]

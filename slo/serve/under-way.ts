@@ -7,7 +7,7 @@ export type UnderWay = ShownRelease & {
   title: string
   from: string
   /** The name of its process (lib/process-name.ts). */
-  process: string
+  process?: string
   look?: ReleaseLook
 }
 
@@ -21,4 +21,4 @@ export type ReleaseLook = NonNullable<ShownRelease['look']> & {
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
 export const readUnderWay = (dataDir: string): UnderWay | null =>
-  readJsonFile(underWayFile(dataDir), { process: '' }) ?? null
+  readJsonFile(underWayFile(dataDir), { to: '' }) ?? null

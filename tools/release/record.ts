@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { replaceFile } from '@tintype/lib/disk.ts'
 import { isRunning, processName } from '@tintype/lib/process-name.ts'
 import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/serve/under-way.ts'
 
@@ -37,12 +38,9 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   }
 }
 
-/** Written atomically, because the pages read it. */
-function writeUnderWay(dataDir: string, underWay: UnderWay): void {
-  const file = underWayFile(dataDir)
-  writeFileSync(`${file}.tmp`, JSON.stringify(underWay), { flush: true })
-  renameSync(`${file}.tmp`, file)
-}
+/** The pages read it. */
+const writeUnderWay = (dataDir: string, underWay: UnderWay): void =>
+  replaceFile(underWayFile(dataDir), JSON.stringify(underWay))
 
 const write = (file: string, text: string): void => writeFileSync(file, text, { flag: 'a', flush: true })
 

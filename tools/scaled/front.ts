@@ -6,7 +6,7 @@ import { fromHere } from '@tintype/lib/loopback.ts'
 import { freePort } from '../free-port.ts'
 import type { Config } from '../launcher.ts'
 import type { Service } from '../supervise.ts'
-import { type Backend, type Color, checks, colors, haproxyConfig, serverOf } from './haproxy.ts'
+import { type Backend, type Color, checks, colors, haproxyConfig, serverOf, shareFile } from './haproxy.ts'
 
 /** HAProxy in front of the web processes of one version, or of two during a release. */
 export type Fronting = {
@@ -35,17 +35,17 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
   mkdirSync(folder, { recursive: true })
   const front = { host: HOST.includes(':') ? `[${HOST}]` : HOST, port, adminPort: await freePort() }
   const file = join(folder, 'haproxy.cfg')
-  const control = { socket: join(socketFolder, 'haproxy.sock'), shareFile: join(folder, 'share.map') }
+  const socket = join(socketFolder, 'haproxy.sock')
   const standing: Record<Color, Backend[]> = { blue: [...webs], green: [] }
   let kept = 0
   const write = () => {
-    writeFileSync(file, haproxyConfig(front, standing, graceSeconds, control))
-    writeFileSync(control.shareFile, `green ${kept}\n`)
+    writeFileSync(file, haproxyConfig(front, standing, graceSeconds, socket))
+    writeFileSync(join(folder, shareFile), `green ${kept}\n`)
   }
   write()
   /** Sends a command. @throws Error when HAProxy refuses: versions before 2.6 cannot add a server while running. */
   const send = async (command: string) => {
-    const answer = (await ask(control.socket, command)).trim()
+    const answer = (await ask(socket, command)).trim()
     if (answer && answer !== 'New server registered.')
       throw new Error(`HAProxy refused "${command}": ${answer}`)
   }
@@ -57,7 +57,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     service: {
       name: 'haproxy',
       program,
-      args: ['-db', '-f', file],
+      args: ['-db', '-C', folder, '-f', file],
       folder,
       // With this signal HAProxy finishes its requests.
       stopSignal: 'SIGUSR1',
@@ -80,14 +80,14 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
       write()
       // Errors are ignored: after a restart HAProxy no longer knows the server.
       for (const command of ['set server % state maint', 'shutdown sessions server %', 'del server %'])
-        await ask(control.socket, command.replace('%', `${color}/${name}`))
+        await ask(socket, command.replace('%', `${color}/${name}`))
     },
     async share(green, keep) {
       if (keep) {
         kept = green
         write()
       }
-      await send(`set map ${control.shareFile} green ${green}`)
+      await send(`set map ${shareFile} green ${green}`)
     },
     serving: () => (kept === 100 ? 'green' : (colors[0] as Color)),
   }

@@ -136,7 +136,8 @@ describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
 
   test('what it refuses while it runs is an error: without its servers a version would have customers', async () => {
     const web = await backend((_request, response) => response.end('whole'))
-    const config = { HOST: '127.0.0.1', DATA_DIR: await temporaryFolder(), GRACE_SECONDS: 1 } as Config
+    const DATA_DIR = join(await temporaryFolder(), 'my photos')
+    const config = { HOST: '127.0.0.1', DATA_DIR, GRACE_SECONDS: 1 } as Config
     const [socketFolder, port] = [await temporaryFolder(), await freePort()]
     const fronting = await openFront({ program: haproxy, config, socketFolder, port, webs: [web] })
     const { args, answers } = fronting.service as Extract<Service, Program>

@@ -4,8 +4,8 @@ export type Front = { host: string; port: number; adminPort: number }
 /** The two versions during a release. Otherwise all web processes have one colour. */
 export const colors = ['blue', 'green'] as const
 export type Color = (typeof colors)[number]
-/** The socket for commands, and the file with green's share: the percentage of people who go there. */
-export type Control = { socket: string; shareFile: string }
+/** The file with green's share: the percentage of people who go there. In HAProxy's folder, whose path may have spaces. */
+export const shareFile = 'share.map'
 
 const problem = JSON.stringify({
   type: '/problems/unavailable',
@@ -27,7 +27,7 @@ export const checks = 'inter 500ms fall 2 rise 1'
  * A person has a number from 0 to 99: from the cookie, else computed from the session, else random. People below the
  * share go to green. The number is kept, so that a person changes the version once, when the share passes it.
  */
-const choice = ({ shareFile }: Control): string => `
+const choice = `
   acl numbered req.cook(tintype_number) -m reg ^[0-9]{1,2}$
   acl known req.cook(tintype_session) -m found
   http-request set-var(txn.share) str(green),map_str_int(${shareFile},0)
@@ -59,20 +59,20 @@ resolvers names
   parse-resolv-conf`
 
 /**
- * HAProxy's configuration. Its timeouts are longer than web's, so that web's apply (lib/limits.ts). Without `control`
- * it is the configuration for containers, whose web processes have names.
+ * HAProxy's configuration. Its timeouts are longer than web's, so that web's apply (lib/limits.ts). Without `socket`,
+ * which is for commands, it is the configuration for containers, whose web processes have names.
  */
 export const haproxyConfig = (
   front: Front,
   webs: Record<Color, readonly Backend[]>,
   graceSeconds: number,
-  control?: Control,
+  socket?: string,
 ): string => `
 global
-  maxconn 8000${control ? `\n  stats socket ${control.socket} mode 600 level admin` : ''}
+  maxconn 8000${socket ? `\n  stats socket "${socket}" mode 600 level admin` : ''}
   hard-stop-after ${graceSeconds}s
   # Web answers headers over 16 KiB itself.
-  tune.bufsize 32768${control ? '' : names}
+  tune.bufsize 32768${socket ? '' : names}
 defaults
   mode http
   timeout connect 2s
@@ -90,9 +90,9 @@ frontend public
   option forwardfor
   # A request that a web may have begun is repeated at another one only when it changes nothing.
   http-request disable-l7-retry unless { method GET HEAD }
-${control ? choice(control) : ''}
+${socket ? choice : ''}
   default_backend blue
-${backend('blue', webs.blue, control ? '' : ' resolvers names init-addr last,libc,none')}${control ? backend('green', webs.green) : ''}frontend admin
+${backend('blue', webs.blue, socket ? '' : ' resolvers names init-addr last,libc,none')}${socket ? backend('green', webs.green) : ''}frontend admin
   bind 127.0.0.1:${front.adminPort}
   monitor-uri /livez
   http-request use-service prometheus-exporter if { path /metrics }

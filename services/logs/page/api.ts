@@ -15,8 +15,10 @@ export type Story = {
   /** A session (16 hex digits), a photo's id or a trace's id. */
   key: string
   entries: Entry[]
-  /** There are more than could be shown. */
+  /** Older ones are left out. */
   cut: boolean
+  /** Files that the disk, or a wrong owner, does not let be read. */
+  unreadable: string[]
   services: string[]
   stages: StageBar[]
   gaps: Gap[]
@@ -86,9 +88,20 @@ export const nameOf = (entry: Entry): string =>
   `${entry.payload.event ?? ''}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
-/** The session, photo or trace that a person gave, who may have copied it with capitals; undefined for other texts. */
-export const timelineKeyOf = (text: string): string | undefined =>
-  /^[0-9a-z]{8,64}$/.exec(text.trim().toLowerCase())?.[0]
+const uuid = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g
+
+/**
+ * The id of a session, photo, trace or request in what a person copied, with quotes, capitals, a traceparent or the
+ * address of a photo around it: the longest word with a digit. Some tools show ids of traces as UUIDs.
+ */
+export function timelineKeyOf(text: string): string | undefined {
+  const words = text
+    .toLowerCase()
+    .replace(uuid, id => id.replaceAll('-', ''))
+    .split(/[^0-9a-z]+/)
+  const ids = words.filter(word => /^(?=.*\d).{8,64}$/.test(word))
+  return ids.sort((one, other) => other.length - one.length)[0]
+}
 
 /** A size for people in powers of ten, as disks are sold. */
 export function sizeText(bytes: number, language = 'en'): string {

@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
@@ -24,9 +24,7 @@ find('#ask').addEventListener('submit', event => {
   location.href = entriesOf(input.value.trim())
 })
 const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
-// Of what was copied with the key (quotes, a traceparent, a photo's address) it is the longest word.
-const [longest = ''] = given.split(/[^0-9a-z]+/i).sort((one, other) => other.length - one.length)
-const key = timelineKeyOf(longest)
+const key = timelineKeyOf(given)
 // Also when a page comes back that the browser kept, with the next search in its field. Safari empties it after the event.
 addEventListener('pageshow', () => setTimeout(() => Object.assign(input, { value: key ?? given })))
 find('#recent').hidden = key !== undefined
@@ -35,7 +33,7 @@ else if (given) lead.textContent = say('noKey', { key: given })
 else input.focus()
 showRecent(given ? undefined : lead)
 void readOften(sizingMs, () =>
-  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => redraw(find('#forecast'), message)),
 )
 
 async function search(key: string): Promise<void> {
@@ -75,9 +73,10 @@ function linkPhotos({ key, entries }: Story): void {
   find('#tools').append(h('span', { class: 'soft' }, say('itsPhotos')), ...links)
 }
 
-function sentence({ key, entries, services, stages, cut }: Story): string {
+function sentence({ key, entries, services, stages, cut, unreadable }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return say('none', { key })
+  const lacking = unreadable.length > 0 ? ` ${say('unreadable', { files: unreadable.join(', ') })}` : ''
+  if (!first || !last) return say('none', { key }) + lacking
   const text = say('found', {
     entries: entries.length,
     services: services.length,
@@ -85,7 +84,7 @@ function sentence({ key, entries, services, stages, cut }: Story): string {
     took: duration((timeOf(last) - timeOf(first)) / 1000),
     troubles: entries.filter(isTrouble).length,
   })
-  return cut ? `${text} ${say('cut')}` : text
+  return (cut ? `${text} ${say('cut')}` : text) + lacking
 }
 
 function open(entry: Entry): void {

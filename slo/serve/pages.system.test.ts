@@ -132,7 +132,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await ask(60, 'No: 2 min too many.')
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
-    await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
+    await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write a time to come'))
   })
 
   test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {

@@ -136,15 +136,22 @@ test('slo records itself beside another service that is called slo, and once whe
   expect(withSelf([target('0', 'http://slo.example/metrics')], self)).toHaveLength(1)
 })
 
-test('a file of targets is read as Prometheus reads it, with scheme and path', async () => {
+test('a file of targets is read as Prometheus reads it, with scheme, path and parameters', async () => {
   const { write, listed } = await fileOfTargets()
   const labels = { job: 'web', __scheme__: 'https', __metrics_path__: '/admin/metrics' }
+  const probe = {
+    __metrics_path__: '/probe',
+    __param_module: 'http_2xx',
+    __param_target: 'https://shop.example',
+  }
+  const probed = { targets: ['c:4'], labels: { job: 'blackbox', instance: 'shop', ...probe } }
   // As an editor on Windows writes it.
-  write(`\uFEFF${JSON.stringify([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }])}`)
+  write(`\uFEFF${JSON.stringify([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }, probed])}`)
   expect(listed()).toEqual([
     'web a:1 https://a:1/admin/metrics',
     'web [::1]:2 https://[::1]:2/admin/metrics',
     'b:3 b:3 http://b:3/metrics',
+    'blackbox shop http://c:4/probe?module=http_2xx&target=https%3A%2F%2Fshop.example',
   ])
 })
 

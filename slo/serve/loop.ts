@@ -3,6 +3,9 @@ import { repeat } from '@tintype/lib/repeat.ts'
 
 export type Loop = { stop(): Promise<void> }
 
+/** How long a stop waits for what is under way: a source that hangs would use the whole grace time of the process. */
+const stopMs = 2_000
+
 /** Waits and acts repeatedly until stopped. An error is passed to `onError` and does not end the loop. */
 export function startLoop(
   waitMs: () => number,
@@ -19,7 +22,7 @@ export function startLoop(
   return {
     async stop() {
       stopping.abort()
-      await looping
+      await Promise.race([looping, delay(stopMs, undefined, { ref: false })])
     },
   }
 }

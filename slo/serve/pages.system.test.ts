@@ -171,7 +171,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await ask(60, 'No: 2 min too many.')
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
-    await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
+    await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write a time to come'))
   })
 
   test('a good day has nothing to look into until somebody asks', async () => {

@@ -56,13 +56,17 @@ function targetsIn(file: string): Written[] {
   // An editor on Windows may write a byte order mark.
   const groups = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as Group[]
   if (!isLike([{ targets: [''] }], groups)) throw new Error('is not a list of {"targets": ["HOST:PORT"]}')
-  return groups.flatMap(({ targets, labels = {} }) =>
-    targets.map(address => ({
+  return groups.flatMap(({ targets, labels = {} }) => {
+    const { __scheme__: scheme = 'http', __metrics_path__: path = '/metrics' } = labels
+    // An exporter of others is told by them whom to ask.
+    const given = Object.entries(labels).filter(([name]) => name.startsWith('__param_'))
+    const query = new URLSearchParams(given.map(([name, value]) => [name.slice('__param_'.length), value]))
+    return targets.map(address => ({
       job: String(labels.job ?? address),
       instance: String(labels.instance ?? address),
-      url: URL.parse(`${labels.__scheme__ ?? 'http'}://${address}${labels.__metrics_path__ ?? '/metrics'}`),
-    })),
-  )
+      url: URL.parse(`${scheme}://${address}${path}${query.size > 0 ? `?${query}` : ''}`),
+    }))
+  })
 }
 
 /** The valid targets, and what is wrong with others. Each scrape of a twin would look like a restart of the first. */

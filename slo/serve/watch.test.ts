@@ -173,6 +173,17 @@ const sentBefore = async (): Promise<AlertStore> => {
   return store
 }
 
+test('slo stops although its source does not answer', async () => {
+  const asked = Promise.withResolvers<void>()
+  const hanging = (): Promise<never> => {
+    asked.resolve()
+    return new Promise(() => {})
+  }
+  const { watch } = watching({ ...source().fake, slots: hanging }, await newStore())
+  await asked.promise
+  await watch.stop()
+})
+
 test('away at a restart, it logs so once, and what was sent still fires', async () => {
   const { state, fake } = source()
   state.away = true

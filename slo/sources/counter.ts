@@ -54,11 +54,11 @@ export const scrapedSeconds = 120
  * Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series.
  * `ups`: each `up` of the process. Two of them mean that its targets got another label, and all of its series with it.
  */
-export function isNewborn(ups: readonly (readonly Sample[])[], { timeMs }: Sample): boolean {
+export function isNewborn(ups: readonly { samples: readonly Sample[] }[], { timeMs }: Sample): boolean {
   const [nowMs, beforeMs] = [cell(timeMs) * 1000, (cell(timeMs) - gridSeconds) * 1000]
   const isRecent = (up: Sample, toMs: number) => up.timeMs <= toMs && up.timeMs > toMs - scrapedSeconds * 1000
-  const [only, second] = ups.filter(each => each.some(up => isRecent(up, nowMs)))
-  return second === undefined && only?.findLast(up => isRecent(up, beforeMs))?.value === 1
+  const [only, second] = ups.filter(({ samples }) => samples.some(up => isRecent(up, nowMs)))
+  return second === undefined && only?.samples.findLast(up => isRecent(up, beforeMs))?.value === 1
 }
 
 /**

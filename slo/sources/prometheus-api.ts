@@ -27,6 +27,9 @@ export class Refused extends SourceError {}
 /** A read has more series than `limits.readSeries`. */
 export class TooManySeries extends SourceError {}
 
+/** The server has no such address, as some with only a part of Prometheus' API. */
+class NoSuchAddress extends SourceError {}
+
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
@@ -78,7 +81,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isPlain = headers['content-type']?.startsWith('text/plain')
       const said = isPlain ? ` (${body.toString().trim().slice(0, maxSaid)})` : ''
       const answered = [status, headers.location].filter(Boolean).join(' to ')
-      throw new SourceError(
+      throw new (status === 404 ? NoSuchAddress : SourceError)(
         `${shown} answered ${answered}${said} and not as Prometheus does: ${hintAt(status)}`,
       )
     }
@@ -125,9 +128,14 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isClock = Math.abs(at * 1000 - Date.now()) < 3_600_000
       return isClock ? (isLate ? newest : at) * 1000 : Date.now()
     },
-    hasAlertmanager: async () =>
-      (await call<{ activeAlertmanagers: unknown[] }>('alertmanagers', 'alertmanagers', parametersOf({})))
-        .activeAlertmanagers.length > 0,
+    async hasAlertmanager(): Promise<boolean> {
+      type Known = { activeAlertmanagers: unknown[] }
+      const known = await call<Known>('alertmanagers', 'alertmanagers', parametersOf({})).catch(error => {
+        if (error instanceof NoSuchAddress) return null
+        throw error
+      })
+      return known !== null && known.activeAlertmanagers.length > 0
+    },
     /** The samples of a range vector, at a time in epoch seconds. */
     query: (query: string, time: number) => evaluate('query', query, { time }, true),
     /** An instant vector, at a time in epoch seconds. */

@@ -196,13 +196,7 @@ async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Mi
     .catch(noneIfTooMany)
   for (const { labels, sample, add } of begun) {
     const own = ups.filter(each => processLabels.every(label => each.labels[label] === labels[label]))
-    if (
-      isNewborn(
-        own.map(each => each.samples),
-        sample,
-      )
-    )
-      add(sample, sample.value)
+    if (isNewborn(own, sample)) add(sample, sample.value)
   }
 }
 

@@ -16,7 +16,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   const unreadable: string[] = []
   /** Drops the oldest: a person reads the timeline, asks for what has just happened and would not read more. */
   const trim = () => {
-    found.sort(byPlace)
+    found.sort((a, b) => (a.place < b.place ? -1 : 1))
     let first = 0
     for (; bytes > most; first++) bytes -= (found[first] as Found).bytes
     found = found.slice(first)
@@ -39,13 +39,15 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     trim()
     if (cut) break
   }
-  const entries = found.map(({ entry }) => entry)
-  return storyOf(key, entries, cut, unreadable)
+  return storyOf(
+    key,
+    found.map(({ entry }) => entry),
+    cut,
+    unreadable,
+  )
 }
 
-type Placed = { entry: Entry; place: string }
-type Found = Placed & { bytes: number }
-const byPlace = (a: Placed, b: Placed): number => (a.place < b.place ? -1 : 1)
+type Found = { entry: Entry; place: string; bytes: number }
 
 /** Splits an id into `service.instance.epoch` and sequence number. */
 export function splitId(id: string): { stream: string; seq: number } {
@@ -59,10 +61,8 @@ export function placeOf({ id, timestamp, effective_at = timestamp }: Entry): str
   return `${effective_at} ${stream} ${String(seq).padStart(16, '0')}`
 }
 
-/** The page's view of entries: the processes, the stages of each photo, and the gaps. */
-export function storyOf(key: string, found: Entry[], cut: boolean, unreadable: string[] = []): Story {
-  const places = found.map(entry => ({ entry, place: placeOf(entry) }))
-  const entries = places.sort(byPlace).map(({ entry }) => entry)
+/** The page's view of ordered entries: the processes, the stages of each photo, and the gaps. */
+export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable: string[] = []): Story {
   const stages = entries.flatMap(stagesOf)
   const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
   for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])

@@ -21,10 +21,14 @@ const sloPage = { name: 'slo', title: 'SLO page', address: 'http://127.0.0.1:808
  */
 export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const { folder, objectives, service } = directory
-  const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
+  const ofService = (
+    name: string,
+    spec: Omit<DashboardSpec, 'uid' | 'title' | 'service' | 'scope'>,
+  ): DashboardSpec => ({
     ...spec,
     // Without hyphens in its own name: `api-objectives` of `shop` would have the uid of `objectives` of `shop-api`.
     uid: uidOf(`${service.service}-${name.replaceAll('-', '_')}`),
+    service: service.displayName,
     title: `${service.displayName} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],
@@ -59,7 +63,7 @@ function readDashboard(file: string, objectives: readonly Objective[]) {
   return {
     ...written,
     rows: rows.map(row => ({ ...row, panels: row.panels.map(panel => panelOf(file, panel, objectives)) })),
-  } as Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
+  } as Omit<DashboardSpec, 'uid' | 'title' | 'service' | 'scope'>
 }
 
 function panelOf(

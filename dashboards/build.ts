@@ -45,7 +45,7 @@ export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string 
  * @throws with the panel's title when an expression is not PromQL
  */
 export function build(spec: DashboardSpec): dashboard.Dashboard {
-  const [service = spec.title] = spec.title.split(' · ')
+  const { service } = spec
   const builder = new dashboard.DashboardBuilder(spec.title)
     .uid(spec.uid)
     .description(spec.description)

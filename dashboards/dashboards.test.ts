@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -148,12 +148,15 @@ describe('another service', () => {
     expect(new Set(both).size).toBe(both.length)
   })
   test('gets the name of each JSON file whose dashboard was removed from it, and of no other directory’s file', async () => {
-    const out = await temporaryFolder()
-    const check = ['--config', anotherFolder, '--out', out]
+    const [config, out] = [await temporaryFolder(), await temporaryFolder()]
+    cpSync(anotherFolder, config, { recursive: true })
+    // The dot is also between the name and the rest of a title.
+    appendFileSync(join(config, 'service.yaml'), 'displayName: Another · EU\n')
+    const check = ['--config', config, '--out', out]
     expect((await runScript('dashboards/main.ts', check, {})).code).toBe(0)
     cpSync(join(out, 'itself-storage.json'), join(out, 'itself-renamed.json'))
     for (const name of ['itself-too-stages.json', 'other.json'])
-      writeFileSync(join(out, name), JSON.stringify({ tags: ['Another'] }))
+      writeFileSync(join(out, name), JSON.stringify({ tags: ['Another · US'] }))
     const { code, err } = await runScript('dashboards/main.ts', [...check, '--check'], {})
     expect(err).toContain('itself-renamed.json is no dashboard of this directory any more')
     expect(err).not.toMatch(/itself-too-stages|other\.json/)

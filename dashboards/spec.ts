@@ -48,6 +48,8 @@ export type Link = { title: string; url: string }
 export type DashboardSpec = {
   uid: string
   title: string
+  /** The name of its service in words, by which its dashboards link each other. */
+  service: string
   description: string
   /** Limits every query, besides the variables: `selectors` and `replicaLabels` of service.yaml. */
   scope: Scope

@@ -25,15 +25,16 @@ export type Directory = {
 }
 
 /**
- * Reads a directory. PROMETHEUS_* and SCRAPE_SECONDS of the environment override service.yaml.
+ * Reads a directory, `isWhole` with the expressions of diagnosis. PROMETHEUS_* and SCRAPE_SECONDS of the environment
+ * override service.yaml.
  * @throws ExpectedError with every error; ConfigError.
  */
 export function readDirectory(
   folder = tintypeFolder,
   environment: Record<string, string | undefined> = {},
-  parts?: Parameters<typeof parseService>[2],
+  isWhole = true,
 ): Directory {
-  const { findings, ...service } = readServiceFile(folder, environment, parts)
+  const { findings, ...service } = readServiceFile(folder, environment, isWhole)
   const parsed = parseFiles([join(folder, 'objectives')])
   const all = [...findings, ...parsed.flatMap(each => each.findings)]
   if (all.length > 0) throw new ExpectedError(all.map(formatFinding).join('\n'))
@@ -44,11 +45,11 @@ export function readDirectory(
 export function readServiceFile(
   folder: string,
   environment: Record<string, string | undefined>,
-  parts?: Parameters<typeof parseService>[2],
+  isWhole = true,
 ): Service & { findings: readonly Finding[] } {
   const file = join(folder, 'service.yaml')
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined
-  const { findings, service } = parseService(show(file), text ?? '', parts)
+  const { findings, service } = parseService(show(file), text ?? '', isWhole)
   const config = readConfig(environment, pick('PROMETHEUS_URL', 'PROMETHEUS_HEADERS', 'SCRAPE_SECONDS'))
   return {
     ...service,

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
-import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib'
+import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
 import { isLoopback } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
@@ -48,11 +48,7 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
 
 const tooLong = (maxMiB: number) => new TooLong(`more than ${maxMiB} MiB`)
 
-/** Some servers send deflate without the header of zlib, whose first four bits are 8. */
-const inflate = (body: Buffer, options: { maxOutputLength: number }): Buffer =>
-  ((body[0] ?? 0) & 15) === 8 ? unzipSync(body, options) : inflateRawSync(body, options)
-
-const decoders = { gzip: unzipSync, deflate: inflate, br: brotliDecompressSync, zstd: zstdDecompressSync }
+const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
 
 /** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {

@@ -136,7 +136,8 @@ test('a photo whose folder cannot be written keeps no other from being given up'
   await all.queue.claim('w', leaseMs, never)
   await makeUnusable(join(all.folder, photoPrefix(owner, blocked)))
   await expect(giveUp(all)).rejects.toThrow('ELOOP')
-  expect(await all.queue.look(blocked)).toMatchObject({ state: 'lost' })
+  all.clock.now += 30_000
+  expect(await all.queue.claimLost({ worker: 'w', leaseMs }, 10)).toMatchObject([{ job: { photo: blocked } }])
   expect(await all.truth(other)).toEqual(['failed', 'dead'])
 })
 

@@ -20,6 +20,7 @@ export const crash: FailureReason = { code: 'crash', detail: 'It crashed.' }
 export const undecodable: FailureReason = { code: 'undecodable', detail: 'It is no photo.' }
 const never = new AbortController().signal
 const leaseMs = 30_000
+const sweeper = { worker: 'sweeper', leaseMs }
 
 export const job = (more: Partial<Job> = {}): Job => ({
   photo: newPhotoId(Date.now()),
@@ -161,7 +162,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
               await queue.renew(claim, leaseMs)
               await queue.complete(claim, Date.now())
               await queue.announce({ id: 'a', slots: 1, serviceSeconds: 1 })
-              await Promise.all([queue.stats(), queue.overdue(1), queue.lost(1), queue.deadLetters(1)])
+              await Promise.all([queue.stats(), queue.overdue(1), queue.tombstones(1), queue.deadLetters(1)])
               done++
             } catch (error) {
               errors.push(error)
@@ -281,7 +282,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           const claim = await claimed(queue, 20)
           expect(claim.attempt).toBe(1)
           await timeIs(claim.claimedAt + 21)
-          if (times % 2) await queue.lost(1) // also when the lease was taken back before
+          if (times % 2) await queue.claimLost(sweeper, 1) // also when the lease was taken back before
           expect(await queue.renew(claim, leaseMs)).toBe('stale')
           expect(await queue.renew(claim, leaseMs), 'once').toBe('stale')
         }
@@ -449,12 +450,13 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           await timeIs(claim.claimedAt + 100)
         }
         expect(await claimNow(queue)).toBe('aborted')
-        expect(await queue.lost(10)).toEqual([work])
-        expect(await queue.endLost(work.photo, { state: 'dead', reason: crash })).toMatchObject({
-          marked: 'broken',
-        })
-        expect(await queue.endLost(work.photo, { state: 'dead', reason: crash })).toBe('stale')
-        expect(await queue.lost(10)).toEqual([])
+        const [lost, ...others] = await queue.claimLost(sweeper, 10)
+        expect([lost, others]).toMatchObject([{ job: work, attempt: 3, lastAttempt: true }, []])
+        expect(await queue.claimLost(sweeper, 10), 'while another sweeper ends it').toEqual([])
+        const end = () => queue.fail(lost as Claim, crash, Date.now())
+        expect(await end()).toEqual({ next: 'dead', marked: 'broken' })
+        expect(await end()).toBe('stale')
+        expect(await queue.claimLost(sweeper, 10)).toEqual([])
         expect(await stateOf(queue, work.photo)).toBe('dead')
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(1)).toMatchObject([{ attempts: 3, reason: { code: 'crash' } }])

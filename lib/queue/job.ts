@@ -1,5 +1,5 @@
 import { daysMs } from '../day.ts'
-import type { FailureReason, Outcome, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
+import type { Outcome, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
 
 /** The job of one photo. Times are epoch milliseconds. */
 export type Job = {
@@ -51,11 +51,6 @@ export type Marked = Outcome | null
  * end: the holder of the lease corrects the result first. `stale`: another worker has the lease.
  */
 export type Ended = { marked: Marked } | 'late' | 'stale'
-
-/** How a lost photo ends: by the result in storage. `durableAt` is epoch ms. */
-export type LostEnd =
-  | { state: 'done'; durableAt: number; outcome: Outcome | null }
-  | { state: 'dead'; reason: FailureReason }
 
 /**
  * The queue's state of a photo. `lost`: the worker of its last attempt died, and no result is stored yet. `deleted`: a

@@ -15,7 +15,7 @@ const countMs = 100
 /** Operations that a crash of the server may lose: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Method>(['renew', 'announce'])
 /** Operations whose arguments do not name the rows that they change. */
-const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
+const unnamed = new Set<Method>(['claim', 'claimLost', 'renew', 'expireDead', 'purge'])
 export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
 
 /** One more than connections, all of which the server may have closed a moment ago. */

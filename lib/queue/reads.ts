@@ -55,14 +55,6 @@ export async function overdue(engine: Engine, limit: number): Promise<{ job: Job
   return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))
 }
 
-/** Photos whose last attempt died with its worker, oldest first. */
-export async function lost(engine: Engine, limit: number): Promise<Job[]> {
-  const rows = await engine
-    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${ours} ORDER BY seq LIMIT ?`)
-    .all<Row>(...oursOf(engine), limit)
-  return rows.map(toJob)
-}
-
 /** Deleted photos that are not buried, by chance: those that storage does not remove hold up no others. */
 export const tombstones = async ({ sql }: Engine, limit: number) =>
   sql(

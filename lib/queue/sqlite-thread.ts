@@ -20,7 +20,7 @@ const busyStepMs = 0.5
  * Calls that a power cut may undo: it also ends a lease's holder, and a purge is repeated. A transaction of only these
  * is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
-const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
+const soft = new Set<Method>(['claim', 'claimLost', 'renew', 'announce', 'purge'])
 
 const port = parentPort as MessagePort
 const { file, bells, settings } = workerData as ThreadData

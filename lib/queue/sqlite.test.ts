@@ -253,12 +253,12 @@ describe('the engine', () => {
     await writes.remove(spied, work.photo, work.owner)
     await writes.bury(spied, work.photo)
     await writes.mark(spied, work.photo, 'broken')
-    await writes.endLost(spied, work.photo, { state: 'dead', reason: crash })
+    await writes.claimLost(spied, { worker: 'w', leaseMs: 1 }, 1)
     await writes.replay(spied, work.photo)
     await writes.expireDead(spied, Date.now())
     await writes.purge(spied)
     for (const read of [reads.stats, reads.lastEvent]) await read(spied)
-    for (const read of [reads.overdue, reads.lost, reads.tombstones]) await read(spied, 1)
+    for (const read of [reads.overdue, reads.tombstones]) await read(spied, 1)
     await reads.eventsOf(spied, work.owner, 0)
     await reads.look(spied, work.photo)
     await reads.deadLetters(spied, 1)
@@ -320,8 +320,8 @@ describe('the engine', () => {
         const sweep = async () => {
           for (const { job } of await reads.overdue(engine, 10))
             note(job.photo, { marked: await writes.mark(engine, job.photo, 'broken') })
-          for (const { photo } of await reads.lost(engine, 10))
-            note(photo, await writes.endLost(engine, photo, { state: 'dead', reason: crash }))
+          for (const lost of await writes.claimLost(engine, { worker: 'sweeper', leaseMs: 5_000 }, 10))
+            note(lost.job.photo, await writes.fail(engine, lost, crash, time.now))
         }
         for (const step of steps) {
           engine.depth = null

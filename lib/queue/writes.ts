@@ -1,6 +1,6 @@
 import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Claim, Ended, Job, Lease, LostEnd, Marked, Worker } from './job.ts'
+import type { Claim, Ended, Job, Lease, Marked, Worker } from './job.ts'
 import { retentionMs } from './job.ts'
 import { columns, type Row } from './schema.ts'
 import {
@@ -15,6 +15,8 @@ import {
   findRow,
   insertRow,
   lease,
+  ours,
+  oursOf,
   requeue,
   updateRow,
 } from './transitions.ts'
@@ -62,6 +64,16 @@ export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promis
   const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
   return rows.map((row, i) => lease(engine, row, requests[i] as ClaimRequest))
+}
+
+/** Leases photos whose last attempt died with its worker, oldest first. The caller ends them; it is no further attempt. */
+export async function claimLost(engine: Engine, request: ClaimRequest, limit: number): Promise<Claim[]> {
+  await expireLeases(engine)
+  const rows = await engine
+    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${ours}
+    ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED`)
+    .all<Row>(...oursOf(engine), limit)
+  return rows.map(row => lease(engine, { ...row, attempts: row.attempts - 1 }, request))
 }
 
 /** Extends a lease. `stale` restores the attempt: the caller was suspended past its lease and did not die. */
@@ -161,16 +173,6 @@ export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Pr
   const row = (await findRow(engine, photo)) as Row
   emit(engine, row, 'overdue')
   return outcome
-}
-
-/** Ends a lost photo by the result in storage. `stale`: another process ended it or claimed it again. */
-export async function endLost(engine: Engine, photo: PhotoId, as: LostEnd): Promise<Ended> {
-  const row = await findRow(engine, photo)
-  if (row?.state !== 'lost') return 'stale'
-  const outcome = as.state === 'done' ? as.outcome : 'broken'
-  if (isLate(row, outcome)) return 'late'
-  emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
-  return end(engine, row, as.state, outcome, as)
 }
 
 /** Ignores an announcement without slots, and keeps a measured service time, so that a restart refuses no upload. */

@@ -71,9 +71,7 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
     const job = await enqueuePhoto({ queue, storage }, await photo())
     for (let attempt = 1; attempt <= 3; attempt++) await startAndDie('convert.claimed')
     await start()
-    await until(async () => (await queue.lost(10)).some(({ photo }) => photo === job.photo), {
-      timeoutMs: 60_000,
-    })
+    await until(async () => (await queueStateOf(queue, job)) === 'lost', { timeoutMs: 60_000 })
     const next = await enqueuePhoto({ queue, storage }, await photo())
     await until(() => resultOf(storage, next))
   })

@@ -110,7 +110,7 @@ function contextOf(
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
-    read ??= readDirectory(folder, environment, { expressions: ['diagnose', 'serve'].includes(verb) })
+    read ??= readDirectory(folder, environment, ['diagnose', 'serve'].includes(verb))
     return read
   }
   return {

@@ -6,7 +6,7 @@ import type { View } from '../serve/view.ts'
 import type { Example } from './open-examples.ts'
 import type { Verdict } from './verdict.ts'
 
-export type Incident = {
+type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number

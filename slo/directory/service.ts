@@ -24,13 +24,13 @@ const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): 
     .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
 /**
- * Parses a service.yaml; with findings it returns the defaults. Reports leave out `expressions`, which take half of the
- * time.
+ * Parses a service.yaml; with findings it returns the defaults. Reports leave out the expressions of diagnosis, which
+ * take half of the time (`isWhole`).
  */
 export function parseService(
   file: string,
   text: string,
-  { expressions: isWhole }: { expressions: boolean } = { expressions: true },
+  isWhole = true,
 ): { service: Service; findings: readonly Finding[] } {
   const document = readDocument(file, text)
   const { value, findings: ofShape } = read(schema, document, document.value ?? {})

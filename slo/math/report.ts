@@ -51,6 +51,7 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
   })
 }
 
+/** Members that are undefined are left out of the JSON. */
 export function reportJson({ span, objectives, unread, witnesses, planned }: Report): unknown {
   const window = (each: MinuteSpan) => ({
     from: toIso(each.from),
@@ -64,18 +65,17 @@ export function reportJson({ span, objectives, unread, witnesses, planned }: Rep
         standing.objective.id,
         {
           ...standingJson(standing),
-          ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
-          ...(silentSince === undefined ? {} : { silentSince: toIso(silentSince) }),
-          ...(endedAt === undefined ? {} : { endedAt: toIso(endedAt) }),
-          ...(doubtful === 0 ? {} : { doubtfulMinutes: doubtful }),
+          window: standing.span.from === span.from ? undefined : window(standing.span),
+          silentSince: silentSince && toIso(silentSince),
+          endedAt: endedAt && toIso(endedAt),
+          doubtfulMinutes: doubtful || undefined,
         },
       ]),
     ),
-    ...(unread.length > 0 && {
-      unread: Object.fromEntries(unread.map(({ objective, why }) => [objective.id, why])),
-    }),
-    ...(planned.minutes === 0 ? {} : { planned }),
-    ...(witnesses && { witnesses: { ...witnesses.counts, ...witnesses, counts: undefined } }),
+    unread:
+      unread.length > 0 ? Object.fromEntries(unread.map(each => [each.objective.id, each.why])) : undefined,
+    planned: planned.minutes > 0 ? planned : undefined,
+    witnesses: witnesses ? { ...witnesses.counts, ...witnesses, counts: undefined } : undefined,
   }
 }
 
@@ -84,15 +84,15 @@ export function reportText(report: Report): string {
   const services = new Set(report.objectives.map(({ standing }) => standing.objective.service))
   const title = `Objectives of ${[...services].join(', ')} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
   const unread = report.unread.map(({ objective, why }) => `? ${objective.displayName}: not read: ${why}`)
-  return [
+  const { minutes, offline } = report.planned
+  const parts = [
     title,
     ...report.objectives.map(objectiveText),
     ...unread,
-    plannedText(report),
-    witnessText(report.witnesses),
+    minutes > 0 && `planned downtime: ${minutes} min, of which ${offline} were offline`,
+    report.witnesses && witnessText(report.witnesses),
   ]
-    .filter(text => text !== '')
-    .join('\n\n')
+  return parts.filter(Boolean).join('\n\n')
 }
 
 function objectiveText({ standing, burns, doubtful, silentSince, endedAt }: Judged): string {
@@ -105,15 +105,12 @@ function objectiveText({ standing, burns, doubtful, silentSince, endedAt }: Judg
     counts(standing),
     `budget  ${left(standing)}, from ${toShort(span.from)} to ${toShort(span.to)}`,
     `burn    ${burns.map(({ tier, rate }) => `${tier.name} ${rate.toFixed(1)} of ${round(tier.factor, 2)} (${toDuration(tier.longMinutes)})`).join(' · ')}`,
-    ...(silentSince === undefined
-      ? []
-      : [`silent  no sample could be counted since ${toShort(silentSince)}`]),
-    ...(endedAt === undefined ? [] : [`ended   no event since ${toShort(endedAt)}`]),
-    ...(doubtful === 0
-      ? []
-      : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),
+    silentSince && `silent  no sample could be counted since ${toShort(silentSince)}`,
+    endedAt && `ended   no event since ${toShort(endedAt)}`,
+    doubtful > 0 &&
+      `doubt   ${doubtful} min in which a part was larger than the total: they count as no data`,
   ]
-  return lines.join('\n  ')
+  return lines.filter(Boolean).join('\n  ')
 }
 
 function counts({ objective, good, bad, unknown, ratio }: Standing): string {
@@ -134,14 +131,7 @@ function left(standing: Standing): string {
     : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more may be bad (${standing.objective.unit})`
 }
 
-const plannedText = ({ planned }: Report): string =>
-  planned.minutes === 0
-    ? ''
-    : `planned downtime: ${planned.minutes} min, of which ${planned.offline} were offline`
-
-function witnessText(compared: WitnessCounts | null): string {
-  if (!compared) return ''
-  const { agree, disagreements, counts } = compared
+function witnessText({ agree, disagreements, counts }: WitnessCounts): string {
   const say = ([name, count]: [string, WitnessCounts['counts'][string]]) =>
     `${name} ${count === null ? 'no data' : `${count.kept} kept, ${count.broken} broken`}`
   return [

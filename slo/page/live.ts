@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
@@ -59,9 +59,9 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
 }
 
 function show(lead: string, state = 'unknown', text = say('unknown')): void {
-  write(find('#lead'), lead)
+  redraw(find('#lead'), lead)
   find('#state').dataset.state = state
-  write(find('#state'), text)
+  redraw(find('#state'), text)
 }
 
 /** When the first numbers are shown: after the first whole minute and the evaluation that follows it. */

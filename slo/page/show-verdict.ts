@@ -1,4 +1,4 @@
-import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
@@ -20,7 +20,7 @@ export async function showVerdict({ diagnosis, comparesFrom }: State): Promise<v
   const { logs } = await pageAddresses
   find('#verdict').hidden = !diagnosis && !comparesFrom
   // All of the verdict would be read out each minute while a budget burns.
-  write(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
+  redraw(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
   const isNamed = diagnosis !== null && isSlow(diagnosis.verdict)
   redraw(
     find('#verdict-answer'),

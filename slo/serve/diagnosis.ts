@@ -72,7 +72,6 @@ export function openDiagnosis(
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
-      if (signal.aborted) throw new Error('slo is stopping')
       const said = String(error.stderr).trim().slice(-saidChars)
       throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
@@ -84,10 +83,11 @@ export function openDiagnosis(
   return {
     /** Makes a verdict about this time, unless one is being made. Never rejects. */
     look(nowMs: number): Promise<void> {
+      const fail = (error: Error): void => {
+        if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
+      }
       looking ??= ask(nowMs)
-        .catch(error => {
-          if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
-        })
+        .catch(fail)
         .finally(() => {
           looking = undefined
         })

@@ -46,22 +46,14 @@ export function find<E extends HTMLElement = HTMLElement>(selector: string): E {
   return element
 }
 
-const written = new WeakMap<Element, string>()
-
-/** Sets a text unless it was set before: selections and translations stay, and live regions are not announced again. */
-export function write(element: Element, text: string): void {
-  if (written.get(element) !== text) element.textContent = text
-  written.set(element, text)
-}
-
 const drawn = new WeakMap<Element, Node>()
 
 /**
- * Replaces what an element contains, unless the same was drawn before, whatever a person or a translation has changed in
- * it since. What was unfolded or scrolled and the focus stay.
+ * Replaces what an element contains, unless the same was drawn before: selections and translations stay, and live regions
+ * are not announced again. Otherwise what was unfolded or scrolled and the focus stay.
  */
 export function redraw(element: HTMLElement, ...content: Content[]): void {
-  const fresh = fill(element.cloneNode(false) as HTMLElement, {}, content)
+  const fresh = h('div', {}, content)
   if (drawn.get(element)?.isEqualNode(fresh)) return
   drawn.set(element, fresh.cloneNode(true))
   const changeable = () => [...element.querySelectorAll<HTMLDetailsElement>('details, .wide')]
@@ -72,8 +64,7 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   element.replaceChildren(...fresh.childNodes)
   for (const [i, each] of changeable().entries()) Object.assign(each, before[i])
   if (place < 0) return
-  const isSame = (stop?: HTMLElement) =>
-    stop?.id ? stop.id === focused.id : stop?.textContent === focused.textContent
+  const isSame = (stop?: HTMLElement) => stop?.textContent === focused.textContent
   // What has the focus may have moved: new rows come above it. The person may have scrolled away from it.
   const now = stops()
   const again = [now[place], ...now].find(isSame) ?? now[place]

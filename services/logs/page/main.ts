@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
@@ -33,7 +33,7 @@ else if (given) lead.textContent = say('noKey', { key: given })
 else input.focus()
 showRecent(given ? undefined : lead)
 void readOften(sizingMs, () =>
-  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message)),
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => redraw(find('#forecast'), message)),
 )
 
 async function search(key: string): Promise<void> {

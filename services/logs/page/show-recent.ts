@@ -1,4 +1,4 @@
-import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
@@ -24,9 +24,9 @@ export function showRecent(lead: HTMLElement | undefined): void {
           unusual.map(name => sectionOf(name, recent)),
         ),
       )
-      if (lead) write(lead, sentence(recent))
+      if (lead) redraw(lead, sentence(recent))
     } catch (error) {
-      if (lead) write(lead, (error as Error).message)
+      if (lead) redraw(lead, (error as Error).message)
     }
   }
   void readOften(lead ? refreshMs : 6 * refreshMs, refresh)

@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, language, numberFormat } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
@@ -13,7 +13,7 @@ export function showSizing(sizing: SizingAnswer): void {
   const { days, today } = sizing
   const { logsDays: logs, revisionsDays: revisions } = sizing.keep
   const sentences = [ofToday(sizing), ...forecast(sizing), say('kept', { logs, revisions })]
-  write(find('#forecast'), sentences.join(' ').trim())
+  redraw(find('#forecast'), sentences.join(' ').trim())
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
     const perSession = `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`

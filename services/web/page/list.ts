@@ -1,5 +1,5 @@
 import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
-import { find, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { fetchPhotos } from './api.ts'
 import { keepUnsent, type Unsent, unsent } from './memory.ts'
 import {
@@ -177,5 +177,5 @@ export function showInterrupted(): void {
 
 find('#older').addEventListener('click', async () => {
   const isRead = (await showOlder().catch(() => false)) !== false
-  write(find('#older'), say(isRead ? 'older' : 'notRead'))
+  redraw(find('#older'), say(isRead ? 'older' : 'notRead'))
 })

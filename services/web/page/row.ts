@@ -1,4 +1,4 @@
-import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { announce } from './announce.ts'
 import { deletePhoto, type Photo, reportExperience } from './api.ts'
 import { itemName, lookOf } from './item.ts'
@@ -30,8 +30,8 @@ export function photoRow(item: Item): { element: HTMLElement; update(): void } {
       element.dataset.state = look.state
       text.classList.toggle('state', look.state === 'late')
       text.dataset.state = look.state
-      write(text, look.text)
-      write(name, itemName(item))
+      redraw(text, look.text)
+      redraw(name, itemName(item))
       ring.dataset.kind = item.photo ? look.state : 'sending'
       ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.share ?? 0))}`)
       ring.textContent = look.mark ?? ''

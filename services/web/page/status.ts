@@ -1,4 +1,4 @@
-import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
@@ -23,9 +23,9 @@ export function showStatus(): (connected: boolean) => void {
   const show = () => {
     const { state, lead, short, budget } = describe(last, reached)
     for (const selector of ['#state', '#status']) find(selector).dataset.state = state
-    write(find('#state'), lead)
-    write(find('#status'), short)
-    write(find('#budget p'), budget)
+    redraw(find('#state'), lead)
+    redraw(find('#status'), short)
+    redraw(find('#budget p'), budget)
     find('#budget').hidden = short === ''
   }
   const read = async () => {

@@ -5,7 +5,7 @@ import { linesOfStream } from '@tintype/lib/lines.ts'
 
 /** The fields that are read of an OTLP JSON line. */
 type Exported = { resourceSpans?: { scopeSpans?: { spans?: OtlpSpan[] }[] }[] }
-export type OtlpSpan = {
+type OtlpSpan = {
   traceId: string
   name: string
   startTimeUnixNano: string

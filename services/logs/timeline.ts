@@ -39,8 +39,12 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     trim()
     if (cut) break
   }
-  const entries = found.map(({ entry }) => entry)
-  return storyOf(key, entries, cut, unreadable)
+  return storyOf(
+    key,
+    found.map(({ entry }) => entry),
+    cut,
+    unreadable,
+  )
 }
 
 type Found = { entry: Entry; place: string; bytes: number }

@@ -59,9 +59,8 @@ export function postPhoto(web: Web): RequestHandler {
     if (typeof leave === 'string') throw tooManyAtOnce(leave)
     const { photo: id, record } = await acceptPhoto(web, request, response).finally(leave)
     const wanted = preferredWait(request.get('prefer'))
-    const isFull = wanted > 0 && waits >= limits.waits.value
-    if (isFull) countLimit('waits')
-    const seconds = isFull ? 0 : wanted
+    const seconds = waits < limits.waits.value ? wanted : 0
+    if (seconds < wanted) countLimit('waits')
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)

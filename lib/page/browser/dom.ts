@@ -64,7 +64,8 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   element.replaceChildren(...fresh.childNodes)
   for (const [i, each] of changeable().entries()) Object.assign(each, before[i])
   if (place < 0) return
-  const isSame = (stop?: HTMLElement) => stop?.textContent === focused.textContent
+  const isSame = (stop?: HTMLElement) =>
+    stop?.id ? stop.id === focused.id : stop?.textContent === focused.textContent
   // What has the focus may have moved: new rows come above it. The person may have scrolled away from it.
   const now = stops()
   const again = [now[place], ...now].find(isSame) ?? now[place]

@@ -5,8 +5,9 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
-import { clientAddress } from '../../services/web/visitors/address.ts'
+import { clientAddress, isTrustedProxy } from '../../services/web/visitors/address.ts'
 import { answer } from '../../test/faults/inject/name-server.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../free-port.ts'
@@ -71,9 +72,11 @@ test('the containers’ configuration is the same (npx vitest run tools/scaled -
 
 describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
   test('says who the client is, behind what the client itself says', async () => {
-    const { url } = await front(haproxy, (request, response) =>
-      response.end(`${request.headers['x-forwarded-for']} is ${clientAddress(request as never)}`),
+    const app = express().set('trust proxy', isTrustedProxy)
+    app.use((request, response) =>
+      response.end(`${request.headers['x-forwarded-for']} is ${clientAddress(request)}`),
     )
+    const { url } = await front(haproxy, app)
     const headers = { 'X-Forwarded-For': '198.51.100.7' }
     expect(await (await fetch(url, { headers })).text()).toBe('198.51.100.7, 127.0.0.1 is 198.51.100.7')
     const spoofed = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9' }

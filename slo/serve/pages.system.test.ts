@@ -58,8 +58,8 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       levels[service] = log
       targets.push(`${service}=${url}/metrics`)
     }
-    // Named slo, or slo would record its own probe, which fails here.
-    return [...targets, 'slo=http://127.0.0.1:9/metrics'].join()
+    // Named as slo itself, or slo would record its own probe, which fails here.
+    return [...targets, 'slo.0=http://127.0.0.1:9/metrics'].join()
   }
 
   const open = async (address = ''): Promise<void> => {

@@ -95,8 +95,8 @@ export async function startSlo(dataDir: string, environment: Record<string, stri
       GRACE_SECONDS: '1',
       PROBE_URL: 'http://127.0.0.1:9',
       SCRAPE_SECONDS: '60',
-      // Named slo; otherwise slo would record its own failing probe.
-      SCRAPE_TARGETS: 'slo=http://127.0.0.1:9/metrics',
+      // Named as slo itself; otherwise slo would record its own failing probe.
+      SCRAPE_TARGETS: 'slo.0=http://127.0.0.1:9/metrics',
       ...environment,
     },
     ['serve'],

@@ -38,7 +38,8 @@ type ReceivedBatch = {
  * `mark`: the highest entry that is complete in any file of the stream. It is stored nowhere else.
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
-type Stream = { turn: ReturnType<typeof turns>; file: File | undefined }
+/** `waiting`: actions that run or wait for their turn. */
+type Stream = { turn: ReturnType<typeof turns>; waiting: number; file: File | undefined }
 
 export type ServerJournal = ReturnType<typeof openServerJournal>
 
@@ -89,14 +90,17 @@ export function openServerJournal(folder: string) {
 
   /** Runs the actions of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
-    const stream = streams.get(name) ?? { turn: turns(1), file: undefined }
+    const stream = streams.get(name) ?? { turn: turns(1), waiting: 0, file: undefined }
     streams.set(name, stream)
+    stream.waiting++
     if (waiting++ === 0) pulse.beat()
     try {
       return await stream.turn(() => action(stream))
     } finally {
       pulse.beat()
       if (--waiting === 0) pulse.rest()
+      // A stream whose entries were refused has no file, and would stay in memory.
+      if (--stream.waiting === 0 && !stream.file) streams.delete(name)
     }
   }
 

@@ -86,7 +86,8 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   const outputs = remoteWrite ? ['-o', 'experimental-prometheus-rw'] : []
   const script = join(import.meta.dirname, 'journey.ts')
   // Port 0, because k6's control server would prevent a second run.
-  // In a process group of its own, so that Ctrl-C stops k6 once: at a second signal it ends without a summary.
+  // k6 has its own process group. Otherwise it would get Ctrl-C twice, from the terminal and from us, and the second
+  // signal ends it without a summary.
   const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
     detached: true,
     stdio: ['ignore', 'inherit', 'pipe'],

@@ -201,8 +201,9 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
 }
 
 /**
- * Marks a stored upload as refused, unless its job is in the queue after all or by another upload with its key. When the
- * queue is away, that is known after its return; a retry may meanwhile have written a record of its own.
+ * Marks a stored upload as refused, unless the queue has its job: the call may have worked after all, or another upload
+ * with its key was queued. While the queue does not answer, it is asked again. A record that a retry has written
+ * meanwhile is not replaced.
  */
 async function markRefused({ storage, queue }: PhotoContext, record: PhotoRecord): Promise<void> {
   const { owner, id } = record

@@ -104,7 +104,7 @@ describe('the storage folder', () => {
     await openFolder(folder)
   })
 
-  test('is refused with a folder on another mount of its disk, and may have a link to a folder of its own mount', async () => {
+  test('is refused when one of its folders is on another mount of its disk, and not for a link to a folder on its own mount', async () => {
     const [folder, elsewhere] = [await temporaryFolder(), await temporaryFolder()]
     await fs.symlink(elsewhere, join(folder, 'photos'))
     const storage = await openFolder(folder)

@@ -60,21 +60,17 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
       'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters',
     )
   const story = await timeline(folders, key, day)
-  const lacking = story.unreadable.map(name => `cannot be read: ${name}`)
+  const errors = story.unreadable.map(name => `cannot be read: ${name}`)
   if (story.entries.length === 0) {
     const nothing = `No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`
-    return answer(story, [...lacking, nothing], 2)
+    return answer(story, [...errors, nothing], 2)
   }
   const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`
   const stages = [...Map.groupBy(story.stages, ({ photo }) => photo)].map(
     ([photo, its]) => `${photo}: ${its.map(seconds).join(' · ')}`,
   )
   const more = story.cut ? ['… older entries are left out: choose a --day'] : []
-  return answer(
-    story,
-    [...lacking, ...more, ...story.entries.map(line), ...stages],
-    lacking.length > 0 ? 1 : 0,
-  )
+  return answer(story, [...errors, ...more, ...story.entries.map(line), ...stages], errors.length > 0 ? 1 : 0)
 }
 
 function line(entry: Entry): string {

@@ -24,8 +24,8 @@ const isLoopback = (address: string): boolean =>
   /^((.*\.)?localhost|127\..*|\[::1\])$/.test(new URL(address, location.href).hostname)
 
 /**
- * The addresses of the other pages that this browser can reach. A proxy may ask for them by an address of its own machine,
- * as nginx does by default: its loopback is not that of the browser.
+ * The addresses of the other pages that this browser can reach. The server derives them from the request's Host. By
+ * default nginx sends its upstream's address as Host, such as 127.0.0.1, which is another machine for the browser.
  */
 export const pageAddresses: Promise<PerPage> = getJson<PerPage>('pages.json')
   .then(all => Object.entries(all).filter(([, address]) => isLoopback('') || !isLoopback(address)))

@@ -75,8 +75,8 @@ function linkPhotos({ key, entries }: Story): void {
 
 function sentence({ key, entries, services, stages, cut, unreadable }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  const lacking = unreadable.length > 0 ? ` ${say('unreadable', { files: unreadable.join(', ') })}` : ''
-  if (!first || !last) return say('none', { key }) + lacking
+  const unread = unreadable.length > 0 ? ` ${say('unreadable', { files: unreadable.join(', ') })}` : ''
+  if (!first || !last) return say('none', { key }) + unread
   const text = say('found', {
     entries: entries.length,
     services: services.length,
@@ -84,7 +84,7 @@ function sentence({ key, entries, services, stages, cut, unreadable }: Story): s
     took: duration((timeOf(last) - timeOf(first)) / 1000),
     troubles: entries.filter(isTrouble).length,
   })
-  return (cut ? `${text} ${say('cut')}` : text) + lacking
+  return (cut ? `${text} ${say('cut')}` : text) + unread
 }
 
 function open(entry: Entry): void {

@@ -66,6 +66,8 @@ test('a method that an address does not take gets 405 with those it takes, OPTIO
   expect(await call('OPTIONS', one)).toEqual([204, 'GET, DELETE, HEAD'])
   expect(await call('PATCH', '/nothing')).toEqual([404, null])
   expect(await call('OPTIONS', '/nothing')).toEqual([404, null])
+  // The whole server, as some load balancers ask whether it lives.
+  expect(await connectRaw(running.url, head('OPTIONS', '*')).answer()).toMatch(/^HTTP\/1.1 204 /)
 })
 
 test('the page is asked for again and not sent again, and no shared cache may keep it with its cookie', async () => {

@@ -172,6 +172,8 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
+    // From a proxy that removes its prefix without the slash behind it: nginx's `location /tintype` does.
+    request.url = request.url.replace(/^\/+/, '/')
     const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     // Without dashes it is one word, which the log's search takes.

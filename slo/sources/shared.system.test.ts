@@ -70,10 +70,10 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         metric: 'late_total',
         samples: series({}, 8).samples.slice(42, 50),
       })),
-      // The targets of a process get a label: all of its series begin anew.
-      ...['up', 'labelled_total'].flatMap(metric =>
+      // The targets of a process get a label: all of its series begin anew. So do those of a metric that is relabelled.
+      ...['up', 'labelled_total', 'relabelled_total'].flatMap(metric =>
         [{}, { zone: 'b' }].map((label, i) => ({
-          ...series({ namespace: 'ours', instance: 'c', ...label }, 8),
+          ...series({ namespace: 'ours', instance: metric === 'relabelled_total' ? 'a' : 'c', ...label }, 8),
           metric,
           samples: series({}, 8).samples.flatMap(({ timeMs }, n) =>
             n < 42 === (i === 0) ? { timeMs, value: metric === 'up' ? 1 : 300 + 2 * n } : [],
@@ -144,6 +144,11 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     expect(await most()).toBe(8)
     lowered('readSeries', 1)
     expect(await most()).toBe(8)
+  })
+
+  test('a label that Prometheus gives to a metric alone counts nothing a second time', async () => {
+    const slots = await source().slots(objective('relabelled_total').sli, begin + 1, begin + minutes)
+    expect(Math.max(...slots.map(({ total }) => total))).toBe(8)
   })
 
   test('a group is a value of the label in ours', async () => {

@@ -148,7 +148,7 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
   const { api, maxGapSeconds, from, to } = reading
   const noSamples = () => new Float64Array(to - from).fill(NaN)
   const sums = { all: noSamples(), part: part && noSamples() }
-  const last = await lastBefore(api, counter, maxGapSeconds, from)
+  const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
   const first = (from + leadMinutes(maxGapSeconds)) * 60_000
@@ -219,10 +219,14 @@ const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ valu
 /** The key of a series without its name, which functions drop. */
 const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
 
-/** The last sample of each series in the gap before a minute. It is treated as if it were taken at that minute. */
-async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
-  const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
-  const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
+/**
+ * The last sample in the gap before the minutes to read of each series that has one in them. It is treated as if it were
+ * taken at the first minute. In a day many more series may have ended, those of replaced pods.
+ */
+async function lastBefore({ api, maxGapSeconds, from, to }: Reading, counter: Counter) {
+  const last = (seconds: number, at = '') => `last_over_time(${rangeOf(counter, `${seconds}s`)}${at})`
+  const query = `${last(maxGapSeconds)} and ${last((to - from) * 60, ` @ ${to * 60}`)}`
+  const answered = maxGapSeconds > leadSeconds ? await api.instant(query, from * 60) : []
   return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), counted(samples)]))
 }
 

@@ -81,6 +81,12 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         })),
       ),
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
+      // Each release replaces the pods: of four one lives at the end.
+      ...[0, 1, 2, 3].map(release => ({
+        ...series({ namespace: 'ours', pod: `${release}` }, 8),
+        metric: 'churned_total',
+        samples: series({}, 8).samples.filter((_, i) => i < 20 || release === 3),
+      })),
       ...['a', 'b'].map(instance => ({
         ...series({ namespace: 'ours', instance }, 8),
         metric: 'fleet_total',
@@ -199,6 +205,12 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     const whole = (slots: typeof each) => slots.filter(({ start }) => start !== begin + 12)
     expect(whole(summed)).toEqual(whole(each))
     expect(summed[11]?.total).toBeLessThanOrEqual(each[11]?.total ?? 0)
+  })
+
+  test('pods that ended before the minutes that are read do not count as too many series', async () => {
+    lowered('readSeries', 3)
+    const slots = await source().slots(objective('churned_total').sli, begin + 26, begin + minutes)
+    expect(slots.map(({ total }) => total)).toEqual([8, 8, 8, 8])
   })
 
   test('one of more than can be summed fails, and the objective is named', async () => {

@@ -1,8 +1,7 @@
-import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
-import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
+import { type Format, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
 import { followEarlier, ready, refuse, type Settled, type Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
@@ -19,17 +18,11 @@ export type Tools = PhotoContext & { metrics: Metrics }
 /** A finished attempt, to be settled. */
 export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
-/** The span of the last attempt of each open photo in this process. The next attempt's span links to it. */
-export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
-
 /** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<Attempt> {
   const { job } = held.claim
   const begunAt = endWait(tools, held)
   return withSpan('convert', attemptSpan(held), async span => {
-    const last = lastAttempts.get(job.photo)
-    if (last) span.addLink({ context: last })
-    setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
     // A log level that was raised for a session at web comes with each of its jobs.
     const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
@@ -44,16 +37,12 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   })
 }
 
-/** Whether the child reads photos from storage itself. It gets no secret, so it cannot read from a bucket. */
-export const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
-
-/** The child's request: the key of a local file, or the photo's bytes; else why the photo cannot be read. */
+/** The child's request: a local file, or the photo's bytes from a bucket; else why the photo cannot be read. */
 async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {
-  const original = photoKey(job.owner, job.photo, 'original')
-  if (isReadByChild(storage)) return { original }
+  const key = photoKey(job.owner, job.photo, 'original')
   try {
-    const body = await storage.read(original)
-    return body === 'not-found' ? { outcome: 'gone' } : { original, body }
+    const original = storage.fileOf(key) ?? (await storage.read(key))
+    return original === 'not-found' ? { outcome: 'gone' } : { original }
   } catch (error) {
     return { outcome: 'storage', error: String(error) }
   }
@@ -108,8 +97,8 @@ function record(
   const error = 'error' in answer ? answer.error : undefined
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
-  // A failed read of the child. The storage port counts reads of this process.
-  if (outcome === 'storage' && isReadByChild(storage))
+  // A failed read of the child. The storage port counts reads of this process, which are those of a bucket.
+  if (outcome === 'storage' && storage.adapter === 'fs')
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
   if ('limit' in answer && answer.limit)
@@ -172,7 +161,6 @@ export const logFailure = (
 function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {
   const { photo } = job
   const session = sessionOf(job.owner)
-  if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(photo)
   if (settled.state === 'failed' || settled.state === 'dead')
     log.info('photo.failed', { photo, attempt, reason: settled.reason.code }, session)
   if (settled.state !== 'ready') return

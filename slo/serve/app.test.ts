@@ -82,7 +82,7 @@ test('before the first minute there is no status, as on web', async () => {
 
 test('the note shows alerts and budgets as they were at the time of the verdict', async () => {
   const verdict = { verdict: 'unknown', cause: null, since: null, lever: null, also: null, confidence: 0 }
-  const lists = { evidence: [], stages: [], lacking: [], remarks: [], replicas: [], context: [] }
+  const lists = { evidence: [], stages: [], remarks: [], replicas: [], context: [] }
   const at = (toMinute(Date.now()) - 62) * 60_000
   const { ask } = await pages({ at, verdict: { ...verdict, ...lists }, examples: [] })
   const note = await (await ask('note')).text()

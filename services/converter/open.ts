@@ -190,7 +190,7 @@ const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
   [
-    /Unsupported JPEG|support is not configured|is not implemented|planes not supported/,
+    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported/,
     'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
   ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],

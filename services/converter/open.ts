@@ -165,11 +165,13 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-function costlyKind({ format, isProgressive, hasAlpha, depth }: Metadata, bytes: Buffer): CostlyKind {
+function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'
   if (depth !== 'uchar') return 'deep'
   if (format === 'heif' && hasFullChroma(bytes)) return 'full-chroma'
-  return isProgressive ? 'interlaced' : ''
+  if (isProgressive) return 'interlaced'
+  if (space === 'cmyk') return 'CMYK'
+  return hasAlpha ? 'transparent' : ''
 }
 
 /** Answers undecodable when the decoder fails. @throws when memory is short. */

@@ -91,14 +91,16 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 }
 
 /**
- * Whether a JPEG ends with zeros or ones in place of its end, as an interrupted copy or download leaves it: they decode as
- * blocks without a warning.
+ * Whether a JPEG or GIF ends with zeros or ones in place of its end, as an interrupted copy or download leaves it: they
+ * decode without a warning.
  */
 export function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
   const [last] = bytes.subarray(-1)
-  if (format !== 'jpeg' || (last !== 0 && last !== 0xff)) return false
+  if ((format !== 'jpeg' && format !== 'gif') || (last !== 0 && last !== 0xff)) return false
+  const end = bytes.findLastIndex(byte => byte !== last)
+  if (bytes.length - end <= leastFilled) return false
   const marker = (code: number) => bytes.lastIndexOf(Buffer.from([0xff, code]))
-  return bytes.subarray(-leastFilled).every(byte => byte === last) && marker(0xd9) < marker(0xda)
+  return format === 'gif' ? bytes[end] !== 0x3b : marker(0xd9) < marker(0xda)
 }
 /** A scan of one colour may end with a few such bytes. */
 const leastFilled = 512

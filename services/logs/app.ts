@@ -21,7 +21,7 @@ import type { Folders } from './daily.ts'
 import { inThread } from './in-thread.ts'
 import { timelineKeyOf } from './page/api.ts'
 import { entriesIn, type Wanted } from './search.ts'
-import type { Clock } from './stamp.ts'
+import { type Clock, oldestMs } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
 export type LogServer = OtherPages & {
@@ -144,6 +144,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       throw busy('These entries have a newer format: update the log server first.')
     const start = performance.now()
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
+    // Filed under 1970, entries would be over their age at once when this machine gets the time from the network.
+    if (received.receivedMs < oldestMs)
+      throw busy(`The log server’s clock says ${new Date(received.receivedMs).toISOString()}.`)
     const appended = await inTurn(() => append(stream, request, received))
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')

@@ -22,7 +22,7 @@ const tail = Buffer.from('"}\n')
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
 /** Tintype is not older. A machine whose clock has no battery writes entries of 1970 until it has asked the network. */
-const oldestMs = Date.parse('2026-01-01')
+export const oldestMs = Date.parse('2026-01-01')
 
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }

@@ -5,7 +5,14 @@ import { longestWindowMinutes } from '../math/window.ts'
 import { inGroups } from '../sources/groups.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
-import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
+import {
+  formatMatcher,
+  formatSelector,
+  functionsOf,
+  isWithin,
+  metricIn,
+  selectorsOf,
+} from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import { type Document, type Finding, found } from './document.ts'
 import type { parseFiles } from './objectives.ts'
@@ -38,6 +45,8 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && countedBy(sli.part) === countedBy(sli.total))
       return [find('same-query', { part })]
+    if (part !== 'total' && selector && sli.total.selector && isWithin(sli.total.selector, selector))
+      return [find('swapped-queries', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
     // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))

@@ -1,10 +1,8 @@
 import { crc32, deflateSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 
@@ -25,15 +23,12 @@ function chunk(type: string, data: Buffer | number[]): Buffer {
   return Buffer.concat([length, body, checksum])
 }
 
-let storage: Storage
 /** One makes one size, in one pass where it can; the other makes two. */
 let children: Child[]
 
 beforeAll(async () => {
-  const storageUrl = `file:${await temporaryFolder(afterAll)}`
-  storage = await openStorage(storageUrl)
   const start = (sizes: Size[]) =>
-    startChild({ storageUrl, sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
+    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
   children = await Promise.all([start([png]), start([png, webp])])
 })
 afterAll(() => {
@@ -41,9 +36,7 @@ afterAll(() => {
 })
 
 async function convert(original: Buffer) {
-  await storage.put('photos/odd', original)
-  const request = { original: 'photos/odd', detailed: false }
-  return Promise.all(children.map(child => child.convert(request)))
+  return Promise.all(children.map(child => child.convert({ original, detailed: false })))
 }
 
 /** What both children say, which must be the same. */

@@ -117,6 +117,14 @@ test('of the last day the disk is looked at each ten minutes, and a clock that w
   expect([looks[0], looks.at(-1)]).toEqual(['2026-12-31T23:50:00.000Z', '2027-01-02T00:00:00.000Z'])
 })
 
+test('a start while the clock says 1970 keeps the looks of the days before', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  await sampleDisk(folders, Date.parse('2026-11-20'))
+  await sampleDisk(folders, 30_000)
+  expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
+})
+
 test('a file of looks that a power cut filled with zeros begins anew', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })

@@ -98,13 +98,12 @@ export async function sizingReport(folders: Folders): Promise<VerbAnswer> {
 }
 
 function forecastLine(found: Sizing): string {
-  const { bytesPerDay, hours, counted, growthPerDay, freeBytes, daysUntilFull } = found
+  const { bytesPerDay, hours, growthPerDay, freeBytes, daysUntilFull } = found
   if (bytesPerDay === null) return 'No forecast yet: the disk must be measured for an hour first.'
-  const what = counted === 'disk' ? 'whole disk, including photos' : 'logs only'
   const grows = `growing by ${sizeText(growthPerDay.likely ?? 0)} a day`
   const how = hours === null ? grows : `extrapolated from ${count(hours, 'hour')}`
   const days = (of: keyof typeof daysUntilFull) => daysUntilFull[of] ?? 'over 3650'
-  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
+  return `whole disk, including photos: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
 }
 
 export async function verifyReport(folders: Folders, { day }: Given): Promise<VerbAnswer> {

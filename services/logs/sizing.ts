@@ -9,24 +9,24 @@ import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from
 import { streamFiles } from './merge.ts'
 import type { DaySize, Estimate, Sizing } from './page/api.ts'
 
-/** Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over. */
+/**
+ * Entries and bytes a day from the manifests, and when the disk will be full, from how much of it was used. `today`: a UTC
+ * day that is not over.
+ */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
-  const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const looks = looksIn(samples)
   const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
   const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)
   const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
   // Until a complete day is known, each sixth of the last hours counts.
   const isOfHours = ofDays.length === 0 && hours > 0
-  const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
   const { freeBytes } = roomOf(photos, streams, folder)
   return {
     days,
     today: sizeSoFar(streams, today),
-    counted: ofDisk.length > 0 ? 'disk' : 'logs',
     hours: isOfHours ? hours : null,
-    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes, isOfHours),
+    ...forecast(isOfHours ? ratesOf(inSixths(lately)) : ofDays, freeBytes, isOfHours),
     freeBytes,
   }
 }

@@ -69,9 +69,7 @@ export type Sizing = {
   today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
   /** Hours from which the forecast extrapolates before a whole day is known; null when it is of whole days. */
   hours: number | null
-  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while nothing of that is known, logs. */
-  counted: 'disk' | 'logs'
-  /** Bytes that come to the disk a day: now, and how it changes from day to day. */
+  /** Bytes that come to the disk a day, photos too: now, and how it changes from day to day. Null until it was measured. */
   bytesPerDay: number | null
   growthPerDay: Estimate
   freeBytes: number

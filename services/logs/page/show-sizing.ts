@@ -49,16 +49,15 @@ function ofToday({ today }: SizingAnswer): string {
 }
 
 function forecast(sizing: SizingAnswer): string[] {
-  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull } = sizing
+  const { days, hours, bytesPerDay, freeBytes, daysUntilFull } = sizing
   if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
   const each = (value: number | null) => (value === null ? say('overHorizon') : number(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
   const until = low === high ? range.likely : say('range', range)
-  const text = counted === 'disk' ? 'forecastOfDisk' : 'forecastOfLogs'
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   return [
-    bytesPerDay === null ? say('noForecast') : say(text, values),
+    bytesPerDay === null ? say('noForecast') : say('forecast', values),
     ...(hours === null ? [] : [say('extrapolated', { hours: number(hours) })]),
   ]
 }

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
@@ -86,7 +92,9 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
  */
 export function finishRoutes(app: Express, { log }: { log: Log }): void {
   for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
-  app.use((request: Request) => {
+  app.use((request: Request, response: Response) => {
+    // Asks what the whole server can do, as load balancers do to check it (RFC 9110).
+    if (request.method === 'OPTIONS' && request.url === '*') return void response.status(204).end()
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
   })
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
@@ -164,6 +172,8 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
+    // From a proxy that removes its prefix without the slash behind it: nginx's `location /tintype` does.
+    request.url = request.url.replace(/^\/+/, '/')
     const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     // Without dashes it is one word, which the log's search takes.

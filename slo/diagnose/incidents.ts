@@ -3,24 +3,19 @@ import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { type RecordedObjective, readRecorded } from '../sources/recorded.ts'
-import { rememberSlots } from '../sources/remembered.ts'
 
 export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
  * Reads the spans of the days before a time in which budgets burned, each from its first bad minute, and the objectives
  * whose budget burns now. A budget burns when a short window reaches its tier's factor; a verdict is then requested.
- * The current minute counts with its samples so far.
+ * The current minute counts with its samples so far. @throws SourceError when no objective that has begun can be read.
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)
   const longest = Math.max(0, ...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const from = to - days * 1440 - longest
-  // An unreadable objective must not prevent the verdict about the others.
-  const readable = rememberSlots(source)
-  const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
-  const troubles = all.map(({ sli }) => sli).map(readable.troubles())
-  if (troubles.length > 0 && !troubles.includes(undefined)) throw troubles[0]
+  const recorded = await readRecorded(source, all, { from, to: to + 1 })
   if (!recorded) return { incidents: [], now: [] }
   const { start, objectives } = recorded
   const burns = ({ objective, tally }: RecordedObjective, minute: Minute): boolean =>

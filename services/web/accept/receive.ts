@@ -30,7 +30,7 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
   const parent = traceparent()
   return withSpan('receive', {}, async () => {
     const answer = await receive(web, request, response, startedAt, parent)
-    if (typeof answer === 'string') throw refusalOf(answer, web.limits.maxUploadBytes)
+    if (typeof answer === 'string') throw refusalOf(answer, web.config.MAX_UPLOAD_BYTES)
     describeSpan(spanAttributes(answer.photo, visitorOf(response).owner))
     return answer
   })
@@ -39,14 +39,14 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
 async function receive(web: Web, request: Request, response: Response, startedAt: number, parent?: string) {
   const { owner, session } = visitorOf(response)
   const { queue, log, metrics } = web
-  const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
+  const { MAX_UPLOAD_BYTES: maxBytes, MAX_PIXELS, PROMISE_SECONDS } = web.config
   const key = keyOf(owner, request.get('idempotency-key'))
   const known = await findKey(web, owner, key)
   // A photo with a known key was admitted before.
   const ticket = known ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
-    const format = await sniff(upload.head, maxPixels)
+    const format = await sniff(upload.head, MAX_PIXELS)
     const arriving = accept(web, {
       ...upload,
       photo: newPhotoId(startedAt),
@@ -61,7 +61,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         contentType: `image/${format}`,
         bytes,
         receivedAt: new Date(receivedAt).toISOString(),
-        promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
+        promiseBy: new Date(receivedAt + PROMISE_SECONDS * 1000).toISOString(),
         receiveSeconds: (receivedAt - startedAt) / 1000,
         probe: isProbe(web, request),
         traceparent: parent,

@@ -3,7 +3,6 @@ import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { createWebApp } from './app.ts'
-import { observeStorageInDetail } from './detail.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
@@ -58,5 +57,4 @@ await runPhotoService(
       },
     }
   },
-  observeStorageInDetail,
 )

@@ -5,12 +5,12 @@ import { openAccount } from '@tintype/lib/photo/account.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
+import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { createWebApp } from '../app.ts'
-import { observeStorageInDetail } from '../detail.ts'
 import { openapi } from '../openapi.ts'
 import { sweep } from '../sweeper.ts'
 import { openWeb, type Web, type WebConfig } from '../web.ts'
@@ -54,7 +54,7 @@ export async function startWeb(given: Partial<WebConfig> = {}, { converter = tru
   const metrics = createMetrics('web', 'test')
   const entries: Entry[] = []
   const log = memoryLog(entries)
-  const observe = observeStorageInDetail(metrics, log)
+  const observe = observeStorage(metrics, log)
   const storage = await openStorage(`file:${join(folder, 'storage')}`, { observe })
   const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   const draining = new AbortController()

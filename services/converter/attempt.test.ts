@@ -12,7 +12,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { settle, tryPhoto } from './attempt.ts'
+import { lastAttempts, settle, tryPhoto } from './attempt.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import { enqueuePhoto, photo } from './fixtures.ts'
 
@@ -25,7 +25,7 @@ const childThatAnswers = (answer: ChildAnswer): Child => ({
   kill: () => {},
 })
 
-test('an attempt’s spans hang below the upload’s and name the attempt', async () => {
+test('an attempt’s spans hang below the upload’s, and a second attempt is linked with the first', async () => {
   const spans: ReadableSpan[] = []
   const nothing = async () => {}
   const collect = {
@@ -80,6 +80,8 @@ test('an attempt’s spans hang below the upload’s and name the attempt', asyn
   expect(first?.attributes).toEqual({ ...about, [attributes.attempt]: 1, [attributes.conversion]: 'timeout' })
   expect(first?.status).toEqual({ code: 2, message: 'timeout' })
   expect(second?.attributes).toMatchObject({ [attributes.attempt]: 2, [attributes.conversion]: 'ok' })
+  expect(second?.links.map(({ context }) => context.spanId)).toEqual([first?.spanContext().spanId])
   expect(spans.at(-1)?.attributes).toMatchObject({ [attributes.outcome]: 'kept' })
   expect(spans[2]?.attributes).not.toHaveProperty(attributes.outcome)
+  expect(lastAttempts.size).toBe(0)
 })

@@ -1,7 +1,8 @@
+import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
-import { type Format, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
+import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
 import { followEarlier, ready, refuse, type Settled, type Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
@@ -18,11 +19,17 @@ export type Tools = PhotoContext & { metrics: Metrics }
 /** A finished attempt, to be settled. */
 export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
+/** The span of the last attempt of each open photo in this process. The next attempt's span links to it. */
+export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
+
 /** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<Attempt> {
   const { job } = held.claim
   const begunAt = endWait(tools, held)
   return withSpan('convert', attemptSpan(held), async span => {
+    const last = lastAttempts.get(job.photo)
+    if (last) span.addLink({ context: last })
+    setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
     const detailed = tools.log.detailed(sessionOf(job.owner))
     const answered = 'outcome' in request ? request : await child.convert({ ...request, detailed })
@@ -159,6 +166,7 @@ export const logFailure = (
 function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {
   const { photo } = job
   const session = sessionOf(job.owner)
+  if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(photo)
   if (settled.state === 'failed' || settled.state === 'dead')
     log.info('photo.failed', { photo, attempt, reason: settled.reason.code }, session)
   if (settled.state !== 'ready') return

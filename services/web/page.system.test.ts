@@ -290,6 +290,22 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await says('harbour.jpg', /Busy right now; trying again in (600|59\d) s/)
   })
 
+  test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
+    await page.evaluate(`{
+      globalThis.locks = 0
+      navigator.wakeLock.request = async () => {
+        locks++
+        return { release: async () => void locks-- }
+      }
+    }`)
+    await refuseFirst(page)
+    await choose(harbour)
+    await says('harbour.jpg', /Busy right now/)
+    expect(await page.evaluate('locks')).toBe(1)
+    await ready('harbour.jpg')
+    await until(async () => (await page.evaluate('locks')) === 0, { what: 'the release' })
+  })
+
   test('a lost connection is said, and the upload goes on when it is back, as one photo', async () => {
     await context.setOffline(true)
     await page.getByText('No connection.').waitFor()

@@ -68,6 +68,7 @@ function showChanges(): void {
   gathering = false
   showEarly()
   keepUnsent(sending().map(({ key, name, size }) => ({ key, name, size })))
+  stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
   showProgress()
   find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
@@ -104,6 +105,20 @@ function shareOf(item: Item): number {
 /** Uploads that are not accepted yet and may still be. */
 const sending = (): Upload[] =>
   items().flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
+
+let awake: Promise<WakeLockSentinel | undefined> | undefined
+
+/** Keeps the screen on while something is sent: a phone that sleeps stops its uploads. Browsers allow it on https only. */
+function stayAwake(isNeeded: boolean): void {
+  if (!isNeeded) void awake?.then(lock => lock?.release())
+  awake = isNeeded ? (awake ?? navigator.wakeLock?.request('screen').catch(() => undefined)) : undefined
+}
+
+// A browser ends the lock when the tab is hidden.
+document.addEventListener('visibilitychange', () => {
+  awake = undefined
+  if (!document.hidden) showChanges()
+})
 
 // Only this tab has the bytes: the browser asks before it closes or reloads the page.
 addEventListener('beforeunload', event => {

@@ -148,7 +148,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     })
     await choose(harbour, pines)
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])
-    await says('harbour.jpg', /^ready in [\d.]+ s$/)
+    await says('harbour.jpg', /^ready (in|after) [\d.]+ s/)
     await until(() => told.length === 2, { what: 'two experiences' })
     for (const { seconds } of told) expect(seconds).toBeGreaterThan(0)
     const counted = /tintype_stage_seconds_count\{[^}]*stage="experience"[^}]*\} 2\b/
@@ -1036,7 +1036,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.reload()
     await page.route('**/thumbnail', route => route.abort())
     await choose(harbour)
-    await says('harbour.jpg', /^ready in/)
+    await says('harbour.jpg', /^ready (in|after)/)
     for (let tries = 0; tries < 70; tries++) await page.clock.runFor(31_000)
     await page.unroute('**/thumbnail')
     await page.clock.runFor(60_000)

@@ -152,7 +152,7 @@ function memoryLog(entries: Entry[]): Log {
 
 /** Does a converter's work for the next queued photo, without decoding it. */
 export async function convertNext({ queue, storage }: Running, failure?: FailureReason): Promise<string> {
-  const claim = await queue.claim('test', 5_000, AbortSignal.timeout(5_000))
+  const claim = await queue.claim('test', 60_000, AbortSignal.timeout(30_000))
   if (claim === 'aborted') throw new Error('there was nothing to convert')
   const { owner, photo } = claim.job
   const store = (file: string, body: Buffer) => storage.put(photoKey(owner, photo, file), body)

@@ -122,9 +122,10 @@ export function startWatch(options: {
     for (const { sign } of readNow()) sign.came()
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
-    // An alert that is not seen has not ended until its objective was read once.
+    // An alert does not end while its objective cannot be read.
     const isLeft = ({ group, name }: Alert) =>
-      !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
+      evaluations.unread().has(ungrouped(group)) &&
+      !firing.some(each => each.group === group && each.name === name)
     own = [...firing, ...own.filter(isLeft)]
     notify()
     // An alert that reaches no receiver is as good as none: the dead-man's switch pages instead.

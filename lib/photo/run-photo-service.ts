@@ -28,8 +28,8 @@ const shared = [
 ] as const
 type Shared = (typeof shared)[number]
 
-/** The opened dependencies of a photo service; `storageAt` is the storage's URL. */
-type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
+/** The opened dependencies of a photo service. */
+type Parts = PhotoContext & { metrics: Metrics }
 
 type Service = {
   endpoints?: Record<string, string>
@@ -74,7 +74,7 @@ export async function runPhotoService<N extends VariableName>(
     const storage = await openStorage(storageAt, { observe: observe(metrics, log) })
     watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
     const account = openAccount(metrics, log)
-    const service = await start({ storage, queue, log, metrics, account, storageAt }, config)
+    const service = await start({ storage, queue, log, metrics, account }, config)
     const app = adminApp({ metrics, log, ...service.admin })
     const admin = await listen(app, config.ADMIN_HOST, service.adminPort)
     log.info(`${name}.started`, { version })

@@ -180,6 +180,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     name: 'fs' as const,
     store,
     list,
+    fileOf: at,
 
     async get(key: Key) {
       const fd = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))

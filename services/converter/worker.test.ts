@@ -30,18 +30,17 @@ const slow: Size[] = [{ side: 4_000, format: 'avif' }]
 /** A queue, a storage and a worker on them that starts when told to. */
 async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const folder = await temporaryFolder()
-  const storageUrl = `file:${join(folder, 'storage')}`
   const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   onTestFinished(() => queue.close())
-  const storage = await openStorage(storageUrl)
+  const storage = await openStorage(`file:${join(folder, 'storage')}`)
   const metrics = createMetrics('converter', '0')
   const events: string[] = []
   const log = spy(events)
   const children: Child[] = []
   const starts = { work: true }
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
-    const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
-    const given = areFiles ? storage : { ...storage, adapter: 's3' as const }
+    const setup = { sizes, maxPixels: 2 ** 28 }
+    const given = areFiles ? storage : { ...storage, adapter: 's3' as const, fileOf: () => undefined }
     const tools = { queue, storage: given, log, metrics, account: openAccount(metrics, log) }
     const worker = await startWorker(tools, {
       id: 'w',

@@ -132,16 +132,19 @@ const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeco
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
 /** Reads the growth from all samples, piece by piece. */
-async function readEach({ api, maxGapSeconds, from, to }: Reading, counter: Counter, series: number) {
+async function readEach(reading: Reading, counter: Counter, series: number) {
+  const { api, maxGapSeconds, from, to } = reading
   const sums = new Float64Array(to - from).fill(NaN)
-  const last = await lastBefore(api, counter, maxGapSeconds, from)
+  const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
   const first = (from + leadMinutes(maxGapSeconds)) * 60_000
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
     const begun: Begun[] = []
-    for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
+    // With the scrape before, which tells a new series from one with new labels.
+    const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
+    for (const { labels, samples } of answered) {
       const key = keyOf(labels)
       const add = ({ timeMs }: Sample, grown: number) => {
         const minute = minuteOf(timeMs) - from
@@ -149,7 +152,6 @@ async function readEach({ api, maxGapSeconds, from, to }: Reading, counter: Coun
       }
       const recent = last.get(key) ?? []
       for (const sample of counted(samples)) {
-        // Prometheus 2 includes a sample at the very start of a range, which belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
@@ -160,7 +162,7 @@ async function readEach({ api, maxGapSeconds, from, to }: Reading, counter: Coun
       }
       last.set(key, recent)
     }
-    await addNewborn(api, begun, start, end)
+    await addNewborn(api, begun, answered, start, end)
   }
   return sums
 }
@@ -168,8 +170,19 @@ async function readEach({ api, maxGapSeconds, from, to }: Reading, counter: Coun
 /** A first value of a series, and what adds events to its minute. */
 type Begun = { labels: Series['labels']; sample: Sample; add: (sample: Sample, grown: number) => void }
 
+type Answered = Awaited<ReturnType<PrometheusApi['query']>>
+
+const processOf = ({ labels }: Pick<Series, 'labels'>): string =>
+  JSON.stringify(processLabels.map(label => labels[label]))
+
 /** Counts the first values of series that are new in a process which was scraped before (`isNewborn`). */
-async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Minute, end: Minute) {
+async function addNewborn(
+  api: PrometheusApi,
+  begun: readonly Begun[],
+  answered: Answered,
+  start: Minute,
+  end: Minute,
+) {
   if (begun.length === 0) return
   const of = (label: string) => {
     const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
@@ -179,9 +192,11 @@ async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Mi
   const ups = await api
     .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
     .catch(noneIfTooMany)
-  for (const { labels, sample, add } of begun) {
-    const own = ups.filter(each => processLabels.every(label => each.labels[label] === labels[label]))
-    if (isNewborn(own, sample)) add(sample, sample.value)
+  for (const births of Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()) {
+    const [first] = births as [Begun]
+    const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first))
+    if (isNewborn(ofProcess(ups), ofProcess(answered), first.sample))
+      for (const { sample, add } of births) add(sample, sample.value)
   }
 }
 
@@ -190,10 +205,14 @@ const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ valu
 /** The key of a series without its name, which functions drop. */
 const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
 
-/** The last sample of each series in the gap before a minute. It is treated as if it were taken at that minute. */
-async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
-  const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
-  const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
+/**
+ * The last sample in the gap before the minutes to read of each series that has one in them. It is treated as if it were
+ * taken at the first minute. In a day many more series may have ended, those of replaced pods.
+ */
+async function lastBefore({ api, maxGapSeconds, from, to }: Reading, counter: Counter) {
+  const last = (seconds: number, at = '') => `last_over_time(${rangeOf(counter, `${seconds}s`)}${at})`
+  const query = `${last(maxGapSeconds)} and ${last((to - from) * 60, ` @ ${to * 60}`)}`
+  const answered = maxGapSeconds > leadSeconds ? await api.instant(query, from * 60) : []
   return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), counted(samples)]))
 }
 

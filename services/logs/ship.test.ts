@@ -360,27 +360,28 @@ test('a body that is too large is refused without being kept', async () => {
 test('more batches at once than may be get 503 and Retry-After', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
-  const under = Array.from({ length: limits.logBatches.value }, (_, n) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-length': '100' }
-    const upload = request(`${url}/streams/web.${n}.1700000000`, { method: 'POST', headers })
-    upload.on('error', () => {})
-    upload.write('{')
-    onTestFinished(() => void upload.destroy())
-    return upload
-  })
+  const under = await Promise.all(
+    Array.from({ length: limits.logBatches.value }, async (_, n) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-length': '100', expect: '100-continue' }
+      const upload = request(`${url}/streams/web.${n}.1700000000`, { method: 'POST', headers })
+      upload.on('error', () => {})
+      onTestFinished(() => void upload.destroy())
+      upload.flushHeaders()
+      await once(upload, 'continue') // it has its place
+      return upload
+    }),
+  )
   const one = () =>
     fetch(`${url}/streams/slo.0.1700000000`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
       body: lines('slo.0.1700000000', 1, 1, Date.now()),
     })
-  const refused = await until(async () => {
-    const response = await one()
-    return response.status === 503 && response
-  })
+  const refused = await one()
+  expect(refused.status).toBe(503)
   expect(refused.headers.get('retry-after')).toBe('1')
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatches"}')).toBe(1)
-  for (const each of under) each.end('x'.repeat(99))
+  for (const each of under) each.end('x'.repeat(100))
   await until(async () => (await one()).status === 200)
 })
 

@@ -23,16 +23,26 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   // Until a complete day is known, each sixth of the last hours counts.
   const isOfHours = ofDays.length === 0 && hours > 0
   const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
-  const { freeBytes } = roomOf(photos, streams, folder)
-  return {
-    days,
-    today: sizeSoFar(streams, today),
-    counted: ofDisk.length > 0 ? 'disk' : 'logs',
-    hours: isOfHours ? hours : null,
-    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes, isOfHours),
+  const [disk, logDisk] = [roomOf(photos, streams, folder), roomOf(streams, folder)]
+  const filling = (
+    counted: Sizing['counted'],
+    rates: number[],
+    { freeBytes }: typeof disk,
+    ofHours = false,
+  ) => ({
+    counted,
+    hours: ofHours ? hours : null,
+    ...forecast(rates, freeBytes, ofHours),
     freeBytes,
-  }
+  })
+  const byLogs = filling('logs', logs, logDisk)
+  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, isOfHours) : byLogs
+  // The photos may have a disk of their own. Then the disk that is full first counts.
+  const isLogs = logDisk.device !== disk.device && fullIn(byLogs) < fullIn(byAll)
+  return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
 }
+
+const fullIn = ({ daysUntilFull: { likely } }: Pick<Sizing, 'daysUntilFull'>): number => likely ?? horizonDays
 
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -172,9 +182,13 @@ const ratesOf = (looks: Look[]): number[] =>
   })
 
 /** Space of the disk of the first of these folders that exists. */
-function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
+function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number; device: number } {
   const folder = folders.find(each => existsSync(each))
-  if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }
+  if (folder === undefined) return { usedBytes: 0, freeBytes: 0, device: 0 }
   const { blocks, bfree, bavail, frsize } = statfsSync(folder)
-  return { usedBytes: (blocks - bfree) * frsize, freeBytes: bavail * frsize }
+  return {
+    usedBytes: (blocks - bfree) * frsize,
+    freeBytes: bavail * frsize,
+    device: statSync(folder).dev,
+  }
 }

@@ -22,7 +22,7 @@ import {
   type ThresholdSli,
 } from './index.ts'
 import { type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
-import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
+import { formatSelector, isWithin, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
 
@@ -124,11 +124,6 @@ async function ratioSlots(
 
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
-
-/** Whether a selector selects only series of another one. */
-const isWithin = (part: Selector, total: Selector): boolean =>
-  part.metric === total.metric &&
-  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /**
  * The growth of a counter in each minute, and that of its series that `part` selects. Prometheus sums it if `isSummed`

@@ -140,6 +140,10 @@ export const schemeOf = (request: Request): 'http' | 'https' =>
 export const hasLeft = (request: Request): boolean =>
   request.errored !== null || (request.destroyed && !request.complete)
 
+/** Whether a response never ends by itself: it normally ends when its client disconnects. */
+export const isEventStream = (response: ServerResponse | undefined): boolean =>
+  String(response?.getHeader('Content-Type')).startsWith('text/event-stream')
+
 /** Aborted when the connection of a response is closed. */
 export function goneSignal(response: ServerResponse): AbortSignal {
   const controller = new AbortController()
@@ -187,10 +191,7 @@ const measure =
       const finished = response.writableFinished
       const route = request.route?.path ?? ''
       const seconds = (performance.now() - start) / 1000
-      // An event stream normally ends when its client disconnects.
-      const level = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
-        ? 'debug'
-        : 'info'
+      const level = isEventStream(response) ? 'debug' : 'info'
       if (!finished)
         log[level]('request.aborted', { requestId, method, route, seconds }, response.locals.session)
       const labels = {

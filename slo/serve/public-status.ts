@@ -48,7 +48,7 @@ export function startStatus(options: {
 }): Loop | undefined {
   const { watch, metrics, log, file, dataDir } = options
   if (file === '') return undefined
-  const observe = observeStorage(metrics)
+  const observe = observeStorage(metrics, log)
   let storage: Storage | undefined
   const put = async (status: object): Promise<void> => {
     storage ??= await openStorage(storageUrl(options.storageUrl, dataDir), { observe })

@@ -5,15 +5,8 @@ import { longestWindowMinutes } from '../math/window.ts'
 import { inGroups } from '../sources/groups.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
-import {
-  formatMatcher,
-  formatSelector,
-  functionsOf,
-  isWithin,
-  metricIn,
-  selectorsOf,
-} from '../sources/promql.ts'
-import { boundMatcher, inGo, matches } from '../sources/selector.ts'
+import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
+import { boundMatcher, inGo, isWithin, matches } from '../sources/selector.ts'
 import { type Document, type Finding, found } from './document.ts'
 import type { parseFiles } from './objectives.ts'
 import { queriesOf, query, windowPath } from './openslo.ts'

@@ -27,6 +27,12 @@ export class Refused extends SourceError {}
 /** A read has more series than `limits.readSeries`. */
 export class TooManySeries extends SourceError {}
 
+/** For `catch` of a read whose series may count as missing when they are too many. */
+export const noneIfTooMany = (error: unknown): [] => {
+  if (error instanceof TooManySeries) return []
+  throw error
+}
+
 /** The server has no such address, as some with only a part of Prometheus' API. */
 class NoSuchAddress extends SourceError {}
 

@@ -3,9 +3,7 @@ import {
   computedIncrease,
   increase,
   isCounterValue,
-  isNewborn,
   minuteOf,
-  processLabels,
   ratioSlot,
   type Sample,
   scrapedSeconds,
@@ -20,7 +18,8 @@ import {
   SourceError,
   type ThresholdSli,
 } from './index.ts'
-import { type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
+import { addNewborn, type Newborn } from './newborn.ts'
+import { noneIfTooMany, type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
 
@@ -42,6 +41,7 @@ const daysAtOnce = 30
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
+
 /** The source on Prometheus' HTTP API, version 2 or 3. */
 export function openPrometheus(url: string, scope: Scope = unscoped): Source {
   const api = prometheusApi(url, scope)
@@ -97,12 +97,6 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
   }
 }
 
-/** For `catch` of a read whose series may count as missing when they are too many. */
-const noneIfTooMany = (error: unknown): [] => {
-  if (error instanceof TooManySeries) return []
-  throw error
-}
-
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
 async function ratioSlots(
@@ -141,7 +135,7 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
   const first = (from + leadMinutes(maxGapSeconds)) * 60_000
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
-    const begun: Begun[] = []
+    const begun: Newborn[] = []
     // With the scrape before, which tells a new series from one with new labels.
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
@@ -162,42 +156,9 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
       }
       last.set(key, recent)
     }
-    await addNewborn(api, begun, answered, start, end)
+    await addNewborn(api, begun, answered, (end - start) * 60, end * 60)
   }
   return sums
-}
-
-/** A first value of a series, and what adds events to its minute. */
-type Begun = { labels: Series['labels']; sample: Sample; add: (sample: Sample, grown: number) => void }
-
-type Answered = Awaited<ReturnType<PrometheusApi['query']>>
-
-const processOf = ({ labels }: Pick<Series, 'labels'>): string =>
-  JSON.stringify(processLabels.map(label => labels[label]))
-
-/** Counts the first values of series that are new in a process which was scraped before (`isNewborn`). */
-async function addNewborn(
-  api: PrometheusApi,
-  begun: readonly Begun[],
-  answered: Answered,
-  start: Minute,
-  end: Minute,
-) {
-  if (begun.length === 0) return
-  const of = (label: string) => {
-    const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
-    return `${label}=~${JSON.stringify([...values].join('|'))}`
-  }
-  const seconds = (end - start) * 60 + 2 * scrapedSeconds
-  const ups = await api
-    .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
-    .catch(noneIfTooMany)
-  for (const births of Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()) {
-    const [first] = births as [Begun]
-    const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first))
-    if (isNewborn(ofProcess(ups), ofProcess(answered), first.sample))
-      for (const { sample, add } of births) add(sample, sample.value)
-  }
 }
 
 const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ value }) => isCounterValue(value))
@@ -211,7 +172,9 @@ const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.str
  */
 async function lastBefore({ api, maxGapSeconds, from, to }: Reading, counter: Counter) {
   const last = (seconds: number, at = '') => `last_over_time(${rangeOf(counter, `${seconds}s`)}${at})`
-  const query = `${last(maxGapSeconds)} and ${last((to - from) * 60, ` @ ${to * 60}`)}`
+  // A sample that comes later is not counted from the last one. Mimir refuses queries over more than 32 days.
+  const seconds = Math.min((to - from) * 60, maxGapSeconds)
+  const query = `${last(maxGapSeconds)} and ${last(seconds, ` @ ${from * 60 + seconds}`)}`
   const answered = maxGapSeconds > leadSeconds ? await api.instant(query, from * 60) : []
   return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), counted(samples)]))
 }

@@ -29,6 +29,13 @@ export function matches(
   })
 }
 
+/** Whether a selector selects only series of another one. */
+export const isWithin = (part: Selector, total: Selector): boolean =>
+  part.metric === total.metric &&
+  total.matchers.every(({ label, operator, value }) =>
+    part.matchers.some(each => each.label === label && each.operator === operator && each.value === value),
+  )
+
 /** A pattern of the jobs whose series these selectors select; empty if one has no job. */
 export function jobsIn(selectors: readonly Pick<Selector, 'matchers'>[]): string {
   const jobs = selectors.map(({ matchers }) =>

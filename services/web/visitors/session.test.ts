@@ -132,8 +132,8 @@ test('a raised session is logged in detail, takes it along with its photos, and 
   expect(new Set(detail.map(each => each.session))).toEqual(new Set([session]))
   expect(detail.filter(each => each.operation === 'put')).toHaveLength(1)
   expect(detail.every(each => Number(each.seconds) >= 0)).toBe(true)
-  const claims = [await running.queue.claim('a', 1_000, AbortSignal.timeout(1_000))]
-  claims.push(await running.queue.claim('a', 1_000, AbortSignal.timeout(1_000)))
+  const claim = () => running.queue.claim('a', 60_000, AbortSignal.timeout(30_000))
+  const claims = [await claim(), await claim()]
   const until = claims.map(claim => claim !== 'aborted' && claim.job.detailUntil)
   expect(until).toEqual([expect.any(Number), undefined])
 })

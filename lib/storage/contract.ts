@@ -109,8 +109,9 @@ export function storageContract(
       let writing = true
       const writer = (async () => {
         for (let i = 0; i < 20; i++) await storage.put(key, values[i % 2] as Buffer)
+      })().finally(() => {
         writing = false
-      })()
+      })
       while (writing) {
         const seen = await storage.read(key)
         expect(values.some(value => value.equals(seen as Buffer))).toBe(true)
@@ -254,9 +255,9 @@ export function storageContract(
           string,
         ]
         let stored = false
-        const putting = storage
-          .putAll([first, last].map(key => ({ key, body: kibibyte })))
-          .then(() => (stored = true))
+        const putting = storage.putAll([first, last].map(key => ({ key, body: kibibyte }))).finally(() => {
+          stored = true
+        })
         while (!stored)
           if ((await storage.read(last)) !== 'not-found') expect(await storage.read(first)).toEqual(kibibyte)
         await putting

@@ -211,7 +211,7 @@ test('a photo on a slow line is given the time that it needs: each try would end
   onTestFinished(() => storage.close())
   const before = begun()
   answerAfter(4_500)
-  expect(await storage.put('a', Buffer.alloc(2 ** 20))).toEqual({ bytes: 2 ** 20 })
+  expect(await storage.put('a', Buffer.alloc(2 ** 22))).toEqual({ bytes: 2 ** 22 })
   expect(begun() - before).toBe(1)
 })
 

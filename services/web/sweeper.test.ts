@@ -9,7 +9,7 @@ test('a dead letter above its age is removed from the queue and counted; its pho
   const person = running.visitor()
   const { links } = (await (await person.post(png())).json()) as { links: { self: string } }
   for (let attempt = 0; attempt < 3; attempt++) {
-    const claim = await running.queue.claim('w', 60_000, AbortSignal.timeout(10_000))
+    const claim = await running.queue.claim('w', 60_000, AbortSignal.timeout(30_000))
     if (claim === 'aborted') throw new Error('there is nothing to claim')
     const reason = { code: 'timeout', detail: 'It takes too long.' } as const
     if (claim.lastAttempt) {

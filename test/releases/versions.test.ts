@@ -29,7 +29,7 @@ async function recordedQueue() {
 
 test('rows of the last release are read, claimed and completed', async () => {
   const { queue } = await recordedQueue()
-  const claim = await queue.claim('test', 30_000, AbortSignal.timeout(2_000))
+  const claim = await queue.claim('test', 30_000, AbortSignal.timeout(30_000))
   expect(claim).toMatchObject({ job: known, attempt: 1 })
   if (claim === 'aborted') throw new Error('nothing was claimed')
   expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'broken' })

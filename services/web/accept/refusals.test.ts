@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../../test/raw.ts'
 import { until } from '../../../test/support.ts'
 import { png } from '../test/images.ts'
@@ -253,6 +253,7 @@ describe('an early answer reaches a client that only sends', () => {
     const running = await startWeb()
     const { hostname, port } = new URL(running.url)
     const socket = connect(Number(port), hostname)
+    onTestFinished(() => void socket.destroy()) // also when the test fails, or it would send for ever
     let heard = ''
     let closed = false
     socket.on('data', chunk => {

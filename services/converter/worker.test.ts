@@ -31,6 +31,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const log = spy(events)
   const children: Child[] = []
   const starts = { work: true }
+  const before = new Set(childrenOf(process.pid).map(({ pid }) => pid))
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
     const setup = { sizes, maxPixels: 2 ** 28 }
     const given = areFiles ? storage : { ...storage, adapter: 's3' as const, fileOf: () => undefined }
@@ -61,7 +62,9 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const metric = (series: string) => sampleIn(metrics, series)
   /** Halts the child, so that no conversion ends before the returned function is called. */
   const halt = () => {
-    const child = childrenOf(process.pid).find(({ command }) => command.includes(folder))
+    const child = childrenOf(process.pid).find(
+      ({ pid, command }) => !before.has(pid) && command.includes('child.ts'),
+    )
     process.kill(child?.pid as number, 'SIGSTOP')
     return () => process.kill(child?.pid as number, 'SIGCONT')
   }

@@ -1,4 +1,4 @@
-import { burnRate } from '../math/burn-rate.ts'
+import { isBurning } from '../math/burn-rate.ts'
 import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
@@ -8,7 +8,7 @@ export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
  * Reads the spans of the days before a time in which budgets burned, each from its first bad minute, and the objectives
- * whose budget burns now. A budget burns when a short window reaches its tier's factor; a verdict is then requested.
+ * whose budget burns now (`isBurning`).
  * The current minute counts with its samples so far. @throws SourceError when no objective that has begun can be read.
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
@@ -18,13 +18,11 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
   const recorded = await readRecorded(source, all, { from, to: to + 1 })
   if (!recorded) return { incidents: [], now: [] }
   const { start, objectives } = recorded
-  const burns = ({ objective, tally }: RecordedObjective, minute: Minute): boolean =>
-    objective.tiers.some(
-      ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
-    )
   const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && Boolean(slots.at(-1)?.total)
   const burnsAt = (minute: Minute) =>
-    objectives.filter(each => burns(each, minute) || (minute === to && isKnown(each) && burns(each, to + 1)))
+    objectives.filter(
+      each => isBurning(each, minute) || (minute === to && isKnown(each) && isBurning(each, to + 1)),
+    )
   const firstBad = (minute: Minute): Minute => {
     for (let first = minute - longest; first < minute; first++)
       if (objectives.some(({ tally }) => bad(tally, first, first + 1) > 0)) return first

@@ -5,7 +5,6 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { bad } from '../math/sli.ts'
 import { type Loop, startLoop } from './loop.ts'
-import { onChange } from './on-change.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
@@ -50,27 +49,22 @@ export function startStatus(options: {
   if (file === '') return undefined
   const observe = observeStorage(metrics, log)
   let storage: Storage | undefined
-  const put = async (status: object): Promise<void> => {
+  const put = async (): Promise<void> => {
+    const status = statusOf(watch.views(), watch.seenAt())
+    if (!status) return
     storage ??= await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
     await storage.put(file, Buffer.from(JSON.stringify(status)))
   }
-  const say = onChange(why => why && log.error('status.not-written', { error: why }))
-  let underWay: Promise<unknown> | undefined
+  let underWay: Promise<void> | undefined
   const write = async (): Promise<void> => {
-    const status = statusOf(watch.views(), watch.seenAt())
-    if (status)
-      underWay ??= put(status).finally(() => {
-        underWay = undefined
-      })
+    underWay ??= put().finally(() => {
+      underWay = undefined
+    })
     const late = sleep(writtenWithinMs, 'late', { ref: false })
     if ((await Promise.race([underWay, late])) === 'late')
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
-    say(null)
   }
-  const loop = startLoop(
-    () => everyMs,
-    write,
-    error => say(String(error)),
-  )
+  const fail = (error: unknown) => log.error('status.not-written', { error: String(error) })
+  const loop = startLoop(() => everyMs, write, fail)
   return { stop: () => loop.stop().then(() => storage?.close()) }
 }

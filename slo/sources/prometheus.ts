@@ -12,7 +12,6 @@ import {
   type Counter,
   type Minute,
   type RatioSli,
-  type Selector,
   type Series,
   type Slot,
   type Source,
@@ -23,7 +22,6 @@ import { addNewborn, type Newborn } from './newborn.ts'
 import { noneIfTooMany, type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
-import { isWithin, matches } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -106,36 +104,30 @@ async function ratioSlots(
   { from, to }: Range,
 ): Promise<Slot[]> {
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  const within = part.selector && total.selector && isWithin(part.selector, total.selector)
-  const { all, part: known, isSummed } = await readGrowth(reading, total, within ? part.selector : null)
-  const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
+  const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
+  // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
+  const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
+  const grown = (counter: Counter, series: number) =>
+    isSummed && counter.selector ? readSum(reading, counter, series) : readEach(reading, counter, series)
+  // The part first, because events may be counted meanwhile.
+  const [parts, all] = [await grown(part, ofPart), await grown(total, ofTotal)]
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
     return ratioSlot(counts, from + i, parts[index], all[index])
   })
 }
 
+/** How many series a counter has; of a computed one the expected number. */
+const seriesOf = async ({ api, from, to }: Reading, { selector }: Counter): Promise<number> =>
+  selector ? api.series(formatSelector(selector), from * 60, to * 60) : computedSeries
+
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
-/**
- * The growth of a counter in each minute, and that of its series that `part` selects. Prometheus sums it if `isSummed`
- * or if there are too many series.
- */
-async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
-  if (!counter.selector) return readEach(reading, counter, computedSeries, part)
-  const { api, from, to } = reading
-  const series = await api.series(formatSelector(counter.selector), from * 60, to * 60)
-  return isSummed || series > limits.readSeries.value
-    ? readSum(reading, counter, series)
-    : readEach(reading, counter, series, part)
-}
-
 /** Reads the growth from all samples, piece by piece. */
-async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null) {
+async function readEach(reading: Reading, counter: Counter, series: number) {
   const { api, maxGapSeconds, from, to } = reading
-  const noSamples = () => new Float64Array(to - from).fill(NaN)
-  const sums = { all: noSamples(), part: part && noSamples() }
+  const sums = new Float64Array(to - from).fill(NaN)
   const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
@@ -147,10 +139,9 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
       const key = keyOf(labels)
-      const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
       const add = ({ timeMs }: Sample, grown: number) => {
         const minute = minuteOf(timeMs) - from
-        for (const sum of added) if (sum) sum[minute] = (sum[minute] || 0) + grown
+        sums[minute] = (sums[minute] || 0) + grown
       }
       const recent = last.get(key) ?? []
       for (const sample of counted(samples)) {
@@ -166,7 +157,7 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
     }
     await addNewborn(api, begun, answered, (end - start) * 60, end * 60)
   }
-  return { ...sums, isSummed: false }
+  return sums
 }
 
 const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ value }) => isCounterValue(value))
@@ -198,7 +189,7 @@ async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Count
     )
   }
   const piece = Math.max(10, Math.floor(maxSamples / Math.max(1, series)))
-  return { all: await eachMinute(api, summed, { from, to }, piece), part: null, isSummed: true }
+  return eachMinute(api, summed, { from, to }, piece)
 }
 
 async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, range: Range): Promise<Slot[]> {

@@ -13,12 +13,20 @@ export const noVerb = (given: string | undefined, verbs: object): UsageError =>
     `${given ? `there is no verb "${given}"` : 'a verb is missing'}: the verbs are ${Object.keys(verbs).join(', ')}`,
   )
 
-/** Parses a command's options and, if it takes any, its positional arguments. @throws UsageError. */
+/**
+ * Parses a command's options and, if it takes any, its positional arguments.
+ * @throws UsageError. Also for an option that npm took: `npm run load soak --minutes 5` would run for an hour.
+ */
 export function readArguments<O extends ParseArgsOptionsConfig>(
   args: string[],
   options: O,
   allowPositionals = false,
 ) {
+  const taken = Object.keys(options).find(
+    name => !args.includes(`--${name}`) && process.env[`npm_config_${name.replaceAll('-', '_')}`],
+  )
+  if (taken)
+    throw new UsageError(`npm took --${taken} for itself: write -- before the first option of the command`)
   try {
     return parseArgs({ args, options, strict: true, allowPositionals })
   } catch (error) {

@@ -69,7 +69,10 @@ test('what a shell or a template would have removed from a value is reported: ev
   for (const DATA_DIR of quoted) expect(() => read({ DATA_DIR })).toThrow('quotation marks')
   for (const SESSION_SECRET of [`\${SESSION_SECRET}`, '$(SESSION_SECRET)', `\${SESSION_SECRET:-}`])
     expect(() => read({ SESSION_SECRET })).toThrow('SESSION_SECRET="…" must have its placeholder filled in')
+  for (const DATA_DIR of ['/data # the volume', '/data\t# the volume', '# the volume'])
+    expect(() => read({ DATA_DIR })).toThrow('have no comment behind it')
   expect(read({ SESSION_SECRET: 'pa$$word"' }).SESSION_SECRET).toBe('pa$$word"')
+  expect(read({ DATA_DIR: '/Volumes/Disk #1/data' }).DATA_DIR).toBe('/Volumes/Disk #1/data')
 })
 
 test('a line end behind the URL of storage or queue is no part of a file’s name', () => {

@@ -124,6 +124,8 @@ const withoutPassword = (given = ''): string =>
 const leftovers: readonly (readonly [RegExp, string])[] = [
   [/^(["']).*\1\s*$/s, 'have no quotation marks around it'],
   [/\$(\{\w[^}]*\}|\(\w+\))/, 'have its placeholder filled in'],
+  // Docker and systemd keep it: photos would be in a folder of another name, outside of the volume.
+  [/(^|\s)#\s/, 'have no comment behind it'],
 ]
 
 /**

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
@@ -86,7 +92,9 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
  */
 export function finishRoutes(app: Express, { log }: { log: Log }): void {
   for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
-  app.use((request: Request) => {
+  app.use((request: Request, response: Response) => {
+    // Asks what the whole server can do, as load balancers do to check it (RFC 9110).
+    if (request.method === 'OPTIONS' && request.url === '*') return void response.status(204).end()
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
   })
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
@@ -132,6 +140,10 @@ export const schemeOf = (request: Request): 'http' | 'https' =>
 export const hasLeft = (request: Request): boolean =>
   request.errored !== null || (request.destroyed && !request.complete)
 
+/** Whether a response never ends by itself: it normally ends when its client disconnects. */
+export const isEventStream = (response: ServerResponse | undefined): boolean =>
+  String(response?.getHeader('Content-Type')).startsWith('text/event-stream')
+
 /** Aborted when the connection of a response is closed. */
 export function goneSignal(response: ServerResponse): AbortSignal {
   const controller = new AbortController()
@@ -164,6 +176,8 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
+    // From a proxy that removes its prefix without the slash behind it: nginx's `location /tintype` does.
+    request.url = request.url.replace(/^\/+/, '/')
     const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     // Without dashes it is one word, which the log's search takes.
@@ -177,10 +191,7 @@ const measure =
       const finished = response.writableFinished
       const route = request.route?.path ?? ''
       const seconds = (performance.now() - start) / 1000
-      // An event stream normally ends when its client disconnects.
-      const level = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
-        ? 'debug'
-        : 'info'
+      const level = isEventStream(response) ? 'debug' : 'info'
       if (!finished)
         log[level]('request.aborted', { requestId, method, route, seconds }, response.locals.session)
       const labels = {

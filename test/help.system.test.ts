@@ -58,7 +58,6 @@ test.each([
   ['--scaling', 'load', 'smoke', '--scaling'],
   ['--remote-write "x"', 'load', 'smoke', '--remote-write', 'x'],
   ['--namespace "No_Name"', 'rules', '--namespace', 'No_Name'],
-  ['--registry "x"', 'audit', '--registry', 'x'],
   ['--results', 'faults', '--simulated', '--results', '/dev/null/x'],
   ['--results', 'bench', 'floor', '--results', '/dev/null/x'],
   ['--photos', 'bench', 'floor', '--photos', '/nowhere'],
@@ -74,4 +73,10 @@ test.each([
   expect({ code, out }).toEqual({ code: 2, out: '' })
   expect(err).toContain(named)
   expect(err).toMatch(/^[^\n]+; --help lists what it takes\n$/)
+})
+
+test('an option that npm took because -- is missing is named: a release would not be a dry run', async () => {
+  const taken = { npm_config_dry_run: 'true', npm_config_to: 'true' }
+  const { code, err } = await runScript(fileOf('release'), ['canary', 'v0.2.0', '--to', 'v0.2.0'], taken)
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('npm took --dry-run') })
 })

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process'
-import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
-import { address } from '@tintype/lib/config.ts'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
-const usage = `npm run audit [-- --registry URL]
+const usage = `npm run audit [--registry URL]
 
 Asks npm's registry whether advisories are known against the packages in package-lock.json, and lists them.
---registry URL   another registry than npm's configured one
+--registry URL   npm's own option: another registry than the configured one
 Example: npm run audit
 Exit status: 0 none is known, 1 some are, 2 bad arguments or the registry has no advisories (not available here).`
 
@@ -17,10 +16,8 @@ type Report = {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { registry } = readArguments(args, { registry: { type: 'string' } }).values
-  if (registry !== undefined && address.parse(registry) === undefined)
-    throw new UsageError(`--registry "${registry}" is not an http(s) address`)
-  const { vulnerabilities, message } = await audit(registry)
+  readArguments(args, {})
+  const { vulnerabilities, message } = await audit()
   if (!vulnerabilities)
     throw new ExpectedError(`not available here: ${message ?? 'npm audit gave no report'}`)
   // A package that is listed only because of a dependency has the dependency's name and no advisory.
@@ -34,11 +31,10 @@ async function main(args: string[]): Promise<number> {
 }
 
 /** Runs npm audit. npm exits with 1 for advisories and for errors, which its report distinguishes. */
-const audit = (registry: string | undefined): Promise<Report> =>
+const audit = (): Promise<Report> =>
   new Promise(resolve => {
-    const args = ['audit', '--json', ...(registry ? [`--registry=${registry}`] : [])]
     const options = { cwd: `${import.meta.dirname}/..`, timeout: 60_000, maxBuffer: 2 ** 26 }
-    execFile('npm', args, options, (error, output) => {
+    execFile('npm', ['audit', '--json'], options, (error, output) => {
       try {
         resolve(JSON.parse(output))
       } catch {

@@ -108,11 +108,15 @@ describe('npm start', () => {
   })
 
   test('has one launcher: another one on its DATA_DIR refuses, and takes nothing of it away', async () => {
+    const files = () =>
+      ['endpoints.json', 'launcher.json', 'targets.json'].map(name =>
+        readFileSync(join(folder, name), 'utf8'),
+      )
+    const before = files()
     const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
     expect(err).toMatch(/another log server owns/)
     expect(code).toBe(1)
-    for (const name of ['endpoints.json', 'launcher.json', 'targets.json'])
-      expect(existsSync(join(folder, name)), name).toBe(true)
+    expect(files()).toEqual(before)
   })
 
   test('has one slo: another one on its DATA_DIR refuses in a sentence', async () => {

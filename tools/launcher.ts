@@ -70,7 +70,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
   let stopping = false
-  let controlled = false
+  /** True once logs is ready, which holds the lock of DATA_DIR: the folder's files are this launcher's. */
+  let owned = false
   let published = false
 
   const fleet: Fleet = openFleet(
@@ -108,7 +109,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   function withdraw(members: Member[]): void {
     for (const { service, role } of members) if (role !== 'slo') fleet.ready.delete(service.name)
     try {
-      publishTargets()
+      if (owned) publishTargets()
     } catch {
       // On a full disk the targets stay.
     }
@@ -116,8 +117,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
 
   async function drain(exitCode: number): Promise<void> {
     stopping = true
-    // Only if this launcher wrote it. When another launcher owns DATA_DIR, the file is that launcher's.
-    if (controlled) rmSync(control.file, { force: true })
+    if (owned) rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
     published = false
     log.info('launcher.stopping')
@@ -144,14 +144,14 @@ async function run(config: Config, plan: Plan): Promise<void> {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
-      // A killed launcher's files. Removed only now, because logs is ready and so holds the folder's lock.
+      owned = true
+      // A killed launcher's files.
       rmSync(endpointsFile, { force: true })
       const socket = socketIn(config.DATA_DIR)
       if (socket) rmSync(dirname(socket), { recursive: true, force: true })
       rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
-    controlled = true
     const { ino } = statSync(config.DATA_DIR)
     const socket = join(control.folder, 'launcher.sock')
     replaceFile(control.file, JSON.stringify({ pid: process.pid, socket, ino }))

@@ -67,5 +67,8 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   expect(await asked(`${hostname()}.example.org:${port}`)).toBe('421')
   const hosts = join(await temporaryFolder(), 'hosts')
   await writeFile(hosts, '127.0.0.1 localhost # not.example.org\n127.0.1.1\tBox.example.org box\n')
-  expect(['box.example.org', 'not.example.org'].map(host => isOwnName(host, hosts))).toEqual([true, false])
+  const resolver = join(await temporaryFolder(), 'resolv.conf')
+  await writeFile(resolver, 'search shop.svc.cluster.local svc.cluster.local\nnameserver 10.0.0.10\n')
+  const names = ['box.example.org', 'not.example.org', 'tintype-web.shop', 'tintype-web.other']
+  expect(names.map(host => isOwnName(host, hosts, resolver))).toEqual([true, false, true, false])
 })

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Problem, sendProblem } from '../http.ts'
+import { isEventStream, Problem, sendProblem } from '../http.ts'
 import { countLimit, limits } from '../limits.ts'
 import { isInvited } from './expect.ts'
 import { outputOf, readUnacknowledged, type Unacknowledged } from './output.ts'
@@ -58,8 +58,8 @@ export function watchConnections(server: Server) {
     const connection: Connection = { socket, answers: 0, ...bytes, waitsFor: undefined, credit: mostCredit }
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
-    // A client that half-closes counts as gone, except during a POST: no photo is read for a closed browser.
-    socket.once('end', () => connection.request?.method === 'POST' || connection.response?.destroy())
+    // A client that half-closes may still read its answer (printf | nc -N). Only an event stream would never end.
+    socket.once('end', () => isEventStream(connection.response) && connection.response?.destroy())
   })
   server.prependListener('request', (request, response) => {
     const connection = connections.get(request.socket)

@@ -415,16 +415,21 @@ test.each([
   'a client that ends its side after the request still gets the answer after %i ms, and the connection ends with it',
   async (ms, text) => {
     const server = await serve(app =>
-      app.post(
+      app.all(
         '/',
         json('adminBytes'),
         (_request, response) => void setTimeout(() => ok(_request, response, () => {}), ms),
       ),
     )
-    const client = server.connect()
-    client.socket.end(`${head('POST', '/', 'Content-Type: application/json', 'Content-Length: 2')}{}`)
-    await client.closed()
-    expect(client.text()).toMatch(text)
+    for (const request of [
+      `${head('POST', '/', 'Content-Type: application/json', 'Content-Length: 2')}{}`,
+      head('GET', '/'),
+    ]) {
+      const client = server.connect()
+      client.socket.end(request)
+      await client.closed()
+      expect(client.text()).toMatch(text)
+    }
   },
 )
 

@@ -9,17 +9,21 @@ import { isLoopback } from '../loopback.ts'
  * Names of no other site: those of this machine and its network or cluster, and addresses. Browsers find what the hosts
  * file names there, so that no site can point such a name elsewhere: Debian gives the machine a domain in it.
  */
-export const isOwnName = (host: string, hostsFile = '/etc/hosts'): boolean =>
+export const isOwnName = (
+  host: string,
+  hostsFile = '/etc/hosts',
+  resolverFile = '/etc/resolv.conf',
+): boolean =>
   !host.includes('.') ||
   host === hostname().toLowerCase() ||
   /\.(localhost|local|internal|svc)\.?$/.test(host) ||
   isIP(host) !== 0 ||
-  namesIn(hostsFile).includes(host)
+  wordsIn(hostsFile).includes(host) ||
+  // A pod's resolver completes NAME.NAMESPACE by its search domains, such as NAMESPACE.svc.cluster.local.
+  wordsIn(resolverFile).some(domain => domain.startsWith(`${host.replace(/^[^.]*\./, '')}.svc.`))
 
-const namesIn = (hostsFile: string): string[] =>
-  existsSync(hostsFile)
-    ? readFileSync(hostsFile, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/)
-    : []
+const wordsIn = (file: string): string[] =>
+  existsSync(file) ? readFileSync(file, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/) : []
 
 /**
  * Refuses what another site's page asks through a browser on this machine, after it made its own name point here (DNS

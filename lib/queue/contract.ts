@@ -384,7 +384,6 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const queue = await openQueue()
         const work = job({
           traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-          detailUntil: Date.now() + 600_000,
           promiseBy: Date.now() + 12_345.678,
           promise: false,
         })

@@ -76,10 +76,10 @@ async function expand(client: pg.ClientBase, place: string): Promise<void> {
 /**
  * Settings of every connection. Every statement has an index, and sequential scans are disabled: otherwise a plan made
  * for small tables would later read large ones whole. Timeouts end statements that wait for a lock, and transactions of
- * suspended processes.
+ * suspended processes. A role may have other settings: fewer digits of times, or a short wait for locks.
  */
 export const sessionSettings = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
-  SET idle_in_transaction_session_timeout = 5000`
+  SET idle_in_transaction_session_timeout = 5000; SET lock_timeout = 0; SET extra_float_digits = 1`
 
 /** Unsafe settings of PostgreSQL, and what each can lose. */
 const needed = ['fsync', 'full_page_writes', 'synchronous_commit'] as const

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
-import { describeError, errorCode } from '../errors.ts'
+import { describeError, errorCode, explainError } from '../errors.ts'
 import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
@@ -125,6 +125,32 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect((await refusal(url, { mustExist: true })).message).toMatch(/^queue ".*": there is no queue$/)
       const found = await (await client(url)).query('SELECT to_regnamespace($1) AS made', [schemaOf(url)])
       expect(found.rows[0].made).toBe(null)
+    })
+
+    test('a wrong database or role, or a missing right, ends the start in a sentence: it stood above a stack of 30 lines', async () => {
+      const admin = await client(server.newUrl())
+      await admin.query('CREATE ROLE poor LOGIN; REVOKE CREATE ON DATABASE postgres FROM PUBLIC')
+      const url = server.newUrl()
+      const cases = {
+        [url.replace('/postgres', '/none')]: 'database "none" does not exist',
+        [url.replace('tintype@', 'nobody@')]: 'role "nobody" does not exist',
+        [url.replace('tintype@', 'poor@')]: 'permission denied for database postgres',
+      }
+      for (const [wrong, why] of Object.entries(cases))
+        expect(explainError(await refusal(wrong))).toMatch(new RegExp(`^queue "postgres://.*": ${why}$`))
+    })
+
+    test('settings of a role change neither times nor waits: with few digits each photo was received in 1970 or 2033', async () => {
+      const admin = await client(server.newUrl())
+      await admin.query(`ALTER ROLE tintype SET extra_float_digits = -15; ALTER ROLE tintype SET lock_timeout = 1;
+        ALTER ROLE tintype SET default_transaction_read_only = on`)
+      onTestFinished(async () => void (await admin.query('ALTER ROLE tintype RESET ALL')))
+      const queue = await opened(server.newUrl())
+      expect(Math.abs(queue.now() - Date.now())).toBeLessThan(60_000)
+      const given = job()
+      await queue.enqueue(given)
+      const claim = await queue.claim('w', 5_000, new AbortController().signal)
+      expect(claim).toMatchObject({ job: given })
     })
 
     test('a queue of a newer version is refused', async () => {

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
+import { ExpectedError } from '../errors.ts'
 import { countLimit } from '../limits.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
 import { noAnswer } from './group.ts'
@@ -30,7 +31,8 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   try {
     await migrating.use(client => migratePostgres(client, address.schema, options))
   } catch (cause) {
-    const What = cause instanceof ConfigError ? ConfigError : Error
+    // Also a wrong password or database, and a missing right: the server's own words say what to change.
+    const What = cause instanceof ConfigError ? ConfigError : ExpectedError
     throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })
   } finally {
     await migrating.close()

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -153,6 +153,20 @@ describe('the SQLite file', () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     await writeFile(file, 'this is no database, however long it may be'.repeat(100))
     await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/queue\.sqlite": file is not a database/)
+  })
+
+  test('a file that root made, as by sudo, is refused at the start: each upload would be', async context => {
+    if (process.getuid?.() !== 0) context.skip('only root may become another user')
+    const folder = await temporaryFolder()
+    await (await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)).close()
+    for (const each of ['', 'queue.sqlite.bell', 'queue.sqlite.work'])
+      await chown(join(folder, each), 54321, 0)
+    const code = `process.setuid(54321)
+      const { openQueue } = await import('${import.meta.dirname}/index.ts')
+      await openQueue('sqlite:${folder}/queue.sqlite').catch(error => console.log(error.message))
+      process.exit()`
+    const ran = spawnSync(process.execPath, ['--input-type=module', '--eval', code], { encoding: 'utf8' })
+    expect(ran.stdout).toContain(`queue.sqlite": EACCES: permission denied, access '${folder}/queue.sqlite'`)
   })
 
   test('a damaged file is refused with what to do', async () => {

@@ -14,6 +14,7 @@ type Adapter = Pick<Storage, 'get' | 'read' | 'delete'> & {
   /** Stores files in order and stops at the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
   list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key>
+  fileOf?(key: Key): string
   close(): void
 }
 
@@ -54,6 +55,7 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
     get: async key => measured('get', checkKey(key), () => adapter.get(key)),
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
+    fileOf: key => adapter.fileOf?.(checkKey(key)),
     async *list(prefix, after) {
       const keys = adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
       // Skips what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.

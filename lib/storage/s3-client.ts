@@ -1,4 +1,5 @@
 import { Agent as HttpsAgent } from 'node:https'
+import { homedir } from 'node:os'
 import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { ConfigError } from '../config.ts'
@@ -20,8 +21,18 @@ type Deadlines = { abortSignal: AbortSignal; requestTimeout: number }
 
 export type Bucket = Awaited<ReturnType<typeof connect>>
 
+/** The SDK would end the process of a user without HOME and without an entry in /etc/passwd, as containers have. */
+function setHome(): void {
+  try {
+    homedir()
+  } catch {
+    process.env.HOME = '/'
+  }
+}
+
 /** A client of one bucket. The SDK finds its credentials in the environment. */
 export async function connect(address: S3Address) {
+  setHome()
   const { config } = new S3Client({})
   // AWS_ENDPOINT_URL, which the SDK reads only for the address.
   const endpoint = address.endpoint ?? (await config.serviceConfiguredEndpoint?.())

@@ -231,6 +231,17 @@ test('without its package the SDK is named, with what to type', async () => {
   )
 })
 
+test('a user without a name and a home folder, as containers have, reaches the bucket: the SDK ended the process', async context => {
+  if (process.getuid?.() !== 0) context.skip('only root may become another user')
+  const { url } = await startBucket()
+  const script = `process.setuid(54321)
+    const { openStorage } = await import('${import.meta.dirname}/index.ts')
+    console.log((await openStorage('${url}')).adapter)`
+  const { HOME: _, ...env } = process.env
+  const args = ['--input-type=module', '--eval', script]
+  expect((await promisify(execFile)(process.execPath, args, { env })).stdout).toBe('s3\n')
+})
+
 test('a server that is not there is an error with the code of the connection', async () => {
   const error = await openStorage('s3://photos?endpoint=http://127.0.0.1:1').catch(each => each)
   expect(errorCode(error)).toBe('ECONNREFUSED')

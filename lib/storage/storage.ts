@@ -44,6 +44,8 @@ export type Storage = {
   get(key: Key): Promise<OpenObject | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
+  /** The local file of a key, for a process that opens no storage; undefined in a bucket. */
+  fileOf(key: Key): string | undefined
   /**
    * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more pages than needed.
    * A folder that cannot be read is an error after the keys of all others. Where a sibling's name continues a folder's

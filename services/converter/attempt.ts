@@ -31,10 +31,8 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     if (last) span.addLink({ context: last })
     setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
-    // A log level that was raised for a session at web comes with each of its jobs.
-    const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
-    const answered =
-      'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
+    const detailed = tools.log.detailed(sessionOf(job.owner))
+    const answered = 'outcome' in request ? request : await child.convert({ ...request, detailed })
     const { answer, format } = await checked(tools.storage, job, answered)
     const encodedAt = Math.max(begunAt, tools.queue.now())
     span.setAttribute(attributes.conversion, answer.outcome)
@@ -44,16 +42,12 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   })
 }
 
-/** Whether the child reads photos from storage itself. It gets no secret, so it cannot read from a bucket. */
-export const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
-
-/** The child's request: the key of a local file, or the photo's bytes; else why the photo cannot be read. */
+/** The child's request: a local file, or the photo's bytes from a bucket; else why the photo cannot be read. */
 async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {
-  const original = photoKey(job.owner, job.photo, 'original')
-  if (isReadByChild(storage)) return { original }
+  const key = photoKey(job.owner, job.photo, 'original')
   try {
-    const body = await storage.read(original)
-    return body === 'not-found' ? { outcome: 'gone' } : { original, body }
+    const original = storage.fileOf(key) ?? (await storage.read(key))
+    return original === 'not-found' ? { outcome: 'gone' } : { original }
   } catch (error) {
     return { outcome: 'storage', error: String(error) }
   }
@@ -108,8 +102,8 @@ function record(
   const error = 'error' in answer ? answer.error : undefined
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
-  // A failed read of the child. The storage port counts reads of this process.
-  if (outcome === 'storage' && isReadByChild(storage))
+  // A failed read of the child. The storage port counts reads of this process, which are those of a bucket.
+  if (outcome === 'storage' && storage.adapter === 'fs')
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
   if ('limit' in answer && answer.limit)

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { setPriority } from 'node:os'
+import { ignore } from '@tintype/lib/disk.ts'
 import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { type Key, openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import { ignoreSignals } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
@@ -13,9 +14,10 @@ import { type Conversion, convert } from './convert.ts'
  * no telemetry: the parent measures and counts.
  */
 
-/** The process's argument, as JSON. `storageUrl` is null where access needs a secret: requests then have the bytes. */
-export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
-export type Request = { original: Key; detailed: boolean; body?: Buffer }
+/** The process's argument, as JSON. */
+export type Setup = { sizes: readonly Size[]; maxPixels: number }
+/** `original`: a local file, or the photo's bytes where access to the storage needs a secret. */
+export type Request = { original: string | Buffer; detailed: boolean }
 export type ChildReply =
   | (Conversion & { bytes: number; readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
@@ -23,8 +25,8 @@ export type ChildReply =
 
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
-async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
-  ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM')
+async function serve(setup: Setup): Promise<void> {
+  ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
   setPriority(5) // web's requests are scheduled before conversions
   try {
     // The kernel's out-of-memory killer chooses this process before its parent and other programs.
@@ -34,12 +36,11 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   }
   // process.exit would wait for libvips' thread, which a malicious photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  const storage = storageUrl === null ? null : await openStorage(storageUrl)
   // A first conversion, which takes 50 ms longer than later ones, is made before any photo comes.
   const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
-  await convert(await photo.toBuffer(), sizes, maxPixels)
+  await convert(await photo.toBuffer(), setup.sizes, setup.maxPixels)
   process.on('message', async (request: Request) => {
-    const answer = await convertOriginal(storage, request, sizes, maxPixels)
+    const answer = await convertOriginal(request, setup)
     // The callback ignores the error of a parent that has ended: `disconnect` follows.
     process.send?.(answer, undefined, {}, () => {})
   })
@@ -48,22 +49,21 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
 }
 
 async function convertOriginal(
-  storage: Storage | null,
-  { original, detailed, body }: Request,
-  sizes: readonly Size[],
-  maxPixels: number,
+  { original, detailed }: Request,
+  { sizes, maxPixels }: Setup,
 ): Promise<ChildReply> {
   const cpu = process.cpuUsage()
   const start = performance.now()
-  let bytes: Buffer | 'not-found' | undefined
+  const isFile = typeof original === 'string'
+  let bytes: Buffer | undefined
   try {
-    bytes = body ?? (await storage?.read(original))
+    bytes = isFile ? await readFile(original).catch(ignore('ENOENT', 'ENOTDIR')) : original
   } catch (error) {
     return { outcome: 'storage', error: String(error) }
   }
-  if (!bytes || bytes === 'not-found') return { outcome: 'gone' }
+  if (!bytes) return { outcome: 'gone' }
   const { length } = bytes
-  const readSeconds = body ? 0 : (performance.now() - start) / 1000
+  const readSeconds = isFile ? (performance.now() - start) / 1000 : 0
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
     // A failed conversion may still read the original.

@@ -1,27 +1,25 @@
 import { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { timesReached } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { openStorage } from '@tintype/lib/storage/index.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { lowerLimit, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
 const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
-const request = (original: string) => ({ original, detailed: false })
+const request = (name: string) => ({ original: join(folder, name), detailed: false })
 let folder: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-  const storage = await openStorage(`file:${folder}`)
-  await storage.put('photos/small', await noise(640, 480).jpeg().toBuffer())
-  await storage.put('photos/text', Buffer.from('not a photo'))
+  await writeFile(join(folder, 'small'), await noise(640, 480).jpeg().toBuffer())
+  await writeFile(join(folder, 'text'), Buffer.from('not a photo'))
   // Decoded whole, 16 megapixels: some 130 MB above the process.
-  await storage.put('photos/whole', await plain(4_000, 4_000).png({ progressive: true }).toBuffer())
+  await writeFile(join(folder, 'whole'), await plain(4_000, 4_000).png({ progressive: true }).toBuffer())
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -29,7 +27,7 @@ async function child(
   limits: Partial<typeof bounds> = {},
   sizes: Size[] = [{ side: 64, format: 'jpg' }],
 ): Promise<Child> {
-  const setup = { storageUrl: `file:${folder}`, sizes, maxPixels: 2 ** 28 }
+  const setup = { sizes, maxPixels: 2 ** 28 }
   const started = await startChild(setup, { ...bounds, ...limits })
   onTestFinished(() => started.kill())
   return started
@@ -37,27 +35,27 @@ async function child(
 
 test('a child converts one photo after the other', async () => {
   const { convert, isAlive } = await child()
-  expect(await convert(request('photos/small'))).toMatchObject({
+  expect(await convert(request('small'))).toMatchObject({
     outcome: 'ok',
     format: 'jpeg',
     thumbnails: [{ side: 64, width: 64, height: 48, body: expect.any(Buffer) }],
   })
-  expect(await convert(request('photos/text'))).toMatchObject({ outcome: 'undecodable' })
-  expect(await convert(request('photos/none'))).toEqual({ outcome: 'gone' })
-  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'ok' })
+  expect(await convert(request('text'))).toMatchObject({ outcome: 'undecodable' })
+  expect(await convert(request('none'))).toEqual({ outcome: 'gone' })
+  expect(await convert(request('small'))).toMatchObject({ outcome: 'ok' })
   expect(isAlive()).toBe(true)
 })
 
 test('the steps of a conversion are measured when asked for', async () => {
   const { convert } = await child()
-  expect(await convert({ original: 'photos/small', detailed: true })).toMatchObject({
+  expect(await convert({ ...request('small'), detailed: true })).toMatchObject({
     detail: { header: expect.any(Number), decode: expect.any(Number), encode: expect.any(Number) },
   })
 })
 
 test('a conversion that takes too long is ended by its deadline', async () => {
   const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
-  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
+  expect(await convert(request('whole'))).toMatchObject({ outcome: 'timeout' })
   expect(isAlive()).toBe(false)
 })
 
@@ -70,9 +68,9 @@ test('a killed child that does not end, because its disk hangs, is given up; the
     return kill.call(this, 0) // without a signal
   })
   onTestFinished(() => vain.mockRestore())
-  expect(await first.convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
+  expect(await first.convert(request('whole'))).toMatchObject({ outcome: 'timeout' })
   expect(first.isAlive()).toBe(false)
-  const answer = second.convert(request('photos/whole'))
+  const answer = second.convert(request('whole'))
   await until(() => timesReached('hungChildren') === 1)
   vain.mockRestore()
   for (const each of [first, second]) each.kill()
@@ -84,13 +82,13 @@ test('a SIGTERM that systemd sends to every process lets a child finish its phot
   const { convert, isAlive } = await child()
   const [pid] = childPids().filter(each => !before.has(each))
   process.kill(pid as number, 'SIGTERM')
-  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'ok' })
+  expect(await convert(request('small'))).toMatchObject({ outcome: 'ok' })
   expect(isAlive()).toBe(true)
 })
 
 test('a conversion that takes too much memory is ended by the ceiling', async () => {
   const { convert, isAlive } = await child({ memoryBytes: 100 * 2 ** 20 }, [{ side: 4_000, format: 'avif' }])
-  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'memory' })
+  expect(await convert(request('whole'))).toMatchObject({ outcome: 'memory' })
   expect(isAlive()).toBe(false)
 })
 
@@ -98,29 +96,27 @@ test('a child that dies is a crash, and so is the next photo given to it', async
   const before = new Set(childPids())
   const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
   const [pid] = childPids().filter(each => !before.has(each))
-  const attempt = convert(request('photos/whole'))
+  const attempt = convert(request('whole'))
   process.kill(pid as number, 'SIGKILL')
   expect(await attempt).toMatchObject({ outcome: 'crash', error: expect.stringContaining('SIGKILL') })
-  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'crash' })
+  expect(await convert(request('small'))).toMatchObject({ outcome: 'crash' })
 })
 
 test('a child without access to the storage converts what it is given as bytes', async () => {
-  const setup = { storageUrl: null, sizes: [{ side: 64, format: 'jpg' as const }], maxPixels: 2 ** 28 }
-  const { convert, kill } = await startChild(setup, bounds)
-  onTestFinished(kill)
-  const body = await noise(640, 480).jpeg().toBuffer()
-  expect(await convert({ ...request('photos/elsewhere'), body })).toMatchObject({
+  const { convert } = await child()
+  const original = await noise(640, 480).jpeg().toBuffer()
+  expect(await convert({ original, detailed: false })).toMatchObject({
     outcome: 'ok',
     thumbnails: [{ side: 64, width: 64, height: 48 }],
   })
-  expect(await convert({ ...request('photos/elsewhere'), body: Buffer.from('not a photo') })).toMatchObject({
+  expect(await convert({ original: Buffer.from('not a photo'), detailed: false })).toMatchObject({
     outcome: 'undecodable',
   })
 })
 
 test('a child that cannot start says so', async () => {
   await expect(
-    startChild({ storageUrl: 'ftp://elsewhere', sizes: [], maxPixels: 1 }, bounds),
+    startChild({ sizes: [{ side: 64, format: 'none' as never }], maxPixels: 2 ** 28 }, bounds),
   ).rejects.toThrow(/before it was ready/)
 })
 

@@ -1,6 +1,7 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 import type { Metadata } from 'sharp'
+import { pngChunks } from './png.ts'
 
 /** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
@@ -80,15 +81,18 @@ export function coloursOf(format: Format, photo: Buffer, { space, exif }: Metada
   }
 }
 
-/** A camera's second colour space (DCF), which it names by the interoperability index R03, in either byte order. */
+/** A camera's second colour space (DCF). It is named by the interoperability index R03 or the colour space 2, in either byte order. */
 const adobeRgb: Colours = {
   matrix: matrixOf([0.64, 0.33, 0.21, 0.71, 0.15, 0.06]),
   light: value => value ** (563 / 256),
 }
-const isAdobeRgb = (exif: Buffer): boolean =>
-  ['0100020004000000', '0001000200000004'].some(entry =>
-    exif.includes(Buffer.from(`${entry}52303300`, 'hex')),
-  )
+const adobeRgbEntries = [
+  '010002000400000052303300',
+  '000100020000000452303300',
+  '01a00300010000000200',
+  'a0010003000000010002',
+].map(entry => Buffer.from(entry, 'hex'))
+const isAdobeRgb = (exif: Buffer): boolean => adobeRgbEntries.some(entry => exif.includes(entry))
 
 function byCodes(primaries: number, transfer: number): Colours | undefined {
   const [known, light] = [primariesByCode[primaries], curvesByCode[transfer]]
@@ -98,8 +102,10 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
 /** From the chunk cICP, which counts first, else from cHRM and gAMA, which count only without iCCP and sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
-  for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
-    chunks.set(png.toString('latin1', at + 4, at + 8), png.subarray(at + 8))
+  for (const { type, body } of pngChunks(png)) {
+    if (type === 'IDAT') break
+    chunks.set(type, body)
+  }
   const [codes, points, gamma] = ['cICP', 'cHRM', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined

@@ -3,9 +3,9 @@ import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { fromYcc, toSrgb } from './colours.ts'
-import { box, withProfile } from './heic.ts'
+import { box, isGreyAvif, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
-import { lacksPixels, salvage } from './salvage.ts'
+import { isFilledUp, lacksPixels, salvage } from './salvage.ts'
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
@@ -41,8 +41,10 @@ export async function convert(
       .open('truncated')
       .then(opened => encode(listen(shrink(opened, size.side), warnings), size))
       .catch(() => null) // decoded below, as far as it goes
-    if (thumbnail)
-      return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
+    if (thumbnail) {
+      const damaged = lacksPixels(warnings) || isFilledUp(photo)
+      return { ...converted, ...(damaged && { damaged }), thumbnails: [thumbnail] }
+    }
   }
 
   const openedAt = performance.now()
@@ -62,7 +64,7 @@ export async function convert(
 
 /** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or declared colours. */
 const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
-  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
+  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours && !isGreyAvif(header)
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
@@ -80,11 +82,12 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
   let whole = await attempt(format === 'tiff' ? 'warning' : 'truncated')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
-  if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
+  if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) || isFilledUp(photo) }
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
-  const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : harmless.test(whole.error ?? '')
+  const isHarmless =
+    format === 'jpeg' ? !lacksPixels(salvaged, 1) && !isFilledUp(photo) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 
@@ -119,13 +122,14 @@ async function withSquarePixels(
 
 /**
  * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
- * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
+ * which it takes for 0 to 255, and grey of 16 bits or of an AVIF with a profile, which sharp ignores.
  */
-async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
+async function asIntegers(input: Sharp, side: number, header: Metadata): Promise<Sharp> {
+  const { depth, space, icc } = header
   const isGrey = space === 'b-w'
-  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  if (depth === 'float' ? !icc && !isGrey : !icc || (space !== 'grey16' && !isGreyAvif(header))) return input
   const small = input.autoOrient().resize(side, side, box)
-  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  if (depth !== 'float') return icc ? withProfile(small, icc) : small
   const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)

@@ -77,6 +77,12 @@ export const bombs: Record<string, () => Promise<Buffer>> = {
     patched(await small().toColourspace('rgb16').png().toBuffer(), bytes =>
       claimPngSize(bytes, 10_000, 10_000),
     ),
+  'png with alpha': async () =>
+    patched(await small().ensureAlpha().png().toBuffer(), bytes => claimPngSize(bytes, 15_000, 12_000)),
+  'tiff in CMYK': async () =>
+    patched(await small().toColourspace('cmyk').tiff().toBuffer(), bytes => {
+      for (const tag of [256, 257, 278]) writeTiffTag(bytes, tag, 11_000)
+    }),
   'png that is wide': async () =>
     patched(await small().png().toBuffer(), bytes => claimPngSize(bytes, 900_000, 200)),
   'jpeg that is progressive': async () =>

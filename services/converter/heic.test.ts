@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
-import { openStorage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type HeicOptions, heic, quadrantHeic } from '../../test/heif.ts'
@@ -10,7 +9,7 @@ import { flawOfThumbnail } from '../../test/images.ts'
 import { temporaryFolder } from '../../test/support.ts'
 import { startChild } from './children.ts'
 import { convert } from './convert.ts'
-import { noise, plain } from './fixtures.ts'
+import { linearGrey, noise, plain } from './fixtures.ts'
 
 const png: Size = { side: 64, format: 'png' }
 const attempt = (original: Buffer) => convert(original, [png], 2 ** 28)
@@ -82,10 +81,24 @@ describe('colours become sRGB', () => {
   test('from Display P3, by an ICC profile or by nclx numbers', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
     near(await meanOf({ icc: icc as Buffer }), displayP3Red, 8)
+    // Samsung's profile has another length than it states.
+    const longer = Buffer.from(icc as Buffer)
+    longer.writeUInt32BE(longer.length + 2)
+    near(await meanOf({ icc: longer }), displayP3Red, 8)
     const nclx = { primaries: 12, transfer: 13 }
     near(await meanOf({ nclx }), displayP3Red)
     near(await meanOf({ nclx, shown: ['red', 'red'], coloursOfTiles: true }), displayP3Red)
     near(await meanOf({ nclx, largeBox: true }), displayP3Red)
+  })
+
+  test('from a grey profile, also in an AVIF', async () => {
+    near(await meanOf({ shown: ['grey'], icc: linearGrey() }), [188, 188, 188])
+    const [red = 0, green = 0, blue = 0] = await meanOf({
+      brand: 'avif',
+      shown: ['red of AV1'],
+      icc: linearGrey(),
+    })
+    near([green, blue], [red, red])
   })
 
   /** 128 of 255 by each curve is so much light; sRGB's value for it. */
@@ -193,9 +206,6 @@ describe('limits', () => {
 
 test('libheif is loaded when the first HEIC comes, and only in a thread of the child', async () => {
   const folder = await temporaryFolder()
-  const storage = await openStorage(`file:${folder}`)
-  await storage.put('photos/jpeg', await noise(64, 48).jpeg().toBuffer())
-  await storage.put('photos/heic', heic())
   const list = join(folder, 'loaded')
   const hook = `
     import { appendFileSync } from 'node:fs'
@@ -206,13 +216,14 @@ test('libheif is loaded when the first HEIC comes, and only in a thread of the c
       return next(url, context)
     } })`
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`
-  const setup = { storageUrl: `file:${folder}`, sizes: [png], maxPixels: 2 ** 28 }
+  const setup = { sizes: [png], maxPixels: 2 ** 28 }
   const child = await startChild(setup, { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, { NODE_OPTIONS })
   onTestFinished(() => child.kill())
   const loaded = async () => (await readFile(list, 'utf8')).split('\n').filter(line => /libheif/.test(line))
-  expect(await child.convert({ original: 'photos/jpeg', detailed: false })).toMatchObject({ outcome: 'ok' })
+  const jpeg = await noise(64, 48).jpeg().toBuffer()
+  expect(await child.convert({ original: jpeg, detailed: false })).toMatchObject({ outcome: 'ok' })
   expect(await readFile(list, 'utf8')).toMatch(/true .*convert\.ts/)
   expect(await loaded()).toEqual([])
-  expect(await child.convert({ original: 'photos/heic', detailed: false })).toMatchObject({ outcome: 'ok' })
+  expect(await child.convert({ original: heic(), detailed: false })).toMatchObject({ outcome: 'ok' })
   expect(await loaded()).toEqual([expect.stringMatching(/^false .*libheif\.js$/)])
 })

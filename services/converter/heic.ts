@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads'
-import { crc32, deflateSync } from 'node:zlib'
+import { deflateSync } from 'node:zlib'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
+import { withChunk } from './png.ts'
 
 /** How a photo is resized into a square. */
 export const box = { fit: 'inside', withoutEnlargement: true } as const
@@ -57,12 +58,19 @@ async function decode(work: Work): Promise<Decoded> {
   }
 }
 
-/** Inserts a colour profile after a PNG's header of 33 bytes, because sharp cannot assign one to raw pixels. */
+/**
+ * Assigns a colour profile by a PNG, because sharp cannot assign one to raw pixels. libpng ignores profiles that readers of
+ * other formats accept: of a grey picture stored as RGB, and with another length than the profile states (Samsung).
+ */
 export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
-  const png = await image.png({ compressionLevel: 0 }).toBuffer()
-  const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
-  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
-  length.writeUInt32BE(chunk.length - 4)
-  checksum.writeUInt32BE(crc32(chunk))
-  return sharp(Buffer.concat([png.subarray(0, 33), length, chunk, checksum, png.subarray(33)]))
+  const coloured = isGrey(profile) ? image.toColourspace('b-w') : image
+  const png = await coloured.png({ compressionLevel: 0 }).toBuffer()
+  const padded = Buffer.concat([profile, Buffer.alloc(4 - (profile.length % 4))])
+  padded.writeUInt32BE(padded.length)
+  return sharp(withChunk(png, 'iCCP', Buffer.concat([Buffer.from('photo\0\0'), deflateSync(padded)])))
 }
+
+const isGrey = (profile?: Buffer): boolean => profile?.toString('latin1', 16, 20) === 'GRAY'
+
+/** Whether libvips reads a grey AVIF as RGB, to which its profile does not apply. */
+export const isGreyAvif = ({ compression, icc }: Metadata): boolean => compression === 'av1' && isGrey(icc)

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
-import { isReadByChild } from './attempt.ts'
 import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
 
@@ -8,13 +7,8 @@ await runPhotoService(
   'converter',
   process.env,
   ['CHILD_MEMORY_BYTES', 'CONVERTER_ADMIN_PORT', 'CONVERTER_SLOTS', 'CONVERT_SECONDS', 'THUMBNAILS'],
-  async ({ storageAt, ...tools }, config) => {
-    // From other storage, photos are read here and sent to the child as bytes.
-    const setup = {
-      storageUrl: isReadByChild(tools.storage) ? storageAt : null,
-      sizes: config.THUMBNAILS,
-      maxPixels: config.MAX_PIXELS,
-    }
+  async (tools, config) => {
+    const setup = { sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
     const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
     tools.metrics.set('tintype_conversion_deadline_seconds', {}, config.CONVERT_SECONDS)
     const worker = await startWorker(tools, {

@@ -1,12 +1,11 @@
-import { crc32, deflateSync } from 'node:zlib'
+import { deflateSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
+import { pngChunk } from './png.ts'
 
 const png: Size = { side: 60, format: 'png' }
 const webp: Size = { side: 20, format: 'webp' }
@@ -16,24 +15,14 @@ type Picture = { width: number; height: number; damaged?: true; shown: Buffer; t
 const pixels = (body: Buffer): Promise<Buffer> =>
   sharp(body).flatten({ background: '#ffffff' }).toColourspace('srgb').raw().toBuffer()
 
-/** A chunk of a PNG. */
-function chunk(type: string, data: Buffer | number[]): Buffer {
-  const body = Buffer.concat([Buffer.from(type), Buffer.from(data)])
-  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
-  length.writeUInt32BE(data.length)
-  checksum.writeUInt32BE(crc32(body))
-  return Buffer.concat([length, body, checksum])
-}
+const chunk = (type: string, data: Buffer | number[]) => pngChunk(type, Buffer.from(data))
 
-let storage: Storage
 /** One makes one size, in one pass where it can; the other makes two. */
 let children: Child[]
 
 beforeAll(async () => {
-  const storageUrl = `file:${await temporaryFolder(afterAll)}`
-  storage = await openStorage(storageUrl)
   const start = (sizes: Size[]) =>
-    startChild({ storageUrl, sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
+    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
   children = await Promise.all([start([png]), start([png, webp])])
 })
 afterAll(() => {
@@ -41,9 +30,7 @@ afterAll(() => {
 })
 
 async function convert(original: Buffer) {
-  await storage.put('photos/odd', original)
-  const request = { original: 'photos/odd', detailed: false }
-  return Promise.all(children.map(child => child.convert(request)))
+  return Promise.all(children.map(child => child.convert({ original, detailed: false })))
 }
 
 /** What both children say, which must be the same. */
@@ -178,6 +165,17 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(bytes)).toMatchObject({ width: 300, height: 400, damaged: true })
   })
 
+  test.each([
+    ['jpeg', 0],
+    ['jpeg', 0xff],
+    ['gif', 0],
+  ] as const)('%s whose second half was never written, but filled with %i', async (format, fill) => {
+    const bytes = await noise(300, 400).toFormat(format).toBuffer()
+    const filled = Buffer.from(bytes).fill(fill, share(bytes, 0.5).length)
+    expect(await picture(filled)).toMatchObject({ damaged: true })
+    expect(await picture(Buffer.concat([bytes, Buffer.alloc(4096)]))).not.toHaveProperty('damaged')
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
@@ -250,6 +248,16 @@ describe('a PNG of which only a checksum is wrong is shown whole', () => {
     broken[at(broken)] = ~(broken[at(broken)] ?? 0)
     expect((await picture(broken)).shown).toEqual((await picture(whole)).shown)
   })
+})
+
+test('a PNG that states a smaller window than its pixels are compressed with is shown', async () => {
+  const whole = await noise(300, 200).png().toBuffer()
+  const rows = Buffer.alloc(901 * 200, Buffer.concat([Buffer.alloc(1), whole.subarray(100, 1000)]))
+  const png = (data: Buffer) => Buffer.concat([whole.subarray(0, 33), chunk('IDAT', data), chunk('IEND', [])])
+  const data = deflateSync(rows)
+  const { shown } = await picture(png(data))
+  data.set([0x18, 0x19]) // 512 bytes: a row has more
+  expect((await picture(png(data))).shown).toEqual(shown)
 })
 
 test('of a PNG with a row that libpng refuses the rows before it are shown, and nothing that was in memory before', async () => {
@@ -457,6 +465,12 @@ describe('TIFF', () => {
   })
 })
 
+test('a JPEG-LS that is named as a JPEG says that it is stored in a rare way', async () => {
+  const bytes = await jpeg()
+  bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xf7
+  expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
+})
+
 describe('an animation', () => {
   const avif = async (patch: (bytes: Buffer) => void) => {
     const bytes = await plain(300, 200, '#d02020').avif({ lossless: true }).toBuffer()
@@ -561,6 +575,30 @@ describe('the orientation in the EXIF of a JPEG turns it, also as a LONG', () =>
   })
 })
 
+describe('the orientation in the EXIF of a PNG', () => {
+  const exif = Buffer.from('4d4d002a00000008000101120003000000010006000000000000', 'hex')
+  const prefixed = Buffer.concat([Buffer.from('Exif\0\0'), exif])
+  const digits = `\nexif\n      32\n${prefixed.toString('hex')}\n`
+  const text = (keyword: string, data: Buffer | string) =>
+    Buffer.concat([Buffer.from(`Raw profile type ${keyword}\0`), Buffer.from(data)])
+  const compressed = Buffer.concat([Buffer.alloc(1), deflateSync(Buffer.from(digits))])
+  test.each<[string, Buffer]>([
+    ['in its chunk', chunk('eXIf', exif)],
+    ['in its chunk behind the prefix of a JPEG’s', chunk('eXIf', prefixed)],
+    ['as a text', chunk('tEXt', text('exif', digits))],
+    ['as a compressed text', chunk('zTXt', text('APP1', compressed))],
+  ])('turns it %s', async (_name, added) => {
+    const bytes = await noise(300, 200).png().toBuffer()
+    expect(await picture(behind(bytes, 33, added))).toMatchObject({ width: 200, height: 300 })
+  })
+
+  test('does not turn it behind its pixels, or as a text that breaks off', async () => {
+    const bytes = behind(await noise(300, 200).png().toBuffer(), 33, chunk('zTXt', text('exif', '\0junk')))
+    const late = behind(bytes, bytes.length - 12, chunk('eXIf', exif))
+    expect(await picture(late)).toMatchObject({ width: 300, height: 200 })
+  })
+})
+
 describe('colours that are named by numbers become sRGB', () => {
   const near = (given: number[], expected: number[]) =>
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 3)).toEqual([true, true, true])
@@ -621,12 +659,11 @@ describe('colours that are named by numbers become sRGB', () => {
   })
 
   test('a JPEG in Adobe RGB, which cameras name only in EXIF, and one in sRGB', async () => {
-    const of = async (InteroperabilityIndex: string) => {
-      const exif = { IFD0: { Make: 'a camera' }, IFD4: { InteroperabilityIndex } }
-      return colour(await picture(await plain(300, 200, '#20d020').withExif(exif).jpeg().toBuffer()))
-    }
-    near(await of('R98'), [32, 208, 32])
-    near(await of('R03'), [0, 210, 0])
+    const of = async (exif: Record<string, Record<string, string>>) =>
+      colour(await picture(await plain(300, 200, '#20d020').withExif(exif).jpeg().toBuffer()))
+    near(await of({ IFD4: { InteroperabilityIndex: 'R98' } }), [32, 208, 32])
+    near(await of({ IFD4: { InteroperabilityIndex: 'R03' } }), [0, 210, 0])
+    near(await of({ IFD2: { ColorSpace: '2' } }), [0, 210, 0])
   })
 
   test('an AVIF whose colours are multiplied by its alpha is not darker', async () => {

@@ -165,11 +165,13 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-function costlyKind({ format, isProgressive, hasAlpha, depth }: Metadata, bytes: Buffer): CostlyKind {
+function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'
   if (depth !== 'uchar') return 'deep'
   if (format === 'heif' && hasFullChroma(bytes)) return 'full-chroma'
-  return isProgressive ? 'interlaced' : ''
+  if (isProgressive) return 'interlaced'
+  if (space === 'cmyk') return 'CMYK'
+  return hasAlpha ? 'transparent' : ''
 }
 
 /** Answers undecodable when the decoder fails. @throws when memory is short. */
@@ -190,7 +192,7 @@ const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
   [
-    /Unsupported JPEG|support is not configured|is not implemented|planes not supported/,
+    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported/,
     'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
   ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],

@@ -1,6 +1,7 @@
 import { createInflateRaw } from 'node:zlib'
 import type { Sharp } from 'sharp'
 import type { OpenedPhoto } from './open.ts'
+import { pngChunks } from './png.ts'
 
 /** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
 const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
@@ -46,6 +47,9 @@ async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): P
   return open('truncated', await small.png().toBuffer())
 }
 
+/** zlib's header of a stream with a window of 32 KiB. */
+const largestWindow = Buffer.from('789c', 'hex')
+
 /** Samples of a pixel by a PNG's colour type: grey, RGB, palette, grey with alpha, RGB with alpha. */
 const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 
@@ -56,18 +60,18 @@ const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
   const data: Buffer[] = []
   let start = 0
-  for (let at = 8, end = 0; at + 12 <= bytes.length; at = end + 4) {
-    end = at + 8 + bytes.readUInt32BE(at)
-    if (bytes.toString('latin1', at + 4, at + 8) !== 'IDAT') continue
-    start ||= at
-    data.push(bytes.subarray(at + 8, end))
+  for (const chunk of pngChunks(bytes)) {
+    if (chunk.type !== 'IDAT') continue
+    start ||= chunk.start
+    data.push(chunk.body)
   }
   const zlib = Buffer.concat(data)
   return new Promise<{ rows: number; png: Buffer }>(resolve => {
     let [inflated, rows] = [0, 0]
     const stream = createInflateRaw({ chunkSize: 1024 })
     const done = () => {
-      const used = zlib.subarray(0, 2 + stream.bytesWritten)
+      // Some encoders state a smaller window than they use, which libpng believes.
+      const used = Buffer.concat([largestWindow, zlib.subarray(2, 2 + stream.bytesWritten)])
       const head = Buffer.from('0000IDAT')
       head.writeUInt32BE(used.length)
       const png = Buffer.concat([bytes.subarray(0, start), head, used])
@@ -85,6 +89,21 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
       .end(zlib.subarray(2))
   })
 }
+
+/**
+ * Whether a JPEG or GIF ends with zeros or ones in place of its end, as an interrupted copy or download leaves it: they
+ * decode without a warning.
+ */
+export function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
+  const [last] = bytes.subarray(-1)
+  if ((format !== 'jpeg' && format !== 'gif') || (last !== 0 && last !== 0xff)) return false
+  const end = bytes.findLastIndex(byte => byte !== last)
+  if (bytes.length - end <= leastFilled) return false
+  const marker = (code: number) => bytes.lastIndexOf(Buffer.from([0xff, code]))
+  return format === 'gif' ? bytes[end] !== 0x3b : marker(0xd9) < marker(0xda)
+}
+/** A scan of one colour may end with a few such bytes. */
+const leastFilled = 512
 
 /**
  * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.

@@ -210,6 +210,24 @@ test('the lag of a stream is measured by the clock that the server believes', as
   expect(lag).toBeLessThan(15)
 })
 
+test('entries wait while the clock of the log server says 1970: once it is right, they would be removed by age', async () => {
+  const clock = { ...openClock(), receive: () => ({ receivedMs, offsetMs: 0 }) }
+  let receivedMs = 30_000
+  const at = await temporaryFolder()
+  const { url } = await startServer(at, { clock })
+  const headers = { authorization: `Bearer ${token}` }
+  const send = () =>
+    fetch(`${url}/streams/web.0.17`, { method: 'POST', headers, body: line('web.0.17', 1, 30_000) })
+  const refused = await send()
+  expect([refused.status, await refused.text()]).toEqual([
+    503,
+    expect.stringContaining('clock says 1970-01-01T00:00:30.000Z'),
+  ])
+  receivedMs = Date.now()
+  expect((await send()).status).toBe(200)
+  expect(Object.keys(readJournals(at))).toEqual([`${dayOf(receivedMs)}/web.0.17.ndjson`])
+})
+
 test('entries wait for a server that is away, over a restart of their service too', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const first = await startServer(at, { port: await freePort() })

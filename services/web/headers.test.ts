@@ -66,6 +66,14 @@ test('a method that an address does not take gets 405 with those it takes, OPTIO
   expect(await call('OPTIONS', one)).toEqual([204, 'GET, DELETE, HEAD'])
   expect(await call('PATCH', '/nothing')).toEqual([404, null])
   expect(await call('OPTIONS', '/nothing')).toEqual([404, null])
+  // The whole server, as some load balancers ask whether it lives.
+  expect(await connectRaw(running.url, head('OPTIONS', '*')).answer()).toMatch(/^HTTP\/1.1 204 /)
+})
+
+test('a path with two slashes, as nginx makes it where it removes a prefix without its slash, is the path with one', async () => {
+  const { url } = await startWeb()
+  expect((await fetch(`${url}//photos`)).status).toBe(200)
+  expect((await fetch(`${url}//`)).headers.get('content-type')).toMatch(/^text\/html/)
 })
 
 test('the page is asked for again and not sent again, and no shared cache may keep it with its cookie', async () => {
@@ -161,7 +169,7 @@ describe('Expect: 100-continue', () => {
     ['too many came', 429, ['Content-Length: 5000']],
   ])('is refused at once when %s, however the path is spelled', async (_why, status, headers) => {
     const running = await startWeb(
-      { uploadsPerMinute: status === 429 ? 1 : 1_000 },
+      { UPLOADS_PER_MINUTE: status === 429 ? 1 : 1_000 },
       { converter: status !== 503 },
     )
     if (status === 429) await running.visitor().post(png(4, 4))
@@ -194,7 +202,7 @@ describe('Expect: 100-continue', () => {
 
   test('invites nothing where nothing is', async () => {
     const running = await startWeb()
-    for (const path of ['/%70hotos', '/%2570hotos', '/photos%2f', '//photos', '/photos/x/y'])
+    for (const path of ['/%70hotos', '/%2570hotos', '/photos%2f', '/photos/x/y'])
       expect(await ask(running, path, 'Content-Length: 5000'), path).toMatch(/^HTTP\/1.1 404 /)
     expect(await ask(running, '/', 'Content-Length: 5000')).toMatch(/^HTTP\/1.1 405 /)
     expect(await ask(running, '/experience', 'Content-Length: 5000')).toMatch(/^HTTP\/1.1 413 /)

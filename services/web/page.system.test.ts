@@ -430,6 +430,20 @@ describeWithParts('the upload page', ['chromium'], parts => {
     }
   }
 
+  test('photos chosen after the cookies were cleared stay together: two first uploads at once began two sessions', async () => {
+    await page.getByText('No photos yet.').waitFor()
+    await context.clearCookies()
+    const names = ['one.jpg', 'two.jpg', 'three.jpg']
+    await choose(...names.map(name => ({ ...harbour, name })))
+    const accepted = (name: string) =>
+      row(name)
+        .getByRole('button', { name: /^Delete/ })
+        .waitFor()
+    await Promise.all(names.map(accepted))
+    await page.reload()
+    await Promise.all(names.map(ready))
+  })
+
   test('a list read before a photo was accepted does not remove its row', async () => {
     const sent = Promise.withResolvers<void>()
     await page.route('**/photos', async route => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { limits } from '@tintype/lib/limits.ts'
 import { expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
@@ -218,7 +219,7 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     })
     await runPromtool(promtool, await temporaryFolder(), grouped, [
       {
-        name: 'a late series, one of a new process, and one whose target got a label',
+        name: 'a late series, one of a new process, one whose target got a label, and one that got it alone',
         interval: '15s',
         input_series: [
           series('up{job="a",instance="1"}', '1x40'),
@@ -229,9 +230,25 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
           series('up{job="a",instance="3",zone="b"}', '_x20 1x20'),
           series('tintype_promises_total{outcome="broken",job="a",instance="3"}', '300+1x19'),
           series('tintype_promises_total{outcome="broken",job="a",instance="3",zone="b"}', '_x20 320+1x20'),
+          series('up{job="a",instance="4"}', '1x40'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="4"}', '300+1x19 stale'),
+          series('tintype_promises_total{outcome="broken",job="a",instance="4",zone="b"}', '_x20 320+1x20'),
         ],
-        promql_expr_test: [total(45 + 19 + 20)],
+        promql_expr_test: [total(45 + 19 + 20 + 19 + 20)],
       },
+    ])
+  })
+
+  test('have a budget for each group, however many there are', async () => {
+    const grouped = countedKinds.filter(({ name }) => name === 'grouped')
+    const input_series = Array.from({ length: limits.objectiveGroups.value + 1 }, (_, i) => ({
+      series: `tintype_promises_total{outcome="kept",job="j${i}"}`,
+      values: '0+1x20',
+    }))
+    const exp_samples = [{ labels: '{}', value: input_series.length }]
+    const promql_expr_test = [{ expr: 'count(slo:budget_left:ratio)', eval_time: '5m', exp_samples }]
+    await runPromtool(promtool, await temporaryFolder(), grouped, [
+      { name: 'many groups', interval: '15s', input_series, promql_expr_test },
     ])
   })
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { limits } from '@tintype/lib/limits.ts'
 import { parse } from 'yaml'
 import { complement, type Fraction } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
@@ -26,7 +25,6 @@ export const rules = (objectives: readonly Objective[], scope: Scope = unscoped,
     ...objectives.map(objective => ({
       name: groupName(objective, objectives),
       interval: '1m',
-      ...(objective.groupBy ? { limit: limits.objectiveGroups.value } : {}),
       rules: [
         ...recordings(objective, scope),
         ...objective.tiers.map(tier => alert(objective, tier, scope, pages)),

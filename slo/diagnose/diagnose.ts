@@ -19,7 +19,7 @@ import { remark } from './remark.ts'
 import { type JobState, jobsAt, startsIn } from './replicas.ts'
 import type { Evidence, Verdict } from './verdict.ts'
 
-type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
+type Answer = Omit<Verdict, 'stages' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
 /** A filling queue with this share of the growth in the last third of the window may still become the slowest stage. */
@@ -71,7 +71,6 @@ export function diagnose(
     evidence: shown(found.evidence, now, baseline),
     remarks: [...found.remarks, ...youth(baseline, series, atMs, stepMs)],
     stages,
-    lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
     since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
     replicas: jobs.flatMap(({ odd }) => odd.map(({ text }) => text)),
     context: startsIn(model, samples, (sinceMs ?? atMs) - length, atMs),

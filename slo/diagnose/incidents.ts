@@ -1,35 +1,28 @@
-import { burnRate } from '../math/burn-rate.ts'
+import { isBurning } from '../math/burn-rate.ts'
 import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { type RecordedObjective, readRecorded } from '../sources/recorded.ts'
-import { rememberSlots } from '../sources/remembered.ts'
 
 export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
  * Reads the spans of the days before a time in which budgets burned, each from its first bad minute, and the objectives
- * whose budget burns now. A budget burns when a short window reaches its tier's factor; a verdict is then requested.
- * The current minute counts with its samples so far.
+ * whose budget burns now (`isBurning`).
+ * The current minute counts with its samples so far. @throws SourceError when no objective that has begun can be read.
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)
   const longest = Math.max(0, ...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const from = to - days * 1440 - longest
-  // An unreadable objective must not prevent the verdict about the others.
-  const readable = rememberSlots(source)
-  const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
-  const troubles = all.map(({ sli }) => sli).map(readable.troubles())
-  if (troubles.length > 0 && !troubles.includes(undefined)) throw troubles[0]
+  const recorded = await readRecorded(source, all, { from, to: to + 1 })
   if (!recorded) return { incidents: [], now: [] }
   const { start, objectives } = recorded
-  const burns = ({ objective, tally }: RecordedObjective, minute: Minute): boolean =>
-    objective.tiers.some(
-      ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
-    )
   const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && Boolean(slots.at(-1)?.total)
   const burnsAt = (minute: Minute) =>
-    objectives.filter(each => burns(each, minute) || (minute === to && isKnown(each) && burns(each, to + 1)))
+    objectives.filter(
+      each => isBurning(each, minute) || (minute === to && isKnown(each) && isBurning(each, to + 1)),
+    )
   const firstBad = (minute: Minute): Minute => {
     for (let first = minute - longest; first < minute; first++)
       if (objectives.some(({ tally }) => bad(tally, first, first + 1) > 0)) return first

@@ -7,7 +7,6 @@ import { remark } from './remark.ts'
 
 /** A process that differs from the others of its job. */
 type OddReplica = {
-  job: string
   instance: string
   text: string
   isAway: boolean
@@ -35,7 +34,7 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
     const away = [...all.keys()].filter(instance => !up.includes(instance))
     const odd = away.map(instance => {
       const text = remark('away', { process: `${job} ${instance}` })
-      return { job, instance, text, isAway: true }
+      return { instance, text, isAway: true }
     })
     return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now)] }
   })
@@ -74,7 +73,6 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   const names = [...seen].filter(instance => !present.has(instance)).slice(-missing)
   const counted = { job, present: present.size, wanted: expected ?? usual }
   return (names.length > 0 || expected === null ? names : ['?']).map(instance => ({
-    job,
     instance,
     isAway: expected !== null,
     text: remark(expected === null ? 'gone' : 'missing', { process: `${job} ${instance}`, ...counted }),
@@ -104,7 +102,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       seconds: most.now?.toFixed(2) ?? '',
       usual: most.baseline?.toFixed(2) ?? '',
     })
-    return [{ job, instance, text, isAway: false, slow }]
+    return [{ instance, text, isAway: false, slow }]
   })
 }
 

@@ -12,8 +12,6 @@ export type Verdict = {
   also: { stage: string; cause: string | null; share: number } | null
   /** Each stage's time, and its metrics with and without data. */
   stages: (Growth & { had: string[]; lacked: string[] })[]
-  /** Missing metrics of the resources of all stages. */
-  lacking: string[]
   /** Texts: why the verdict may be wrong or incomplete. */
   remarks: string[]
   /** Texts: processes that differ from the others of their service. */

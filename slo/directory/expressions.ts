@@ -36,17 +36,18 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
     rows.map((own: Readonly<Record<string, unknown>>) => {
       const path = ['resources', i]
       const place = `resources[${i}]`
-      const [keys, texts] = [true, false].map(isKey =>
-        Object.entries(own).filter(([name]) => Object.hasOwn(resource, name) === isKey),
-      ) as [[string, unknown][], [string, unknown][]]
+      const isKey = ([name]: [string, unknown]) => Object.hasOwn(resource, name)
+      const texts = Object.entries(own).filter(each => !isKey(each))
       const templates = new Map([
         ...known,
         ...templatesOf(Object.fromEntries(texts.map(([name, value]) => [name, String(value)]))),
       ])
-      const filled = Object.entries({ ...row, ...Object.fromEntries(keys) }).map(([key, value]) => [
-        key,
-        typeof value === 'string' ? out([...path, key], value, templates, key === 'query') : value,
-      ])
+      const filled = Object.entries({ ...row, ...own })
+        .filter(isKey)
+        .map(([key, value]) => [
+          key,
+          typeof value === 'string' ? out([...path, key], value, templates, key === 'query') : value,
+        ])
       const result = Object.fromEntries(filled) as ResourceReading
       for (const key of needed) if (result[key] === undefined) add(path, 'no-key', { place, key })
       for (const name of [result.stage ?? [], result.blames ?? []].flat())

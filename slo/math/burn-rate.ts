@@ -85,3 +85,10 @@ export function burnRate(objective: Objective, tally: Tally, at: Minute, minutes
   const events = whole(of, tally, at, minutes)
   return events === 0 ? 0 : bad(tally, at - minutes, at) / events / toNumber(complement(objective.target))
 }
+
+/** Whether a budget begins to burn at the start of minute `at`: the short window of a tier has reached its factor. */
+export const isBurning = (
+  { objective, tally }: { objective: Objective; tally: Tally },
+  at: Minute,
+): boolean =>
+  objective.tiers.some(({ shortMinutes, factor }) => burnRate(objective, tally, at, shortMinutes) >= factor)

@@ -1,7 +1,7 @@
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { longestMinutes } from '../sources/recorded.ts'
 import { backtest, type Timeline } from './backtest.ts'
-import { type Tally, tallyOf } from './sli.ts'
+import { type Tally, tally } from './sli.ts'
 import { parseDuration } from './time.ts'
 
 /** A part of an outage: the percentage of offline minutes and of bad events. `events`: whether there is traffic. */
@@ -56,11 +56,11 @@ export function outageTally(objective: Objective, phases: readonly Phase[], begi
   const after = 2 * longestMinutes([objective])
   const from = begin - objective.windowMinutes
   const all = [well(objective.windowMinutes), ...phases, well(after)]
-  let [phase, first] = [0, 0]
-  return tallyOf(objective, from, outageMinutes(all), i => {
-    while (i >= first + (all[phase] as Phase).minutes) first += (all[phase++] as Phase).minutes
-    return slot(objective, all[phase] as Phase, from + i, i - first)
-  })
+  let start = from
+  const slots = all.flatMap(phase =>
+    Array.from({ length: phase.minutes }, (_, i) => slot(objective, phase, start++, i)),
+  )
+  return tally(objective, from, slots)
 }
 
 function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Slot {

@@ -98,8 +98,11 @@ export function reportText(report: Report): string {
 function objectiveText({ standing, burns, doubtful, silentSince, endedAt }: Judged): string {
   const { objective, span, broken, ratio } = standing
   const unjudged = silentSince === undefined ? 'nothing to count' : 'not known'
-  const word = broken ? 'broken' : ratio === null || silentSince !== undefined ? unjudged : 'met'
-  const state = word === 'broken' ? '✕' : word === 'met' ? '●' : '○'
+  // The budget is that of the whole window, also while fewer minutes are counted.
+  const met =
+    ratio !== null && ratio < toNumber(objective.target) ? 'met so far, the window is not full' : 'met'
+  const word = broken ? 'broken' : ratio === null || silentSince !== undefined ? unjudged : met
+  const state = word === 'broken' ? '✕' : word === met ? '●' : '○'
   const lines = [
     `${state} ${objective.displayName}: ${word}`,
     counts(standing),

@@ -35,21 +35,27 @@ const ratio = (objective: Objective, of: readonly Slot[]): number | null => {
   return standing(objective, tally(objective, 0, of), span).ratio
 }
 
+const textOf = (objective: Objective, slot: Slot, nominalMinutes: number): string => {
+  const span = { from: 0, to: 1, nominalMinutes }
+  const stand = standing({ ...objective, tiers: [] }, tally(objective, 0, [slot]), span)
+  const judged = { standing: stand, burns: [], doubtful: 0, silentSince: undefined, endedAt: undefined }
+  const planned = { minutes: 0, offline: 0 }
+  return reportText({ span, objectives: [judged], unread: [], witnesses: null, planned })
+}
+
 test('a ratio below its target does not look like it, in JSON and in words', () => {
-  const objective = { ...latency, target: { numerator: 999_999, denominator: 1_000_000 }, tiers: [] }
+  const objective = { ...latency, target: { numerator: 999_999, denominator: 1_000_000 } }
   const slot = { start: 0, good: 9_999_980, total: 10_000_000, unknown: false }
   const span = { from: 0, to: 1, nominalMinutes: 1 }
   const stand = standing(objective, tally(objective, 0, [slot]), span)
   expect(standingJson(stand)).toMatchObject({ objective: 0.999999, ratio: 0.999998 })
-  const judged = { standing: stand, burns: [], doubtful: 0, silentSince: undefined, endedAt: undefined }
-  const report = {
-    span,
-    objectives: [judged],
-    unread: [],
-    witnesses: null,
-    planned: { minutes: 0, offline: 0 },
-  }
-  expect(reportText(report)).toContain('99.9998 % of at least 99.9999 %')
+  expect(textOf(objective, slot, 1)).toContain('99.9998 % of at least 99.9999 %')
+})
+
+test('a young objective whose ratio is below its target is called met so far while its budget lasts', () => {
+  const offline = { start: 0, good: 0, total: 1, unknown: false }
+  expect(textOf(availability, offline, 1440)).toContain(': met so far, the window is not full')
+  expect(textOf(availability, { ...offline, good: 1 }, 1440)).toMatch(/: met$/m)
 })
 
 describe('slots', () => {

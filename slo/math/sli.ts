@@ -28,15 +28,11 @@ export type Tally = {
 }
 
 /** Sums an objective's slots, which must have no gaps: [from, from + slots.length). */
-export const tally = (objective: Judging, from: Minute, slots: readonly Slot[]): Tally =>
-  tallyOf(objective, from, slots.length, i => slots[i] as Slot)
-
-/** Like `tally`, for slots that are made one by one. */
-export function tallyOf(objective: Judging, from: Minute, count: number, slotAt: (i: number) => Slot): Tally {
-  const sums = (): Float64Array => new Float64Array(count + 1)
-  const result = { from, to: from + count, bad: sums(), total: sums(), unknown: sums() }
-  for (let i = 0; i < count; i++) {
-    const { good, total, unknown } = judge(objective, slotAt(i))
+export function tally(objective: Judging, from: Minute, slots: readonly Slot[]): Tally {
+  const sums = (): Float64Array => new Float64Array(slots.length + 1)
+  const result = { from, to: from + slots.length, bad: sums(), total: sums(), unknown: sums() }
+  for (const [i, slot] of slots.entries()) {
+    const { good, total, unknown } = judge(objective, slot)
     result.bad[i + 1] = (result.bad[i] ?? 0) + total - good
     result.total[i + 1] = (result.total[i] ?? 0) + total
     result.unknown[i + 1] = (result.unknown[i] ?? 0) + (unknown ? 1 : 0)

@@ -8,15 +8,12 @@ export const toIso = (minute: Minute): string => new Date(minute * 60_000).toISO
 export const toShort = (minute: Minute): string => toIso(minute).slice(5, 16).replace('T', ' ')
 
 /** 90 as `1h30m`, 43200 as `30d`. */
-export function toDuration(minutes: number): string {
-  const units = [
-    ['d', Math.floor(minutes / 1440)],
-    ['h', Math.floor(minutes / 60) % 24],
-    ['m', minutes % 60],
-  ] as const
-  const text = units.filter(([, count]) => count > 0).map(([unit, count]) => `${count}${unit}`)
-  return text.join('') || '0m'
-}
+export const toDuration = (minutes: number): string =>
+  Temporal.Duration.from({ minutes })
+    .round({ largestUnit: 'days' })
+    .toString()
+    .toLowerCase()
+    .replaceAll(/[pt]/g, '')
 
 export const timeFormat =
   'a time in UTC: 2026-11-22T14:05Z, "today 14:05", "tomorrow 02:00", epoch seconds, or now'

@@ -59,9 +59,9 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
       const shared = services.get(objective.name)?.some(({ service }) => service !== objective.service)
       return { ...objective, id: shared ? `${objective.service}/${objective.name}` : objective.name }
     })
-    const twice = named.flatMap(({ id, name, file }) => {
+    const twice = named.flatMap(({ id, name }) => {
       const first = seen.get(id)
-      seen.set(id, file)
+      seen.set(id, document.file)
       return first ? [found(document, ['metadata', 'name'], 'name-twice', { first, name })] : []
     })
     return { document, objectives: named, findings: [...findings, ...twice] }
@@ -125,7 +125,6 @@ function toObjectives(document: Document, { metadata, spec }: Slo): Objective[] 
       group: null,
       tiers: tiers(planning, annotations['slo/tiers'] ?? planTiers(windowMinutes)),
       runbook: annotations['slo/runbook'],
-      file: document.file,
     }
   })
 }

@@ -40,7 +40,8 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
 
 function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const { verdict, examples, runbook } = diagnosis
-  const { lever, evidence, lacking } = verdict
+  const { lever, evidence, stages } = verdict
+  const lacking = [...new Set(stages.flatMap(({ lacked }) => lacked))]
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
   const isEnglish = remarks.some(each => written.includes(each))

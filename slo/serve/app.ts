@@ -18,7 +18,7 @@ import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import type { Diagnoser } from './diagnosis.ts'
-import { readStatus } from './public-status.ts'
+import { statusOf } from './public-status.ts'
 import { createPublicWork, type Work } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
@@ -35,15 +35,6 @@ const readEveryMs = 5_000
 const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
-
-const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
-  cached(readEveryMs, () =>
-    read().catch(error => {
-      if (!(error instanceof SourceError)) throw error
-      const headers = { 'Retry-After': '15' }
-      throw new Problem(503, 'source-away', 'The measurements cannot be read now.', { headers })
-    }),
-  )
 
 /** The public port of slo: two pages and their JSON. Requests from other machines change nothing. */
 export function createSloApp(options: {
@@ -107,10 +98,14 @@ export function createSloApp(options: {
     const note = incidentNote({ ...found, atMs: found.at, directory, views })
     response.set('Cache-Control', 'no-store').type('text').send(note)
   })
-  const stages = readForAll(() => {
+  const stages = cached(readEveryMs, () => {
     const now = Date.now()
     const begunMs = (watch.views()[0]?.start ?? 0) * 60_000
-    return stagesOf(directory.service, source, Math.max(now - stagesMs, begunMs), now)
+    return stagesOf(directory.service, source, Math.max(now - stagesMs, begunMs), now).catch(error => {
+      if (!(error instanceof SourceError)) throw error
+      const headers = { 'Retry-After': '15' }
+      throw new Problem(503, 'source-away', 'The measurements cannot be read now.', { headers })
+    })
   })
   app.get('/api/stages', async (_request, response) => void response.json(await stages()))
   compute('/api/what-if', async ({ query }, response, pause) => {
@@ -140,9 +135,8 @@ export function createSloApp(options: {
     const release = readUnderWay(dataDir)
     response.json(release && isRunning(release.process) ? release : null)
   })
-  const status = readForAll(() => readStatus(watch, source))
-  app.get('/status.json', async (_request, response) => {
-    const now = await status()
+  app.get('/status.json', (_request, response) => {
+    const now = statusOf(watch.views(), watch.seenAt())
     if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     response.set('Cache-Control', 'no-store').json(now)
   })

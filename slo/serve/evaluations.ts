@@ -28,7 +28,6 @@ export function openEvaluations(
   let recorded: Recorded | undefined
   let unread = new Map<string, string>()
   let leftOut: string[] = []
-  const everRead = new Set<string>()
   return {
     objectives,
     /**
@@ -68,7 +67,6 @@ export function openEvaluations(
           : [[objective.id, `No sample could be counted since ${toShort(silentSince)} UTC.`] as const],
       )
       unread = new Map([...silent, ...troubled])
-      if (recorded) for (const { id } of objectives) if (!troubled.has(id)) everRead.add(id)
       const began = Object.fromEntries([
         ...Object.entries(stored).filter(([id]) => troubled.has(ungrouped(id))),
         ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
@@ -81,14 +79,6 @@ export function openEvaluations(
     unread: (): ReadonlyMap<string, string> => unread,
     /** Which groups have no budget, as there are too many or none; null when each has one. */
     leftOut: (): string | null => leftOut.join('; ') || null,
-    /**
-     * Whether an objective was read since the start, also by the id of a group; for a removed objective, whether any
-     * was.
-     */
-    hasRead(id: string): boolean {
-      const isOurs = objectives.some(each => each.id === ungrouped(id))
-      return isOurs ? everRead.has(ungrouped(id)) : everRead.size > 0
-    },
     /**
      * The objectives at a minute that was read, without ended groups; none before the SLO began and before the kept
      * minutes. Many objectives with long windows take seconds, so it pauses after each.

@@ -2,10 +2,9 @@ import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
-import type { Objective, Source } from '../sources/index.ts'
-import { readStatus } from './public-status.ts'
+import type { Objective } from '../sources/index.ts'
+import { statusOf } from './public-status.ts'
 import { viewOf } from './view.ts'
-import type { Watch } from './watch.ts'
 
 const slices = readDirectory().objectives.find(({ method }) => method === 'Timeslices') as Objective
 const at = toMinute(Date.now())
@@ -21,20 +20,19 @@ function lost(minutes: number) {
   return viewOf(recorded, at - 100, at)
 }
 
-test('while one of several objectives about minutes is offline the status is, with the least budget', async () => {
+test('while one of several objectives about minutes is offline the status is, with the least budget', () => {
   const views = [lost(0), lost(7)]
-  const slots: Source['slots'] = async sli => {
-    const found = views.find(({ objective }) => objective.sli === sli)
-    return found?.slots.slice(-2) ?? []
-  }
-  const source = { now: async () => Date.now(), slots } as Partial<Source> as Source
-  const statusOf = (shown: typeof views) => readStatus({ views: () => shown } as unknown as Watch, source)
-  expect(await statusOf(views)).toMatchObject({ online: false, budgetLeftMinutes: 53 })
-  expect(await statusOf(views.slice(0, 1))).toMatchObject({ online: true, budgetLeftMinutes: 60 })
+  const seenMs = Date.now() - 240_000
+  expect(statusOf(views, seenMs)).toMatchObject({ online: false, budgetLeftMinutes: 53 })
+  expect(statusOf(views.slice(0, 1), seenMs)).toMatchObject({ online: true, budgetLeftMinutes: 60 })
   // As two groups of an objective of events are.
   const groups = [lost(3), lost(5)].map(each => ({
     ...each,
     objective: { ...each.objective, method: 'Occurrences' as const },
   }))
-  expect(await statusOf([...views, ...groups])).toMatchObject({ keptRatio: 0.95 })
+  expect(statusOf([...views, ...groups], seenMs)).toMatchObject({ keptRatio: 0.95 })
+})
+
+test('a status is as old as the last measurement that could be read', () => {
+  expect(statusOf([lost(0)], Date.UTC(2026, 0, 1))).toMatchObject({ at: '2026-01-01T00:00:00.000Z' })
 })

@@ -125,7 +125,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
   const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
-  const status = startStatus({ ...given, ...at, watch, source })
+  const status = startStatus({ ...given, ...at, watch })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

@@ -233,17 +233,24 @@ const other: Objective = {
   sli: { ...objective.sli, total: { promql: 'other_total', selector: null } } as Objective['sli'],
 }
 
-test('an objective that cannot be read is named, the others are judged, and alerts of theirs end', async () => {
+test('an objective that cannot be read is named, and the others are judged', async () => {
   const { evaluations, standingAt } = evaluating(failing(source().fake, 'other_total'), [objective, other])
   expect(await evaluations.read(begin + 100)).toBe('other: too many series')
   expect([...evaluations.unread().keys()]).toEqual(['other'])
   expect(await standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
-  expect(['availability', 'other', 'other{city="a"}', 'removed'].map(evaluations.hasRead)).toEqual([
-    true,
-    false,
-    false,
-    true,
-  ])
+})
+
+test('an alert does not end while its objective cannot be read, and one of a removed objective does', async () => {
+  const store = await sentBefore()
+  for (const group of ['other{city="a"}', 'removed']) {
+    const alerts = [{ ...burning, group }]
+    store.record({ group, status: 'firing', severity: 'page', since: 0, at: 0, alerts })
+  }
+  const fake = failing(source().fake, 'other_total')
+  const { watch, updates } = watching(fake, store, null, null, [objective, other])
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(updates[0]?.map(({ group }) => group)).toEqual(['other{city="a"}'])
 })
 
 test('when objectives began is stored also while one of them cannot be read', async () => {

@@ -8,6 +8,7 @@ import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, cut } from '../alerts/text.ts'
+import { isBurning } from '../math/burn-rate.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
@@ -120,11 +121,12 @@ export function startWatch(options: {
     // Pauses, because the probe's requests must not wait for all objectives.
     views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()
-    if (views.some(burns)) await look(signal)
+    if (views.some(view => isBurning(view, view.at))) await look(signal)
     const firing = views.flatMap(alertsOf)
-    // An alert that is not seen has not ended until its objective was read once.
+    // An alert does not end while its objective cannot be read.
     const isLeft = ({ group, name }: Alert) =>
-      !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
+      evaluations.unread().has(ungrouped(group)) &&
+      !firing.some(each => each.group === group && each.name === name)
     own = [...firing, ...own.filter(isLeft)]
     notify()
     // An alert that reaches no receiver is as good as none: the dead-man's switch pages instead.
@@ -171,9 +173,6 @@ export function startWatch(options: {
     },
   }
 }
-
-/** Whether a budget begins to burn: the short window of a tier has already reached its factor. */
-const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
 
 export const silences = {
   'monitoring-blind':

@@ -50,15 +50,22 @@ export const processLabels: readonly string[] = ['job', 'instance', 'namespace',
 /** Time in which the process of a new series must have been scraped. Not longer than any gap that is counted over. */
 export const scrapedSeconds = 120
 
+type Sampled = readonly { samples: readonly Sample[] }[]
+
 /**
  * Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series.
  * `ups`: each `up` of the process. Two of them mean that its targets got another label, and all of its series with it.
+ * `others`: the process's series of the counter. One that ends in the scrape may be this one under other labels, because
+ * Prometheus began to relabel the metric.
  */
-export function isNewborn(ups: readonly { samples: readonly Sample[] }[], { timeMs }: Sample): boolean {
+export function isNewborn(ups: Sampled, others: Sampled, { timeMs }: Sample): boolean {
   const [nowMs, beforeMs] = [cell(timeMs) * 1000, (cell(timeMs) - gridSeconds) * 1000]
   const isRecent = (up: Sample, toMs: number) => up.timeMs <= toMs && up.timeMs > toMs - scrapedSeconds * 1000
   const [only, second] = ups.filter(({ samples }) => samples.some(up => isRecent(up, nowMs)))
-  return second === undefined && only?.samples.findLast(up => isRecent(up, beforeMs))?.value === 1
+  const last = only?.samples.findLast(up => isRecent(up, beforeMs))
+  if (second !== undefined || last?.value !== 1) return false
+  const isIn = (ms: number) => (each: Sample) => Math.abs(each.timeMs - ms) < gridSeconds * 500
+  return !others.some(({ samples }) => samples.some(isIn(last.timeMs)) && !samples.some(isIn(timeMs)))
 }
 
 /**

@@ -103,8 +103,6 @@ export type Objective = {
   tiers: readonly Tier[]
   /** The runbook for a burning budget: an address, or a path below the pages. */
   runbook: string
-  /** The file it was read from. */
-  file: string
 }
 
 /** Days, weeks or months that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */

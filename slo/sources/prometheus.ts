@@ -14,7 +14,6 @@ import {
   type Counter,
   type Minute,
   type RatioSli,
-  type Selector,
   type Series,
   type Slot,
   type Source,
@@ -22,9 +21,8 @@ import {
   type ThresholdSli,
 } from './index.ts'
 import { type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
-import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
+import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
-import { matches } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -113,58 +111,47 @@ async function ratioSlots(
   { from, to }: Range,
 ): Promise<Slot[]> {
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  const within = part.selector && total.selector && isWithin(part.selector, total.selector)
-  const { all, part: known, isSummed } = await readGrowth(reading, total, within ? part.selector : null)
-  const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
+  const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
+  // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
+  const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
+  const grown = (counter: Counter, series: number) =>
+    isSummed && counter.selector ? readSum(reading, counter, series) : readEach(reading, counter, series)
+  // The part first, because events may be counted meanwhile.
+  const [parts, all] = [await grown(part, ofPart), await grown(total, ofTotal)]
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
     return ratioSlot(counts, from + i, parts[index], all[index])
   })
 }
 
+/** How many series a counter has; of a computed one the expected number. */
+const seriesOf = async ({ api, from, to }: Reading, { selector }: Counter): Promise<number> =>
+  selector ? api.series(formatSelector(selector), from * 60, to * 60) : computedSeries
+
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
-/** Whether a selector selects only series of another one. */
-const isWithin = (part: Selector, total: Selector): boolean =>
-  part.metric === total.metric &&
-  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
-
-/**
- * The growth of a counter in each minute, and that of its series that `part` selects. Prometheus sums it if `isSummed`
- * or if there are too many series.
- */
-async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
-  if (!counter.selector) return readEach(reading, counter, computedSeries, part)
-  const { api, from, to } = reading
-  const series = await api.series(formatSelector(counter.selector), from * 60, to * 60)
-  return isSummed || series > limits.readSeries.value
-    ? readSum(reading, counter, series)
-    : readEach(reading, counter, series, part)
-}
-
 /** Reads the growth from all samples, piece by piece. */
-async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null) {
+async function readEach(reading: Reading, counter: Counter, series: number) {
   const { api, maxGapSeconds, from, to } = reading
-  const noSamples = () => new Float64Array(to - from).fill(NaN)
-  const sums = { all: noSamples(), part: part && noSamples() }
-  const last = await lastBefore(api, counter, maxGapSeconds, from)
+  const sums = new Float64Array(to - from).fill(NaN)
+  const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
   const first = (from + leadMinutes(maxGapSeconds)) * 60_000
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
     const begun: Begun[] = []
-    for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
+    // With the scrape before, which tells a new series from one with new labels.
+    const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
+    for (const { labels, samples } of answered) {
       const key = keyOf(labels)
-      const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
       const add = ({ timeMs }: Sample, grown: number) => {
         const minute = minuteOf(timeMs) - from
-        for (const sum of added) if (sum) sum[minute] = (sum[minute] || 0) + grown
+        sums[minute] = (sums[minute] || 0) + grown
       }
       const recent = last.get(key) ?? []
       for (const sample of counted(samples)) {
-        // Prometheus 2 includes a sample at the very start of a range, which belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
@@ -175,16 +162,27 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
       }
       last.set(key, recent)
     }
-    await addNewborn(api, begun, start, end)
+    await addNewborn(api, begun, answered, start, end)
   }
-  return { ...sums, isSummed: false }
+  return sums
 }
 
 /** A first value of a series, and what adds events to its minute. */
 type Begun = { labels: Series['labels']; sample: Sample; add: (sample: Sample, grown: number) => void }
 
+type Answered = Awaited<ReturnType<PrometheusApi['query']>>
+
+const processOf = ({ labels }: Pick<Series, 'labels'>): string =>
+  JSON.stringify(processLabels.map(label => labels[label]))
+
 /** Counts the first values of series that are new in a process which was scraped before (`isNewborn`). */
-async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Minute, end: Minute) {
+async function addNewborn(
+  api: PrometheusApi,
+  begun: readonly Begun[],
+  answered: Answered,
+  start: Minute,
+  end: Minute,
+) {
   if (begun.length === 0) return
   const of = (label: string) => {
     const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
@@ -194,9 +192,11 @@ async function addNewborn(api: PrometheusApi, begun: readonly Begun[], start: Mi
   const ups = await api
     .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
     .catch(noneIfTooMany)
-  for (const { labels, sample, add } of begun) {
-    const own = ups.filter(each => processLabels.every(label => each.labels[label] === labels[label]))
-    if (isNewborn(own, sample)) add(sample, sample.value)
+  for (const births of Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()) {
+    const [first] = births as [Begun]
+    const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first))
+    if (isNewborn(ofProcess(ups), ofProcess(answered), first.sample))
+      for (const { sample, add } of births) add(sample, sample.value)
   }
 }
 
@@ -205,10 +205,14 @@ const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ valu
 /** The key of a series without its name, which functions drop. */
 const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
 
-/** The last sample of each series in the gap before a minute. It is treated as if it were taken at that minute. */
-async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
-  const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
-  const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
+/**
+ * The last sample in the gap before the minutes to read of each series that has one in them. It is treated as if it were
+ * taken at the first minute. In a day many more series may have ended, those of replaced pods.
+ */
+async function lastBefore({ api, maxGapSeconds, from, to }: Reading, counter: Counter) {
+  const last = (seconds: number, at = '') => `last_over_time(${rangeOf(counter, `${seconds}s`)}${at})`
+  const query = `${last(maxGapSeconds)} and ${last((to - from) * 60, ` @ ${to * 60}`)}`
+  const answered = maxGapSeconds > leadSeconds ? await api.instant(query, from * 60) : []
   return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), counted(samples)]))
 }
 
@@ -223,7 +227,7 @@ async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Count
     )
   }
   const piece = Math.max(10, Math.floor(maxSamples / Math.max(1, series)))
-  return { all: await eachMinute(api, summed, { from, to }, piece), part: null, isSummed: true }
+  return eachMinute(api, summed, { from, to }, piece)
 }
 
 async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, range: Range): Promise<Slot[]> {

@@ -238,6 +238,11 @@ export const formatMatcher = ({ label, operator, value }: Matcher): string =>
 export const formatSelector = ({ metric, matchers }: Selector): string =>
   matchers.length === 0 ? metric : `${metric}{${matchers.map(formatMatcher).join(',')}}`
 
+/** Whether a selector selects only series of another one. */
+export const isWithin = (part: Selector, total: Selector): boolean =>
+  part.metric === total.metric &&
+  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
+
 /** Unquotes a string; undefined for an escape that only Go has. */
 function unquote(quoted: string): string | undefined {
   const inside = quoted.slice(1, -1)

@@ -23,7 +23,9 @@ export function growth(counter: Counter, range: string, step: string): string {
     const matchers = counter.selector.matchers.filter(({ label }) => processLabels.includes(label))
     const up = `last_over_time(${formatSelector({ metric: 'up', matchers })}[${scrapedSeconds}s]`
     const process = `(${processLabels.join(', ')})`
-    const newborn = `0 * ${now} and on${process} ${up} offset ${step}) == 1 and on${process} count by ${process} (${up})) == 1`
+    const selector = formatSelector(counter.selector)
+    const gone = `(${selector} offset ${step} unless ${selector})`
+    const newborn = `0 * ${now} and on${process} ${up} offset ${step}) == 1 and on${process} count by ${process} (${up})) == 1 unless on${process} ${gone}`
     return `(${now} - (${before} <= ${now} or 0 * ${before} or (${newborn})))`
   }
   const highest = `max_over_time(${rangeOf(counter, range)} offset ${step})`

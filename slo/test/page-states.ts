@@ -117,8 +117,11 @@ const diagnosis: Diagnosis = {
       { stage: 'convert', baseline: 0.25, now: 5.1, growth: 4.85, share: 0.24 },
       { stage: 'store', baseline: 0.03, now: 1.2, growth: 1.17, share: 0.06 },
       { stage: 'deliver', baseline: null, now: null, growth: 0, share: 0 },
-    ].map(each => ({ ...each, had: [], lacked: [] })),
-    lacking: ['tintype_storage_seconds{operation="write"}', 'process_open_fds'],
+    ].map(each => ({
+      ...each,
+      had: [],
+      lacked: ['tintype_storage_seconds{operation="write"}', 'process_open_fds'],
+    })),
     remarks: ['the baseline holds 11 of 12 windows'],
     replicas: ['converter-2 is slower than the others of its service'],
     context: ['web restarted at 12:20'],

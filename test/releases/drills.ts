@@ -21,8 +21,8 @@ export const drills: readonly Drill[] = [
     edits: [
       [
         'services/converter/main.ts',
-        '  async ({ storageAt, ...tools }, config) => {\n',
-        "  async ({ storageAt, ...tools }, config) => {\n    if (config) throw new Error('a bad release')\n",
+        '  async (tools, config) => {\n',
+        "  async (tools, config) => {\n    if (config) throw new Error('a bad release')\n",
       ],
     ],
     named: /does not start: converter-green/,

@@ -9,7 +9,7 @@ const serviceSeconds = 6
 const uploads = 120
 
 test('of twelve times what can be converted in time, no more is accepted than that, and kept; the rest is shed', async () => {
-  const running = await startWeb({ promiseSeconds: 60 }, { converter: false })
+  const running = await startWeb({ PROMISE_SECONDS: 60 }, { converter: false })
   const announce = () => running.queue.announce({ id: 'test', slots: 1, serviceSeconds })
   await announce()
   // It counts as live for 10 s, and all uploads may take longer on a busy machine.

@@ -222,3 +222,15 @@ test('an event that comes between a failed read and the next one is passed on, a
   await until(() => passed.length > 0, { what: 'the event' })
   expect(passed).toEqual(['queued'])
 })
+
+test('streams that cannot begin are one entry a minute: while the queue is away each browser reconnects each second', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  await running.queue.close()
+  for (const _ of [1, 2, 3]) await (await person.call('GET', '/events')).text().catch(() => '')
+  const errors = running.entries.filter(
+    ({ event, error }) => event === 'events.failed' && error !== undefined,
+  )
+  expect(errors.length).toBeLessThanOrEqual(2) // the other one is web's own reader
+  expect(errors.length).toBeGreaterThan(0)
+})

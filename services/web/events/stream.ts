@@ -4,6 +4,7 @@ import { goneSignal, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { viewPhoto } from '../show/photo-view.ts'
 import { clientAddress } from '../visitors/address.ts'
@@ -22,6 +23,8 @@ const retryMs = 1_000
  */
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
+  // Each browser reconnects each second while the queue is away.
+  const { failed } = sparsely(error => web.log.error('events.failed', { error: describeError(error) }))
   return (request, response) => {
     const { owner } = visitorOf(response)
     response.set({
@@ -36,7 +39,7 @@ export function eventStream(web: Web): RequestHandler {
     response.once('close', leave)
     const gone = goneSignal(response)
     stream(web, owner, request, response, gone).catch(error => {
-      if (!gone.aborted) web.log.error('events.failed', { error: describeError(error) })
+      if (!gone.aborted) failed(error)
       response.destroy()
     })
   }

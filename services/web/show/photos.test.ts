@@ -201,7 +201,7 @@ describe('a photo', () => {
   })
 
   test('that is late says so while it is open', async () => {
-    const running = await startWeb({ promiseSeconds: 2 })
+    const running = await startWeb({ PROMISE_SECONDS: 2 })
     const person = running.visitor()
     const { links, id } = await view(await person.post(png()))
     const late = await until(async () => {
@@ -234,7 +234,8 @@ describe('a photo', () => {
     const found = await fetch(`${other.url}/photos/${id}`, { headers })
     expect((await view(found)).state).toBe('queued')
     expect((await other.queue.stats()).depth, 'a GET changes nothing').toBe(0)
-    await sweepStorage(other.web, other.web.keep, () => {}, other.web.stopped)
+    const ages = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+    await sweepStorage(other.web, ages, () => {}, other.web.stopped)
     expect(await convertNext(other)).toBe(id)
   })
 

@@ -1,0 +1,52 @@
+import { crc32, inflateSync } from 'node:zlib'
+
+/** The chunks of a PNG; the end of the file may cut the last one. */
+export function* pngChunks(png: Buffer): Generator<{ type: string; body: Buffer; start: number }> {
+  for (let start = 8, end = 0; start + 12 <= png.length; start = end + 4) {
+    end = start + 8 + png.readUInt32BE(start)
+    yield { type: png.toString('latin1', start + 4, start + 8), body: png.subarray(start + 8, end), start }
+  }
+}
+
+export function pngChunk(type: string, body: Buffer): Buffer {
+  const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from(type), body, Buffer.alloc(4)])
+  chunk.writeUInt32BE(body.length)
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), chunk.length - 4)
+  return chunk
+}
+
+/** Inserts a chunk after a PNG's header of 33 bytes. */
+export const withChunk = (png: Buffer, type: string, body: Buffer): Buffer =>
+  Buffer.concat([png.subarray(0, 33), pngChunk(type, body), png.subarray(33)])
+
+/**
+ * A PNG with its EXIF where libpng reads it: some programs put the prefix of a JPEG's EXIF before it, and ImageMagick and
+ * programs from before 2017 write it as a text in hexadecimal digits. EXIF behind the pixels does not count.
+ */
+export function withReadableExif(png: Buffer): Buffer {
+  let found: Buffer | undefined
+  for (const { type, body } of pngChunks(png)) {
+    if (type === 'IDAT') break
+    const exif = type === 'eXIf' ? body : exifInText(type, body)
+    if (isTiff(exif) && type === 'eXIf') return png
+    const plain = exif?.toString('latin1', 0, 6) === 'Exif\0\0' ? exif.subarray(6) : exif
+    if (isTiff(plain)) found ??= plain
+  }
+  return found ? withChunk(png, 'eXIf', found) : png
+}
+
+const isTiff = (exif: Buffer | undefined): boolean => /^(II|MM)/.test(exif?.toString('latin1', 0, 2) ?? '')
+
+function exifInText(type: string, body: Buffer): Buffer | undefined {
+  if (!/^(tEXt|zTXt)$/.test(type)) return undefined
+  const [keyword = ''] = /^Raw profile type (exif|APP1)\0/i.exec(body.toString('latin1', 0, 80)) ?? []
+  if (!keyword) return undefined
+  try {
+    const text = body.subarray(keyword.length)
+    const plain = type === 'zTXt' ? inflateSync(text.subarray(1), { maxOutputLength: 2 ** 20 }) : text
+    const [, digits = ''] = /^\s*\w+\s+\d+\s+([\da-f\s]+)/i.exec(plain.toString('latin1')) ?? []
+    return Buffer.from(digits.replace(/\s/g, ''), 'hex')
+  } catch {
+    return undefined // damaged, or too long
+  }
+}

@@ -1,4 +1,4 @@
-export { isLoopback } from './page/browser/loopback.ts'
+export { isLoopback } from './page/browser/is-loopback.ts'
 
 /** A URL as this machine's programs reach it: a bind address that means all interfaces becomes loopback. */
 export const fromHere = (url: string): string =>

@@ -1,6 +1,6 @@
 import { find, h } from './dom.ts'
+import { isLoopback } from './is-loopback.ts'
 import { inLanguage, language, speaker, translate } from './language.ts'
-import { isLoopback } from './loopback.ts'
 import { getJson } from './server.ts'
 import texts from './words.json' with { type: 'json' }
 

@@ -162,7 +162,7 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
       }
       last.set(key, recent)
     }
-    await addNewborn(api, begun, answered, start, end)
+    await addNewborn(api, begun, answered, { from: start, to: end })
   }
   return sums
 }
@@ -176,22 +176,14 @@ const processOf = ({ labels }: Pick<Series, 'labels'>): string =>
   JSON.stringify(processLabels.map(label => labels[label]))
 
 /** Counts the first values of series that are new in a process which was scraped before (`isNewborn`). */
-async function addNewborn(
-  api: PrometheusApi,
-  begun: readonly Begun[],
-  answered: Answered,
-  start: Minute,
-  end: Minute,
-) {
+async function addNewborn(api: PrometheusApi, begun: Begun[], answered: Answered, { from, to }: Range) {
   if (begun.length === 0) return
   const of = (label: string) => {
     const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
     return `${label}=~${JSON.stringify([...values].join('|'))}`
   }
-  const seconds = (end - start) * 60 + 2 * scrapedSeconds
-  const ups = await api
-    .query(`up{${of('job')},${of('instance')}}[${seconds}s]`, end * 60)
-    .catch(noneIfTooMany)
+  const seconds = (to - from) * 60 + 2 * scrapedSeconds
+  const ups = await api.query(`up{${of('job')},${of('instance')}}[${seconds}s]`, to * 60).catch(noneIfTooMany)
   for (const births of Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()) {
     const [first] = births as [Begun]
     const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first))

@@ -1,5 +1,8 @@
 export const dayMs = 86_400_000
 
+/** Tintype is not older. A machine whose clock has no battery says 1970 until it has asked the network. */
+export const oldestMs = Date.parse('2026-01-01')
+
 /** An age in milliseconds; Infinity for 0 days. */
 export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * dayMs)
 

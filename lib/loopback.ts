@@ -1,6 +1,4 @@
-/** Whether a host, by its address or name, is this machine. Of a longer name that begins with 127. another one may be. */
-export const isLoopback = (host: string): boolean =>
-  /^((.*\.)?localhost|(\[?::ffff:)?127(\.\d{1,3}){3}\]?|\[?::1\]?)$/.test(host)
+export { isLoopback } from './page/browser/loopback.ts'
 
 /** A URL as this machine's programs reach it: a bind address that means all interfaces becomes loopback. */
 export const fromHere = (url: string): string =>

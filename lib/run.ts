@@ -23,7 +23,8 @@ const stopMarginMs = 5_000
  * next when it is this service's turn to stop. Standard output and error need no reader.
  */
 export async function run(start: () => Promise<Running>): Promise<void> {
-  const launched = process.connected
+  // pm2 has a channel, too, and stops a service by SIGINT.
+  const launched = process.connected && process.env.pm_id === undefined
   outliveReaders()
   if (launched) ignoreSignals('SIGINT', 'SIGHUP')
   armFault(process.env.FAULT_POINT)

@@ -1,4 +1,5 @@
 import { uptime } from 'node:os'
+import { oldestMs } from './day.ts'
 
 /** Difference that slewing and the resolution of uptime may cause. */
 export const toleratedMs = 2_000
@@ -13,9 +14,10 @@ export function openSteadyClock() {
   return {
     /** The wall clock without its steps since the start. */
     steady,
-    /** The time for actions that cannot be undone: a clock that jumped ahead counts only after a day. */
+    /** The time for actions that cannot be undone: a clock that jumped ahead counts after a day, from 1970 at once. */
     believed(): number {
       const [wallMs, steadyMs] = [Date.now(), steady()]
+      if (steadyMs < oldestMs) return wallMs
       aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined
       return aheadSince && uptime() - aheadSince < believedAfterSeconds ? steadyMs : wallMs
     },

@@ -45,27 +45,59 @@ test('output that is not read is kept up to its limit and then dropped and count
   expect(kept).toBeLessThan(limits.unreadOutput.value + 2 ** 17)
 })
 
-test('a service under a launcher finishes its stop when SIGTERM reaches it twice, as systemd and the launcher send it', async () => {
+/** A service with an IPC channel that stops when it is sent a message, once it is ready. */
+async function startChild(env: NodeJS.ProcessEnv = {}) {
   const file = join(await temporaryFolder(), 'service.ts')
   writeFileSync(
     file,
     `import { run } from '${import.meta.dirname}/run.ts'
-     const stop = () => new Promise(resolve => process.once('message', resolve))
-     await run(async () => ({ endpoints: {}, graceMs: 60_000, stop }))
-     process.on('SIGTERM', () => process.send?.('received'))`,
+     const stop = () => new Promise(resolve => {
+       process.send?.('stopping')
+       process.once('message', resolve)
+     })
+     process.on('SIGTERM', () => process.send?.('SIGTERM'))
+     await run(async () => ({ endpoints: {}, graceMs: 60_000, stop }))`,
   )
-  const child = fork(file, { execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const options = { execArgv: [], env: { ...process.env, ...env } }
+  const child = fork(file, { ...options, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const ended = once(child, 'exit')
+  const said: unknown[] = []
+  child.on('message', message => said.push(message))
+  let stderr = ''
+  child.stderr?.on('data', chunk => {
+    stderr += chunk
+  })
   await once(child.stdout as Readable, 'data') // the ready line
+  const says = (message: string, times = 1) =>
+    Promise.race([
+      until(() => said.filter(each => each === message).length === times, { what: message }),
+      ended,
+    ])
+  return { child, ended, says, stderr: () => stderr }
+}
+
+test('a service under a launcher outlives the signals of log rotation, and finishes its stop when SIGTERM reaches it twice, as systemd and the launcher send it', async () => {
+  const { child, ended, says, stderr } = await startChild()
+  // As log rotation sends them: no debugger is opened, and nothing ends.
+  for (const name of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) child.kill(name)
   for (let signals = 1; signals <= 2; signals++) {
     child.kill('SIGTERM')
-    await Promise.race([once(child, 'message'), ended])
+    await says('SIGTERM', signals)
     const received = performance.now()
     await until(() => performance.now() - received > sameSignalMs, {
       what: 'a time at which it is another signal',
     })
   }
+  child.send('finish')
+  expect(await ended).toEqual([0, null])
+  expect(stderr()).toBe('')
+})
+
+test('a service under pm2 stops at its SIGINT: with a channel as of a launcher it ignored it and was killed', async () => {
+  const { child, ended, says } = await startChild({ pm_id: '0' })
+  child.kill('SIGINT')
+  await says('stopping')
   child.send('finish')
   expect(await ended).toEqual([0, null])
 })

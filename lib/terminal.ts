@@ -36,7 +36,8 @@ let runsOn = false
  */
 export function outliveReaders(): void {
   runsOn = true
-  ignoreSignals('SIGHUP')
+  // Node ends at SIGUSR2 and opens a debugger at SIGUSR1. Log rotation and others send them to have files opened again.
+  ignoreSignals('SIGHUP', 'SIGUSR1', 'SIGUSR2')
   for (const stream of [process.stdout, process.stderr]) {
     // Without a listener an error of the stream would end the process.
     stream.on('error', () => {})

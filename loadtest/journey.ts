@@ -85,7 +85,9 @@ export default async function journey(): Promise<void> {
   if (!check(accepted, { accepted: response => response.status === 202 })) return void kept.add(false)
   const acceptedAt = Date.now()
   const { links, promiseBy } = accepted.json() as Accepted
-  const photo = waitUntilSettled(settings.url + links.self, Date.parse(promiseBy))
+  // Both are times of the service's clock, which may differ from this machine's.
+  const leftMs = Date.parse(promiseBy) - Date.parse(accepted.headers.Date ?? '')
+  const photo = waitUntilSettled(settings.url + links.self, acceptedAt + leftMs)
   if (photo?.state !== 'ready') return void kept.add(false)
   ready.add((Date.now() - start) / 1000)
   for (const [stage, seconds] of Object.entries(photo.stages)) stageSeconds.add(seconds, { stage })
@@ -105,8 +107,8 @@ async function bytesOf(photo: number): Promise<ArrayBuffer> {
   return bytes.buffer
 }
 
-function waitUntilSettled(address: string, promiseByMs: number): Seen | undefined {
-  for (let look = firstLookSeconds; Date.now() < promiseByMs; look = Math.min(look * 1.5, maxLookSeconds)) {
+function waitUntilSettled(address: string, untilMs: number): Seen | undefined {
+  for (let look = firstLookSeconds; Date.now() < untilMs; look = Math.min(look * 1.5, maxLookSeconds)) {
     sleep(look)
     const response = http.get(address, { tags: { name: 'GET /photos/{id}', stage: 'wait' } })
     const photo = response.status === 200 ? (response.json() as Seen) : undefined

@@ -79,6 +79,25 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(code).toBe(2)
   })
 
+  test('a service whose clock is five minutes behind keeps its promise', async () => {
+    const behind = createServer(({ method, url }, response) => {
+      const now = Date.now() - 300_000
+      const photo = {
+        state: 'ready',
+        stages: {},
+        links: { self: url, thumbnail: url },
+        promiseBy: new Date(now + 60_000),
+      }
+      const headers = { date: new Date(now).toUTCString() }
+      response.writeHead(method === 'POST' ? 202 : 200, headers).end(JSON.stringify(photo))
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void behind.close())
+    await once(behind, 'listening')
+    const at = `http://127.0.0.1:${(behind.address() as AddressInfo).port}`
+    const { out } = await load(service.dataDir, 'smoke', at, '--minutes', '0.02', '--json')
+    expect(JSON.parse(out)).toMatchObject({ keptRatio: 1, crossed: [] })
+  })
+
   test('a service that refuses every photo breaks the promise', async () => {
     const { code, out } = await load(
       service.dataDir,

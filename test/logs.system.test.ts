@@ -69,11 +69,15 @@ async function upload(someone: Person): Promise<string> {
 }
 
 const raise = (change: Record<string, unknown>) =>
-  fetch(`${tintype.endpoints.webAdmin}/log-level`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(change),
-  })
+  Promise.all(
+    ['webAdmin', 'converterAdmin'].map(admin =>
+      fetch(`${tintype.endpoints[admin]}/log-level`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(change),
+      }),
+    ),
+  )
 
 const raised = async () => {
   const response = await fetch(`${tintype.endpoints.webAdmin}/log-level`)

@@ -105,7 +105,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
   test('events reach the browser from each web, and resume on another when theirs is killed', async () => {
     const someone = person(scaled.address)
     await someone.request('/photos')
-    const signal = AbortSignal.timeout(60_000)
+    const signal = AbortSignal.timeout(110_000)
     const readers = await Promise.all(
       scaled.webs.map(({ web = '' }) => person(web, someone.cookie).events(signal)),
     )
@@ -142,7 +142,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     await until(
       async () => (await replicas()).filter(each => each.endsWith('away')).join() === 'converter 3 is away',
       {
-        timeoutMs: 60_000,
+        timeoutMs: 100_000,
         what: 'its name, and no other',
       },
     ).finally(() => process.kill(frozen, 'SIGCONT'))

@@ -217,6 +217,9 @@ test('stopped under load, it loses nothing that it has acknowledged', async () =
   await someone.request('/photos')
   const before = acknowledged.length
   let stopped = false
+  onTestFinished(() => {
+    stopped = true // also when the test fails, or the load would never end
+  })
   const load = (async () => {
     // Refused connections are tried again at a pace: without one the loop takes a whole processor.
     while (!stopped) await upload(someone).catch(() => delay(50))

@@ -213,6 +213,7 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector.example/v1/traces\n',
     ...proxy,
     OTEL_TRACES_SAMPLER: 'some',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '90000',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     OTEL_TRACES_EXPORTER: 'zipkin',
@@ -240,7 +241,7 @@ test('a collector that refuses is said on standard error, and one that never ans
   await fetch(web.endpoints.web as string)
   const start = performance.now()
   expect(await web.stop('SIGTERM')).toBe(0)
-  expect(performance.now() - start).toBeLessThan(8_000)
+  expect(performance.now() - start, 'not the timeout of the exporter').toBeLessThan(20_000)
 })
 
 test('a photo is one trace also when the propagators of clients are off', async () => {

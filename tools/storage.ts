@@ -16,7 +16,7 @@ import { pick } from '@tintype/lib/variables.ts'
 const usage = `npm run storage -- lifecycle [--write] [--json]
 
   Compares the expiry rules of the bucket of STORAGE_URL (old photos, old Idempotency-Keys, parts of interrupted
-  uploads) with KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS.
+  uploads, versions of deleted objects) with KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS.
   --write   replaces our rules; rules of other programs stay
 
 Where: STORAGE_URL, KEEP_PHOTOS_DAYS, KEEP_KEYS_DAYS, as for npm start.
@@ -25,8 +25,11 @@ Exit status: 0 the rules match, 1 they differ, or the server has no such rules, 
 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
-/** An upload that a kill interrupts leaves parts, which take space and appear in no listing. */
-const abortAfterDays = 1
+/**
+ * An upload that a kill interrupts leaves parts, and a deleted photo in a bucket with versions its version. Both take
+ * space and appear in no listing.
+ */
+const unseenDays = 1
 
 /** The rules for these ages in days; 0 means no limit. `names`: all of Tintype's rules, also unwanted ones. */
 function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number }) {
@@ -40,7 +43,8 @@ function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number })
     rule(what, `${prefix}${what}/`, { Expiration: { Days } }),
   )
   const aborting = rule('uploads', prefix, {
-    AbortIncompleteMultipartUpload: { DaysAfterInitiation: abortAfterDays },
+    AbortIncompleteMultipartUpload: { DaysAfterInitiation: unseenDays },
+    NoncurrentVersionExpiration: { NoncurrentDays: unseenDays },
   })
   return {
     wanted: [...expiring.filter(({ Expiration }) => Expiration?.Days), aborting],
@@ -48,17 +52,19 @@ function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number })
   }
 }
 
-const inWords = ({ Filter, Status, Expiration, AbortIncompleteMultipartUpload }: LifecycleRule): string =>
-  [
-    `${Filter?.Prefix || 'the whole bucket'}:`,
-    ...(Expiration ? [`objects are removed after ${Expiration.Days} days`] : []),
-    ...(AbortIncompleteMultipartUpload
-      ? [
-          `parts of unfinished uploads are removed after ${AbortIncompleteMultipartUpload.DaysAfterInitiation} days`,
-        ]
-      : []),
-    ...(Status === 'Enabled' ? [] : ['(disabled)']),
-  ].join(' ')
+function inWords(rule: LifecycleRule): string {
+  const {
+    Expiration: old,
+    AbortIncompleteMultipartUpload: parts,
+    NoncurrentVersionExpiration: versions,
+  } = rule
+  const removed = [
+    ...(old ? [`objects are removed after ${old.Days} days`] : []),
+    ...(parts ? [`parts of unfinished uploads are removed after ${parts.DaysAfterInitiation} days`] : []),
+    ...(versions ? [`versions of deleted objects are removed after ${versions.NoncurrentDays} days`] : []),
+  ].join(', ')
+  return `${rule.Filter?.Prefix || 'the whole bucket'}: ${removed}${rule.Status === 'Enabled' ? '' : ' (disabled)'}`
+}
 
 async function lifecycle(write: boolean, json: boolean): Promise<number> {
   const config = readConfig(

@@ -87,7 +87,10 @@ async function ask<Body>(
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
   const agent = protocol === 'http:' && isLoopback(hostname ?? '') ? direct : undefined
-  const request = clientFor(address).request(address, { method, maxHeaderSize, agent, ...rest, signal })
+  // Firewalls and CDNs refuse requests without a User-Agent.
+  const headers = { 'User-Agent': 'tintype', ...options.headers }
+  const all = { method, maxHeaderSize, agent, ...rest, headers, signal }
+  const request = clientFor(address).request(address, all)
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

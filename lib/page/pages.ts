@@ -6,7 +6,7 @@ import { deserialize, serialize } from 'node:v8'
 import { gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
-/** Values for placeholders in HTML: `{promiseSeconds}`. */
+/** Values for placeholders in HTML: `{PROMISE_SECONDS}`. */
 type Values = Record<string, string | number>
 
 /** A compiled file by its encodings. */

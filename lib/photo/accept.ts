@@ -30,8 +30,6 @@ type Arrival = {
   recordOf(photo: PhotoId, received: Received): PhotoRecord
   /** Called when the body was received. @throws the error that refuses a promise that can no longer be kept. */
   confirm(): Promise<unknown>
-  /** Until when the session's debug entries are logged, epoch ms. It is passed on with the job. */
-  detailUntil?: number | undefined
 }
 
 export type Accepted =
@@ -178,7 +176,7 @@ async function recordStanding({ storage }: PhotoContext, arrival: Arrival, recei
 }
 
 async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {
-  const { photo, key, detailUntil } = arrival
+  const { photo, key } = arrival
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
@@ -188,7 +186,7 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
     discard(context, arrival, () =>
       key === undefined ? untilAnswered(() => remove(context, arrival)) : markRefused(context, record),
     )
-  const answer = await queue.enqueue({ ...jobOf(record), detailUntil }, queuedAt).catch(async error => {
+  const answer = await queue.enqueue(jobOf(record), queuedAt).catch(async error => {
     await takeBack()
     throw error
   })

@@ -4,10 +4,10 @@ import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
 import { openQueue, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
-import { foldersOf, openStorage, type StorageOptions, storageUrl } from '../storage/index.ts'
+import { foldersOf, openStorage, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { writeLastMetrics } from '../telemetry/last-metrics.ts'
-import { type Log, logVariables, openLog } from '../telemetry/log.ts'
+import { logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { type Config, pick, type VariableName } from '../variables.ts'
@@ -55,7 +55,6 @@ export async function runPhotoService<N extends VariableName>(
   environment: NodeJS.ProcessEnv,
   own: readonly N[],
   start: (parts: Parts, config: Config<Shared> & Config<N>) => Promise<Service>,
-  observe: (metrics: Metrics, log: Log) => NonNullable<StorageOptions['observe']> = observeStorage,
 ): Promise<void> {
   const open = async () => {
     const config = readConfig(environment, pick<Shared | N>(...shared, ...own)) as Config<Shared> & Config<N>
@@ -71,7 +70,7 @@ export async function runPhotoService<N extends VariableName>(
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
-    const storage = await openStorage(storageAt, { observe: observe(metrics, log) })
+    const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
     watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)

@@ -12,8 +12,6 @@ export type Job = {
   promise: boolean
   /** W3C traceparent of the accepting request, the parent of the converter's spans. */
   traceparent?: string | undefined
-  /** Until when this session's debug entries are logged, epoch ms. */
-  detailUntil?: number | undefined
 }
 
 export const jobOf = (record: PhotoRecord): Job => ({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { everyOutcome } from '../../test/outcomes.ts'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, until } from '../../test/support.ts'
@@ -122,7 +122,7 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
       const produce = async () => {
         while (loading) {
           const work = job()
-          for (let known = false; !known; )
+          for (let known = false; loading && !known; )
             known = await web.enqueue(work).then(
               () => acknowledged.add(work.photo) !== undefined,
               () => false,
@@ -130,6 +130,10 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
         }
       }
       const finished = new AbortController()
+      onTestFinished(() => {
+        loading = false // also when the test fails, or its loops would never end
+        finished.abort()
+      })
       const consume = async () => {
         while (!finished.signal.aborted) {
           const claim = await converter.claim('w', 1_000, finished.signal).catch(() => 'aborted' as const)

@@ -9,7 +9,7 @@ CREATE TABLE jobs (
   promise_by   REAL    NOT NULL,
   promise      INTEGER NOT NULL,
   traceparent  TEXT,
-  detail_until REAL,
+  detail_until REAL,                       -- written by release 0.1 only
   state        TEXT    NOT NULL,           -- queued, claimed, lost, done, dead, deleted
   attempts     INTEGER NOT NULL DEFAULT 0,
   waited_ms    REAL    NOT NULL DEFAULT 0, -- in the queue, before earlier claims

@@ -32,10 +32,7 @@ export const readSchema = (): string => readFileSync(new URL('./schema.sql', imp
 export const firstEvent = (now: number): number => Math.floor(now) * 100
 
 type Numbers = 'seq' | 'received_at' | 'promise_by' | 'attempts' | 'forgiven' | 'format'
-type Times =
-  | `${'queued' | 'due' | 'claimed' | 'ended' | 'durable'}_at`
-  | 'detail_until'
-  | `lease_${'ms' | 'until'}`
+type Times = `${'queued' | 'due' | 'claimed' | 'ended' | 'durable'}_at` | `lease_${'ms' | 'until'}`
 type Texts = 'traceparent' | 'worker' | 'token' | 'expired' | 'reason'
 export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
   Record<Times, number | null> &
@@ -50,7 +47,7 @@ export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
 
 /** The columns to read. PostgreSQL would refuse a prepared `SELECT *` after a later release adds a column. */
 export const columns =
-  'seq, photo, owner, received_at, promise_by, promise, traceparent, detail_until, state, attempts, waited_ms, ' +
+  'seq, photo, owner, received_at, promise_by, promise, traceparent, state, attempts, waited_ms, ' +
   'converted_ms, queued_at, token, claimed_at, reason, outcome, forgiven'
 
 export const toJob = (row: Row): Job => ({
@@ -60,5 +57,4 @@ export const toJob = (row: Row): Job => ({
   promiseBy: row.promise_by,
   promise: row.promise === 1,
   ...(row.traceparent !== null && { traceparent: row.traceparent }),
-  ...(row.detail_until !== null && { detailUntil: row.detail_until }),
 })

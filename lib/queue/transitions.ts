@@ -55,7 +55,6 @@ export async function insertRow(
     promise_by: job.promiseBy,
     promise: job.promise ? 1 : 0,
     traceparent: job.traceparent ?? null,
-    detail_until: job.detailUntil ?? null,
     version: settings.version,
     format: jobFormat,
     ...state,

@@ -400,15 +400,16 @@ export function storageContract(
     test('the measured time of a put is the storage’s own, not that of a slow sender', async () => {
       observed.length = 0
       const slow = new Readable({ read() {} })
+      const start = performance.now()
       const put = storage.put(`${newPrefix()}a`, slow)
-      const sentMs = 1_500
-      const sent = Date.now() + sentMs
       slow.push(kibibyte)
-      await until(() => Date.now() > sent)
+      await until(() => performance.now() - start > 1_000)
       slow.push(null)
       await put
+      const seconds = (performance.now() - start) / 1000
       expect(observed).toMatchObject([['put', expect.any(Number), 'ok']])
-      expect(observed[0]?.[1]).toBeLessThan(sentMs / 1000)
+      // Against the whole time, because the storage’s own is long on a busy machine.
+      expect(observed[0]?.[1]).toBeLessThan(seconds - 0.5)
     })
 
     test('a call is observed once, with how it ended', async () => {

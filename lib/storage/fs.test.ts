@@ -96,6 +96,15 @@ describe('the storage folder', () => {
     }
   })
 
+  test('is refused with a folder of root, as in a backup that root put back: each upload would be refused', async () => {
+    const folder = await temporaryFolder()
+    await fs.mkdir(join(folder, 'photos'))
+    const rename = async () => {
+      throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
+    }
+    await expect(openFolder(folder, {}, { ...realDisk, rename })).rejects.toMatchObject({ code: 'EACCES' })
+  })
+
   test('is refused with a folder on another disk: no photo could be renamed to it', async context => {
     const folder = await temporaryFolder()
     await fs.symlink(await smallDisk(context, 2 ** 20), join(folder, 'photos'))

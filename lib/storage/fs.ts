@@ -40,6 +40,9 @@ async function failureOf(
   }
 }
 
+/** Errors of a folder of another user, and of a disk that is mounted read-only. */
+const notWritable = /^(EACCES|EROFS)$/
+
 /** Errors of a disk without hard links, which create a file only if it is absent. A full disk counts as having them. */
 const noLinks = /^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/
 
@@ -81,17 +84,22 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
   const unlinked = await failureOf(disk.link, newTemporary(), newTemporary(), disk)
-  if (/^(EACCES|EROFS)$/.test(errorCode(unlinked) ?? '')) throw unlinked
+  if (notWritable.test(errorCode(unlinked) ?? '')) throw unlinked
   if (noLinks.test(errorCode(unlinked) ?? ''))
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
-  // EXDEV also between two mounts of one disk.
-  for (const name of (await disk.readdir(root)).filter(isStorageKey))
-    if (errorCode(await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)) === 'EXDEV')
+  for (const name of (await disk.readdir(root)).filter(isStorageKey)) {
+    const failure = await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)
+    const code = errorCode(failure) ?? ''
+    // A backup that root put back has folders of root.
+    if (notWritable.test(code)) throw failure
+    // Also between two mounts of one disk.
+    if (code === 'EXDEV')
       throw new ExpectedError(
         `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
       )
+  }
   const at = (key: Key) => `${root}/${key}`
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */

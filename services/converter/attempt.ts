@@ -31,10 +31,8 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     if (last) span.addLink({ context: last })
     setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
-    // A log level that was raised for a session at web comes with each of its jobs.
-    const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
-    const answered =
-      'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
+    const detailed = tools.log.detailed(sessionOf(job.owner))
+    const answered = 'outcome' in request ? request : await child.convert({ ...request, detailed })
     const { answer, format } = await checked(tools.storage, job, answered)
     const encodedAt = Math.max(begunAt, tools.queue.now())
     span.setAttribute(attributes.conversion, answer.outcome)

@@ -26,7 +26,7 @@ export type ChildReply =
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve(setup: Setup): Promise<void> {
-  ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM')
+  ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
   setPriority(5) // web's requests are scheduled before conversions
   try {
     // The kernel's out-of-memory killer chooses this process before its parent and other programs.

@@ -3,7 +3,7 @@ import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import type { Made, Thumbnail } from '@tintype/lib/photo/settle.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { fromYcc, toSrgb } from './colours.ts'
-import { box, withProfile } from './heic.ts'
+import { box, isGreyAvif, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { isFilledUp, lacksPixels, salvage } from './salvage.ts'
 
@@ -64,7 +64,7 @@ export async function convert(
 
 /** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or declared colours. */
 const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
-  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
+  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours && !isGreyAvif(header)
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
@@ -122,13 +122,14 @@ async function withSquarePixels(
 
 /**
  * A small photo, where libvips misunderstands the samples: floats with a profile, which it takes for light, grey floats,
- * which it takes for 0 to 255, and grey of 16 bits with a profile, which sharp ignores.
+ * which it takes for 0 to 255, and grey of 16 bits or of an AVIF with a profile, which sharp ignores.
  */
-async function asIntegers(input: Sharp, side: number, { depth, space, icc }: Metadata): Promise<Sharp> {
+async function asIntegers(input: Sharp, side: number, header: Metadata): Promise<Sharp> {
+  const { depth, space, icc } = header
   const isGrey = space === 'b-w'
-  if (depth === 'float' ? !icc && !isGrey : !icc || space !== 'grey16') return input
+  if (depth === 'float' ? !icc && !isGrey : !icc || (space !== 'grey16' && !isGreyAvif(header))) return input
   const small = input.autoOrient().resize(side, side, box)
-  if (depth !== 'float') return icc ? withProfile(small.toColourspace('b-w'), icc) : small
+  if (depth !== 'float') return icc ? withProfile(small, icc) : small
   const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)

@@ -9,7 +9,7 @@ import { flawOfThumbnail } from '../../test/images.ts'
 import { temporaryFolder } from '../../test/support.ts'
 import { startChild } from './children.ts'
 import { convert } from './convert.ts'
-import { noise, plain } from './fixtures.ts'
+import { linearGrey, noise, plain } from './fixtures.ts'
 
 const png: Size = { side: 64, format: 'png' }
 const attempt = (original: Buffer) => convert(original, [png], 2 ** 28)
@@ -81,10 +81,24 @@ describe('colours become sRGB', () => {
   test('from Display P3, by an ICC profile or by nclx numbers', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
     near(await meanOf({ icc: icc as Buffer }), displayP3Red, 8)
+    // Samsung's profile has another length than it states.
+    const longer = Buffer.from(icc as Buffer)
+    longer.writeUInt32BE(longer.length + 2)
+    near(await meanOf({ icc: longer }), displayP3Red, 8)
     const nclx = { primaries: 12, transfer: 13 }
     near(await meanOf({ nclx }), displayP3Red)
     near(await meanOf({ nclx, shown: ['red', 'red'], coloursOfTiles: true }), displayP3Red)
     near(await meanOf({ nclx, largeBox: true }), displayP3Red)
+  })
+
+  test('from a grey profile, also in an AVIF', async () => {
+    near(await meanOf({ shown: ['grey'], icc: linearGrey() }), [188, 188, 188])
+    const [red = 0, green = 0, blue = 0] = await meanOf({
+      brand: 'avif',
+      shown: ['red of AV1'],
+      icc: linearGrey(),
+    })
+    near([green, blue], [red, red])
   })
 
   /** 128 of 255 by each curve is so much light; sRGB's value for it. */

@@ -58,8 +58,19 @@ async function decode(work: Work): Promise<Decoded> {
   }
 }
 
-/** Assigns a colour profile by a PNG, because sharp cannot assign one to raw pixels. */
+/**
+ * Assigns a colour profile by a PNG, because sharp cannot assign one to raw pixels. libpng ignores profiles that readers of
+ * other formats accept: of a grey picture stored as RGB, and with another length than the profile states (Samsung).
+ */
 export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
-  const png = await image.png({ compressionLevel: 0 }).toBuffer()
-  return sharp(withChunk(png, 'iCCP', Buffer.concat([Buffer.from('photo\0\0'), deflateSync(profile)])))
+  const coloured = isGrey(profile) ? image.toColourspace('b-w') : image
+  const png = await coloured.png({ compressionLevel: 0 }).toBuffer()
+  const padded = Buffer.concat([profile, Buffer.alloc(4 - (profile.length % 4))])
+  padded.writeUInt32BE(padded.length)
+  return sharp(withChunk(png, 'iCCP', Buffer.concat([Buffer.from('photo\0\0'), deflateSync(padded)])))
 }
+
+const isGrey = (profile?: Buffer): boolean => profile?.toString('latin1', 16, 20) === 'GRAY'
+
+/** Whether libvips reads a grey AVIF as RGB, to which its profile does not apply. */
+export const isGreyAvif = ({ compression, icc }: Metadata): boolean => compression === 'av1' && isGrey(icc)

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setBounded } from '@tintype/lib/bounded.ts'
-import { dayMs, isDay, timeIn } from '@tintype/lib/day.ts'
+import { dayMs, isDay, oldestMs, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
@@ -144,6 +144,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       throw busy('These entries have a newer format: update the log server first.')
     const start = performance.now()
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
+    // Filed under 1970, entries would be over their age at once when this machine gets the time from the network.
+    if (received.receivedMs < oldestMs)
+      throw busy(`The log server’s clock says ${new Date(received.receivedMs).toISOString()}.`)
     const appended = await inTurn(() => append(stream, request, received))
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')

@@ -5,8 +5,8 @@ import { openClock } from './clock.ts'
 const day = 86_400_000
 
 /** A server whose wall clock and uptime are the test's. */
-function server() {
-  const time = { wallMs: 1_790_000_000_000, upMs: 5_000_000 }
+function server(wallMs = 1_790_000_000_000) {
+  const time = { wallMs, upMs: 5_000_000 }
   vi.spyOn(Date, 'now').mockImplementation(() => time.wallMs)
   vi.mocked(uptime).mockImplementation(() => time.upMs / 1000)
   onTestFinished(() => void vi.restoreAllMocks())
@@ -58,5 +58,11 @@ test('for what cannot be undone a step ahead counts after a day, and a step back
   pass(60_000)
   expect(clock.believed()).toBe(time.wallMs)
   pass(0, -41 * day)
+  expect(clock.believed()).toBe(time.wallMs)
+})
+
+test('a machine that started in 1970 believes the time at once that it gets from the network', () => {
+  const { time, pass, clock } = server(30_000)
+  pass(10_000, 20_000 * day)
   expect(clock.believed()).toBe(time.wallMs)
 })

@@ -5,11 +5,13 @@ import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn } from './daily.ts'
+import { line, stamped, writeJournal } from './fixture.ts'
 import texts from './page/words.json' with { type: 'json' }
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
+const at = (ms: number) => new Date(ms).toISOString()
 const [one, other, probe] = ['1111111111111111', '2222222222222222', '3333333333333333'] as const
 
 type Given = {
@@ -133,6 +135,13 @@ test('a day that is not over has its bytes so far, by service', async () => {
   expect(today?.fromMs).toBe(noon)
   expect(today?.services.web?.bytes).toBe(today?.bytes)
   expect(today?.bytes).toBeGreaterThan(200)
+})
+
+test('a day began with its first entry by the corrected time, not by that of a machine whose clock said 1970', async () => {
+  const folders = await logged({ event: 'web.started' })
+  const text = stamped(line('web.9.1', 1, 30_000), at(noon), at(noon))
+  writeJournal(folders.streams, dayOf(noon), 'web.9.1', text)
+  expect(sizing(folders, dayOf(noon)).today?.fromMs).toBe(noon)
 })
 
 test('the page has a text for each reason for which a photo fails', () => {

@@ -1,7 +1,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dayMs } from '@tintype/lib/day.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import type { LogServer } from './app.ts'
 import { publishDay } from './cli.ts'
@@ -87,7 +87,9 @@ test('a day is published also while a process of this machine holds entries, and
   onTestFinished(() => stop.abort())
   const clock = { believed: () => midnight + 60 * minute }
   const keep = { logsDays: 0, revisionsDays: 0 }
-  tendDays({ dataDir, folders, clock, keep, log } as unknown as LogServer, stop.signal)
+  vi.stubEnv('DATA_DIR', dataDir)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  tendDays({ folders, clock, keep, log } as unknown as LogServer, stop.signal)
   await until(() => said.length > 0, { what: 'an entry about the day', timeoutMs: 40_000 })
   expect(said[0]).toBe('day.published')
 })

@@ -92,12 +92,12 @@ export function duePublisher(
   }
 }
 
-/** The log server's work of each minute until the signal. Another process publishes: a thread would keep 24 MiB. */
+/** The log server's work of each minute until the signal. A child process publishes: a thread would keep 24 MiB. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
-  const { folders, dataDir, clock, log } = server
+  const { folders, clock, log } = server
   const publishDue = duePublisher(server, async day => {
     const args = [join(import.meta.dirname, 'main.ts'), 'publish', '--day', day, '--json']
-    const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
+    const given = { maxBuffer: 2 ** 26, signal }
     // Exit status 1 with an answer: published without entries that a process of this machine has not shipped yet.
     const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
       if (error.code === 1 && error.stdout) return error as { stdout: string }

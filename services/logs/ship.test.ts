@@ -210,6 +210,24 @@ test('the lag of a stream is measured by the clock that the server believes', as
   expect(lag).toBeLessThan(15)
 })
 
+test('entries wait while the clock of the log server says 1970: once it is right, they would be removed by age', async () => {
+  const clock = { ...openClock(), receive: () => ({ receivedMs, offsetMs: 0 }) }
+  let receivedMs = 30_000
+  const at = await temporaryFolder()
+  const { url } = await startServer(at, { clock })
+  const headers = { authorization: `Bearer ${token}` }
+  const send = () =>
+    fetch(`${url}/streams/web.0.17`, { method: 'POST', headers, body: line('web.0.17', 1, 30_000) })
+  const refused = await send()
+  expect([refused.status, await refused.text()]).toEqual([
+    503,
+    expect.stringContaining('clock says 1970-01-01T00:00:30.000Z'),
+  ])
+  receivedMs = Date.now()
+  expect((await send()).status).toBe(200)
+  expect(Object.keys(readJournals(at))).toEqual([`${dayOf(receivedMs)}/web.0.17.ndjson`])
+})
+
 test('entries wait for a server that is away, over a restart of their service too', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const first = await startServer(at, { port: await freePort() })
@@ -342,27 +360,28 @@ test('a body that is too large is refused without being kept', async () => {
 test('more batches at once than may be get 503 and Retry-After', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
-  const under = Array.from({ length: limits.logBatches.value }, (_, n) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-length': '100' }
-    const upload = request(`${url}/streams/web.${n}.1700000000`, { method: 'POST', headers })
-    upload.on('error', () => {})
-    upload.write('{')
-    onTestFinished(() => void upload.destroy())
-    return upload
-  })
+  const under = await Promise.all(
+    Array.from({ length: limits.logBatches.value }, async (_, n) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-length': '100', expect: '100-continue' }
+      const upload = request(`${url}/streams/web.${n}.1700000000`, { method: 'POST', headers })
+      upload.on('error', () => {})
+      onTestFinished(() => void upload.destroy())
+      upload.flushHeaders()
+      await once(upload, 'continue') // it has its place
+      return upload
+    }),
+  )
   const one = () =>
     fetch(`${url}/streams/slo.0.1700000000`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
       body: lines('slo.0.1700000000', 1, 1, Date.now()),
     })
-  const refused = await until(async () => {
-    const response = await one()
-    return response.status === 503 && response
-  })
+  const refused = await one()
+  expect(refused.status).toBe(503)
   expect(refused.headers.get('retry-after')).toBe('1')
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatches"}')).toBe(1)
-  for (const each of under) each.end('x'.repeat(99))
+  for (const each of under) each.end('x'.repeat(100))
   await until(async () => (await one()).status === 200)
 })
 

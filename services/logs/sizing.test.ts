@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
 import { dayFile } from './manifest.ts'
@@ -63,6 +63,22 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   expect(all.daysUntilFull.likely).toBeLessThan(110)
 })
 
+test('where the photos have a disk of their own, the disk that is full first is forecast', async context => {
+  const folders = foldersIn(await smallDisk(context, 2 ** 20), `file:${await temporaryFolder()}`)
+  for (const day of ['2026-11-18', '2026-11-19', '2026-11-20']) {
+    const at = `${day}T12:00:00.000Z`
+    writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+    await publish(folders, day)
+  }
+  // The disk of the photos does not grow.
+  const looks = [18, 19, 20].map(n => [`2026-11-${n}T23:59:00.000Z`, 1e9])
+  writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
+  const { counted, freeBytes, bytesPerDay, daysUntilFull } = sizing(folders, '2026-11-21')
+  expect(counted).toBe('logs')
+  expect(freeBytes).toBeLessThan(2 ** 20)
+  expect(daysUntilFull.likely).toBe(Math.ceil(freeBytes / (bytesPerDay ?? 0)))
+})
+
 test('before a whole day is known the forecast extrapolates from an hour on, and says how far it may be off', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })
@@ -99,6 +115,14 @@ test('of the last day the disk is looked at each ten minutes, and a clock that w
   const looks = Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))
   expect(looks).toHaveLength(144 + 1)
   expect([looks[0], looks.at(-1)]).toEqual(['2026-12-31T23:50:00.000Z', '2027-01-02T00:00:00.000Z'])
+})
+
+test('a start while the clock says 1970 keeps the looks of the days before', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  await sampleDisk(folders, Date.parse('2026-11-20'))
+  await sampleDisk(folders, 30_000)
+  expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
 })
 
 test('a file of looks that a power cut filled with zeros begins anew', async () => {

@@ -1,13 +1,16 @@
 import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dayMs, dayOf } from '@tintype/lib/day.ts'
+import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
+import { limits } from '@tintype/lib/limits.ts'
+import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
 import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
-import type { DaySize, Estimate, Sizing } from './page/api.ts'
+import { type DaySize, type Estimate, type Sizing, timeOf } from './page/api.ts'
+import { entryOf } from './search.ts'
 
 /** Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over. */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
@@ -20,16 +23,26 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   // Until a complete day is known, each sixth of the last hours counts.
   const isOfHours = ofDays.length === 0 && hours > 0
   const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
-  const { freeBytes } = roomOf(photos, streams, folder)
-  return {
-    days,
-    today: sizeSoFar(streams, today),
-    counted: ofDisk.length > 0 ? 'disk' : 'logs',
-    hours: isOfHours ? hours : null,
-    ...forecast(ofDisk.length > 0 ? ofDisk : logs, freeBytes, isOfHours),
+  const [disk, logDisk] = [roomOf(photos, streams, folder), roomOf(streams, folder)]
+  const filling = (
+    counted: Sizing['counted'],
+    rates: number[],
+    { freeBytes }: typeof disk,
+    ofHours = false,
+  ) => ({
+    counted,
+    hours: ofHours ? hours : null,
+    ...forecast(rates, freeBytes, ofHours),
     freeBytes,
-  }
+  })
+  const byLogs = filling('logs', logs, logDisk)
+  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, isOfHours) : byLogs
+  // The photos may have a disk of their own. Then the disk that is full first counts.
+  const isLogs = logDisk.device !== disk.device && fullIn(byLogs) < fullIn(byAll)
+  return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
 }
+
+const fullIn = ({ daysUntilFull: { likely } }: Pick<Sizing, 'daysUntilFull'>): number => likely ?? horizonDays
 
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -62,12 +75,15 @@ function sizeSoFar(streams: string, day: string): Sizing['today'] {
   return { day, bytes: sum(parts.map(({ bytes }) => bytes)), services, fromMs }
 }
 
-/** Longer than an entry's members before its payload. */
-const headBytes = 512
+/** More than an entry of ours. */
+const lineBytes = 2 * limits.logPayload.value
 
-/** Time of a file's first entry, epoch ms; NaN when it has none. */
-const firstTimeIn = (file: string): number =>
-  Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
+/** Time of a file's first entry, epoch ms; NaN when it has none, or cannot be read. */
+function firstTimeIn(file: string): number {
+  const start = readAt(file, 0, lineBytes)
+  const entry = entryOf(start.subarray(0, start.indexOf(newline)))
+  return entry ? timeOf(entry) : Number.NaN
+}
 
 const unknown: Estimate = { low: null, likely: null, high: null }
 
@@ -135,6 +151,8 @@ function looksIn(file: string): Look[] {
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
+  // The looks of all other years would be of a clock that was ahead.
+  if (nowMs < oldestMs) return
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
   const last = new Set(lastOfDays(looks))
@@ -164,9 +182,13 @@ const ratesOf = (looks: Look[]): number[] =>
   })
 
 /** Space of the disk of the first of these folders that exists. */
-function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
+function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number; device: number } {
   const folder = folders.find(each => existsSync(each))
-  if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }
+  if (folder === undefined) return { usedBytes: 0, freeBytes: 0, device: 0 }
   const { blocks, bfree, bavail, frsize } = statfsSync(folder)
-  return { usedBytes: (blocks - bfree) * frsize, freeBytes: bavail * frsize }
+  return {
+    usedBytes: (blocks - bfree) * frsize,
+    freeBytes: bavail * frsize,
+    device: statSync(folder).dev,
+  }
 }

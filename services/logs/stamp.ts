@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { dayMs, dayOf } from '@tintype/lib/day.ts'
+import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import {
   epochMs,
@@ -21,8 +21,6 @@ const tail = Buffer.from('"}\n')
 
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
-/** Tintype is not older. A machine whose clock has no battery writes entries of 1970 until it has asked the network. */
-const oldestMs = Date.parse('2026-01-01')
 
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }

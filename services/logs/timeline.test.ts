@@ -60,6 +60,7 @@ test.each([
     'https://photosofthefamilyandallfriends.example/photos/6g3b0zk1x5n8w2q9r7t4v0y1c/thumbnail',
     '6g3b0zk1x5n8w2q9r7t4v0y1c',
   ],
+  ['of a photo that has no digit', 'photos/ybqhkasckyjqhfpmtgxscvnaz', 'ybqhkasckyjqhfpmtgxscvnaz'],
 ])('an id is found %s', (_how, text, id) => {
   expect(timelineKeyOf(text)).toBe(id)
 })

@@ -1,4 +1,3 @@
-import { dayMs } from '@tintype/lib/day.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
@@ -21,10 +20,7 @@ const photosPerPage = 50
 
 /** Every route of the public port. @throws when the page cannot be read. */
 export function createWebApp(web: Web): Express {
-  const pages = openPages(`${import.meta.dirname}/page`, {
-    ...web.limits,
-    keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / dayMs : 0,
-  })
+  const pages = openPages(`${import.meta.dirname}/page`, web.config)
   const app = createApp(web)
   app.set('trust proxy', isTrustedProxy)
   app.get('/pages.json', otherPages(web.otherPages))

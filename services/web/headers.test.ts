@@ -169,7 +169,7 @@ describe('Expect: 100-continue', () => {
     ['too many came', 429, ['Content-Length: 5000']],
   ])('is refused at once when %s, however the path is spelled', async (_why, status, headers) => {
     const running = await startWeb(
-      { uploadsPerMinute: status === 429 ? 1 : 1_000 },
+      { UPLOADS_PER_MINUTE: status === 429 ? 1 : 1_000 },
       { converter: status !== 503 },
     )
     if (status === 429) await running.visitor().post(png(4, 4))

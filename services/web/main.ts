@@ -1,10 +1,8 @@
-import { daysMs } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { createWebApp } from './app.ts'
-import { observeStorageInDetail } from './detail.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
@@ -32,17 +30,7 @@ await runPhotoService(
     const [draining, stopped] = [new AbortController(), new AbortController()]
     const web = openWeb({
       ...parts,
-      limits: {
-        maxUploadBytes: config.MAX_UPLOAD_BYTES,
-        maxPixels: config.MAX_PIXELS,
-        promiseSeconds: config.PROMISE_SECONDS,
-        uploadsPerMinute: config.UPLOADS_PER_MINUTE,
-      },
-      keep: {
-        photosMs: daysMs(config.KEEP_PHOTOS_DAYS),
-        keysMs: daysMs(config.KEEP_KEYS_DAYS),
-        deadLettersMs: daysMs(config.KEEP_DEAD_LETTERS_DAYS),
-      },
+      config,
       probeToken: secret('PROBE_TOKEN', config.PROBE_TOKEN, config.DATA_DIR),
       sessionSecret: secret('SESSION_SECRET', config.SESSION_SECRET, config.DATA_DIR),
       otherPages: { dataDir: config.DATA_DIR, sloUrl: config.SLO_URL },
@@ -69,5 +57,4 @@ await runPhotoService(
       },
     }
   },
-  observeStorageInDetail,
 )

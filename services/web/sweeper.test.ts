@@ -20,7 +20,7 @@ test('a dead letter above its age is removed from the queue and counted; its pho
     await running.queue.fail(claim, reason, Date.now())
   }
   expect((await running.queue.stats()).dead).toBe(1)
-  const web = { ...running.web, keep: { ...running.web.keep, deadLettersMs: 0 } }
+  const web = { ...running.web, config: { ...running.web.config, KEEP_DEAD_LETTERS_DAYS: 1e-9 } }
   const limit = 'deadLetterAge'
   sweep(web, () => {}) // until the test ends
   await until(

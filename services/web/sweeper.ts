@@ -1,3 +1,4 @@
+import { daysMs } from '@tintype/lib/day.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { giveUp, settleOverdue } from '@tintype/lib/photo/overdue.ts'
@@ -8,7 +9,7 @@ import type { Web } from './web.ts'
 
 /** Longest time until an overdue promise is marked broken. */
 const promisesMs = 1_000
-const deadLettersMs = 60_000
+const agesMs = 60_000
 /** An hour, because listing a million photos takes a minute. */
 const storageMs = 3_600_000
 
@@ -17,7 +18,9 @@ const storageMs = 3_600_000
  * stopped. `moved` is called each second, for /livez.
  */
 export async function sweep(web: Web, moved = () => {}): Promise<void> {
-  const { keep, stopped, log } = web
+  const { config, stopped, log } = web
+  const deadLettersMs = daysMs(config.KEEP_DEAD_LETTERS_DAYS)
+  const ages = { photosMs: daysMs(config.KEEP_PHOTOS_DAYS), keysMs: daysMs(config.KEEP_KEYS_DAYS) }
   const every = (ms: number, step: () => Promise<void>) =>
     repeat(ms, stopped, step, error => log.error('sweep.failed', { error: describeError(error) }))
   await Promise.all([
@@ -25,9 +28,7 @@ export async function sweep(web: Web, moved = () => {}): Promise<void> {
     every(promisesMs, () => settleOverdue(web).finally(moved)),
     every(promisesMs, () => giveUp(web)),
     every(promisesMs, () => buryTombstones(web)),
-    every(deadLettersMs, async () =>
-      countLimit('deadLetterAge', await expireDeadLetters(web, keep.deadLettersMs)),
-    ),
-    every(storageMs, () => sweepStorage(web, keep, countLimit, stopped)),
+    every(agesMs, async () => countLimit('deadLetterAge', await expireDeadLetters(web, deadLettersMs))),
+    every(storageMs, () => sweepStorage(web, ages, countLimit, stopped)),
   ])
 }

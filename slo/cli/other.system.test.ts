@@ -30,6 +30,9 @@ const requests = (route: string, code: string, namespace = 'shop') => {
   }
 }
 
+/** Scraped each two minutes. */
+const checks = { ...requests('/check', '200'), metric: 'checks_total' }
+
 const all = 'http_requests_total'
 const failed = 'http_requests_total{code="500"}'
 const berlin = { startTime: '2026-01-01 00:00:00', timeZone: 'Europe/Berlin' }
@@ -70,6 +73,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
       ...['/', '/buy'].flatMap(route => ['200', '500'].map(code => requests(route, code))),
       requests('/', '500', 'other'),
       requests('/buy', '500', 'other'),
+      { ...checks, samples: checks.samples.filter((_, i) => i % 8 === 0) },
     ]
     running = await startPrometheus(parts, folder, series)
     const service = `prometheus: \${PROM:-${running.url}}\nselectors: { namespace: shop }`
@@ -197,8 +201,13 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     const [none, wrong] = ['http_requests_total{code="599"}', 'http_request_total']
     const document = openSlo('answers', ratio({ bad: `sum(${none})` }, wrong), { target: 0.9 })
     const mistaken = openSlo('mistaken', ratio({ bad: `sum(${failed}, 1)` }, all), { target: 0.9 })
+    const seldom = openSlo('seldom', ratio({ good: 'checks_total{code="200"}' }, 'sum(checks_total)'), {
+      method: 'Timeslices',
+      target: 0.9,
+    })
     const config = writeConfig('seen', 'selectors: { namespace: shop }', [
       document,
+      seldom,
       ...documents.slice(0, 1),
       mistaken,
     ])
@@ -207,6 +216,11 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(await lintSeen(files, api, (midnight + 90) * 60)).toMatchObject([
       { severity: 'warning', rule: 'not-seen', message: expect.stringContaining(none) },
       { severity: 'error', rule: 'not-seen', message: expect.stringContaining(wrong) },
+      {
+        severity: 'warning',
+        rule: 'sampled-seldom',
+        message: expect.stringContaining('has 5 samples in ten'),
+      },
       { severity: 'error', rule: 'refused', message: expect.stringContaining('wrong number of arguments') },
     ])
     // Nothing was recorded in the last day.

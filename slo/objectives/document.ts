@@ -63,14 +63,14 @@ export function readDocument(file: string, text: string): Document {
   return placed(file, lineCounter, parseDocument(text, { ...options, lineCounter }))
 }
 
-/** The documents of a file, separated by `---` or in a list. Empty ones are left out, unless all are empty. */
+/** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one without a value. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
   const all = [...parseAllDocuments(text, { ...options, lineCounter })]
   const documents = all.filter(
     ({ contents, errors }) => contents?.range?.[0] !== contents?.range?.[1] || errors.length > 0,
   )
-  return documents.length === 0
+  return text.trim() === ''
     ? [readDocument(file, text)]
     : documents.flatMap(each => itemsOf(placed(file, lineCounter, each)))
 }

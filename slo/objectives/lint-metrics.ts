@@ -20,6 +20,9 @@ export type Reading = {
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
+/** Samples of ten minutes at a scrape a minute, of which one may be late. */
+const leastSamples = 9
+
 /** Makes a finding at the place that is being checked. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
 
@@ -38,6 +41,8 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && countedBy(sli.part) === countedBy(sli.total))
       return [find('same-query', { part })]
+    if (part !== 'total' && selector && sli.total.selector && isWithin(sli.total.selector, selector))
+      return [find('swapped-queries', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
     // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
@@ -51,6 +56,11 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     ]
   })
 }
+
+/** Whether a selector selects only series of another one. */
+const isWithin = (part: Selector, total: Selector): boolean =>
+  part.metric === total.metric &&
+  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /** A text that is equal for queries that count the same, such as a selector and its sum. */
 const countedBy = ({ promql, selector }: Counter): string => (selector ? formatSelector(selector) : promql)
@@ -120,6 +130,7 @@ export async function lintSeen(
     const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
     const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
+    const isSliced = objective.method === 'Timeslices' && objective.sli.kind === 'ratio'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
       // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
       const refused = (error: Error) => {
@@ -132,6 +143,12 @@ export async function lintSeen(
         // Names only, because a histogram of many labels has too many series to list.
         const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
+        else if (part === 'total' && isSliced) {
+          const [sampled] = await api.instant(`max(count_over_time(${selector}[10m]))`, atSeconds)
+          const samples = sampled?.samples[0]?.value ?? 10
+          if (samples < leastSamples)
+            findings.push(found(document, query(part), 'sampled-seldom', { selector, samples }))
+        }
         const metric = metricIn(selector)
         const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
         if (/^(gauge|summary|info|stateset)$/.test(kind))

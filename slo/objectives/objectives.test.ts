@@ -228,10 +228,11 @@ describe('an objective', () => {
     expect(findings(text.replace('    - alertPolicyRef: fast\n', ''))).toEqual([])
   })
 
-  test('empty documents and hidden files are passed over, folders in the folder are read', async () => {
+  test('empty documents, files of comments and hidden files are passed over, folders in the folder are read', async () => {
     const folder = await temporaryFolder()
     for (const name of ['team', 'shared.yaml', '..data']) mkdirSync(join(folder, name))
     writeFileSync(join(folder, 'team', 'a.yml'), `---\n# Ours.\n---\n${latency}---\n`)
+    writeFileSync(join(folder, 'retired.yaml'), latency.replaceAll(/^/gm, '# '))
     for (const name of ['._a.yaml', '..data/a.yaml']) writeFileSync(join(folder, name), latency)
     expect(lintFiles([folder], recorder(0))).toEqual([])
     expect(readObjectives(folder)).toHaveLength(1)
@@ -489,6 +490,14 @@ describe('the lint', () => {
         'query: sum(tintype_promises_total{outcome=~"kept|broken"})',
       ),
       'sum(tintype',
+      'same-query',
+    ],
+    [
+      'a part and a total that are exchanged',
+      latency
+        .replace('promises_total{outcome="kept"}', 'promises_total')
+        .replace('outcome=~"kept|broken"', 'outcome="kept"'),
+      'tintype_promises_total\n',
       'same-query',
     ],
     [

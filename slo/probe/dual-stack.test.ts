@@ -13,7 +13,7 @@ const look = (port: number) =>
     method: 'GET',
     url: new URL(`http://shop.test:${port}`),
     headers: {},
-    timeoutMs: 5_000,
+    timeoutMs: 30_000,
     signal,
   })
 

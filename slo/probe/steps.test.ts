@@ -5,7 +5,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
-import { stepProbe } from './steps.ts'
+import { probeOf, stepProbe } from './steps.ts'
 
 /** A shop that knows who is logged in, and what it was asked. */
 async function shop(answer?: RequestListener) {
@@ -14,7 +14,9 @@ async function shop(answer?: RequestListener) {
     const body = Buffer.concat(await request.toArray()).toString()
     asked.push([request.method, request.url, request.headers.cookie, body].filter(Boolean).join(' '))
     if (answer) return answer(request, response)
-    if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
+    // As web application firewalls do.
+    if (!request.headers['user-agent']) response.writeHead(403).end()
+    else if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
     else if (request.url === '/orders')
       response.writeHead(201, { 'Content-Type': 'application/json' }).end('{"order":{"id":42}}')
     else response.writeHead(200).end('order 42 is paid')
@@ -202,6 +204,11 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('a list without steps is no probe: its attempts would all succeed', async () => {
+  const { service } = parseService('service.yaml', 'service: shop\nprobe: []')
+  expect(await probeOf({ folder: '.', objectives: [], service })).toBe(undefined)
 })
 
 test('a stop ends it without an outcome', async () => {

@@ -14,7 +14,7 @@ type Values = Record<string, string | undefined>
 /** The probe of the directory: its module, or its steps; undefined when it has none. */
 export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
   if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
-  if (!probe) return undefined
+  if (!probe?.length) return undefined
   return {
     names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
     openProbe: ({ environment }) => stepProbe(probe, environment),

@@ -47,7 +47,7 @@ export function startStatus(options: {
 }): Loop | undefined {
   const { watch, metrics, log, file, dataDir } = options
   if (file === '') return undefined
-  const observe = observeStorage(metrics)
+  const observe = observeStorage(metrics, log)
   let storage: Storage | undefined
   const put = async (): Promise<void> => {
     const status = statusOf(watch.views(), watch.seenAt())

@@ -1,5 +1,6 @@
 import { openSource } from '../../slo/cli/context.ts'
 import { type Directory, readDirectory, tintypeFolder } from '../../slo/directory.ts'
+import type { Series } from '../../slo/sources/index.ts'
 import {
   type CustomerTimes,
   countedOf,
@@ -33,13 +34,19 @@ export function openEvidence(
   if (!releases)
     throw new Error('service.yaml has no section releases, which says how two versions are compared')
   const names = metricsOf(releases, objectives)
+  let last: readonly Series[] | undefined
   return {
     directory,
     async count(spans) {
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
-      const series = await source.series(names, begin - beforeMs, Date.now()).finally(() => source.close())
-      return countVersions(series, releases, objectives, versions, spans)
+      const read = source.series(names, begin - beforeMs, Date.now()).finally(() => source.close())
+      // One failed read takes nothing back. Samples that stay the last ones grow old, and count as metrics that are away.
+      last = await read.catch(error => {
+        if (last) return last
+        throw error
+      })
+      return countVersions(last, releases, objectives, versions, spans)
     },
     async dayTotals() {
       const source = await openSource(from.prometheusUrl, from.dataDir, service)

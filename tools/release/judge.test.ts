@@ -1,7 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Objective, Series } from '../../slo/sources/index.ts'
 import { randomNumbers } from '../../test/images.ts'
 import { countVersions, type MsRange, type VersionComparison, type VersionCounts } from './count-versions.ts'
+import { openEvidence } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 import { type Circumstances, type Judgement, openJudge } from './judge.ts'
 
@@ -197,4 +201,26 @@ describe('the stated error rates, over 300 releases that are looked at after eve
     expect(of(0.02, 2)('good')).toBeLessThanOrEqual(0.02)
     expect(of(0.05, 3)('good')).toBe(0)
   })
+})
+
+test('a read of metrics that fails once takes no release back, and the first one must succeed', async () => {
+  const labels = { job: 'web', instance: '0-green', version: 'new' }
+  const at = 1_700_000_000
+  const series = { metric: { __name__: 'tintype_build_info', ...labels }, values: [[at, '1']] }
+  let isAway = true
+  const server = createServer((_request, response) => {
+    const answer = JSON.stringify({ status: 'success', data: { result: [series] } })
+    response.writeHead(isAway ? 503 : 200).end(isAway ? '' : answer)
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const prometheusUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const evidence = openEvidence({ prometheusUrl, dataDir: '' }, { old: 'old', new: 'new' })
+  const seen = async () => (await evidence.count({ old: [], new: [], together: [] })).seen
+  await expect(seen()).rejects.toThrow('answered 503')
+  isAway = false
+  const known = [{ instance: 'web.0-green', at: at * 1000 }]
+  expect(await seen()).toEqual(known)
+  isAway = true
+  expect(await seen()).toEqual(known)
 })

@@ -1,5 +1,6 @@
 import { find, h } from './dom.ts'
 import { inLanguage, language, speaker, translate } from './language.ts'
+import { isLoopback } from './loopback.ts'
 import { getJson } from './server.ts'
 import texts from './words.json' with { type: 'json' }
 
@@ -20,15 +21,16 @@ export function startPage(current: PageName, ofThePage: Parameters<typeof transl
   void showNavigation(current)
 }
 
-const isLoopback = (address: string): boolean =>
-  /^((.*\.)?localhost|127\..*|\[::1\])$/.test(new URL(address, location.href).hostname)
+const isReached = (host: string): boolean => isLoopback(location.hostname) || !isLoopback(host)
 
 /**
  * The addresses of the other pages that this browser can reach. The server derives them from the request's Host. By
  * default nginx sends its upstream's address as Host, such as 127.0.0.1, which is another machine for the browser.
  */
 export const pageAddresses: Promise<PerPage> = getJson<PerPage>('pages.json')
-  .then(all => Object.entries(all).filter(([, address]) => isLoopback('') || !isLoopback(address)))
+  .then(all =>
+    Object.entries(all).filter(([, address]) => isReached(new URL(address, location.href).hostname)),
+  )
   .then(Object.fromEntries, () => ({}))
 
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */

@@ -10,7 +10,7 @@ import { convertNext, startWeb } from '../test/web.ts'
 const serviceSeconds = 0.1
 
 test('of twelve times what can be converted, what is accepted is kept and the rest is shed', async () => {
-  const running = await startWeb({ promiseSeconds: 10 }, { converter: false })
+  const running = await startWeb({ PROMISE_SECONDS: 10 }, { converter: false })
   const announce = (seconds: number) =>
     running.queue.announce({ id: 'test', slots: 1, serviceSeconds: seconds })
   await announce(serviceSeconds)

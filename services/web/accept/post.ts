@@ -18,8 +18,8 @@ import { settledWithin } from './wait.ts'
 
 /** Refuses requests before the body is read. */
 export function refuseEarly(web: Web): RequestHandler {
-  const checkRate = uploadRate(web.limits.uploadsPerMinute)
-  const { maxUploadBytes } = web.limits
+  const checkRate = uploadRate(web.config.UPLOADS_PER_MINUTE)
+  const maxBytes = web.config.MAX_UPLOAD_BYTES
   return (request, response, next) => {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
     if (!isProbe(web, request)) {
@@ -33,8 +33,7 @@ export function refuseEarly(web: Web): RequestHandler {
     const type = mediaType(request)
     // With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide.
     if (request.headers.expect !== undefined && otherType.test(type)) throw unsupported(type, Buffer.alloc(0))
-    if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
-      throw tooLarge(maxUploadBytes)
+    if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxBytes)) throw tooLarge(maxBytes)
     next()
   }
 }

@@ -6,7 +6,6 @@ import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { describeSpan, traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
@@ -30,23 +29,23 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
   const parent = traceparent()
   return withSpan('receive', {}, async () => {
     const answer = await receive(web, request, response, startedAt, parent)
-    if (typeof answer === 'string') throw refusalOf(answer, web.limits.maxUploadBytes)
+    if (typeof answer === 'string') throw refusalOf(answer, web.config.MAX_UPLOAD_BYTES)
     describeSpan(spanAttributes(answer.photo, visitorOf(response).owner))
     return answer
   })
 }
 
 async function receive(web: Web, request: Request, response: Response, startedAt: number, parent?: string) {
-  const { owner, session } = visitorOf(response)
-  const { queue, log, metrics } = web
-  const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
+  const { owner } = visitorOf(response)
+  const { queue, metrics } = web
+  const { MAX_UPLOAD_BYTES: maxBytes, MAX_PIXELS, PROMISE_SECONDS } = web.config
   const key = keyOf(owner, request.get('idempotency-key'))
   const known = await findKey(web, owner, key)
   // A photo with a known key was admitted before.
   const ticket = known ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
-    const format = await sniff(upload.head, maxPixels)
+    const format = await sniff(upload.head, MAX_PIXELS)
     const arriving = accept(web, {
       ...upload,
       photo: newPhotoId(startedAt),
@@ -61,13 +60,12 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         contentType: `image/${format}`,
         bytes,
         receivedAt: new Date(receivedAt).toISOString(),
-        promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
+        promiseBy: new Date(receivedAt + PROMISE_SECONDS * 1000).toISOString(),
         receiveSeconds: (receivedAt - startedAt) / 1000,
         probe: isProbe(web, request),
         traceparent: parent,
       }),
       confirm: async () => ticket?.confirm(),
-      detailUntil: detailEnd(log, session),
     })
     const answer = await arriving.catch(error => {
       // When the body broke off, storage throws, and its cause is the problem to answer with.
@@ -105,12 +103,4 @@ function refusalOf(refused: Refused, maxBytes: number): Problem {
     return new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
   const detail = 'This Idempotency-Key was used for another photo. Use a new key for each photo.'
   return new Problem(409, 'idempotency-key-reused', detail)
-}
-
-/** Until when the session's debug entries are logged, epoch ms. */
-function detailEnd(log: Log, session: string): number | undefined {
-  const raised = log
-    .level()
-    .raised.filter(each => each.level === 'debug' && (each.session === session || each.session === null))
-  return raised.length === 0 ? undefined : Math.max(...raised.map(each => Date.parse(each.until)))
 }

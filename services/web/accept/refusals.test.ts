@@ -165,7 +165,7 @@ describe('a refused upload is told why', () => {
     const form = new FormData()
     form.set('photo', new Blob([new Uint8Array(large)]), 'a.png')
     await expectRefusal(running, await running.visitor().post(form), 413, 'too-large')
-    const small = await startWeb({ maxUploadBytes: 500_000, maxPixels: 500_000 })
+    const small = await startWeb({ MAX_UPLOAD_BYTES: 500_000, MAX_PIXELS: 500_000 })
     expect(await (await small.visitor().post(large)).text()).toContain('0.47 MB at most')
     expect(await (await small.visitor().post(png(900, 900))).text()).toContain('up to 0.5 megapixels')
   })
@@ -206,7 +206,7 @@ describe('a refused upload is told why', () => {
   })
 
   test('429 when too many come, by session; another session is free, and the probe is not limited', async () => {
-    const running = await startWeb({ uploadsPerMinute: 2 })
+    const running = await startWeb({ UPLOADS_PER_MINUTE: 2 })
     const person = running.visitor()
     await person.call('GET', '/photos')
     const statuses = []
@@ -241,7 +241,7 @@ describe('an early answer reaches a client that only sends', () => {
     [503, false, 20],
     [415, true, 20],
   ])('%i, with the rest of the body dropped', async (status, converter, megabytes) => {
-    const running = await startWeb({ maxUploadBytes: 50 * 1024 * 1024 }, { converter })
+    const running = await startWeb({ MAX_UPLOAD_BYTES: 50 * 1024 * 1024 }, { converter })
     const heard = await rawExchange(running.url, socket => {
       socket.write(post(megabytes * megabyte.length))
       for (let n = 0; n < megabytes; n++) socket.write(megabyte)

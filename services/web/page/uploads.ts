@@ -1,3 +1,4 @@
+import { request } from '@tintype/lib/page/browser/server.ts'
 import { fetchPhotos, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
 import { accept, changed, type Item, type Upload } from './photos.ts'
@@ -30,6 +31,8 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
 type Sent = Item & { upload: Upload }
 const waiting: Sent[] = []
 let sending = 0
+/** A request before the first uploads: after cookies were cleared, two at once would begin two sessions, of which one is lost. */
+let session: Promise<unknown>
 
 /** Sends an upload, a few at once, and again after "busy" and lost connections. */
 export function send(item: Sent): void {
@@ -42,7 +45,8 @@ export function send(item: Sent): void {
 async function next(): Promise<void> {
   const item = sending < sendingAtOnce && waiting.shift()
   if (!item) return
-  sending++
+  if (sending++ === 0) session = request('status.json').catch(() => {})
+  await session
   const seconds = await deliver(item)
   sending--
   void next()

@@ -201,7 +201,7 @@ describe('a photo', () => {
   })
 
   test('that is late says so while it is open', async () => {
-    const running = await startWeb({ promiseSeconds: 2 })
+    const running = await startWeb({ PROMISE_SECONDS: 2 })
     const person = running.visitor()
     const { links, id } = await view(await person.post(png()))
     const late = await until(async () => {
@@ -234,7 +234,8 @@ describe('a photo', () => {
     const found = await fetch(`${other.url}/photos/${id}`, { headers })
     expect((await view(found)).state).toBe('queued')
     expect((await other.queue.stats()).depth, 'a GET changes nothing').toBe(0)
-    await sweepStorage(other.web, other.web.keep, () => {}, other.web.stopped)
+    const ages = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+    await sweepStorage(other.web, ages, () => {}, other.web.stopped)
     expect(await convertNext(other)).toBe(id)
   })
 
@@ -248,8 +249,8 @@ describe('a photo', () => {
     ])
     await person.post(png(), { 'tintype-probe': 'probe-token' })
     await person.post(png())
-    const first = await running.queue.claim('a', 1000, AbortSignal.timeout(1000))
-    const second = await running.queue.claim('a', 1000, AbortSignal.timeout(1000))
+    const claim = () => running.queue.claim('a', 60_000, AbortSignal.timeout(30_000))
+    const [first, second] = [await claim(), await claim()]
     expect([first, second].map(claim => claim !== 'aborted' && claim.job.promise)).toEqual([false, true])
   })
 })

@@ -5,22 +5,25 @@ import { openAccount } from '@tintype/lib/photo/account.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
+import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { createWebApp } from '../app.ts'
-import { observeStorageInDetail } from '../detail.ts'
 import { openapi } from '../openapi.ts'
 import { sweep } from '../sweeper.ts'
-import { type Limits, openWeb, type Web } from '../web.ts'
+import { openWeb, type Web, type WebConfig } from '../web.ts'
 import { png } from './images.ts'
 
-const limits: Limits = {
-  maxUploadBytes: 1024 * 1024,
-  maxPixels: 1_000_000,
-  promiseSeconds: 60,
-  uploadsPerMinute: 1_000,
+const config: WebConfig = {
+  KEEP_DEAD_LETTERS_DAYS: 1,
+  KEEP_KEYS_DAYS: 1,
+  KEEP_PHOTOS_DAYS: 0,
+  MAX_PIXELS: 1_000_000,
+  MAX_UPLOAD_BYTES: 1024 * 1024,
+  PROMISE_SECONDS: 60,
+  UPLOADS_PER_MINUTE: 1_000,
 }
 
 export type Entry = { event: string; session: string | undefined; [fact: string]: unknown }
@@ -46,12 +49,12 @@ export type Visitor = {
 }
 
 /** A web in this process with its own storage and queue. `converter`: announces a converter, which converts nothing. */
-export async function startWeb(given: Partial<Limits> = {}, { converter = true } = {}): Promise<Running> {
+export async function startWeb(given: Partial<WebConfig> = {}, { converter = true } = {}): Promise<Running> {
   const folder = await temporaryFolder()
   const metrics = createMetrics('web', 'test')
   const entries: Entry[] = []
   const log = memoryLog(entries)
-  const observe = observeStorageInDetail(metrics, log)
+  const observe = observeStorage(metrics, log)
   const storage = await openStorage(`file:${join(folder, 'storage')}`, { observe })
   const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   const draining = new AbortController()
@@ -62,8 +65,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     metrics,
     log,
     account: openAccount(metrics, log),
-    limits: { ...limits, ...given },
-    keep: { photosMs: Number.POSITIVE_INFINITY, keysMs: 86_400_000, deadLettersMs: 86_400_000 },
+    config: { ...config, ...given },
     probeToken: 'probe-token',
     sessionSecret: 'session-secret',
     otherPages: { dataDir: folder, sloUrl: null },
@@ -152,7 +154,7 @@ function memoryLog(entries: Entry[]): Log {
 
 /** Does a converter's work for the next queued photo, without decoding it. */
 export async function convertNext({ queue, storage }: Running, failure?: FailureReason): Promise<string> {
-  const claim = await queue.claim('test', 5_000, AbortSignal.timeout(5_000))
+  const claim = await queue.claim('test', 60_000, AbortSignal.timeout(30_000))
   if (claim === 'aborted') throw new Error('there was nothing to convert')
   const { owner, photo } = claim.job
   const store = (file: string, body: Buffer) => storage.put(photoKey(owner, photo, file), body)

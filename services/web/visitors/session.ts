@@ -1,10 +1,10 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { schemeOf } from '@tintype/lib/http.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
+import { currentSession } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
-import { currentSession } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
 
 const cookieName = 'tintype_session'

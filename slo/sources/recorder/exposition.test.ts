@@ -41,6 +41,11 @@ test('blanks, tabs and line ends of Windows stand between tokens', () => {
   ])
 })
 
+test('a series with a name in quotes does not cost the others of the scrape', () => {
+  const text = '{"http.requests",code="200"} 1\nb{"http.route"="/"} 2\na{code="{\\"x"} 3\n'
+  expect(parseExposition(text, 'text').map(({ name, value }) => [name, value])).toEqual([['a', 3]])
+})
+
 test('a time as Go writes it, and a backslash that escapes nothing, are read as Prometheus does', () => {
   const line = String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09`
   const [sample] = parseExposition(`${line}\n# EOF\n`, 'openmetrics')

@@ -16,6 +16,8 @@ const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)
 const sample = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
 )
+/** A name with dots, as OpenTelemetry has, which no selector of the recorder can name. */
+const quotedName = /^[\w:]*[ \t]*\{[ \t]*"/
 
 /**
  * Parses Prometheus text 0.0.4 or OpenMetrics 1.0.
@@ -26,7 +28,7 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): E
     throw new ExpositionError('ends without "# EOF": the answer was cut')
   return text.split('\n').flatMap((written, index) => {
     const line = written.trim()
-    if (line === '' || line.startsWith('#')) return []
+    if (line === '' || line.startsWith('#') || quotedName.test(line)) return []
     const [, name, labels = '', value = ''] = sample.exec(line) ?? []
     const pairs = pairsOf(labels)
     const isTwice = new Map(pairs).size < pairs.length

@@ -39,7 +39,7 @@ test.each([
   ['half an answer', { body: 'a 1\n' }, 'was cut'],
   ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
 ])('%s is no samples and a word', async (_, answer, word) => {
-  const { samples, trouble } = await scrape(await exposing(() => answer), 1_000, never)
+  const { samples, trouble } = await scrape(await exposing(() => answer), 30_000, never)
   expect(samples).toBeNull()
   expect(trouble).toContain(word)
 })
@@ -47,7 +47,7 @@ test.each([
 test('a target that is away is no samples and a word', async () => {
   const target = await exposing(() => ({ body: kept(1) }))
   target.close()
-  expect((await scrape(target, 1_000, never)).trouble).toContain('ECONNREFUSED')
+  expect((await scrape(target, 30_000, never)).trouble).toContain('ECONNREFUSED')
 })
 
 const series = (metric: string, count: number) =>
@@ -56,7 +56,7 @@ const series = (metric: string, count: number) =>
 test('a metric with too many series is left out and named, the rest is kept', async () => {
   const many = limits.metricSeries.value + 1
   const target = await exposing(() => ({ body: series('paths_total', many) + kept(1) }))
-  const { samples, trouble, limit } = await scrape(target, 5_000, never)
+  const { samples, trouble, limit } = await scrape(target, 30_000, never)
   expect(samples).toHaveLength(1)
   expect(trouble).toBe('paths_total has 2001 series, more than 2000: not recorded')
   expect(limit).toBe('metricSeries')
@@ -66,10 +66,10 @@ test('a process with too many series, or with too large an answer, is not record
   const metrics = 1 + limits.processSeries.value / limits.metricSeries.value
   const many = Array.from({ length: metrics }, (_, n) => series(`m${n}`, limits.metricSeries.value)).join('')
   const wide = await exposing(() => ({ body: many + kept(1) }))
-  expect(await scrape(wide, 5_000, never)).toMatchObject({ samples: null, limit: 'processSeries' })
+  expect(await scrape(wide, 30_000, never)).toMatchObject({ samples: null, limit: 'processSeries' })
   const line = `# ${'x'.repeat(1024 * 1024)}\n`
   const long = await exposing(() => ({ body: line.repeat(limits.scrapeBytes.value) + kept(1) }))
-  expect(await scrape(long, 5_000, never)).toMatchObject({ samples: null, limit: 'scrapeBytes' })
+  expect(await scrape(long, 30_000, never)).toMatchObject({ samples: null, limit: 'scrapeBytes' })
 })
 
 test('a limit that a scrape reaches is counted', async () => {
@@ -109,6 +109,7 @@ test('records at each interval, and says once that a target is away', async () =
   const target = await exposing(() => ({ body: kept(count++) }))
   const { said, recorder, points } = await recording(target, 300)
   await until(() => points('tintype_promises_total').length >= 3)
+  said.length = 0 // on a busy machine a scrape may have come too late
   target.close()
   await until(() => points('up').filter(({ value }) => value === 0).length >= 3)
   await recorder.stop()

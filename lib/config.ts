@@ -64,12 +64,18 @@ export const address = variable<URL | null>(null, httpUrl, given => {
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 })
 
+const httpBase = `${httpUrl} without ? and #`
+
 /** A URL that paths are resolved against. It ends in a slash; otherwise the last segment of its path would be lost. */
-export const base = variable<URL | null>(null, httpUrl, given => {
+export const base = variable<URL | null>(null, httpBase, given => {
   const url = address.parse(given)
-  if (url && !url.pathname.endsWith('/')) url.pathname += '/'
+  if (!url || url.search || url.hash) return undefined
+  if (!url.pathname.endsWith('/')) url.pathname += '/'
   return url
 })
+
+/** The same as text; empty when unset. */
+export const baseText = variable('', httpBase, given => (base.parse(given) ? given.trim() : undefined))
 
 /** An http or https URL as text, for libraries that take a string; empty when unset. */
 export const addressText = variable('', httpUrl, given => (address.parse(given) ? given.trim() : undefined))

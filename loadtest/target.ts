@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { UsageError } from '../lib/command-line.ts'
-import { address } from '../lib/config.ts'
+import { base } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
 import { readJsonFile } from '../lib/json.ts'
@@ -29,10 +29,8 @@ export async function findTarget(
     throw new ExpectedError(`no running service in ${dataDir}; start one with npm start or give its address`)
   }
   const url = given.replace(/\/$/, '')
-  const parsed = address.parse(url)
-  // The paths of the API are appended to it.
-  if (!parsed || parsed.search || parsed.hash)
-    throw new UsageError(`"${url}" is not an http(s) address without ? and #`)
+  const parsed = base.parse(url)
+  if (!parsed) throw new UsageError(`"${url}" is not an http(s) address without ? and #`)
   const isOnThisMachine = await isLocal(parsed.hostname)
   if (!isOnThisMachine && !iOwnThis)
     throw new ExpectedError(

@@ -159,9 +159,10 @@ async function main(args: string[]): Promise<number> {
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
-  // Listens before the start, so that a signal during it stops both programs.
+  // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at
+  // which the two read their configuration again and go on.
   const asked = new Promise<undefined>(resolve => {
-    for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => resolve(undefined))
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => resolve(undefined))
   })
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),

@@ -70,5 +70,5 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   const resolver = join(await temporaryFolder(), 'resolv.conf')
   await writeFile(resolver, 'search shop.svc.cluster.local svc.cluster.local\nnameserver 10.0.0.10\n')
   const names = ['box.example.org', 'not.example.org', 'tintype-web.shop', 'tintype-web.other']
-  expect(names.map(host => isOwnName(host, hosts, resolver))).toEqual([true, false, true, false])
+  expect(names.map(host => isOwnName(host, [hosts, resolver]))).toEqual([true, false, true, false])
 })

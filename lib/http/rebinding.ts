@@ -7,20 +7,17 @@ import { isLoopback } from '../loopback.ts'
 
 /**
  * Names of no other site: those of this machine and its network or cluster, and addresses. Browsers find what the hosts
- * file names there, so that no site can point such a name elsewhere: Debian gives the machine a domain in it.
+ * file names there, so that no site can point such a name elsewhere: Debian gives the machine a domain in it. A pod's
+ * resolver completes NAME.NAMESPACE by its search domains, such as NAMESPACE.svc.cluster.local.
  */
-export const isOwnName = (
-  host: string,
-  hostsFile = '/etc/hosts',
-  resolverFile = '/etc/resolv.conf',
-): boolean =>
+export const isOwnName = (host: string, files = ['/etc/hosts', '/etc/resolv.conf']): boolean =>
   !host.includes('.') ||
   host === hostname().toLowerCase() ||
   /\.(localhost|local|internal|svc)\.?$/.test(host) ||
   isIP(host) !== 0 ||
-  wordsIn(hostsFile).includes(host) ||
-  // A pod's resolver completes NAME.NAMESPACE by its search domains, such as NAMESPACE.svc.cluster.local.
-  wordsIn(resolverFile).some(domain => domain.startsWith(`${host.replace(/^[^.]*\./, '')}.svc.`))
+  files
+    .flatMap(wordsIn)
+    .some(word => word === host || word.startsWith(`${host.replace(/^[^.]*\./, '')}.svc.`))
 
 const wordsIn = (file: string): string[] =>
   existsSync(file) ? readFileSync(file, 'utf8').replaceAll(/#.*/g, '').toLowerCase().split(/\s+/) : []

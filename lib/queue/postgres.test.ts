@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -10,6 +11,7 @@ import { ConfigError } from '../config.ts'
 import { describeError, errorCode, explainError } from '../errors.ts'
 import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
+import { openElsewhere } from './contract-process.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
 import { retried } from './postgres-writer.ts'
 
@@ -151,6 +153,17 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await queue.enqueue(given)
       const claim = await queue.claim('w', 5_000, new AbortController().signal)
       expect(claim).toMatchObject({ job: given })
+    })
+
+    test('tables that were removed end their process, whose next start makes them: it refused every upload for ever', async () => {
+      const url = server.newUrl()
+      const { queue, process: other } = await openElsewhere(url)
+      const ended = once(other, 'exit')
+      const admin = await client(url)
+      await admin.query(`DROP SCHEMA "${schemaOf(url)}" CASCADE`)
+      await expect(queue.enqueue(job())).rejects.toThrow('relation "jobs" does not exist')
+      expect(await ended).toEqual([1, null])
+      expect(await (await opened(url)).enqueue(job())).toBe('queued')
     })
 
     test('a queue of a newer version is refused', async () => {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, endProcess } from '../errors.ts'
 import { countLimit } from '../limits.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
 import { noAnswer } from './group.ts'
@@ -17,6 +17,7 @@ import type { PostgresAddress } from './queue-url.ts'
 const migrationMs = 60_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
+const undefinedTable = '42P01'
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -55,7 +56,10 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       try {
         return await (isRead(call) ? read : write)(call)
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === noAnswer) countLimit('queueAnswer')
+        const { code } = error as NodeJS.ErrnoException
+        if (code === noAnswer) countLimit('queueAnswer')
+        // The schema was dropped, or the database made anew: a restarted process makes the tables.
+        if (code === undefinedTable) endProcess(new Error(`queue "${address.name}": its tables are gone`))
         throw error
       }
     },

@@ -21,18 +21,14 @@ type Deadlines = { abortSignal: AbortSignal; requestTimeout: number }
 
 export type Bucket = Awaited<ReturnType<typeof connect>>
 
-/** The SDK would end the process of a user without HOME and without an entry in /etc/passwd, as containers have. */
-function setHome(): void {
+/** A client of one bucket. The SDK finds its credentials in the environment. */
+export async function connect(address: S3Address) {
   try {
     homedir()
   } catch {
+    // A user without HOME and /etc/passwd, as containers have. The SDK would end the process.
     process.env.HOME = '/'
   }
-}
-
-/** A client of one bucket. The SDK finds its credentials in the environment. */
-export async function connect(address: S3Address) {
-  setHome()
   const { config } = new S3Client({})
   // AWS_ENDPOINT_URL, which the SDK reads only for the address.
   const endpoint = address.endpoint ?? (await config.serviceConfiguredEndpoint?.())

@@ -5,7 +5,7 @@ import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
 import { fromYcc, toSrgb } from './colours.ts'
 import { box, isGreyAvif, withProfile } from './heic.ts'
 import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
-import { isFilledUp, lacksPixels, salvage } from './salvage.ts'
+import { lacksPixels, salvage } from './salvage.ts'
 
 /** Seconds of each step. The decode includes the resize. */
 type StepSeconds = { header: number; decode: number; encode: number }
@@ -41,10 +41,8 @@ export async function convert(
       .open('truncated')
       .then(opened => encode(listen(shrink(opened, size.side), warnings), size))
       .catch(() => null) // decoded below, as far as it goes
-    if (thumbnail) {
-      const damaged = lacksPixels(warnings) || isFilledUp(photo)
-      return { ...converted, ...(damaged && { damaged }), thumbnails: [thumbnail] }
-    }
+    if (thumbnail)
+      return { ...converted, ...(lacksPixels(photo, warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
   const openedAt = performance.now()
@@ -82,12 +80,11 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
   let whole = await attempt(format === 'tiff' ? 'warning' : 'truncated')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
-  if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) || isFilledUp(photo) }
+  if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(photo, warnings) }
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
-  const isHarmless =
-    format === 'jpeg' ? !lacksPixels(salvaged, 1) && !isFilledUp(photo) : harmless.test(whole.error ?? '')
+  const isHarmless = format === 'jpeg' ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 

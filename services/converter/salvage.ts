@@ -91,10 +91,29 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 }
 
 /**
- * Whether a JPEG or GIF ends with zeros or ones in place of its end, as an interrupted copy or download leaves it: they
- * decode without a warning.
+ * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
+ * @param harmless number of warnings that do not concern pixels.
  */
-export function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
+export const lacksPixels = (
+  photo: OpenedPhoto,
+  warnings: readonly string[],
+  harmless = Number.POSITIVE_INFINITY,
+): boolean =>
+  isFilledUp(photo) ||
+  warnings.some(
+    each =>
+      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
+      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
+  )
+
+/** A scan of one colour may end with a few equal bytes. */
+const leastFilled = 512
+
+/**
+ * Whether a JPEG or GIF has zeros or ones in place of its end, as an interrupted copy or download leaves it. They decode
+ * without a warning.
+ */
+function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
   const [last] = bytes.subarray(-1)
   if ((format !== 'jpeg' && format !== 'gif') || (last !== 0 && last !== 0xff)) return false
   const end = bytes.findLastIndex(byte => byte !== last)
@@ -102,16 +121,3 @@ export function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
   const marker = (code: number) => bytes.lastIndexOf(Buffer.from([0xff, code]))
   return format === 'gif' ? bytes[end] !== 0x3b : marker(0xd9) < marker(0xda)
 }
-/** A scan of one colour may end with a few such bytes. */
-const leastFilled = 512
-
-/**
- * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
- * @param harmless number of warnings that do not concern pixels.
- */
-export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
-  warnings.some(
-    each =>
-      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
-      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
-  )

@@ -1,5 +1,5 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { base } from '@tintype/lib/config.ts'
+import { address, base } from '@tintype/lib/config.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
 import { defaultDeadman, status, type Verb } from './context.ts'
@@ -10,9 +10,9 @@ export const run: Verb = async (given, context) => {
   const { deadman = defaultDeadman } = given
   if (given.alertmanager && webhook === '')
     throw new UsageError('give --webhook, where pages and tickets go: slo takes only SloWatchdog')
-  for (const address of given.alertmanager ? [webhook, deadman] : [])
-    if (!address.startsWith('/') && !base.parse(address))
-      throw new UsageError(`"${address}" is neither an http(s) address nor the path of a file with one`)
+  for (const each of given.alertmanager ? [webhook, deadman] : [])
+    if (!each.startsWith('/') && !address.parse(each))
+      throw new UsageError(`"${each}" is neither an http(s) address nor the path of a file with one`)
   const pages = base.parse(given.pages ?? defaultPages)
   if (!pages) throw new UsageError(`--pages "${given.pages}" is not an http(s) address`)
   const file = given.alertmanager

@@ -9,10 +9,9 @@ const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 /** Fails one photo in `oneIn`, the same ones at each attempt. */
 const fails = (oneIn: number): Edit => [
   attempt,
-  '    const answered =\n',
+  '    const answered = ',
   `    const answered = Number.parseInt(job.photo.slice(-2), 32) % ${oneIn} === 0
-      ? ({ outcome: 'crash', error: 'a bad release' } as never) :
-`,
+      ? ({ outcome: 'crash', error: 'a bad release' } as never) : `,
 ]
 
 export const drills: readonly Drill[] = [

@@ -17,10 +17,10 @@ async function audit(status: number, body: object): Promise<{ code: unknown; out
   await once(server, 'listening')
   const registry = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   return new Promise(resolve => {
-    execFile(
-      process.execPath,
-      [`${import.meta.dirname}/audit.ts`, '--registry', registry],
-      (error, out, err) => resolve({ code: error?.code ?? 0, out, err }),
+    // npm takes --registry for itself, and passes it on so.
+    const env = { ...process.env, npm_config_registry: registry }
+    execFile(process.execPath, [`${import.meta.dirname}/audit.ts`], { env }, (error, out, err) =>
+      resolve({ code: error?.code ?? 0, out, err }),
     )
   })
 }

@@ -140,7 +140,7 @@ export const schemeOf = (request: Request): 'http' | 'https' =>
 export const hasLeft = (request: Request): boolean =>
   request.errored !== null || (request.destroyed && !request.complete)
 
-/** Whether a response never ends by itself: it normally ends when its client disconnects. */
+/** Whether a response is an event stream. The server never ends one; it lasts until its client disconnects. */
 export const isEventStream = (response: ServerResponse | undefined): boolean =>
   String(response?.getHeader('Content-Type')).startsWith('text/event-stream')
 

@@ -75,12 +75,12 @@ function sizeSoFar(streams: string, day: string): Sizing['today'] {
   return { day, bytes: sum(parts.map(({ bytes }) => bytes)), services, fromMs }
 }
 
-/** More than an entry of ours. */
-const lineBytes = 2 * limits.logPayload.value
+/** A read of so many bytes has the whole first line of a file: an entry's payload has at most half of them. */
+const firstLineBytes = 2 * limits.logPayload.value
 
 /** Time of a file's first entry, epoch ms; NaN when it has none, or cannot be read. */
 function firstTimeIn(file: string): number {
-  const start = readAt(file, 0, lineBytes)
+  const start = readAt(file, 0, firstLineBytes)
   const entry = entryOf(start.subarray(0, start.indexOf(newline)))
   return entry ? timeOf(entry) : Number.NaN
 }

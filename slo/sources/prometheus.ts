@@ -136,7 +136,7 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
     const begun: Newborn[] = []
-    // With the scrape before, which tells a new series from one with new labels.
+    // The range begins a scrape earlier. A series that ends in that scrape may go on under new labels.
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
       const key = keyOf(labels)

@@ -52,7 +52,8 @@ export function live(connected: (yes: boolean) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  addEventListener('online', () => document.hidden || open())
+  // An open stream stays with its session, which ends when the person clears the cookies.
+  for (const name of ['online', 'session']) addEventListener(name, () => document.hidden || open())
   addEventListener('offline', () => connected(false))
   setInterval(check, 500)
   if (!document.hidden) open()

@@ -56,6 +56,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   const own = [
     `127.0.0.1:${port}`,
     `localhost:${port}`,
+    `LOCALHOST.:${port}`,
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,

@@ -110,6 +110,10 @@ test('a process that listens on every address is reached by loopback: no browser
   expect(fromHere('http://photos.example:8080')).toBe('http://photos.example:8080')
 })
 
+test('a level may be written in capitals, as other programs take it', () => {
+  expect(read({ LOG_LEVEL: 'INFO' }).LOG_LEVEL).toBe('info')
+})
+
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {
   const sides = (given: string) => read({ THUMBNAILS: given }).THUMBNAILS.map(({ side }) => side)
   expect(sides('320.jpg, 100.jpg,320.jpg')).toEqual([320, 100])

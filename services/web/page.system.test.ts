@@ -383,6 +383,22 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
+  test('a page of which a script does not arrive says that it must be loaded again', async () => {
+    const shown = (tab: Page) =>
+      tab.evaluate(`{
+        for (const each of document.getAnimations()) each.finish()
+        const { content, visibility } = getComputedStyle(document.querySelector('.masthead nav'), '::after')
+        visibility + content
+      }`)
+    const tab = await context.newPage()
+    await tab.route('**/rows.ts', route => route.abort())
+    await tab.goto(web.endpoints.web ?? '')
+    expect(await shown(tab)).toMatch(/^visible"If nothing works here, reload the page/)
+    await tab.close()
+    await page.getByText('No photos yet.').waitFor()
+    expect(await shown(page)).toBe('visiblenone')
+  })
+
   test('a button that a click does not focus, as in Safari, takes its question back, too', async () => {
     await choose(harbour)
     await ready('harbour.jpg')

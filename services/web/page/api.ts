@@ -53,6 +53,11 @@ const defaultRetrySeconds = 5
 const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
+/**
+ * Half a megabit a second: a virus scanner or a proxy on the way takes the whole photo at once and passes it on as slowly
+ * as its line is.
+ */
+const slowBytesPerMs = 64
 
 /**
  * Sends one photo by XMLHttpRequest, because fetch reports no upload progress.
@@ -72,7 +77,8 @@ export function sendPhoto(
     const progress = (share: number) => {
       sent = share
       // Counted from the beginning of the request, and set by the first bytes: a browser sends six requests at once.
-      xhr.timeout = performance.now() - begunAt + stallMs
+      const passedOnMs = share === 1 ? file.size / slowBytesPerMs : 0
+      xhr.timeout = performance.now() - begunAt + stallMs + passedOnMs
       onProgress(share)
     }
     xhr.open('POST', 'photos')

@@ -19,10 +19,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   makeFolder(dirname(file))
   // Created here: the engine's thread would do it too late, and a missing bell cannot be watched. SQLite opens a file of
   // another user for reading, and would refuse each enqueue.
-  for (const each of [file, ...Object.values(bells)]) {
-    closeSync(openSync(each, 'a'))
-    giveToOwner(each)
-  }
+  for (const each of [file, ...Object.values(bells)]) create(each)
   const thread = startThread({ file, bells, settings: settingsOf(options) })
   const queue = queueOn(listenTo(bells.events), options, {
     ...thread,
@@ -31,6 +28,15 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   })
   await queue.stats() // throws when the file could not be opened
   return queue
+}
+
+function create(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'))
+    giveToOwner(file)
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `queue: ${(error as Error).message}` })
+  }
 }
 
 const withRemedy = (message: string): string =>

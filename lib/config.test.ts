@@ -30,6 +30,8 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['LOGS_URL', 'https://logs.example/?token=1'],
+  ['LOGS_URL', 'https://user:password@logs.example'],
+  ['SLO_URL', 'https://token@slo.example'],
   ['SLO_URL', 'https://slo.example/#day'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://collector.example/otlp?key=1'],

@@ -10,6 +10,7 @@ import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { removeOldTraces } from '../telemetry/old-traces.ts'
 import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
 import type { PhotoContext } from './find.ts'
@@ -65,6 +66,7 @@ export async function runPhotoService<N extends VariableName>(
       OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER?.toLowerCase() !== 'none'
     const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
     const stopTracing = await sdk?.startTracing(config, name, environment)
+    removeOldTraces(DATA_DIR, config.KEEP_TRACES_DAYS)
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -92,7 +92,7 @@ async function openExporter(config: TracingConfig, service: string, proxyEnv: No
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   // Its agent would ask no proxy, unlike Node's own.
-  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isLoopback(URL.parse(address)?.hostname ?? '')
+  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isHere(URL.parse(address)?.hostname ?? '')
   // Reads the endpoint, headers and timeout by OpenTelemetry's own variables.
   return new OTLPTraceExporter(isProxied ? { httpAgentOptions: { keepAlive: true, proxyEnv } } : {})
 }

@@ -2,7 +2,7 @@ import { readArguments, runCommand } from '../command-line.ts'
 import { readConfig } from '../config.ts'
 import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
-import { openQueue, queueUrl } from '../queue/index.ts'
+import { openQueue, queueFolders, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
 import { foldersOf, openStorage, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
@@ -73,7 +73,7 @@ export async function runPhotoService<N extends VariableName>(
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
-    watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
+    watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...foldersOf(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)
     const app = adminApp({ metrics, log, ...service.admin })

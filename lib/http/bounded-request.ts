@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
@@ -86,7 +86,7 @@ async function ask<Body>(
   const { body, signal, onRequest, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
-  const agent = protocol === 'http:' && isLoopback(hostname ?? '') ? direct : undefined
+  const agent = protocol === 'http:' && isHere(hostname ?? '') ? direct : undefined
   // Firewalls and CDNs refuse requests without a User-Agent.
   const headers = { 'User-Agent': 'tintype', ...options.headers }
   const all = { method, maxHeaderSize, agent, ...rest, headers, signal }

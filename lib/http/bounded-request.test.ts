@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
-import { deflateSync, gzipSync } from 'node:zlib'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
@@ -28,6 +28,8 @@ test.each([
   ['gzip', gzipSync],
   ['GZIP', gzipSync],
   ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+  ['x-gzip', gzipSync],
 ])(
   'a body compressed by %s is read, although the request did not ask for compression',
   async (name, compress) => {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
-import { deflateSync, gzipSync } from 'node:zlib'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { isHere } from '../loopback.ts'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
@@ -30,6 +30,8 @@ test.each([
   ['gzip', gzipSync],
   ['GZIP', gzipSync],
   ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+  ['x-gzip', gzipSync],
 ])(
   'a body compressed by %s is read, although the request did not ask for compression',
   async (name, compress) => {

@@ -139,6 +139,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
   })
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
+  // The command that started it, such as npm run faults, has ended.
+  process.on('disconnect', () => stop(0))
 
   try {
     for (const row of plan.rows) {

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
-import { deflateSync, gzipSync } from 'node:zlib'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { isHere } from '../loopback.ts'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
 async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
@@ -28,6 +30,8 @@ test.each([
   ['gzip', gzipSync],
   ['GZIP', gzipSync],
   ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+  ['x-gzip', gzipSync],
 ])(
   'a body compressed by %s is read, although the request did not ask for compression',
   async (name, compress) => {
@@ -94,15 +98,19 @@ test('a request loads no undici, and one to this machine does not ask the proxy 
   const url = await serve((_request, response) => response.end('direct'))
   const script = `
     import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
-    const { body } = await askBounded('${url}', { signal: AbortSignal.timeout(5_000), maxMiB: 1 })
+    const { body } = await askBounded(process.argv[1], { signal: AbortSignal.timeout(5_000), maxMiB: 1 })
     console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
     process.exit()`
   const ask = promisify(execFile)
   const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:1' }
-  for (const environment of [process.env, env]) {
-    const { stdout } = await ask(process.execPath, ['--input-type=module', '--eval', script], {
-      env: environment,
-    })
-    expect(stdout.trim()).toMatch(environment === env ? /^direct/ : /^direct$/)
+  const run = async (address: string, given: NodeJS.ProcessEnv) => {
+    const args = ['--input-type=module', '--eval', script, address]
+    return (await ask(process.execPath, args, { env: given })).stdout.trim()
   }
+  expect(await run(url, process.env)).toBe('direct')
+  // A service that listens on all interfaces, as in a container, has this address for the others.
+  for (const address of [url, url.replace('127.0.0.1', '0.0.0.0')])
+    expect(await run(address, env), address).toMatch(/^direct/)
+  const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
+  expect(own.filter(isHere)).toEqual(own)
 })

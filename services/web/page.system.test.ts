@@ -219,6 +219,21 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
+  test('where a proxy no longer knows the person, the page says to sign in, and then goes on with the photo', async () => {
+    await page.route('**/photos', route =>
+      route.fulfill(
+        route.request().method() === 'POST'
+          ? { status: 401 }
+          : { status: 302, headers: { Location: 'https://login.example.org/' } },
+      ),
+    )
+    await choose(harbour)
+    await page.getByText('You are not signed in at the proxy before this service.').waitFor()
+    await says('harbour.jpg', /Could not be sent; trying again in/)
+    await page.unrouteAll()
+    await ready('harbour.jpg')
+  })
+
   test('a refusal by a proxy, which knows no problems, is said in words', async () => {
     let status = 413
     await page.route('**/photos', route =>

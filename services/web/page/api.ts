@@ -112,9 +112,9 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
     return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
-  // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
+  // Below 400 the response is of a network that asks for a login, 401 of a proxy; 408: the bytes came too slowly.
   const { status, response } = xhr
-  if (status < 400 || status >= 500 || status === 408) return { kind: 'unreachable' }
+  if (status < 400 || status >= 500 || status === 401 || status === 408) return { kind: 'unreachable' }
   if (response?.detail) return { kind: 'refused', problem: response }
   // It is not web's response: a proxy refused the photo.
   return refusal(status === 413 ? 'proxy-too-large' : 'proxy', `HTTP ${status}`)

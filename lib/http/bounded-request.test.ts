@@ -92,19 +92,28 @@ test('a response of more than the bound is an error', async () => {
   await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
 })
 
-test('a request loads no undici, and one to this machine does not ask the proxy of the environment', async () => {
-  const url = await serve((_request, response) => response.end('direct'))
+test('a request loads no undici; the proxy of the environment is asked for other machines alone, also on a new connection', async () => {
+  const url = await serve((request, response) => response.end(request.url))
   const script = `
     import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
-    const { body } = await askBounded('${url}', { signal: AbortSignal.timeout(5_000), maxMiB: 1 })
-    console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
+    const asked = process.argv.slice(1).flatMap(url => [{ url }, { url, isNew: true }])
+    for (const { url, ...options } of asked) {
+      const { body } = await askBounded(url, { ...options, signal: AbortSignal.timeout(5_000), maxMiB: 1 })
+      console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
+    }
     process.exit()`
-  const ask = promisify(execFile)
-  const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:1' }
-  for (const environment of [process.env, env]) {
-    const { stdout } = await ask(process.execPath, ['--input-type=module', '--eval', script], {
-      env: environment,
-    })
-    expect(stdout.trim()).toMatch(environment === env ? /^direct/ : /^direct$/)
+  const ask = async (addresses: string[], environment = {}) => {
+    const given = ['--input-type=module', '--eval', script, ...addresses]
+    const env = { ...process.env, ...environment }
+    return (await promisify(execFile)(process.execPath, given, { env })).stdout.trim().split(/\s+/)
   }
+  expect(await ask([url])).toEqual(['/here', '/here'])
+  const proxied = await ask([url, 'http://shop.test/'], {
+    NODE_USE_ENV_PROXY: '1',
+    HTTP_PROXY: new URL(url).origin,
+  })
+  expect(proxied.filter(each => /^(\/|http)/.test(each))).toEqual([
+    ...['/here', '/here'],
+    ...['http://shop.test/', 'http://shop.test/'],
+  ])
 })

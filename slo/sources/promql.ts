@@ -3,7 +3,7 @@ import { parseJson } from '@tintype/lib/json.ts'
 import type { Counter, Matcher, Selector } from './index.ts'
 import { patternOf } from './selector.ts'
 
-type Node = ReturnType<typeof parser.parse>['topNode']
+export type Node = ReturnType<typeof parser.parse>['topNode']
 
 /** Limits every read of a Prometheus that several services share. */
 export type Scope = {
@@ -18,10 +18,20 @@ export type Scope = {
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 
+/** The newest trees by their text. The expressions of a directory have few texts, and several questions follow about each. */
+const trees = new Map<string, ReturnType<typeof parser.parse>>()
+const mostTrees = 1_000
+
+/** The tree of a text. */
+export function treeOf(promql: string): ReturnType<typeof parser.parse> {
+  if (trees.size > mostTrees) trees.clear()
+  return trees.getOrInsertComputed(promql, () => parser.parse(promql))
+}
+
 /** The nodes of some kinds, in the order of the text. */
 function nodes(promql: string, ...names: string[]): Node[] {
   const found: Node[] = []
-  parser.parse(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
+  treeOf(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
   return found
 }
 
@@ -186,7 +196,7 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
  * series. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
  */
 export function counterOf(promql: string): Counter {
-  let node = parser.parse(promql).topNode.firstChild
+  let node = treeOf(promql).topNode.firstChild
   for (;;) {
     const inner: Node | null | undefined = node && within(node, promql)
     if (!inner) break

@@ -1,5 +1,6 @@
 import type { Selector } from '../sources/index.ts'
-import { errorAt, type Node, parseSelector, treeOf } from '../sources/promql.ts'
+import { errorAt, parseSelector } from '../sources/promql.ts'
+import { type Node, treeOf } from '../sources/promql-tree.ts'
 import {
   aggregate,
   aggregations,

@@ -1,9 +1,7 @@
-import { parser } from '@prometheus-io/lezer-promql'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Counter, Matcher, Selector } from './index.ts'
+import { type Node, treeOf } from './promql-tree.ts'
 import { patternOf } from './selector.ts'
-
-export type Node = ReturnType<typeof parser.parse>['topNode']
 
 /** Limits every read of a Prometheus that several services share. */
 export type Scope = {
@@ -17,16 +15,6 @@ export type Scope = {
   headers?: Readonly<Record<string, string>>
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
-
-/** The newest trees by their text. The expressions of a directory have few texts, and several questions follow about each. */
-const trees = new Map<string, ReturnType<typeof parser.parse>>()
-const mostTrees = 1_000
-
-/** The tree of a text. */
-export function treeOf(promql: string): ReturnType<typeof parser.parse> {
-  if (trees.size > mostTrees) trees.clear()
-  return trees.getOrInsertComputed(promql, () => parser.parse(promql))
-}
 
 /** The nodes of some kinds, in the order of the text. */
 function nodes(promql: string, ...names: string[]): Node[] {

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { readConfig } from './config.ts'
 import { fromHere } from './loopback.ts'
+import { queueFolders } from './queue/queue-url.ts'
 import { secret } from './secrets.ts'
 import { variables } from './variables.ts'
 
@@ -30,6 +31,8 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['LOGS_URL', 'https://logs.example/?token=1'],
+  ['LOGS_URL', 'https://user:password@logs.example'],
+  ['SLO_URL', 'https://token@slo.example'],
   ['SLO_URL', 'https://slo.example/#day'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://collector.example/otlp?key=1'],
@@ -55,6 +58,11 @@ test('an error shows the carriage return of a file that was edited on Windows', 
 test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () => {
   for (const given of ['postgres://user:pass@/db?host=/run', 'postgres:///db?host=/run'])
     expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)
+})
+
+test('only a queue in a file needs room on a disk of this machine', () => {
+  expect(queueFolders('sqlite:/mnt/fast/queue.sqlite')).toEqual(['/mnt/fast'])
+  expect(queueFolders('postgres://user:pass@host/db')).toEqual([])
 })
 
 test('a PostgreSQL password whose signs are not encoded is refused, not shown as a host or database', () => {
@@ -124,6 +132,10 @@ test('a process that listens on every address is reached by loopback: no browser
   expect(fromHere('http://0.0.0.0:8080')).toBe('http://127.0.0.1:8080')
   expect(fromHere('http://[::]:8080/page')).toBe('http://[::1]:8080/page')
   expect(fromHere('http://photos.example:8080')).toBe('http://photos.example:8080')
+})
+
+test('a level may be written in capitals, as other programs take it', () => {
+  expect(read({ LOG_LEVEL: 'INFO' }).LOG_LEVEL).toBe('info')
 })
 
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {

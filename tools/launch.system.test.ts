@@ -46,6 +46,14 @@ describe('npm start refuses', () => {
     expect(err).not.toMatch(/^ {4}at /m)
   })
 
+  test('a secret that cannot be read', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
+    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    expect(code).toBe(1)
+    expect(err).toMatch(/^cannot start: EISDIR/)
+  })
+
   test('one port for two', async () => {
     const { code, err } = await refusal({ WEB_PORT: '9083' })
     expect(code).toBe(1)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
+import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
@@ -208,8 +209,13 @@ export async function launch(plan: Plan): Promise<number> {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1
   }
-  makeFolder(config.DATA_DIR)
-  freeReserve(config.DATA_DIR)
-  await run(config, plan)
+  try {
+    makeFolder(config.DATA_DIR)
+    freeReserve(config.DATA_DIR)
+    await run(config, plan)
+  } catch (error) {
+    console.error(`cannot start: ${explainError(error)}`)
+    return 1
+  }
   return 0
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isPath } from '../config.ts'
 
 export const queueUrlFormat =
@@ -29,6 +29,12 @@ export function queueAddress(url: string): { file: string } | PostgresAddress | 
   parsed.searchParams.delete('search_path')
   const name = `postgres://${parsed.host}${parsed.pathname}?search_path=${schema}`
   return { connectionString: parsed.href, schema, name }
+}
+
+/** The local folder that holds the queue, for disk metrics; none for PostgreSQL. */
+export function queueFolders(url: string): string[] {
+  const address = queueAddress(url)
+  return address && 'file' in address ? [dirname(address.file)] : []
 }
 
 /** QUEUE_URL, or by default a file in DATA_DIR. */

@@ -101,14 +101,22 @@ test('a request loads no undici, and one to this machine does not ask the proxy 
     process.exit()`
   const ask = promisify(execFile)
   const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:1' }
-  const run = async (address: string, given: NodeJS.ProcessEnv) => {
-    const args = ['--input-type=module', '--eval', script, address]
+  const run = async (address: string, given: NodeJS.ProcessEnv, program = script) => {
+    const args = ['--input-type=module', '--eval', program, address]
     return (await ask(process.execPath, args, { env: given })).stdout.trim()
   }
   expect(await run(url, process.env)).toBe('direct')
   // A service that listens on all interfaces, as in a container, has this address for the others.
   for (const address of [url, url.replace('127.0.0.1', '0.0.0.0')])
     expect(await run(address, env), address).toMatch(/^direct/)
+  // Commands ask by fetch.
+  const command = `
+    import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}
+    await runCommand([], '', async () => {
+      console.log(await (await fetch(process.argv[1])).text())
+      process.exit()
+    })`
+  expect(await run(url, env, command)).toBe('direct')
   const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
   expect(own.filter(isHere)).toEqual(own)
 })

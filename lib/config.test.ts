@@ -75,6 +75,22 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
+test('options that only other clients of PostgreSQL have are refused: it was reached without TLS, and in another schema', () => {
+  for (const option of [
+    'schema=photos',
+    'currentSchema=photos',
+    'sslMode=require',
+    'ssl_mode=require',
+    'tls=true',
+  ])
+    expect(() => read({ QUEUE_URL: `postgres://somebody@host/queue?application_name=a&${option}` })).toThrow(
+      'search_path=SCHEMA (default tintype), sslmode and other options',
+    )
+  const QUEUE_URL =
+    'postgres://somebody@host/queue?sslmode=require&channel_binding=require&connect_timeout=10'
+  expect(read({ QUEUE_URL }).QUEUE_URL).toBe(QUEUE_URL)
+})
+
 test('what a shell or a template would have removed from a value is reported: everybody would know that secret', () => {
   const quoted = ['"/srv/photos"', "'/srv/photos'", '"/srv/photos"\r']
   for (const DATA_DIR of quoted) expect(() => read({ DATA_DIR })).toThrow('quotation marks')
@@ -116,6 +132,10 @@ test('a process that listens on every address is reached by loopback: no browser
   expect(fromHere('http://0.0.0.0:8080')).toBe('http://127.0.0.1:8080')
   expect(fromHere('http://[::]:8080/page')).toBe('http://[::1]:8080/page')
   expect(fromHere('http://photos.example:8080')).toBe('http://photos.example:8080')
+})
+
+test('a level may be written in capitals, as other programs take it', () => {
+  expect(read({ LOG_LEVEL: 'INFO' }).LOG_LEVEL).toBe('info')
 })
 
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {

@@ -108,7 +108,9 @@ export const headers: Variable<Readonly<Record<string, string>>> = {
 }
 
 export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
-  variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
+  variable(fallback, `one of ${choices.join(', ')}`, given =>
+    choices.find(each => each === given.toLowerCase()),
+  )
 
 /** `meaning` explains the variable in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }

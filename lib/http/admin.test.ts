@@ -66,6 +66,7 @@ test('the administration port answers HEAD, gives the preferred format of metric
   const own = [
     `127.0.0.1:${port}`,
     `localhost:${port}`,
+    `LOCALHOST.:${port}`,
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,

@@ -134,9 +134,10 @@ const timeout = (cause?: unknown): Error =>
  */
 function withCode(error: NodeJS.ErrnoException & { $response?: HttpResponse }, otherwise?: string): Error {
   const { $response: answer, message } = error
-  if (answer && message.includes('Deserialization error')) {
-    const type = answer.headers?.['content-type'] ?? 'no Content-Type'
-    error.message = `it answered ${answer.statusCode} with ${type}, which is no answer of an S3 server`
+  if (answer && /Deserialization error|^UnknownError$/.test(message)) {
+    const { 'content-type': type = 'no Content-Type', location } = answer.headers ?? {}
+    const to = location ? ` and leads to ${location.split('?')[0]}` : ''
+    error.message = `it answered ${answer.statusCode} with ${type}${to}, which is no answer of an S3 server`
   }
   const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
   return typeof code === 'string' ? Object.assign(error, { code }) : error

@@ -234,7 +234,7 @@ describe('slo on the command line', () => {
     cpSync('slo/tintype/objectives', join(config, 'objectives'), { recursive: true })
     const { code, err } = await slo(await folder(), 'serve', `--config=${config}`)
     expect(code).toBe(2)
-    expect(err).toMatch(/^nothing to read from: give prometheus or targets in service\.yaml/)
+    expect(err).toMatch(/^nothing to read from: give prometheus, targets or a probe in service\.yaml/)
   })
 
   test('planned downtime is JSON when it is entered and removed', async () => {

@@ -278,7 +278,8 @@ describe('slo on the command line', () => {
     expect(code).toBe(0)
   })
 
-  test('lint of our own objectives is good', async () => {
-    expect(await slo(await folder(), 'lint')).toMatchObject({ code: 0, out: 'no findings\n' })
+  test('lint of our own objectives is good, also when their directory is a path', async () => {
+    for (const paths of [[], ['slo/tintype']])
+      expect(await slo(await folder(), 'lint', ...paths)).toMatchObject({ code: 0, out: 'no findings\n' })
   })
 })

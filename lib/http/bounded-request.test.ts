@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { isHere } from '../loopback.ts'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
 async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
@@ -105,15 +107,18 @@ test('a request loads no undici; the proxy of the environment is asked for other
   const ask = async (addresses: string[], environment = {}) => {
     const given = ['--input-type=module', '--eval', script, ...addresses]
     const env = { ...process.env, ...environment }
-    return (await promisify(execFile)(process.execPath, given, { env })).stdout.trim().split(/\s+/)
+    return (await promisify(execFile)(process.execPath, given, { env })).stdout.trim().split(/\s*\n/)
   }
   expect(await ask([url])).toEqual(['/here', '/here'])
-  const proxied = await ask([url, 'http://shop.test/'], {
+  // A service that listens on all interfaces, as in a container, has 0.0.0.0 for the others.
+  const proxied = await ask([url, url.replace('127.0.0.1', '0.0.0.0'), 'http://shop.test/'], {
     NODE_USE_ENV_PROXY: '1',
     HTTP_PROXY: new URL(url).origin,
   })
-  expect(proxied.filter(each => /^(\/|http)/.test(each))).toEqual([
-    ...['/here', '/here'],
+  expect(proxied.map(each => each.split(' ')[0])).toEqual([
+    ...['/here', '/here', '/here', '/here'],
     ...['http://shop.test/', 'http://shop.test/'],
   ])
+  const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
+  expect(own.filter(isHere)).toEqual(own)
 })

@@ -14,7 +14,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
@@ -107,7 +107,7 @@ async function ask<Body>(
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
   const client = clientFor(address)
-  const isOwn = isLoopback(hostname ?? '')
+  const isOwn = isHere(hostname ?? '')
   const { options: ofNode } = client.globalAgent as typeof client.globalAgent & { options: AgentOptions }
   // Not `false`, with which Node does not ask the proxy of NODE_USE_ENV_PROXY.
   const anew = () => new client.Agent(isOwn ? {} : { proxyEnv: ofNode.proxyEnv })

@@ -73,17 +73,19 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
   daysAgo('web.0.1.jsonl', 6)
   daysAgo('web.0.2.jsonl', 8)
   daysAgo('web.0.jsonl', 2)
-  daysAgo('web.1.1.jsonl', 8)
+  daysAgo('web.gone.jsonl', 8)
+  daysAgo('web.gone.1.jsonl', 6)
+  daysAgo('web.gone.md', 8)
   const metrics = createMetrics('web', '0')
   const exporter = openTraceFile(folder, 'web.0', 7)
   await sendBatch(exporter)
   await exporter.shutdown()
   const files = readdirSync(folder).sort()
-  expect(files).toEqual(['web.0.1.jsonl', 'web.0.2.jsonl', 'web.0.jsonl', 'web.1.1.jsonl'])
-  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
+  expect(files).toEqual(['web.0.1.jsonl', 'web.0.2.jsonl', 'web.0.jsonl', 'web.gone.1.jsonl', 'web.gone.md'])
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(2)
 })
 
-test('a clock that is a year ahead for a moment costs one trace file, not all, and no file that a person copied', async () => {
+test('a clock that is a year ahead for a moment costs no trace file, and no file that a person copied', async () => {
   const folder = await temporaryFolder()
   writeFileSync(join(folder, 'web.0.kept.jsonl'), '{}\n')
   for (const n of [1, 2, 3]) writeFileSync(join(folder, `web.0.${n}.jsonl`), '{}\n')
@@ -98,6 +100,7 @@ test('a clock that is a year ahead for a moment costs one trace file, not all, a
     'web.0.1.jsonl',
     'web.0.2.jsonl',
     'web.0.3.jsonl',
+    'web.0.4.jsonl',
     'web.0.jsonl',
     'web.0.kept.jsonl',
   ])

@@ -5,7 +5,8 @@ import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { dayMs, dayOf } from '../day.ts'
 import { makeFolder } from '../disk.ts'
-import { countLimit, type LimitName, limits } from '../limits.ts'
+import { countLimit, limits } from '../limits.ts'
+import { openSteadyClock } from '../steady-clock.ts'
 
 /** A file is full with this part of all bytes. */
 const fullAt = 1 / 8
@@ -24,6 +25,20 @@ export function openTraceFile(
     join(folder, `${name}${generation === 0 ? '' : `.${generation}`}.jsonl`)
   /** Whether the file may end in a part of a line, which a kill or a full disk left. */
   let isTorn = true
+  const clock = openSteadyClock()
+  let checkedDay = ''
+
+  /** Removes old files of all processes, because a process that is gone removes none. */
+  const removeOld = () => {
+    checkedDay = dayOf(Date.now())
+    const oldestMs = keepDays > 0 ? clock.believed() - keepDays * dayMs : 0
+    for (const file of fs.readdirSync(folder).filter(name => /^[^.].*\.jsonl$/.test(name))) {
+      const { mtimeMs } = fs.statSync(join(folder, file), { throwIfNoEntry: false }) ?? { mtimeMs: oldestMs }
+      if (mtimeMs >= oldestMs) continue
+      fs.rmSync(join(folder, file), { force: true })
+      countLimit('traceAge')
+    }
+  }
 
   const rotate = () => {
     const held = fs
@@ -33,16 +48,12 @@ export function openTraceFile(
       .map(generation => ({ generation, ...fs.statSync(path(generation)) }))
       .sort((a, b) => b.generation - a.generation)
     let bytes = held.reduce((sum, { size }) => sum + size, 0)
-    const removeOldest = (limit: LimitName) => {
+    while (bytes > allBytes * (1 - fullAt)) {
       const { generation, size } = held.shift() as (typeof held)[number]
       bytes -= size
       fs.rmSync(path(generation), { force: true })
-      countLimit(limit)
+      countLimit('traceBytes')
     }
-    const { mtimeMs = Date.now() } = held[0] ?? {}
-    // One file at a time, so that a clock that is far ahead for a moment does not remove all.
-    if (keepDays > 0 && Date.now() - mtimeMs > keepDays * dayMs) removeOldest('traceAge')
-    while (bytes > allBytes * (1 - fullAt)) removeOldest('traceBytes')
     for (const { generation } of held) fs.renameSync(path(generation), path(generation + 1))
   }
 
@@ -51,6 +62,7 @@ export function openTraceFile(
       try {
         const request = JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0)
         makeFolder(folder)
+        if (checkedDay !== dayOf(Date.now())) removeOld()
         const { size, mtimeMs } = fs.statSync(path(0), { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 }
         const isFull = size + request.length + 2 > allBytes * fullAt || dayOf(mtimeMs) !== dayOf(Date.now())
         if (size > 0 && isFull) rotate()

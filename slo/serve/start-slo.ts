@@ -34,7 +34,6 @@ const used = pick(
   'GRACE_SECONDS',
   'HEARTBEAT_URL',
   'KEEP_METRICS_DAYS',
-  'KEEP_TRACES_DAYS',
   'SCRAPE_TARGETS',
   'SLO_ADMIN_PORT',
   'SLO_PORT',
@@ -116,7 +115,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     ? startRecorder({
         targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
         intervalMs: service.scrapeSeconds * 1000,
-        keep: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
+        keepMinutes: config.KEEP_METRICS_DAYS,
         dataDir,
         store,
         log,

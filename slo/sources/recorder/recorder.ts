@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { dayMs } from '@tintype/lib/day.ts'
 import { endProcess } from '@tintype/lib/errors.ts'
 import { askBounded, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
@@ -28,11 +27,11 @@ const stalledSeconds = 60
 type Options = {
   /** Called before each scrape, because processes come and go. `onTrouble` gets what is wrong with them, or null. */
   targets: (onTrouble?: (why: string | null) => void) => readonly Target[]
-  /** The folder of traces and of the final metrics of stopped targets. */
+  /** Where stopped targets left their final metrics. */
   dataDir: string
   intervalMs: number
-  /** Days to keep; 0 means no limit. */
-  keep: { minutes: number; traces: number }
+  /** Days; 0 means no limit. */
+  keepMinutes: number
   store: Writer
   log: Log
 }
@@ -67,10 +66,9 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const turn = async (signal: AbortSignal): Promise<void> => {
     if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
-    const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
+    const { samples, minutes } = store.prune(Date.now(), options.keepMinutes)
     countLimit('sampleAge', samples)
     countLimit('metricsAge', minutes)
-    countLimit('traceAge', removeOldTraces(options))
   }
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
   const wait = () => {
@@ -107,23 +105,6 @@ function recordLeft({ dataDir, store, log }: Options): void {
       if (error instanceof ExpositionError) rmSync(file)
     }
   }
-}
-
-/**
- * Removes one old trace file, whose process is gone (a running one begins a file each day). Only one, because the clock
- * may be ahead.
- */
-function removeOldTraces({ dataDir, keep }: Options): number {
-  const folder = join(dataDir, 'traces')
-  // Not globSync, whose pattern matcher would take 5 MiB of slo's memory.
-  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
-  const old = names.find(name => {
-    if (!/^[^.].*\.jsonl$/.test(name)) return false
-    const stats = statSync(join(folder, name), { throwIfNoEntry: false })
-    return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs
-  })
-  if (old) rmSync(join(folder, old), { force: true })
-  return old ? 1 : 0
 }
 
 /** Milliseconds until the next scrape. Intervals below 2.5 s have no early scrape before the minute. */

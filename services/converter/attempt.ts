@@ -1,5 +1,6 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
+import { countLimit } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
 import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
@@ -106,8 +107,7 @@ function record(
   if (outcome === 'storage' && storage.adapter === 'fs')
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
-  if ('limit' in answer && answer.limit)
-    metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
+  if ('limit' in answer && answer.limit) countLimit(answer.limit)
   if (outcome !== 'ok') {
     if (stored) metrics.increment('tintype_conversions_total', { outcome, format: stored })
     return

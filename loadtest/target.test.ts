@@ -48,14 +48,18 @@ test('the running service is found with all of its processes, however it is addr
   expect(await findTarget('http://localhost:8090', folder, false)).toEqual({ url: 'http://localhost:8090' })
 })
 
-test('an address that redirects to https is refused before the load', async () => {
-  const server = createServer((_, response) =>
-    response.writeHead(308, { Location: 'https://photos.example/' }).end(),
+test.each([
+  ['that redirects to https', 308, 'redirects to https://photos.example/'],
+  ['behind a password', 401, 'answered with 401'],
+  ['of another program or page', 404, 'answered with 404'],
+])('an address %s is refused before the load', async (_what, status, said) => {
+  const server = createServer(({ url }, response) =>
+    response.writeHead(url === '/' ? 200 : status, { Location: 'https://photos.example/' }).end(),
   ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  await expect(checkAnswers({ url }, {})).rejects.toThrow('redirects to https://photos.example/')
+  await expect(checkAnswers({ url }, {})).rejects.toThrow(said)
 })
 
 test('the used processor time is that of all processes and of photos of each format', async () => {

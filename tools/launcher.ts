@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
+import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
@@ -138,6 +139,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
   })
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
+  // The command that started it, such as npm run faults, has ended.
+  process.on('disconnect', () => stop(0))
 
   try {
     for (const row of plan.rows) {
@@ -202,8 +205,13 @@ export async function launch(plan: Plan): Promise<number> {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1
   }
-  makeFolder(config.DATA_DIR)
-  freeReserve(config.DATA_DIR)
-  await run(config, plan)
+  try {
+    makeFolder(config.DATA_DIR)
+    freeReserve(config.DATA_DIR)
+    await run(config, plan)
+  } catch (error) {
+    console.error(`cannot start: ${explainError(error)}`)
+    return 1
+  }
   return 0
 }

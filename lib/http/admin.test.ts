@@ -10,7 +10,7 @@ import { adminApp } from './admin.ts'
 import { listen } from './listen.ts'
 import { isOwnName } from './rebinding.ts'
 
-test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
+test('the administration port answers HEAD, gives the preferred format of metrics, and refuses by problems that are counted', async () => {
   const metrics = createMetrics('web', 'test')
   const log = {
     level: () => ({}),
@@ -36,6 +36,13 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   }
   const head = { method: 'HEAD' }
   expect((await status('/metrics', head)).slice(0, 1)).toEqual([200])
+  const metricsFor = async (accept: string) => (await status('/metrics', { headers: { Accept: accept } }))[1]
+  const open = 'application/openmetrics-text'
+  const prometheus = `${open};version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2`
+  for (const accept of [open, 'Application/OpenMetrics-Text', prometheus, `text/plain, ${open}`])
+    expect(await metricsFor(accept), accept).toBe(open)
+  for (const accept of ['*/*', `${open};q=0`, `text/plain, ${open}; q=0.5`, `x${open}`])
+    expect(await metricsFor(accept), accept).toBe('text/plain')
   expect(await status('/livez', head)).toEqual([200, 'text/plain', false])
   expect(await status('/readyz', head)).toEqual([503, 'application/json', false])
   expect(await status('/log-level', head)).toEqual([200, 'application/json', false])
@@ -56,6 +63,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   const own = [
     `127.0.0.1:${port}`,
     `localhost:${port}`,
+    `LOCALHOST.:${port}`,
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,

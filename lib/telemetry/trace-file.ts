@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
-import { dayMs, dayOf } from '../day.ts'
+import { dayOf } from '../day.ts'
 import { makeFolder } from '../disk.ts'
 import { countLimit, limits } from '../limits.ts'
-import { openSteadyClock } from '../steady-clock.ts'
 
 /** A file is full with this part of all bytes. */
 const fullAt = 1 / 8
@@ -18,40 +17,29 @@ const fullAt = 1 / 8
 export function openTraceFile(
   folder: string,
   name: string,
-  keepDays: number,
   allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
   const path = (generation: number) =>
     join(folder, `${name}${generation === 0 ? '' : `.${generation}`}.jsonl`)
   /** Whether the file may end in a part of a line, which a kill or a full disk left. */
   let isTorn = true
-  const clock = openSteadyClock()
-  let checkedDay = ''
-
-  /** Removes old files of all processes, because a process that is gone removes none. */
-  const removeOld = () => {
-    checkedDay = dayOf(Date.now())
-    const oldestMs = keepDays > 0 ? clock.believed() - keepDays * dayMs : 0
-    for (const file of fs.readdirSync(folder).filter(name => /^[^.].*\.jsonl$/.test(name))) {
-      const { mtimeMs } = fs.statSync(join(folder, file), { throwIfNoEntry: false }) ?? { mtimeMs: oldestMs }
-      if (mtimeMs >= oldestMs) continue
-      fs.rmSync(join(folder, file), { force: true })
-      countLimit('traceAge')
-    }
-  }
 
   const rotate = () => {
     const held = fs
       .globSync(`${name}{,.*}.jsonl`, { cwd: folder })
       .map(file => Number(file.slice(name.length + 1, -'.jsonl'.length)))
       .filter(Number.isInteger) // a person's copy has another name
-      .map(generation => ({ generation, ...fs.statSync(path(generation)) }))
+      .flatMap(generation => {
+        // Another process may have removed it by its age.
+        const stats = fs.statSync(path(generation), { throwIfNoEntry: false })
+        return stats ? { generation, size: stats.size } : []
+      })
       .sort((a, b) => b.generation - a.generation)
     let bytes = held.reduce((sum, { size }) => sum + size, 0)
     while (bytes > allBytes * (1 - fullAt)) {
       const { generation, size } = held.shift() as (typeof held)[number]
       bytes -= size
-      fs.rmSync(path(generation), { force: true })
+      fs.rmSync(path(generation))
       countLimit('traceBytes')
     }
     for (const { generation } of held) fs.renameSync(path(generation), path(generation + 1))
@@ -62,7 +50,6 @@ export function openTraceFile(
       try {
         const request = JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0)
         makeFolder(folder)
-        if (checkedDay !== dayOf(Date.now())) removeOld()
         const { size, mtimeMs } = fs.statSync(path(0), { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 }
         const isFull = size + request.length + 2 > allBytes * fullAt || dayOf(mtimeMs) !== dayOf(Date.now())
         if (size > 0 && isFull) rotate()

@@ -111,6 +111,22 @@ describe('what is slightly broken is shown whole', () => {
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
     [
+      'JPEG whose number of lines comes last',
+      jpeg,
+      bytes => {
+        const lines = bytes.indexOf(Buffer.from([0xff, 0xc0])) + 5
+        const last = Buffer.concat([Buffer.from('ffdc0004', 'hex'), bytes.subarray(lines, lines + 2)])
+        const whole = behind(bytes, bytes.length - 2, last)
+        whole.writeUInt16BE(0, lines)
+        return whole
+      },
+    ],
+    [
+      'JPEG with a film behind its end, which ends with zeros',
+      jpeg,
+      bytes => Buffer.concat([bytes, Buffer.from('ftypmp42\xff\xda', 'latin1'), Buffer.alloc(4096)]),
+    ],
+    [
       'JPEG with an EXIF block that is none, twice',
       jpeg,
       bytes => behind(bytes, 2, Buffer.from('ffe1000a457869660000aaaaffe1000a457869660000aaaa', 'hex')),
@@ -169,6 +185,7 @@ describe('of what breaks off as much is shown as there is', () => {
     ['jpeg', 0],
     ['jpeg', 0xff],
     ['gif', 0],
+    ['webp', 0],
   ] as const)('%s whose second half was never written, but filled with %i', async (format, fill) => {
     const bytes = await noise(300, 400).toFormat(format).toBuffer()
     const filled = Buffer.from(bytes).fill(fill, share(bytes, 0.5).length)
@@ -326,6 +343,11 @@ describe('TIFF', () => {
     expect(colour(given)).toEqual(red)
   })
 
+  test('whose first page is a mask shows the next', async () => {
+    const mask = { ...size, pixel: [255], photometric: 4 }
+    expect(colour(await picture(tiff([mask, { ...size, pixel: red }])))).toEqual(red)
+  })
+
   test('whose pages are of a scanner, and differ a little, shows the first', async () => {
     const pages = [
       { ...size, pixel: red },
@@ -450,9 +472,13 @@ describe('TIFF', () => {
     expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
   })
 
-  test.each([34_925, 50_000])('of a compression that is not read (%i) says so', async compression => {
-    const bytes = tiff([{ ...size, pixel: red }])
-    writeTiffTag(bytes, 259, compression)
+  test.each([
+    ['a compression', 259, 34_925],
+    ['a compression', 259, 50_000],
+    ['a number of bits', 258, 12],
+  ])('of %s that is not read (tag %i: %i) says so', async (_name, tag, value) => {
+    const bytes = tiff([{ ...size, pixel: [200], photometric: 1 }])
+    writeTiffTag(bytes, tag, value)
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 

@@ -137,7 +137,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   app.post('/streams/:stream', async (request, response) => {
     const { stream } = request.params
     if (!isAuthorised(request, token()))
-      throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
+      throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.', {
+        headers: { 'WWW-Authenticate': 'Bearer' },
+      })
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     // The shipper keeps the entries until this server knows their format.
     if (Number(request.get('tintype-entries') ?? 1) > entryVersion)

@@ -34,6 +34,18 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
+    // `up` of a blackbox exporter is 1 also while what it probes is down.
+    ...(process.has('probe_success')
+      ? {
+          online: 'min(probe_success',
+          answers: 'The service answers its probe',
+          answered: 'each probe succeeded',
+        }
+      : {
+          online: 'max(up',
+          answers: 'The service answers Prometheus',
+          answered: 'a process of it answered each scrape',
+        }),
     ...(requests && {
       requests: requests.metric,
       failed: requests.failed,

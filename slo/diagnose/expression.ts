@@ -1,6 +1,6 @@
-import { parser } from '@prometheus-io/lezer-promql'
 import type { Selector } from '../sources/index.ts'
 import { errorAt, parseSelector } from '../sources/promql.ts'
+import { type Node, treeOf } from '../sources/promql-tree.ts'
 import {
   aggregate,
   aggregations,
@@ -52,7 +52,7 @@ export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
-  const whole = partOf(parser.parse(parsed).topNode, text)
+  const whole = partOf(treeOf(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(
     whole,
@@ -62,7 +62,7 @@ export function parseExpression(text: string): Expression {
 }
 
 /** The parser was given the text with other ranges of the same length. */
-function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: string): Part {
+function partOf({ name: kind, from, to, firstChild }: Node, written: string): Part {
   const text = written.slice(from, to)
   const parts: Part[] = []
   for (let child = firstChild; child; child = child.nextSibling)
@@ -74,8 +74,6 @@ function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: strin
     selector: kind === 'VectorSelector' ? parseSelector(text) : undefined,
   }
 }
-
-type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
 const selectorsIn = ({ selector, parts }: Part): Selector[] =>
   selector ? [selector] : parts.flatMap(selectorsIn)

@@ -15,7 +15,7 @@ async function shop(answer?: RequestListener) {
     asked.push([request.method, request.url, request.headers.cookie, body].filter(Boolean).join(' '))
     if (answer) return answer(request, response)
     // As web application firewalls do.
-    if (!request.headers['user-agent']) response.writeHead(403).end()
+    if (!request.headers['user-agent'] || !request.headers.accept) response.writeHead(403).end()
     else if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
     else if (request.url === '/orders')
       response.writeHead(201, { 'Content-Type': 'application/json' }).end('{"order":{"id":42}}')
@@ -150,6 +150,34 @@ test.each([
   expect(await walk(`  - { name: page, url: "${url}", expect: { matches: ^ok$ } }`, {})).not.toHaveProperty(
     'failure',
   )
+})
+
+test.each([
+  [
+    'application/x-www-form-urlencoded',
+    'csrf=${TOKEN}&password=${PASSWORD}',
+    'csrf=a%2Bb%2Fc%3D%3D&password=%22%26%C3%BC',
+  ],
+  ['application/x-www-form-urlencoded', '${FORM}', 'a=1&b=2'],
+  [
+    'application/json; charset=utf-8',
+    '{"user":"my ${PASSWORD}","items":${ITEMS}}',
+    '{"user":"my \\"&ü","items":["x"]}',
+  ],
+  ['text/plain', '="${PASSWORD}', '=""&ü'],
+])('a value in a body of %s stays one value: %s', async (type, written, sent) => {
+  const { asked, environment } = await shop()
+  const values = { ...environment, TOKEN: 'a+b/c==', PASSWORD: '"&ü', FORM: 'a=1&b=2', ITEMS: '["x"]' }
+  const step = `  - { name: say, method: POST, url: "\${SHOP}/orders", headers: { content-type: ${type} }, body: '${written}' }`
+  await walk(step, values)
+  expect(asked).toEqual([`POST /orders ${sent}`])
+})
+
+test.each(['GET', 'DELETE', 'PUT'])('a %s has its body', async method => {
+  const { asked, environment } = await shop()
+  const step = `  - { name: look, method: ${method}, url: "\${SHOP}/cart", body: query, expect: { body: is paid } }`
+  expect((await walk(step, environment)).failure).toBeUndefined()
+  expect(asked).toEqual([`${method} /cart query`])
 })
 
 test('a value is an address to connect to only in a URL', async () => {

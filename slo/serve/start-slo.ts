@@ -115,7 +115,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     ? startRecorder({
         targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
         intervalMs: service.scrapeSeconds * 1000,
-        keepMinutes: config.KEEP_METRICS_DAYS,
+        keepDays: config.KEEP_METRICS_DAYS,
         dataDir,
         store,
         log,

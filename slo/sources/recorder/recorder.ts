@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { endProcess } from '@tintype/lib/errors.ts'
-import { askBounded, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
+import { askBounded, type BoundedAnswer, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
 import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-metrics.ts'
@@ -27,11 +27,11 @@ const stalledSeconds = 60
 type Options = {
   /** Called before each scrape, because processes come and go. `onTrouble` gets what is wrong with them, or null. */
   targets: (onTrouble?: (why: string | null) => void) => readonly Target[]
-  /** Where stopped targets left their final metrics. */
+  /** It has the final metrics of stopped targets. */
   dataDir: string
   intervalMs: number
-  /** Days; 0 means no limit. */
-  keepMinutes: number
+  /** Of recorded minutes; 0 means no limit. */
+  keepDays: number
   store: Writer
   log: Log
 }
@@ -66,7 +66,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const turn = async (signal: AbortSignal): Promise<void> => {
     if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
-    const { samples, minutes } = store.prune(Date.now(), options.keepMinutes)
+    const { samples, minutes } = store.prune(Date.now(), options.keepDays)
     countLimit('sampleAge', samples)
     countLimit('metricsAge', minutes)
   }
@@ -123,11 +123,14 @@ export async function scrape(
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
-    const answer = await askBounded(url.href, {
+    const options = {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
-    })
+    }
+    const first = await askBounded(url.href, options)
+    const elsewhere = redirectOf(url, first)
+    const answer = elsewhere ? await askBounded(elsewhere.href, options) : first
     // Without the body, which may have another number each time: a trouble is logged when it changes.
     if (answer.status !== 200) return none(inWords({ ...answer, body: undefined }))
     const isOpen = answer.headers['content-type']?.startsWith('application/openmetrics-text')
@@ -138,6 +141,14 @@ export async function scrape(
     if (error instanceof ExpositionError) return none(`cannot be read: ${message}`)
     return none(name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message)
   }
+}
+
+/** Where an answer leads on the same host, such as from /metrics to /metrics/, which Prometheus follows, too. */
+function redirectOf(url: URL, { status, headers: { location } }: BoundedAnswer): URL | undefined {
+  const next = URL.parse(location ?? '', url.href)
+  if (![301, 302, 307, 308].includes(status) || next?.hostname !== url.hostname) return undefined
+  if (next.protocol !== url.protocol && next.protocol !== 'https:') return undefined
+  return Object.assign(next, { username: url.username, password: url.password })
 }
 
 const none = (trouble: string): Exposed => ({ samples: null, trouble })

@@ -87,15 +87,11 @@ export function readBatches(journal: ShippableJournal) {
 
 /** The bytes of a segment from a position on; null when no line ends before it any more. */
 async function read({ file, bytes }: Segment, position: number): Promise<Buffer | null> {
-  const handle = await open(file)
-  try {
-    const before = Math.min(position, 1)
-    const buffer = Buffer.alloc(before + bytes - position)
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position - before)
-    return before === 1 && buffer[0] !== newline ? null : buffer.subarray(before, bytesRead)
-  } finally {
-    await handle.close()
-  }
+  await using handle = await open(file)
+  const before = Math.min(position, 1)
+  const buffer = Buffer.alloc(before + bytes - position)
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, position - before)
+  return before === 1 && buffer[0] !== newline ? null : buffer.subarray(before, bytesRead)
 }
 
 /** The lines with the ids of the stream that their segment is shipped in. */

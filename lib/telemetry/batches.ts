@@ -4,13 +4,11 @@ import { parseJson } from '../json.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
-/** A position in a segment. */
 type Place = { segment: Segment; position: number }
 /** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap, up to `end`. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer; end: Place }
 type Line = { seq: number; bytes: Buffer; end: number }
 
-/** Entries of a batch. */
 const batchEntries = 1_000
 /** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10

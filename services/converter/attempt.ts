@@ -75,7 +75,6 @@ async function checked(
   return { answer: { outcome: 'storage', error }, format }
 }
 
-/** Parent and attributes of an attempt's spans. */
 const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
   attributes: { ...spanAttributes(job.photo, job.owner), [attributes.attempt]: attempt },

@@ -10,7 +10,6 @@ import { timeline } from './timeline.ts'
 import { waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
-/** The options of the verbs. */
 export type Given = { day?: string | undefined; session?: string | undefined }
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }

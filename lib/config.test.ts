@@ -75,6 +75,22 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
+test('options that only other clients of PostgreSQL have are refused: it was reached without TLS, and in another schema', () => {
+  for (const option of [
+    'schema=photos',
+    'currentSchema=photos',
+    'sslMode=require',
+    'ssl_mode=require',
+    'tls=true',
+  ])
+    expect(() => read({ QUEUE_URL: `postgres://somebody@host/queue?application_name=a&${option}` })).toThrow(
+      'search_path=SCHEMA (default tintype), sslmode and other options',
+    )
+  const QUEUE_URL =
+    'postgres://somebody@host/queue?sslmode=require&channel_binding=require&connect_timeout=10'
+  expect(read({ QUEUE_URL }).QUEUE_URL).toBe(QUEUE_URL)
+})
+
 test('what a shell or a template would have removed from a value is reported: everybody would know that secret', () => {
   const quoted = ['"/srv/photos"', "'/srv/photos'", '"/srv/photos"\r']
   for (const DATA_DIR of quoted) expect(() => read({ DATA_DIR })).toThrow('quotation marks')

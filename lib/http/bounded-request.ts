@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type {
+  AgentOptions,
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+} from 'node:http'
 import {
   brotliDecompressSync,
   inflateRawSync,
@@ -25,8 +31,8 @@ type Options = {
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | undefined
   signal: AbortSignal
-  /** False opens a new connection. */
-  agent?: false
+  /** Opens a new connection. */
+  isNew?: true
   /** Accepts answers that browsers accept although they are malformed. */
   insecureHTTPParser?: true
   /** False accepts any certificate. */
@@ -97,10 +103,15 @@ async function ask<Body>(
   options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
 ): Promise<Answer<Body>> {
-  const { body, signal, onRequest, ...rest } = options
+  const { body, signal, onRequest, isNew, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
-  const agent = protocol === 'http:' && isHere(hostname ?? '') ? direct : undefined
+  const client = clientFor(address)
+  const isOwn = isHere(hostname ?? '')
+  const { options: ofNode } = client.globalAgent as typeof client.globalAgent & { options: AgentOptions }
+  // Not `false`, with which Node does not ask the proxy of NODE_USE_ENV_PROXY.
+  const anew = () => new client.Agent(isOwn ? {} : { proxyEnv: ofNode.proxyEnv })
+  const agent = isNew ? anew() : protocol === 'http:' && isOwn ? direct : undefined
   const headers = {
     // Firewalls and CDNs refuse requests without these.
     'User-Agent': 'tintype',
@@ -110,7 +121,7 @@ async function ask<Body>(
     ...options.headers,
   }
   const all = { method, maxHeaderSize, agent, ...rest, headers, signal }
-  const request = clientFor(address).request(address, all)
+  const request = client.request(address, all)
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

@@ -22,6 +22,8 @@ export function queueAddress(url: string): { file: string } | PostgresAddress | 
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   // The rest of a password after a # / or ?, which would be shown as a host, a database or an option.
   if (parsed.hash || /@/.test(parsed.pathname) || /^[^=]*@/.test(parsed.search)) return undefined
+  // What other clients understand, and pg ignores: it would connect without TLS, or to another schema.
+  if (/[?&](currentSchema|schema|sslMode|ssl_mode|useSSL|tls)=/.test(parsed.search)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'
   if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
   parsed.searchParams.delete('search_path')

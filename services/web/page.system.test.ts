@@ -235,7 +235,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
-  test('a refusal by a proxy, which knows no problems, is said in words', async () => {
+  test('a refusal by a proxy, which knows no problems, is said in words, and a click sends the photo again', async () => {
     let status = 413
     await page.route('**/photos', route =>
       route.request().method() === 'POST'
@@ -246,6 +246,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await says('harbour.jpg', /takes no photo of this size/)
     await choose(pines)
     await says('pines.png', 'A proxy before this service refused the photo (HTTP 414).')
+    await page.unrouteAll()
+    await row('pines.png').getByRole('button', { name: 'Try again' }).click()
+    await ready('pines.png')
   })
 
   test('a damaged photo ends with a reason, which is no broken promise', async () => {

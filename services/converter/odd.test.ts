@@ -477,6 +477,11 @@ describe('TIFF', () => {
     expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
+  test('floats with a profile and a channel that is no alpha are undecodable: libvips shows them black', async () => {
+    const page = { ...size, pixel: [0.5, 0.5, 0.5, 0], bits: 32 as const, extra: [0], icc: linearGrey() }
+    expect(await reason(tiff([page]))).toMatchObject({ code: 'undecodable' })
+  })
+
   test.each([
     [1, { width: 240, height: 200 }, '60x50'],
     [6, { width: 200, height: 240 }, '50x60'],

@@ -1,10 +1,17 @@
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
+import { readDirectory } from '../directory.ts'
+import { startSlo } from '../serve/start-slo.ts'
+import { openEmbedded } from '../sources/embedded.ts'
+import { openSlo, ratio } from '../test/kinds.ts'
 import { probeOf, stepProbe } from './steps.ts'
 
 /** A shop that knows who is logged in, and what it was asked. */
@@ -232,6 +239,23 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('of a website without metrics slo records its own probe', async () => {
+  const { environment } = await shop()
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: [{ name: look, url: "${SHOP}" }]\n')
+  mkdirSync(join(folder, 'objectives'))
+  const attempts = ratio({ good: 'slo_probe_attempts_total{outcome="success"}' }, 'slo_probe_attempts_total')
+  const online = openSlo('online', attempts, { method: 'Timeslices', target: 0.9 })
+  writeFileSync(join(folder, 'objectives', 'online.yaml'), online)
+  const ports = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
+  const slo = await startSlo(readDirectory(folder), { ...environment, ...ports })
+  await slo.stop()
+  const source = openEmbedded(folder)
+  const recorded = await source.series(['slo_probe_attempts_total'], 0, Date.now())
+  await source.close()
+  expect(recorded.map(({ labels }) => labels.outcome).sort()).toEqual(['failure', 'success'])
 })
 
 test('a list without steps is no probe: its attempts would all succeed', async () => {

@@ -194,6 +194,22 @@ test('a value is an address to connect to only in a URL', async () => {
   expect(asked).toEqual(['POST /orders 0.0.0.0 2001:db8::1'])
 })
 
+test.each([
+  ['JSON', 'application/json', String.raw`{"to":"\/next?a=1\u0026b=2"}`],
+  ['HTML', 'text/html; charset=utf-8', '<a to="/next?a=1&amp;b&#61;2">'],
+  ['text', 'text/plain', '"to":"/next?a=1&b=2"'],
+])('a value is captured from %s as a program reads it', async (_, type, body) => {
+  const { asked, environment } = await shop((_, response) => {
+    response.setHeader('Content-Type', type).end(body)
+  })
+  await walk(
+    `  - { name: one, url: "\${SHOP}", capture: { to: { matches: 'to"?[:=]"([^"]+)' } } }
+  - { name: two, url: "\${SHOP}\${to}" }`,
+    environment,
+  )
+  expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
+})
+
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
   const { asked, environment } = await shop((_, response) => response.end('{}'))
   const { failure } = await walk(order, environment)

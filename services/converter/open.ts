@@ -66,10 +66,12 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const { bytes, page: shown } = correct(original)
-  const opened = await orUndecodable(() => shownPage(bytes, shown))
+  const opened = await orUndecodable(async () => {
+    const { bytes, page } = correct(original)
+    return { bytes, ...(await shownPage(bytes, page)) }
+  })
   if ('reason' in opened) return opened
-  const { header, page, limit } = opened
+  const { bytes, header, page, limit } = opened
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.

@@ -17,10 +17,9 @@ export function countSessions() {
       if (sessionAt < 0) return
       const session = buffer.toString('latin1', sessionAt, sessionAt + sessionDigits)
       if (!isCounted(session)) return
-      const known = counts.get(session) ?? { entries: 0, bytes: 0 }
+      const known = counts.getOrInsertComputed(session, () => ({ entries: 0, bytes: 0 }))
       known.entries++
       known.bytes += bytes
-      counts.set(session, known)
       if (counts.size <= maxSessions) return
       share *= 2
       for (const each of counts.keys()) if (!isCounted(each)) counts.delete(each)

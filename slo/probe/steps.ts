@@ -125,9 +125,12 @@ function decoded(value: string, contentType: string): string {
   }
 }
 
-/** The text of an answer, in the charset that its Content-Type names, if Node knows it. */
+/** The text of an answer, in the charset that its Content-Type or the page itself names, if Node knows it. */
 function textOf({ body, headers }: BoundedAnswer): string {
-  const [, charset = 'utf-8'] = /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ?? []
+  const [, charset = 'utf-8'] =
+    /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ??
+    /<meta\s[^>]*charset=["']?([\w-]+)/i.exec(body.toString('latin1', 0, 1024)) ??
+    []
   try {
     return new TextDecoder(charset).decode(body)
   } catch {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
@@ -36,7 +35,6 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   // The IPC channel also closes when the launcher is killed by kill -9, so that no service outlives it.
   process.on('disconnect', () => stop())
   try {
-    if (process.env.AWAITS_PORTS === '1') await portsFromLauncher()
     const running = await start()
     const stopInOrder = async () => {
       setTimeout(() => process.exit(1), running.graceMs + stopMarginMs).unref()
@@ -52,12 +50,4 @@ export async function run(start: () => Promise<Running>): Promise<void> {
     process.stderr.write(`${explainError(error)}\n`)
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
-}
-
-/** The launcher sends the environment with the ports of the services that this one needs when these are ready. */
-async function portsFromLauncher(): Promise<void> {
-  // A launcher that ended before closes the channel without an event.
-  if (!process.connected) process.exit(0)
-  const [environment] = await once(process, 'message')
-  Object.assign(process.env, environment)
 }

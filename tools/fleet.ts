@@ -30,18 +30,12 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
     },
   }
 
-  async function start(
-    service: Service,
-    as: Pick<Member, 'role' | 'color'> & Build,
-    needed?: Promise<unknown>,
-  ): Promise<Endpoints> {
-    const supervised = supervise(service, { ...withReady, needed })
+  async function start(service: Service, as: Pick<Member, 'role' | 'color'> & Build): Promise<Endpoints> {
+    const supervised = supervise(service, withReady)
     members.set(service.name, { ...as, service, supervised })
     try {
       await supervised.ready
     } catch (error) {
-      // It may still wait for a service that did not start.
-      supervised.kill()
       members.delete(service.name)
       throw error
     }
@@ -61,12 +55,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
   return {
     members,
     ready,
-    /** The services that it needs must be started before. */
-    start(service: Service): Promise<Endpoints> {
-      const after = 'script' in service ? service.after : undefined
-      const needed = after && Promise.all(after.map(name => members.get(name)?.supervised.ready))
-      return start(service, { role: service.name, color: 'blue', ...first }, needed)
-    },
+    start: (service: Service) => start(service, { role: service.name, color: 'blue', ...first }),
     stop,
 
     /** Starts a second process of a role with another build or colour, on free ports. */

@@ -11,12 +11,12 @@ Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 const plan: Plan = {
   rows: [
+    () => [{ name: 'logs', script: 'services/logs/main.ts', args: ['serve'] }],
     () => [
-      { name: 'logs', script: 'services/logs/main.ts', args: ['serve'] },
-      { name: 'web', script: 'services/web/main.ts', args: [], after: ['logs'] },
-      { name: 'converter', script: 'services/converter/main.ts', args: [], after: ['logs'] },
-      { name: 'slo', script: 'slo/main.ts', args: ['serve'], after: ['web', 'converter'] },
+      { name: 'web', script: 'services/web/main.ts', args: [] },
+      { name: 'converter', script: 'services/converter/main.ts', args: [] },
     ],
+    () => [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
   ],
   // First requests end, then the work is finished. logs stops last, because it receives the others' entries.
   stopOrder: [['haproxy', 'web'], ['converter'], ['slo'], ['logs']],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
+import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
@@ -16,7 +17,7 @@ import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
 export type Plan = {
-  /** The services of a row start together, except `after` others. A row is called when those of earlier rows are ready. */
+  /** The services of a row start together. A row is called when all services of earlier rows are ready. */
   rows: ((started: Started, config: Config, socketFolder: string) => Service[] | Promise<Service[]>)[]
   /** Names in order of stopping. The services of a row stop together. */
   stopOrder: readonly string[][]
@@ -88,23 +89,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
       }),
     },
     { root: resolve(import.meta.dirname, '..'), version: config.VERSION },
-    () => {
-      own()
-      publish()
-    },
+    () => publish(),
   )
   /** The service's addresses. HAProxy's overrides those of the web processes behind it. */
   const endpoints = (): Endpoints => Object.assign({}, ...fleet.ready.values(), fleet.ready.get('haproxy'))
-
-  /** Removes a killed launcher's files. */
-  function own(): void {
-    if (owned) return
-    owned = true
-    rmSync(endpointsFile, { force: true })
-    const socket = socketIn(config.DATA_DIR)
-    if (socket) rmSync(dirname(socket), { recursive: true, force: true })
-    rmSync(control.file, { force: true })
-  }
 
   function publish(): { web?: string } {
     const addresses = plan.publish?.(fleet.ready) ?? endpoints()
@@ -151,12 +139,24 @@ async function run(config: Config, plan: Plan): Promise<void> {
   })
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
+  // The command that started it, such as npm run faults, has ended.
+  process.on('disconnect', () => stop(0))
 
   try {
     for (const row of plan.rows) {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
+      owned = true
+      // A killed launcher's files.
+      rmSync(endpointsFile, { force: true })
+      const socket = socketIn(config.DATA_DIR)
+      try {
+        if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      } catch {
+        // They are of another user, as after sudo npm start.
+      }
+      rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
     const { ino } = statSync(config.DATA_DIR)
@@ -209,8 +209,13 @@ export async function launch(plan: Plan): Promise<number> {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1
   }
-  makeFolder(config.DATA_DIR)
-  freeReserve(config.DATA_DIR)
-  await run(config, plan)
+  try {
+    makeFolder(config.DATA_DIR)
+    freeReserve(config.DATA_DIR)
+    await run(config, plan)
+  } catch (error) {
+    console.error(`cannot start: ${explainError(error)}`)
+    return 1
+  }
   return 0
 }

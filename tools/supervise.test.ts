@@ -108,32 +108,3 @@ test('a process that a signal to all has ended is not started again while the ot
   await web.stop()
   expect({ deaths: web.deaths(), pid: web.pid() }).toEqual({ deaths: 0, pid })
 })
-
-test('a service that needs others begins when they are ready, and gets their ports', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(
-    file,
-    `const ports = process.env.AWAITS_PORTS === '1'
-       ? await new Promise(resolve => process.once('message', resolve)) : process.env
-     console.log(JSON.stringify({ ready: { logs: ports.LOGS_PORT } }))
-     process.on('disconnect', () => process.exit())`,
-  )
-  let port = 'unknown'
-  const ready: unknown[] = []
-  const needed = Promise.withResolvers<void>()
-  const slo = supervise(
-    { name: 'slo', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ ...inherited(), LOGS_PORT: port }),
-      onReady: endpoints => void ready.push(endpoints),
-      needed: needed.promise,
-      log: { error: () => {}, warn: () => {} } as unknown as Log,
-      stopMs: 30_000,
-    },
-  )
-  onTestFinished(() => slo.stop())
-  port = '8083'
-  needed.resolve()
-  await slo.ready
-  expect(ready).toEqual([{ logs: '8083' }])
-})

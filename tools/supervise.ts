@@ -24,8 +24,6 @@ type Script = {
   script: string
   /** The checkout of the service; default: the launcher's. */
   root?: string
-  /** Services that it needs, by name. Until they are ready its process only loads its modules. */
-  after?: readonly string[]
 }
 
 /** Another program, which the kernel kills when the launcher ends. */
@@ -61,8 +59,6 @@ export type Hooks = {
   /** Called before each start, so that a restarted process gets the same ports. */
   environment: (service: Service) => NodeJS.ProcessEnv
   onReady: (endpoints: Endpoints, service: Service) => void
-  /** Resolves when the services are ready that this one needs. */
-  needed?: Promise<unknown> | undefined
   log: Log
   /** How long a stop may take. A process that hangs does not end by itself. */
   stopMs: number
@@ -80,6 +76,7 @@ const askMs = 100
 /** A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml). */
 const aMinute = { everyMs: 10_000, failures: 6 }
 const livezMs = 5_000
+type Liveness = typeof aMinute
 
 const root = `${import.meta.dirname}/..`
 /** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
@@ -91,15 +88,13 @@ const arenas = '2'
 type Started = { child: ChildProcess; ended: Promise<string> }
 
 /** Starts a service. Once ready it is restarted whenever it ends or its /livez fails, until `stop` or `kill`. */
-export function supervise(service: Service, hooks: Hooks, liveness = aMinute): Supervised {
+export function supervise(service: Service, hooks: Hooks, liveness: Liveness = aMinute): Supervised {
   const { name } = service
   const stopping = new AbortController()
   let current = start(service, hooks)
   let deaths = 0
 
   async function becomesReady({ child }: Started): Promise<boolean> {
-    // The callback ignores the error of a process that has ended.
-    await hooks.needed?.then(() => child.send(hooks.environment(service), () => {}))
     const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)
@@ -174,8 +169,8 @@ export function supervise(service: Service, hooks: Hooks, liveness = aMinute): S
   }
 }
 
-function start(service: Service, { environment, needed }: Hooks): Started {
-  const env = { ...environment(service), ...(needed && { AWAITS_PORTS: '1' }) }
+function start(service: Service, { environment }: Hooks): Started {
+  const env = environment(service)
   const child = 'script' in service ? startScript(service, env) : startProgram(service, env)
   // Not 'exit', because the last output may still be in the pipe then.
   const ended = once(child, 'close').then(
@@ -242,7 +237,8 @@ async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoi
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const { status, body } = await askBounded(livez, { signal: AbortSignal.timeout(livezMs), maxMiB: 1 })
+    const signal = AbortSignal.timeout(livezMs)
+    const { status, body } = await askBounded(livez, { signal, maxMiB: 1 })
     return status === 200 ? null : body.toString().trim()
   } catch (error) {
     return String(error)

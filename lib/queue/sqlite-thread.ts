@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, futimesSync, openSync, statSync } from 'node:fs'
+import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { sqliteCode } from '../errors.ts'
@@ -31,8 +31,6 @@ let patienceMs = busyMs
 const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
-// SQLite opens a file of another user for reading, and would refuse each enqueue.
-accessSync(file, constants.W_OK)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)

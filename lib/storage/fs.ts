@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { dayMs } from '../day.ts'
-import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
+import { type Disk, giveToOwner, ignore, makeFolder, realDisk } from '../disk.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { isRunning, processName } from '../process-name.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
@@ -63,7 +63,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const temporary = join(root, temporaryFolder)
   makeFolder(root, { disk })
   const { ino } = statSync(root)
-  const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
+  const makeTemporary = () => disk.mkdir(temporary).then(() => giveToOwner(temporary), ignore('EEXIST'))
   await makeTemporary()
   let closed = false
   const restoreTemporary = () => {

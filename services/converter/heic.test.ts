@@ -150,6 +150,15 @@ describe('a HEIC that breaks off', () => {
     near([...pixels.subarray(0, 3), ...pixels.subarray(-3)], [...red, 128, 128, 128])
   })
 
+  test('into zeros, as an interrupted copy leaves it, is damaged', async () => {
+    const bytes = Buffer.concat([heic(), Buffer.alloc(1_000)])
+    const [extent, data] = [Buffer.from('00000024', 'hex'), bytes.indexOf('mdat')]
+    for (const length of [bytes.indexOf(extent, bytes.indexOf('iloc')), data - 4, data + 4])
+      bytes.writeUInt32BE(bytes.readUInt32BE(length) + 1_000, length)
+    expect(await converted(bytes)).toMatchObject({ damaged: true })
+    expect(await converted(Buffer.concat([whole, Buffer.alloc(1_000)]))).not.toHaveProperty('damaged')
+  })
+
   test('before its first tile ends, or in its boxes, is undecodable', async () => {
     for (const bytes of [heic().subarray(0, -20), whole.subarray(0, -130), whole.subarray(0, 400)])
       expect(await attempt(bytes)).toMatchObject({

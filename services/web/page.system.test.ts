@@ -135,7 +135,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.getByText('up to 2 MB · ready within 8.0 s').waitFor()
     const accept = (await page.locator('#choose').getAttribute('accept'))?.split(',')
     const isHeic = (name: string) => /heic|heif|hif/.test(name)
-    expect(accept?.filter(name => !isHeic(name))).toEqual(
+    expect(accept?.filter(name => name.startsWith('image/') && !isHeic(name))).toEqual(
       formats.filter(format => !isHeic(format)).map(format => `image/${format}`),
     )
     expect(accept).toEqual(expect.arrayContaining(['image/heic', 'image/heif', '.heic']))
@@ -214,6 +214,21 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.reload()
     await page.getByText('No connection.').waitFor()
     await choose(harbour)
+    await says('harbour.jpg', /Could not be sent; trying again in/)
+    await page.unrouteAll()
+    await ready('harbour.jpg')
+  })
+
+  test('where a proxy no longer knows the person, the page says to sign in, and then goes on with the photo', async () => {
+    await page.route('**/photos', route =>
+      route.fulfill(
+        route.request().method() === 'POST'
+          ? { status: 401 }
+          : { status: 302, headers: { Location: 'https://login.example.org/' } },
+      ),
+    )
+    await choose(harbour)
+    await page.getByText('You are not signed in at the proxy before this service.').waitFor()
     await says('harbour.jpg', /Could not be sent; trying again in/)
     await page.unrouteAll()
     await ready('harbour.jpg')
@@ -383,6 +398,22 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
+  test('a page of which a script does not arrive says that it must be loaded again', async () => {
+    const shown = (tab: Page) =>
+      tab.evaluate(`{
+        for (const each of document.getAnimations()) each.finish()
+        const { content, visibility } = getComputedStyle(document.querySelector('.masthead nav'), '::after')
+        visibility + content
+      }`)
+    const tab = await context.newPage()
+    await tab.route('**/rows.ts', route => route.abort())
+    await tab.goto(web.endpoints.web ?? '')
+    expect(await shown(tab)).toMatch(/^visible"If nothing works here, reload the page/)
+    await tab.close()
+    await page.getByText('No photos yet.').waitFor()
+    expect(await shown(page)).toBe('visiblenone')
+  })
+
   test('a button that a click does not focus, as in Safari, takes its question back, too', async () => {
     await choose(harbour)
     await ready('harbour.jpg')
@@ -433,13 +464,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
   test('photos chosen after the cookies were cleared stay together: two first uploads at once began two sessions', async () => {
     await page.getByText('No photos yet.').waitFor()
     await context.clearCookies()
+    // The open stream is that of the old session.
+    const stream = page.waitForRequest('**/events')
     const names = ['one.jpg', 'two.jpg', 'three.jpg']
     await choose(...names.map(name => ({ ...harbour, name })))
     const accepted = (name: string) =>
       row(name)
         .getByRole('button', { name: /^Delete/ })
         .waitFor()
-    await Promise.all(names.map(accepted))
+    await Promise.all([stream, ...names.map(accepted)])
     await page.reload()
     await Promise.all(names.map(ready))
   })
@@ -635,7 +668,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
         { file: (_, failed) => failed() },
         { isDirectory: true, createReader: () => ({ readEntries: (_, failed) => failed() }) },
       ]
-      const trip = folder('trip', [file('day.jpg', 'image/jpeg'), file('._day.jpg', 'image/jpeg'), file('.DS_Store', ''), file('route.gpx', ''), ...unreadable, folder('night', [file('night.jpg', 'image/jpeg')])])
+      const trip = folder('trip', [file('day.jpg', 'image/jpeg'), file('._day.jpg', 'image/jpeg'), file('.DS_Store', ''), file('route.gpx', ''), ...unreadable, folder('night', [file('night.JPG', '')])])
       const drop = new Event('drop', { bubbles: true, cancelable: true })
       drop.dataTransfer = { types: ['Files'], items: [trip, folder('none', [])].map(entry => ({ getAsFile: () => new File([], 'trip'), webkitGetAsEntry: () => entry })) }
       document.body.dispatchEvent(drop)
@@ -643,7 +676,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     // Large folders are read for seconds.
     await page.locator('#taken').getByText('Looking for photos in the folder trip…').waitFor()
     await page.evaluate('goOn()')
-    await Promise.all([ready('day.jpg'), ready('night.jpg')])
+    await Promise.all([ready('day.jpg'), ready('night.JPG')])
     await page
       .locator('#taken')
       .getByText('2 photos of the folder trip; 3 other files were left out.')
@@ -888,7 +921,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.getByText('Whether the service keeps its promise is not known at the moment.').waitFor()
   })
 
-  test('a link that is dropped does not leave the page, and the page says what to do', async () => {
+  test('a link that is dropped does not leave the page, and of that and a pasted one the page says what to do', async () => {
     const isLeft = await page.evaluate(`{
       const dataTransfer = new DataTransfer()
       dataTransfer.setData('text/uri-list', 'http://photos.example/1.jpg')
@@ -900,6 +933,12 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await hand('drop', harbour)
     await ready('harbour.jpg')
     expect(await page.textContent('#taken')).toBe('')
+    await page.evaluate(`{
+      const clipboardData = new DataTransfer()
+      clipboardData.setData('text/plain', 'http://photos.example/1.jpg')
+      document.body.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, clipboardData }))
+    }`)
+    await page.locator('#taken').getByText('This is a link or a text, not a file.').waitFor()
   })
 
   test('a tab that alone has a photo’s bytes asks before it is closed', async () => {
@@ -953,7 +992,8 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
-  test('an upload that stops moving is sent again: a browser notices a dead connection only after minutes', async () => {
+  test('an upload that stops moving is sent again, once a proxy that took it at once has had the time to pass it on', async () => {
+    const size = 1_920_000
     let stalls = 1
     const address = await startProxy(({ method, url = '' }, _, pass) => {
       if (method !== 'POST' || stalls-- <= 0) pass(url)
@@ -961,11 +1001,14 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.goto(address)
     await page.evaluate(`{
       const { set } = Object.getOwnPropertyDescriptor(XMLHttpRequest.prototype, 'timeout')
+      globalThis.longestMs = 0
       // A minute becomes a second.
-      Object.defineProperty(XMLHttpRequest.prototype, 'timeout', { set(ms) { set.call(this, ms / 60) } })
+      const shorten = ms => (longestMs = Math.max(longestMs, ms)) && ms / 60
+      Object.defineProperty(XMLHttpRequest.prototype, 'timeout', { set(ms) { set.call(this, shorten(ms)) } })
     }`)
-    await choose(harbour)
+    await choose({ ...harbour, buffer: Buffer.concat([harbour.buffer], size) })
     await says('harbour.jpg', /Could not be sent; trying again in/)
+    expect(await page.evaluate('longestMs')).toBeGreaterThan(60_000 + size / 64)
     await ready('harbour.jpg')
     expect(await page.locator('li.photo').count()).toBe(1)
   })
@@ -1205,6 +1248,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await writeFile(`${profile}/Default/Preferences`, JSON.stringify(blocked))
     const strict = await chromium.launchPersistentContext(profile, { ...launch, locale: 'en-GB' })
     try {
+      await strict.addInitScript(
+        `globalThis.BroadcastChannel = class { constructor() { throw new Error('as Firefox does') } }`,
+      )
       const tab = await openTab(strict)
       await tab.getByText('No photos yet.').waitFor()
       await tab.setInputFiles('#choose', harbour)

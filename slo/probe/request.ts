@@ -67,7 +67,7 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       ...asked,
       signal: abort.signal,
       maxMiB: maxAnswerMiB,
-      agent: false,
+      isNew: true,
       insecureHTTPParser: true,
       onRequest: request => followPhases(request, url, clock),
     })
@@ -93,14 +93,17 @@ function followPhases(
   clock: ReturnType<typeof startClock>,
 ) {
   request.once('socket', socket => {
+    const onReady = () => {
+      clock.enter('processing')
+      const { valid_to: end } = (socket as Partial<TLSSocket>).getPeerCertificate?.() ?? {}
+      if (end) clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
+    }
+    // A proxy's tunnel is connected and secure already.
+    if (!socket.connecting) return onReady()
     clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
     socket.once('lookup', error => error || clock.enter('connect'))
-    socket.once('connect', () => clock.enter(protocol === 'https:' ? 'tls' : 'processing'))
-    socket.once('secureConnect', () => {
-      clock.enter('processing')
-      const { valid_to: end } = (socket as TLSSocket).getPeerCertificate()
-      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
-    })
+    socket.once('connect', () => (protocol === 'https:' ? clock.enter('tls') : onReady()))
+    socket.once('secureConnect', onReady)
   })
   request.once('response', () => clock.enter('transfer'))
 }

@@ -1,10 +1,17 @@
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
+import { readDirectory } from '../directory.ts'
+import { startSlo } from '../serve/start-slo.ts'
+import { openEmbedded } from '../sources/embedded.ts'
+import { openSlo, ratio } from '../test/kinds.ts'
 import { probeOf, stepProbe } from './steps.ts'
 
 /** A shop that knows who is logged in, and what it was asked. */
@@ -15,7 +22,7 @@ async function shop(answer?: RequestListener) {
     asked.push([request.method, request.url, request.headers.cookie, body].filter(Boolean).join(' '))
     if (answer) return answer(request, response)
     // As web application firewalls do.
-    if (!request.headers['user-agent']) response.writeHead(403).end()
+    if (!request.headers['user-agent'] || !request.headers.accept) response.writeHead(403).end()
     else if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
     else if (request.url === '/orders')
       response.writeHead(201, { 'Content-Type': 'application/json' }).end('{"order":{"id":42}}')
@@ -152,6 +159,34 @@ test.each([
   )
 })
 
+test.each([
+  [
+    'application/x-www-form-urlencoded',
+    'csrf=${TOKEN}&password=${PASSWORD}',
+    'csrf=a%2Bb%2Fc%3D%3D&password=%22%26%C3%BC',
+  ],
+  ['application/x-www-form-urlencoded', '${FORM}', 'a=1&b=2'],
+  [
+    'application/json; charset=utf-8',
+    '{"user":"my ${PASSWORD}","items":${ITEMS}}',
+    '{"user":"my \\"&ü","items":["x"]}',
+  ],
+  ['text/plain', '="${PASSWORD}', '=""&ü'],
+])('a value in a body of %s stays one value: %s', async (type, written, sent) => {
+  const { asked, environment } = await shop()
+  const values = { ...environment, TOKEN: 'a+b/c==', PASSWORD: '"&ü', FORM: 'a=1&b=2', ITEMS: '["x"]' }
+  const step = `  - { name: say, method: POST, url: "\${SHOP}/orders", headers: { content-type: ${type} }, body: '${written}' }`
+  await walk(step, values)
+  expect(asked).toEqual([`POST /orders ${sent}`])
+})
+
+test.each(['GET', 'DELETE', 'PUT'])('a %s has its body', async method => {
+  const { asked, environment } = await shop()
+  const step = `  - { name: look, method: ${method}, url: "\${SHOP}/cart", body: query, expect: { body: is paid } }`
+  expect((await walk(step, environment)).failure).toBeUndefined()
+  expect(asked).toEqual([`${method} /cart query`])
+})
+
 test('a value is an address to connect to only in a URL', async () => {
   const { asked, environment } = await shop()
   const step = '  - { name: say, method: POST, url: "${SHOP}/orders", body: "${BIND} ${PEER}" }'
@@ -204,6 +239,23 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('of a website without metrics slo records its own probe', async () => {
+  const { environment } = await shop()
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: [{ name: look, url: "${SHOP}" }]\n')
+  mkdirSync(join(folder, 'objectives'))
+  const attempts = ratio({ good: 'slo_probe_attempts_total{outcome="success"}' }, 'slo_probe_attempts_total')
+  const online = openSlo('online', attempts, { method: 'Timeslices', target: 0.9 })
+  writeFileSync(join(folder, 'objectives', 'online.yaml'), online)
+  const ports = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
+  const slo = await startSlo(readDirectory(folder), { ...environment, ...ports })
+  await slo.stop()
+  const source = openEmbedded(folder)
+  const recorded = await source.series(['slo_probe_attempts_total'], 0, Date.now())
+  await source.close()
+  expect(recorded.map(({ labels }) => labels.outcome).sort()).toEqual(['failure', 'success'])
 })
 
 test('a list without steps is no probe: its attempts would all succeed', async () => {

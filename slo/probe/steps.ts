@@ -62,17 +62,27 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
   const url = address.parse(written)
   // A part of the URL may come from an earlier answer, so it may be invalid.
   if (!url) return { phases: noPhases, failed: `"${written}" is not an address` }
+  const headers = Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)] as const)
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? ''
   return timedRequest({
     method: step.method,
     url,
-    headers: Object.fromEntries(
-      Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)]),
-    ),
-    ...(step.body !== '' && { body: Buffer.from(expand(step.body, values)) }),
+    headers: Object.fromEntries(headers),
+    ...(step.body !== '' && { body: Buffer.from(expand(step.body, values, encodeIn(type))) }),
     timeoutMs: step.timeoutSeconds * 1000,
     signal,
   })
 }
+
+/** Encodes a value in a form or JSON: a token may have a `+`, which a form reads as a blank, and a password a `"`. */
+const encodeIn =
+  (contentType: string) =>
+  (value: string, before: string): string => {
+    if (/x-www-form-urlencoded/i.test(contentType))
+      return before.endsWith('=') ? encodeURIComponent(value) : value
+    const isQuoted = before.split('"').length % 2 === 0
+    return /json/i.test(contentType) && isQuoted ? JSON.stringify(value).slice(1, -1) : value
+  }
 
 /** Why an answer is not the expected one; null when it is, with its captures added to `values`. */
 function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {

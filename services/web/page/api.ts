@@ -53,6 +53,11 @@ const defaultRetrySeconds = 5
 const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
+/**
+ * Half a megabit a second: a virus scanner or a proxy on the way takes the whole photo at once and passes it on as slowly
+ * as its line is.
+ */
+const slowBytesPerMs = 64
 
 /**
  * Sends one photo by XMLHttpRequest, because fetch reports no upload progress.
@@ -72,7 +77,8 @@ export function sendPhoto(
     const progress = (share: number) => {
       sent = share
       // Counted from the beginning of the request, and set by the first bytes: a browser sends six requests at once.
-      xhr.timeout = performance.now() - begunAt + stallMs
+      const passedOnMs = share === 1 ? file.size / slowBytesPerMs : 0
+      xhr.timeout = performance.now() - begunAt + stallMs + passedOnMs
       onProgress(share)
     }
     xhr.open('POST', 'photos')
@@ -106,9 +112,9 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
     return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
-  // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
+  // Below 400 the response is of a network that asks for a login, 401 of a proxy; 408: the bytes came too slowly.
   const { status, response } = xhr
-  if (status < 400 || status >= 500 || status === 408) return { kind: 'unreachable' }
+  if (status < 400 || status >= 500 || status === 401 || status === 408) return { kind: 'unreachable' }
   if (response?.detail) return { kind: 'refused', problem: response }
   // It is not web's response: a proxy refused the photo.
   return refusal(status === 413 ? 'proxy-too-large' : 'proxy', `HTTP ${status}`)

@@ -37,7 +37,8 @@ export function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return
   try {
     const { uid, gid } = fs.statSync(dirname(path))
-    if (uid !== 0) fs.chownSync(path, uid, gid)
+    // Not chown: by a link that the user made in place of a file, it would give a file of the system away.
+    if (uid !== 0) fs.lchownSync(path, uid, gid)
   } catch {
     // The start of that user's service says whose it is.
   }

@@ -10,6 +10,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -19,6 +20,7 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
+import { createFile } from '../disk.ts'
 import { errorCode } from '../errors.ts'
 import { secret } from '../secrets.ts'
 import { openStorage } from '../storage/index.ts'
@@ -203,6 +205,12 @@ describe('the SQLite file', () => {
     // A file of storage is never written again, and the owner of its folder may remove it.
     for (const each of made.filter(name => !name.endsWith('original')))
       expect([each, (await stat(join(folder, each))).uid]).toEqual([each, 54321])
+    // That user could make a link to a file of the system.
+    const [ofSystem, link] = [join(await temporaryFolder(), 'shadow'), join(folder, 'link')]
+    await writeFile(ofSystem, '')
+    await symlink(ofSystem, link)
+    createFile(link)
+    expect((await stat(ofSystem)).uid).toBe(0)
   })
 
   test('a damaged file is refused with what to do', async () => {

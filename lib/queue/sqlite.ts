@@ -18,7 +18,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   makeFolder(dirname(file))
   // Created here: the engine's thread would do it too late, and a missing bell cannot be watched. SQLite opens a file of
   // another user for reading, and would refuse each enqueue.
-  for (const each of [file, ...Object.values(bells)]) create(each)
+  for (const each of [file, ...Object.values(bells)]) createFile(each)
   const thread = startThread({ file, bells, settings: settingsOf(options) })
   const queue = queueOn(listenTo(bells.events), options, {
     ...thread,
@@ -27,14 +27,6 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   })
   await queue.stats() // throws when the file could not be opened
   return queue
-}
-
-function create(file: string): void {
-  try {
-    createFile(file)
-  } catch (error) {
-    throw Object.assign(error as Error, { message: `queue: ${(error as Error).message}` })
-  }
 }
 
 const withRemedy = (message: string): string =>

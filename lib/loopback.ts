@@ -10,9 +10,16 @@ export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(h
 /** Whether a URL's host is one of this machine's own addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  const isOwn = () =>
-    Object.values(networkInterfaces()).some(addresses => addresses?.some(({ address }) => address === bare))
-  return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && isOwn())
+  return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && ownAddresses().includes(bare))
+}
+
+/** None where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
+function ownAddresses(): string[] {
+  try {
+    return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
+  } catch {
+    return []
+  }
 }
 
 /** A URL as this machine's programs reach it: a bind address that means all interfaces becomes loopback. */

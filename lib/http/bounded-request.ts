@@ -6,13 +6,7 @@ import type {
   IncomingMessage,
   OutgoingHttpHeaders,
 } from 'node:http'
-import {
-  brotliDecompressSync,
-  inflateRawSync,
-  unzipSync,
-  type ZlibOptions,
-  zstdDecompressSync,
-} from 'node:zlib'
+import * as zlib from 'node:zlib'
 import { errorCode } from '../errors.ts'
 import { isHere } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
@@ -61,13 +55,13 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
 const tooLong = (maxMiB: number) => new TooLong(`more than ${maxMiB} MiB`)
 
 const decoders = {
-  gzip: unzipSync,
-  'x-gzip': unzipSync,
+  gzip: zlib.unzipSync,
+  'x-gzip': zlib.unzipSync,
   // Some servers leave out the header of zlib, whose first half byte is 8.
-  deflate: (body: Buffer, options: ZlibOptions) =>
-    (((body[0] ?? 0) & 15) === 8 ? unzipSync : inflateRawSync)(body, options),
-  br: brotliDecompressSync,
-  zstd: zstdDecompressSync,
+  deflate: (body: Buffer, options: zlib.ZlibOptions) =>
+    (((body[0] ?? 0) & 15) === 8 ? zlib.unzipSync : zlib.inflateRawSync)(body, options),
+  br: zlib.brotliDecompressSync,
+  zstd: zlib.zstdDecompressSync,
 }
 
 /** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */

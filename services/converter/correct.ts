@@ -28,8 +28,9 @@ function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number;
 function withHeight(jpeg: Buffer): Buffer {
   for (const { marker, start } of jpegSegments(jpeg)) {
     if (marker < 0xc0 || marker > 0xc2) continue
+    if (jpeg.toString('latin1', start + 1, start + 3) !== '\0\0') return jpeg
     const defined = jpeg.indexOf(Buffer.from('ffdc0004', 'hex'), start)
-    if (jpeg.toString('latin1', start + 1, start + 3) !== '\0\0' || defined < 0) return jpeg
+    if (defined < 0) return jpeg
     const whole = Buffer.from(jpeg)
     jpeg.copy(whole, start + 1, defined + 4, defined + 6)
     return whole

@@ -54,7 +54,7 @@ export type ProbeModule = {
 export function startProbe(probe: Probe, names: ProbeModule['names'], options: ProbeOptions): Loop {
   const { metrics, log } = options
   const underWay = new Set<Promise<void>>()
-  const sayCertificate = onChange(days => days && log.warn('probe.certificate-ends', { days }))
+  const sayCertificate = onChange(days => log.warn('probe.certificate-ends', { days }))
 
   const one = async (signal: AbortSignal): Promise<void> => {
     const attempt = await probe.attempt(signal)

@@ -107,16 +107,15 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
   return null
 }
 
-const htmlReference = /&(?:#(\d{1,6})|#x([\da-f]{1,5})|(amp|lt|gt|quot));/gi
+const htmlReference = /&(?:#(\d{1,6}|x[\da-f]{1,5})|(amp|lt|gt|quot));/gi
 const htmlCharacters: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"' }
 
 /** A captured value as a browser or a program reads it: PHP writes `\/` into JSON, and Go `&#43;` into a form. */
 function decoded(value: string, contentType: string): string {
   if (/html/i.test(contentType))
-    return value.replace(htmlReference, (_, decimal, hex, name) =>
-      name
-        ? (htmlCharacters[name.toLowerCase()] as string)
-        : String.fromCodePoint(hex ? Number.parseInt(hex, 16) : Number(decimal)),
+    return value.replace(
+      htmlReference,
+      (_, code, name = '') => htmlCharacters[name.toLowerCase()] ?? String.fromCodePoint(Number(`0${code}`)),
     )
   try {
     return /json/i.test(contentType) ? String(JSON.parse(`"${value}"`)) : value

@@ -38,8 +38,9 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
 
 /** With NODE_USE_ENV_PROXY fetch would ask the proxy for this machine's own services, too. */
 function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
-  if (environment.NODE_USE_ENV_PROXY !== '1') return
   const given = environment.no_proxy ?? environment.NO_PROXY ?? ''
+  // fetch knows `*`, no proxy for any machine, only alone.
+  if (environment.NODE_USE_ENV_PROXY !== '1' || given === '*') return
   environment.no_proxy = `${given},localhost,127.0.0.1,0.0.0.0,[::1]`
 }
 

@@ -125,6 +125,8 @@ test('a request loads no undici; the proxy of the environment is asked for other
       process.exit()
     })`
   expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
+  const none = { ...proxy, NO_PROXY: '*' }
+  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here'])
   const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
   expect(own.filter(isHere)).toEqual(own)
 })

@@ -39,6 +39,8 @@ const options = {
 
 /** Prometheus replays its log before it answers, which takes long for a month. */
 const readyMs = 120_000
+/** Deadline of slo's answer, which a stopped process never gives. */
+const answerMs = 10_000
 
 export type Stack = {
   prometheus: string
@@ -157,11 +159,9 @@ async function main(args: string[]): Promise<number> {
   )
   const endpoints = readJsonFile<Record<string, string>>(join(config.DATA_DIR, 'endpoints.json'), {})
   // A killed launcher leaves the file: Prometheus would scrape what is not there.
-  const runs = await fetch(`${endpoints?.sloAdmin}/livez`).then(
-    ({ ok }) => ok,
-    () => false,
-  )
-  if (!(endpoints && runs))
+  const signal = AbortSignal.timeout(answerMs)
+  const answer = await fetch(`${endpoints?.sloAdmin}/livez`, { signal }).catch(() => undefined)
+  if (!(endpoints && answer))
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
   // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at

@@ -41,7 +41,7 @@ export function serverFor(data: string, program: string): string {
   const made = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
   const server = realpathSync(program).replace(/\/\d+(?=\/bin\/\w+$)/, `/${made}`)
   const { stdout } = spawnSync(server, ['--version'], { encoding: 'utf8' })
-  if (stdout?.includes(` ${made}.`)) return server
+  if (new RegExp(`^\\D*${made}(?!\\d)`).test(stdout ?? '')) return server
   throw new ExpectedError(
     `${data} was made by PostgreSQL ${made}, which is not installed: install postgresql-${made}, or convert the files by pg_upgrade`,
   )

@@ -37,7 +37,6 @@ type OnDamage = (why: string) => void
  */
 export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
   makeFolder(dirname(file))
-  createFile(file)
   const db = openToWrite(file, onDamage)
   return { ...reader(db), ...writer(db, slis, file) }
 }
@@ -47,6 +46,7 @@ const sqliteCorrupt = 11
 const sqliteNotADatabase = 26
 
 function openToWrite(file: string, onDamage: OnDamage, locking = 'NORMAL'): DatabaseSync {
+  createFile(file)
   const db = new DatabaseSync(file)
   try {
     // NORMAL: a power cut may lose the last seconds of measurements, and minutes without data are offline anyway.

@@ -42,7 +42,7 @@ describe('npm start refuses', () => {
     await mkdir(join(folder, 'queue', 'queue.sqlite'), { recursive: true })
     const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
     expect(code).toBe(1)
-    expect(err).toMatch(/^queue: EISDIR: .*queue.sqlite.$/m)
+    expect(err).toMatch(/^EISDIR: .*queue.sqlite.$/m)
     expect(err).not.toMatch(/^ {4}at /m)
   })
 

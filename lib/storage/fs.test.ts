@@ -193,7 +193,6 @@ describe('the storage folder', () => {
     const script = await storageScript(
       folder,
       `import { Readable } from 'node:stream'
-import { getSystemErrorName } from 'node:util'
        const body = new Readable({ read() {} })
        body.push(Buffer.alloc(1024 * 1024))
        void storage.put('a', body)

@@ -9,11 +9,14 @@ import { isRunning, processName } from '../process-name.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
-import { isStorageKey, type Key } from './key.ts'
+import type { Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
 
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
+
+/** The folders of photos and of Idempotency-Keys. Others on the disk may belong to other programs. */
+const ownFolders = ['photos', 'keys']
 
 /** A folder that stays is not empty, or is a symbolic link or a mount point. */
 const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
@@ -89,7 +92,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
-  for (const name of (await disk.readdir(root)).filter(isStorageKey)) {
+  for (const name of ownFolders) {
     const failure = await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)
     const code = errorCode(failure) ?? ''
     // A backup that root put back has folders of root.

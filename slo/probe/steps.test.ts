@@ -124,13 +124,15 @@ test('a page that redirects, such as to a log-in, is not the page; a form that d
 test.each([
   ['text/html; charset=ISO-8859-1', Buffer.from('Grüße', 'latin1')],
   ['text/html; charset="GBK"', Buffer.from('47d6d0cec4', 'hex')],
+  ['text/html', Buffer.from('<meta charset=latin1>Gr\xfc\xdfe', 'latin1')],
+  ['text/html;', Buffer.from('3c6d65746120633d22613b20636861727365743d676232333132223e47d6d0cec4', 'hex')],
   ['application/json', Buffer.from('\ufeffGrüße')],
   ['text/html; charset=unheard-of', Buffer.from('Grüße')],
 ])('a page of %s is read in its own charset', async (type, body) => {
   const { environment } = await shop(
     (_, response) => void response.writeHead(200, { 'Content-Type': type }).end(body),
   )
-  const expected = 'expect: { matches: "^(Grüße|G中文)$" }'
+  const expected = 'expect: { matches: "^(<meta.*>)?(Grüße|G中文)$" }'
   expect(await walk(`  - { name: page, url: "\${SHOP}", ${expected} }`, environment)).not.toHaveProperty(
     'failure',
   )
@@ -192,6 +194,22 @@ test('a value is an address to connect to only in a URL', async () => {
   const step = '  - { name: say, method: POST, url: "${SHOP}/orders", body: "${BIND} ${PEER}" }'
   await walk(step, { ...environment, BIND: '0.0.0.0', PEER: '2001:db8::1' })
   expect(asked).toEqual(['POST /orders 0.0.0.0 2001:db8::1'])
+})
+
+test.each([
+  ['JSON', 'application/json', String.raw`{"to":"\/next?a=1\u0026b=2"}`],
+  ['HTML', 'text/html; charset=utf-8', '<a to="/next?a=1&amp;b&#61;2">'],
+  ['text', 'text/plain', '"to":"/next?a=1&b=2"'],
+])('a value is captured from %s as a program reads it', async (_, type, body) => {
+  const { asked, environment } = await shop((_, response) => {
+    response.setHeader('Content-Type', type).end(body)
+  })
+  await walk(
+    `  - { name: one, url: "\${SHOP}", capture: { to: { matches: 'to"?[:=]"([^"]+)' } } }
+  - { name: two, url: "\${SHOP}\${to}" }`,
+    environment,
+  )
+  expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
 })
 
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {

@@ -1,5 +1,6 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
+import { countLimit } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
 import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
@@ -74,7 +75,6 @@ async function checked(
   return { answer: { outcome: 'storage', error }, format }
 }
 
-/** Parent and attributes of an attempt's spans. */
 const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
   attributes: { ...spanAttributes(job.photo, job.owner), [attributes.attempt]: attempt },
@@ -106,8 +106,7 @@ function record(
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   if (outcome === 'gone' || outcome === 'storage') return
-  if ('limit' in answer && answer.limit)
-    metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
+  if ('limit' in answer && answer.limit) countLimit(answer.limit)
   if (outcome !== 'ok') {
     if (stored) metrics.increment('tintype_conversions_total', { outcome, format: stored })
     return

@@ -90,8 +90,7 @@ export function openServerJournal(folder: string) {
 
   /** Runs the actions of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
-    const stream = streams.get(name) ?? { turn: turns(1), waiting: 0, file: undefined }
-    streams.set(name, stream)
+    const stream = streams.getOrInsertComputed(name, () => ({ turn: turns(1), waiting: 0, file: undefined }))
     stream.waiting++
     if (waiting++ === 0) pulse.beat()
     try {

@@ -84,12 +84,8 @@ function fail(message: string): never {
 
 function evaluate(part: Part, window: Window): Value {
   const known = part.text.includes('$b') ? window.knownAgainst : window.known
-  const before = known.get(part.text)
-  if (before) return before
   const evaluator = evaluators[part.kind] ?? fail(`${part.kind} is not part of the PromQL that slo evaluates`)
-  const value = evaluator(part, window)
-  known.set(part.text, value)
-  return value
+  return known.getOrInsertComputed(part.text, () => evaluator(part, window))
 }
 
 const functionNames = [...Object.keys(functions), ...Object.keys(rangeFunctions)]

@@ -59,13 +59,10 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
   const abort = new AbortController()
   // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason if the request is destroyed later.
   const cut = setTimeout(() => abort.abort(new DOMException('timeout', 'TimeoutError')), timeoutMs)
-  const onStop = () => abort.abort(signal.reason)
-  signal.addEventListener('abort', onStop, { once: true })
-  if (signal.aborted) onStop()
   try {
     const answer = await askBounded(url.href, {
       ...asked,
-      signal: abort.signal,
+      signal: AbortSignal.any([signal, abort.signal]),
       maxMiB: maxAnswerMiB,
       isNew: true,
       insecureHTTPParser: true,
@@ -83,7 +80,6 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
     }
   } finally {
     clearTimeout(cut)
-    signal.removeEventListener('abort', onStop)
   }
 }
 

@@ -47,8 +47,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     const at = Date.now()
     const scrapes = options.targets(sayTargets).map(async target => {
       const key = keyOf(target)
-      const say = says.get(key) ?? sayOf(log, target)
-      says.set(key, say)
+      const say = says.getOrInsertComputed(key, () => sayOf(log, target))
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       // A target that was removed during its scrape is stopping, and is not reported as failed.
       const isWithdrawn = () => !options.targets().some(each => keyOf(each) === key)

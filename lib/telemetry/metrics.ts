@@ -111,17 +111,11 @@ export function combinations(labels: Definition['labels']): Record<string, strin
 
 /** Whether an Accept header names OpenMetrics, with no lower quality (`q`) than plain text. */
 function prefersOpenMetrics(accept = ''): boolean {
-  const ranges = accept
-    .toLowerCase()
-    .split(',')
-    .map(each => each.trim().split(/ *; */))
-  const qualityOf = (wanted: string) =>
-    Math.max(
-      0,
-      ...ranges
-        .filter(([type]) => type === wanted)
-        .map(([, ...parameters]) => Number(parameters.find(each => each.startsWith('q='))?.slice(2) ?? 1)),
-    )
+  const qualityOf = (type: string) => {
+    const [range, parameters = ''] =
+      new RegExp(`(?:^|,) *${type}( *;[^,]*)? *(?:,|$)`, 'i').exec(accept) ?? []
+    return range === undefined ? 0 : Number(/; *q=([\d.]+)/i.exec(parameters)?.[1] ?? 1)
+  }
   const quality = qualityOf('application/openmetrics-text')
   return quality > 0 && quality >= qualityOf('text/plain')
 }

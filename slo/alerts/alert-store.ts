@@ -83,7 +83,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       try {
         const content = { sent: [...sent], facts: [...facts] } satisfies Content
         await mkdir(dirname(file), { recursive: true })
-        await writeFile(`${file}.tmp`, JSON.stringify(content), { flush: true })
+        await writeFile(`${file}.tmp`, JSON.stringify(content), { flush: true, mode: 0o600 })
         await rename(`${file}.tmp`, file)
         onTrouble(null)
       } catch (error) {

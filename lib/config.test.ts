@@ -75,6 +75,12 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
+test('an address that Kubernetes sets for a Service is named as such: nobody in the deployment wrote it', () => {
+  expect(() => read({ WEB_PORT: 'tcp://10.96.0.7:80' })).toThrow(
+    'WEB_PORT="tcp://10.96.0.7:80" must not come from a Kubernetes Service (enableServiceLinks: false)',
+  )
+})
+
 test('options that only other clients of PostgreSQL have are refused: it was reached without TLS, and in another schema', () => {
   for (const option of [
     'schema=photos',

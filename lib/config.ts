@@ -134,6 +134,8 @@ const withoutPassword = (given = ''): string =>
 const leftovers: readonly (readonly [RegExp, string])[] = [
   [/^(["']).*\1\s*$/s, 'have no quotation marks around it'],
   [/\$(\{\w[^}]*\}|\(\w+\))/, 'have its placeholder filled in'],
+  // Of the address of a Service named web, logs or slo.
+  [/^tcp:\/\//, 'not come from a Kubernetes Service (enableServiceLinks: false)'],
   // Docker and systemd keep it: photos would be in a folder of another name, outside of the volume.
   [/(^|\s)#\s/, 'have no comment behind it'],
 ]

@@ -34,13 +34,19 @@ const isFolder = (path: string): boolean =>
  * may not, as on some network shares, it stays root's.
  */
 export function giveToOwner(path: string): void {
-  const { uid, gid } = fs.statSync(dirname(path))
-  if (process.getuid?.() !== 0 || uid === 0) return
+  if (process.getuid?.() !== 0) return
   try {
-    fs.chownSync(path, uid, gid)
+    const { uid, gid } = fs.statSync(dirname(path))
+    if (uid !== 0) fs.chownSync(path, uid, gid)
   } catch {
     // The start of that user's service says whose it is.
   }
+}
+
+/** Creates an empty file, unless it is there. */
+export function createFile(file: string): void {
+  fs.closeSync(fs.openSync(file, 'a'))
+  giveToOwner(file)
 }
 
 /**

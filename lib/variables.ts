@@ -44,7 +44,8 @@ const table = {
     },
     8,
   ),
-  MAX_UPLOAD_BYTES: is.integer(52_428_800, 1024, 2 ** 40),
+  // Node reads no larger file at once.
+  MAX_UPLOAD_BYTES: is.integer(52_428_800, 1024, 2 ** 31 - 1),
   MAX_PIXELS: is.integer(268_402_689, 1, 2 ** 31),
   UPLOADS_PER_MINUTE: is.integer(6_000, 1, 10_000_000),
   PROMISE_SECONDS: is.seconds(60, 0.1, 86_400),

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
-import { watch } from './resources.ts'
+import { diskBusyMs, watch } from './resources.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
 const nowhere = '/nonexistent'
@@ -79,4 +79,10 @@ test('the used processor time is that of all processes and of photos of each for
   expect(cpuBy.children).toBeGreaterThan(0)
   expect(cpuBy.children).toBeCloseTo(cpuBy.web)
   expect(queue).toEqual({ depth: 0, oldestSeconds: 0 })
+})
+
+test('the busiest disk may be a memory card, as in a Raspberry Pi; a part of a disk is none', () => {
+  const line = (name: string, busyMs: number) => ` 179 0 ${name} 1 0 8 5 1 0 8 5 0 ${busyMs} 10\n`
+  expect(diskBusyMs(line('mmcblk0', 70) + line('mmcblk0p1', 900) + line('loop0', 800))).toBe(70)
+  expect(diskBusyMs(line('loop0', 800))).toBeNull()
 })

@@ -151,7 +151,11 @@ async function run(config: Config, plan: Plan): Promise<void> {
       // A killed launcher's files.
       rmSync(endpointsFile, { force: true })
       const socket = socketIn(config.DATA_DIR)
-      if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      try {
+        if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      } catch {
+        // They are of another user, as after sudo npm start.
+      }
       rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })

@@ -49,7 +49,10 @@ test('the administration port answers HEAD, gives the preferred format of metric
   const put = (body: string, type = 'application/json') =>
     status('/log-level', { method: 'PUT', body, headers: { 'Content-Type': type } })
   expect(await put('{"level":"debug"}')).toEqual([200, 'application/json', true])
+  expect(await put('{"level":"DEBUG","forSeconds":60}')).toEqual([200, 'application/json', true])
   const problem = 'application/problem+json'
+  // Misspelt, it would be raised for ten minutes.
+  expect(await put('{"level":"debug","seconds":60}')).toEqual([400, problem, true])
   expect(await put('{"level":"debug"}', 'text/plain')).toEqual([415, problem, true])
   expect(await put('{"level":')).toEqual([400, problem, true])
   expect(await put(JSON.stringify('x'.repeat(limits.adminBytes.value)))).toEqual([413, problem, true])

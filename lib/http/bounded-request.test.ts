@@ -104,21 +104,27 @@ test('a request loads no undici; the proxy of the environment is asked for other
       console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
     }
     process.exit()`
-  const ask = async (addresses: string[], environment = {}) => {
-    const given = ['--input-type=module', '--eval', script, ...addresses]
+  const ask = async (addresses: string[], environment = {}, program = script) => {
+    const given = ['--input-type=module', '--eval', program, ...addresses]
     const env = { ...process.env, ...environment }
     return (await promisify(execFile)(process.execPath, given, { env })).stdout.trim().split(/\s*\n/)
   }
   expect(await ask([url])).toEqual(['/here', '/here'])
   // A service that listens on all interfaces, as in a container, has 0.0.0.0 for the others.
-  const proxied = await ask([url, url.replace('127.0.0.1', '0.0.0.0'), 'http://shop.test/'], {
-    NODE_USE_ENV_PROXY: '1',
-    HTTP_PROXY: new URL(url).origin,
-  })
+  const proxy = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: new URL(url).origin }
+  const proxied = await ask([url, url.replace('127.0.0.1', '0.0.0.0'), 'http://shop.test/'], proxy)
   expect(proxied.map(each => each.split(' ')[0])).toEqual([
     ...['/here', '/here', '/here', '/here'],
     ...['http://shop.test/', 'http://shop.test/'],
   ])
+  // Commands ask by fetch.
+  const command = `
+    import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}
+    await runCommand([], '', async () => {
+      for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text())
+      process.exit()
+    })`
+  expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
   const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
   expect(own.filter(isHere)).toEqual(own)
 })

@@ -51,14 +51,14 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
   const replies: (ThreadReply | undefined)[] = []
   for (const call of calls) replies.push(isRead(call) ? await read(call) : written.shift())
   port.postMessage(replies)
-  if (!isThere()) process.exit(1) // a restarted process opens the file that is now at the path
+  if (!isThere()) throw new Error(moved) // ends the process: a restarted one opens the file that is now at the path
 })
 
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
     // SQLite would go on writing to a moved file, which no other process reads.
-    if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
+    if (!isThere()) throw Object.assign(new Error(moved), { code: 'ENOENT' })
     const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
     if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
     synchronous = needed
@@ -92,6 +92,7 @@ const asData = (error: unknown) => {
   return { message, code: code ?? 'ERR_QUEUE' }
 }
 
+const moved = 'its file was moved or removed'
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
 
 /** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */

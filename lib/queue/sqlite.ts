@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { giveToOwner, makeFolder } from '../disk.ts'
+import { createFile, makeFolder } from '../disk.ts'
 import { endProcess } from '../errors.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
 import { listenTo } from './file-bell.ts'
@@ -32,8 +31,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
 
 function create(file: string): void {
   try {
-    closeSync(openSync(file, 'a'))
-    giveToOwner(file)
+    createFile(file)
   } catch (error) {
     throw Object.assign(error as Error, { message: `queue: ${(error as Error).message}` })
   }

@@ -113,11 +113,16 @@ describe('the storage folder', () => {
 
   test('is refused with a folder of root, as in a backup that root put back: each upload would be refused', async () => {
     const folder = await temporaryFolder()
-    await fs.mkdir(join(folder, 'photos'))
-    const rename = async () => {
-      throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
-    }
-    await expect(openFolder(folder, {}, { ...realDisk, rename })).rejects.toMatchObject({ code: 'EACCES' })
+    for (const name of ['photos', 'backup']) await fs.mkdir(join(folder, name))
+    const refusing = (name: string): Disk => ({
+      ...realDisk,
+      rename: async (from, to) => {
+        if (!String(to).includes(`/${name}/`)) return fs.rename(from, to)
+        throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
+      },
+    })
+    await expect(openFolder(folder, {}, refusing('photos'))).rejects.toMatchObject({ code: 'EACCES' })
+    await openFolder(folder, {}, refusing('backup')) // another program's, on the same disk
   })
 
   test('is refused with a folder on another disk: no photo could be renamed to it', async context => {

@@ -113,14 +113,17 @@ test('a server that answers 404 to the removal of what is not there has removed 
   await storage.delete('gone')
 })
 
-test('an endpoint that names the bucket, as consoles show it, or leads to https is said', async () => {
+test('an error names an endpoint with the bucket in it, as consoles show it, a redirect to https, and the region of the bucket', async () => {
   const server = createServer((_, response) => {
-    response.writeHead(301, { Location: 'https://s3.test/photos?list-type=2' }).end()
+    const headers = { Location: 'https://s3.test/photos?list-type=2', 'x-amz-bucket-region': 'eu-west-3' }
+    response.writeHead(301, headers).end()
   }).listen(0, '127.0.0.1')
   onTestFinished(() => void server.close())
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  await expect(openStorage(`s3://photos?endpoint=http://127.0.0.1:${port}/photos/`)).rejects.toThrow(
+  const open = (path: string) => openStorage(`s3://photos?endpoint=http://127.0.0.1:${port}${path}`)
+  await expect(open('')).rejects.toThrow(/; region=eu-west-3$/)
+  await expect(open('/photos/')).rejects.toThrow(
     /leads to https:..s3.test\/photos, .*; leave the bucket out of the endpoint$/,
   )
 })

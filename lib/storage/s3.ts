@@ -128,7 +128,8 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
       const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
       // As consoles show it: in the host name, or behind the address of an account.
       const isTwice = new RegExp(`//${Bucket}\\.|/${Bucket}/?$`).test(endpoint)
-      const remedy = isTwice ? '; leave the bucket out of the endpoint' : ''
+      const region = cause.$response?.headers['x-amz-bucket-region']
+      const remedy = isTwice ? '; leave the bucket out of the endpoint' : region ? `; region=${region}` : ''
       const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}${remedy}`
       throw new ExpectedError(message, { cause })
     })

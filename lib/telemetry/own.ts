@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { giveToOwner, makeFolder } from '../disk.ts'
+import { createFile, makeFolder } from '../disk.ts'
 import { sqliteCode } from '../errors.ts'
 
 /**
@@ -12,10 +12,10 @@ import { sqliteCode } from '../errors.ts'
 export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
   makeFolder(folder)
   const file = join(folder, 'owner.lock')
+  createFile(file)
   const database = new DatabaseSync(file)
   try {
     database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`)
-    giveToOwner(file)
     return () => database.close()
   } catch (error) {
     database.close()

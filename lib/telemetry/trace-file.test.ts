@@ -135,7 +135,7 @@ test('a folder that cannot be made at the start costs spans, and the service sta
   const folder = join(await temporaryFolder(), 'traces')
   writeFileSync(folder, 'a file in its place')
   const exporter = openTraceFile(folder, 'web.0')
-  await expect(sendBatch(exporter)).rejects.toThrow('EEXIST')
+  await expect(sendBatch(exporter)).rejects.toThrow('is no folder')
   rmSync(folder)
   await sendBatch(exporter)
   await exporter.shutdown()

@@ -4,7 +4,7 @@ import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { dayOf } from '../day.ts'
-import { makeFolder } from '../disk.ts'
+import { createFile, makeFolder } from '../disk.ts'
 import { countLimit, limits } from '../limits.ts'
 
 /** A file is full with this part of all bytes. */
@@ -55,6 +55,7 @@ export function openTraceFile(
         if (size > 0 && isFull) rotate()
         const before = size > 0 && !isFull && isTorn ? '\n' : ''
         isTorn = true
+        if (size === 0 || isFull) createFile(path(0))
         fs.appendFileSync(path(0), Buffer.concat([Buffer.from(before), request, Buffer.from('\n')]))
         isTorn = false
         done({ code: ExportResultCode.SUCCESS })

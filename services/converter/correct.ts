@@ -82,7 +82,8 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
   if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
   const end = behindBlocks(behindColours(at + 9) + 1)
   const [width, height] = [short(6), short(8)]
-  if (end > gif.length || (short(at + 5) >= width && short(at + 7) >= height)) return undefined
+  const isFilled = short(at + 5) >= width && short(at + 7) >= height
+  if (end > gif.length || isFilled || width * height === 0) return undefined
   const clear = Buffer.from(clearPixel)
   clear.writeUInt16LE(width - 1, 9)
   clear.writeUInt16LE(height - 1, 11)

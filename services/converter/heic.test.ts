@@ -129,6 +129,12 @@ test('an AVIF of more tiles than libvips takes is shown', async () => {
   near(await meanOf(options), red)
 })
 
+test('a HEIF of another compression than its brand names says that it is stored in a rare way', async () => {
+  expect(await attempt(heic({ shown: ['red of AV1'] }))).toMatchObject({
+    reason: { code: 'undecodable', detail: expect.stringMatching(/stored in a rare way/) },
+  })
+})
+
 test('of a burst the primary image is shown', async () => {
   near(await meanOf({ before: ['green', 'blue'] }), red)
 })

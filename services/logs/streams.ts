@@ -1,8 +1,8 @@
 import { constants, existsSync } from 'node:fs'
-import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { dayMs, dayOf, isDay } from '@tintype/lib/day.ts'
-import { ignore, syncFolder } from '@tintype/lib/disk.ts'
+import { createFile, ignore, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
@@ -166,10 +166,10 @@ async function write(file: File, bytes: Buffer): Promise<void> {
 async function create(folder: string, day: string, name: string, mark = 0): Promise<File | undefined> {
   const path = join(folder, day)
   const file = `${name}.ndjson`
-  await mkdir(path, { recursive: true })
+  makeFolder(path)
   const names = await readdir(path)
   if (names.length >= limits.logStreams.value && !names.includes(file)) return undefined
-  await appendFile(join(path, file), '')
+  createFile(join(path, file))
   await syncFolder(path)
   await syncFolder(folder)
   return { ...(await lookAt(join(path, file), name)), mark }

@@ -35,17 +35,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
     // `up` of a blackbox exporter is 1 also while what it probes is down.
-    ...(process.has('probe_success')
-      ? {
-          online: 'min(probe_success',
-          answers: 'The service answers its probe',
-          answered: 'each probe succeeded',
-        }
-      : {
-          online: 'max(up',
-          answers: 'The service answers Prometheus',
-          answered: 'a process of it answered each scrape',
-        }),
+    online: process.has('probe_success') ? 'min(probe_success' : 'max(up',
     ...(requests && {
       requests: requests.metric,
       failed: requests.failed,

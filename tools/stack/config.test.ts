@@ -133,6 +133,11 @@ describe('compose.yaml', () => {
     expect(missing).toEqual([])
   })
 
+  test('lets SELinux give each mounted file to its container, which may only read it', () => {
+    for (const [from = '', , how] of mounts)
+      if (from.startsWith('.')) expect([from, how]).toEqual([from, 'ro,z'])
+  })
+
   test('gives each program its configuration where it looks for it', () => {
     const ofTheImage = '/etc/loki/local-config.yaml'
     for (const { command = [], volumes = [] } of all)

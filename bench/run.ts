@@ -38,7 +38,8 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
     `not done within its bound of ${boundMinutes} minutes`,
   )
   const signalled = (signal: string) => stop(`stopped by ${signal}`)
-  process.on('SIGINT', signalled).on('SIGTERM', signalled)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, signalled)
   try {
     const bench = { ...options, folder, onEnd: (end: () => unknown) => void ends.push(end) }
     return await Promise.race([benchmark(bench), stopped.promise])
@@ -48,7 +49,7 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
     // A service that was still starting has not registered its end.
     for (const { pid } of childrenOf(process.pid)) process.kill(pid)
     // Removed last, because npm forwards a Ctrl-C, so that it comes twice.
-    process.off('SIGINT', signalled).off('SIGTERM', signalled)
+    for (const signal of signals) process.off(signal, signalled)
   }
 }
 

@@ -5,6 +5,7 @@ import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { expressionFor, metricsOf } from './promql.ts'
 import type { DashboardSpec, PanelSpec, Query, Threshold } from './spec.ts'
 
@@ -42,7 +43,7 @@ export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string 
 
 /**
  * Builds Grafana's dashboard JSON from a specification.
- * @throws with the panel's title when an expression is not PromQL
+ * @throws ExpectedError with the panel's title when an expression is not PromQL
  */
 export function build(spec: DashboardSpec): dashboard.Dashboard {
   const { service } = spec
@@ -148,7 +149,8 @@ function buildPanel(dashboardSpec: DashboardSpec, spec: PanelSpec): AnyPanel {
     try {
       panel.withTarget(buildQuery(query, expressionOf(dashboardSpec, query), index, instant))
     } catch (cause) {
-      throw new Error(`panel "${spec.title}": ${(cause as Error).message}`, { cause })
+      const at = `${dashboardSpec.title}, panel "${spec.title}"`
+      throw new ExpectedError(`${at}: ${(cause as Error).message}`, { cause })
     }
   }
   return dress(panel, spec)

@@ -171,13 +171,20 @@ describe('another service', () => {
     const [objective] = directories[1]?.objectives ?? []
     expect(json).toContain(`"value": ${toNumber(objective?.target as never)}`)
   })
+  test('may count all that a panel shows by Grafana’s variable, with or without braces', () => {
+    const [spec] = another
+    const expressionIn = (range: string) =>
+      expressionOf(spec as never, { legend: 'all', expr: `increase(a[${range}])` })
+    expect(expressionIn(`\${__range}`)).toBe(expressionIn('$__range'))
+    expect(expressionIn('$__range')).toContain('[$__range]')
+  })
   test.each([
     ['has no unit', / *unit: short\n/, '', /storage\.yaml:5: rows\[0\]\.panels\[0\]\.unit is missing/],
     [
       'has a query that is not PromQL',
       'prometheus_tsdb_head_series',
       'sum(',
-      /panel "Active series": not PromQL/,
+      /^itself · Storage, panel "Active series": not PromQL/,
     ],
     ['has a key that means nothing', 'unit:', 'units:', /panels\[0\]\.units means nothing here/],
     [
@@ -189,6 +196,12 @@ describe('another service', () => {
     ['is no map', / *- title: Active.*/s, '      - up', /panels\[0\] is "up"; it must be a map/],
     ['is in an empty file', /.*/s, '', /storage\.yaml:1: description is missing/],
     ['has a rate of a fixed window', /\$__rate_interval/, '5m', /must use \[\$__rate_interval\]/],
+    [
+      'has a rate over one interval, which may have no two samples',
+      /\$__rate_interval/,
+      `\${__interval}`,
+      /must use \[\$__rate_interval\]/,
+    ],
     [
       'names an objective that is not there',
       'above: requests',

@@ -36,6 +36,13 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
   }
 }
 
+/** With NODE_USE_ENV_PROXY fetch would ask the proxy for this machine's own services, too. */
+function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
+  if (environment.NODE_USE_ENV_PROXY !== '1') return
+  const given = environment.no_proxy ?? environment.NO_PROXY ?? ''
+  environment.no_proxy = `${given},localhost,127.0.0.1,0.0.0.0,[::1]`
+}
+
 /**
  * Runs a command and resolves with its exit status: 0 after --help and --version, 2 when `run` throws. Only an error
  * that is neither an ExpectedError nor the system's is shown with its stack.
@@ -46,6 +53,7 @@ export async function runCommand(
   run: () => Promise<number> | number,
 ): Promise<number> {
   outliveEarlyReaders()
+  excludeThisMachine(process.env)
   const asked = args.find(each => /^(--help|-h|--version)$/.test(each))
   if (asked) {
     process.stdout.write(`${asked === '--version' ? version : usage.trim()}\n`)

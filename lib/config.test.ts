@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { readConfig } from './config.ts'
 import { fromHere } from './loopback.ts'
+import { queueFolders } from './queue/queue-url.ts'
 import { secret } from './secrets.ts'
 import { variables } from './variables.ts'
 
@@ -30,6 +31,8 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['LOGS_URL', 'https://logs.example/?token=1'],
+  ['LOGS_URL', 'https://user:password@logs.example'],
+  ['SLO_URL', 'https://token@slo.example'],
   ['SLO_URL', 'https://slo.example/#day'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://collector.example/otlp?key=1'],
@@ -57,6 +60,11 @@ test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () =
     expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)
 })
 
+test('only a queue in a file needs room on a disk of this machine', () => {
+  expect(queueFolders('sqlite:/mnt/fast/queue.sqlite')).toEqual(['/mnt/fast'])
+  expect(queueFolders('postgres://user:pass@host/db')).toEqual([])
+})
+
 test('a PostgreSQL password whose signs are not encoded is refused, not shown as a host or database', () => {
   for (const password of ['12/hush', '12#hush', '12?hush', 'a/hush', 'a%2Fb#hush']) {
     const QUEUE_URL = `postgres://somebody:${password}@127.0.0.1:1/queue`
@@ -65,6 +73,28 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   }
   const encoded = 'postgres://somebody:12%2F%23%3F%40@127.0.0.1:1/queue?application_name=a@b'
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
+})
+
+test('an address that Kubernetes sets for a Service is named as such: nobody in the deployment wrote it', () => {
+  expect(() => read({ WEB_PORT: 'tcp://10.96.0.7:80' })).toThrow(
+    'WEB_PORT="tcp://10.96.0.7:80" must not come from a Kubernetes Service (enableServiceLinks: false)',
+  )
+})
+
+test('options that only other clients of PostgreSQL have are refused: it was reached without TLS, and in another schema', () => {
+  for (const option of [
+    'schema=photos',
+    'currentSchema=photos',
+    'sslMode=require',
+    'ssl_mode=require',
+    'tls=true',
+  ])
+    expect(() => read({ QUEUE_URL: `postgres://somebody@host/queue?application_name=a&${option}` })).toThrow(
+      'search_path=SCHEMA (default tintype), sslmode and other options',
+    )
+  const QUEUE_URL =
+    'postgres://somebody@host/queue?sslmode=require&channel_binding=require&connect_timeout=10'
+  expect(read({ QUEUE_URL }).QUEUE_URL).toBe(QUEUE_URL)
 })
 
 test('what a shell or a template would have removed from a value is reported: everybody would know that secret', () => {
@@ -108,6 +138,10 @@ test('a process that listens on every address is reached by loopback: no browser
   expect(fromHere('http://0.0.0.0:8080')).toBe('http://127.0.0.1:8080')
   expect(fromHere('http://[::]:8080/page')).toBe('http://[::1]:8080/page')
   expect(fromHere('http://photos.example:8080')).toBe('http://photos.example:8080')
+})
+
+test('a level may be written in capitals, as other programs take it', () => {
+  expect(read({ LOG_LEVEL: 'INFO' }).LOG_LEVEL).toBe('info')
 })
 
 test('an item that a list repeats counts once: the same thumbnail would be made and stored twice', () => {

@@ -64,21 +64,23 @@ export const address = variable<URL | null>(null, httpUrl, given => {
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 })
 
-const httpBase = `${httpUrl} without ? and #`
-
 /** A URL that paths are resolved against. It ends in a slash; otherwise the last segment of its path would be lost. */
-export const base = variable<URL | null>(null, httpBase, given => {
+export const base = variable<URL | null>(null, `${httpUrl} without ? and #`, given => {
   const url = address.parse(given)
   if (!url || url.search || url.hash) return undefined
   if (!url.pathname.endsWith('/')) url.pathname += '/'
   return url
 })
 
-/** The same as text; empty when unset. */
-export const baseText = variable('', httpBase, given => (base.parse(given) ? given.trim() : undefined))
+/** The same for what pages link to. A batch for the log server has its token in the place of a user and password. */
+export const link = variable<URL | null>(null, `${httpUrl} without ?, #, user and password`, given => {
+  const url = base.parse(given)
+  return url?.username || url?.password ? undefined : url
+})
 
-/** An http or https URL as text, for libraries that take a string; empty when unset. */
-export const addressText = variable('', httpUrl, given => (address.parse(given) ? given.trim() : undefined))
+/** A URL as text, for libraries that take a string; empty when unset. */
+export const textOf = ({ format, parse }: Variable<URL | null>): Variable<string> =>
+  variable('', format, given => (parse(given) ? given.trim() : undefined))
 
 /** A secret for a header. The newline at the end of a secret's file is removed: it is not allowed in a header. */
 export const token = {
@@ -106,7 +108,9 @@ export const headers: Variable<Readonly<Record<string, string>>> = {
 }
 
 export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
-  variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
+  variable(fallback, `one of ${choices.join(', ')}`, given =>
+    choices.find(each => each === given.toLowerCase()),
+  )
 
 /** `meaning` explains the variable in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }
@@ -130,6 +134,8 @@ const withoutPassword = (given = ''): string =>
 const leftovers: readonly (readonly [RegExp, string])[] = [
   [/^(["']).*\1\s*$/s, 'have no quotation marks around it'],
   [/\$(\{\w[^}]*\}|\(\w+\))/, 'have its placeholder filled in'],
+  // Of the address of a Service named web, logs or slo.
+  [/^tcp:\/\//, 'not come from a Kubernetes Service (enableServiceLinks: false)'],
   // Docker and systemd keep it: photos would be in a folder of another name, outside of the volume.
   [/(^|\s)#\s/, 'have no comment behind it'],
 ]

@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import * as promises from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { ExpectedError } from './errors.ts'
 
 /**
  * The file system calls that durability depends on. A power-cut test replaces them. Calls that may wait for the disk
@@ -29,6 +30,26 @@ const isFolder = (path: string): boolean =>
   fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /**
+ * Gives what root makes, as by sudo, to the owner of its folder: the service of that user could not write it. Where root
+ * may not, as on some network shares, it stays root's.
+ */
+export function giveToOwner(path: string): void {
+  if (process.getuid?.() !== 0) return
+  try {
+    const { uid, gid } = fs.statSync(dirname(path))
+    if (uid !== 0) fs.chownSync(path, uid, gid)
+  } catch {
+    // The start of that user's service says whose it is.
+  }
+}
+
+/** Creates an empty file, unless it is there. */
+export function createFile(file: string): void {
+  fs.closeSync(fs.openSync(file, 'a'))
+  giveToOwner(file)
+}
+
+/**
  * `mkdir -p` that survives a power cut. Node's own never returns where the system answers ENOENT, as it does below
  * /proc. It blocks: for a start, and for folders that are seldom made.
  */
@@ -38,9 +59,11 @@ export function makeFolder(folder: string, { disk = realDisk, mode = 0o777 } = {
   makeFolder(dirname(path), { disk })
   try {
     disk.mkdirSync(path, mode)
+    giveToOwner(path)
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     // Another process may have made it, and have died before its fsync.
-    if (!isFolder(path)) throw error
+    if (!isFolder(path)) throw new ExpectedError(`${path} is no folder, or a link to one that is not there`)
   }
   const parent = disk.openSync(dirname(path), 'r')
   try {

@@ -1,3 +1,6 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
 /** An error whose message is enough for a person, such as a wrong argument. It is shown without a stack. */
 export class ExpectedError extends Error {
   override name = 'ExpectedError'
@@ -6,8 +9,21 @@ export class ExpectedError extends Error {
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const text = error.stack ?? error.message
+  const text = withQuota(error.stack ?? error.message)
   return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
+}
+
+/** Node does not know the error of a user's full disk quota on Linux. */
+const withQuota = (text: string): string =>
+  text.replace(/(Unknown system error -122(: )?)+/, 'EDQUOT: the disk quota is exceeded')
+
+/** Whose folder refuses this user: Docker makes those of volumes as root, and so does an earlier start by sudo. */
+function ownerOf(path: string): string {
+  try {
+    return `; ${path} belongs to user ${statSync(path).uid}, and this process runs as user ${process.getuid?.()}`
+  } catch {
+    return path === dirname(path) ? '' : ownerOf(dirname(path))
+  }
 }
 
 /** The code (`ENOSPC`, `ERR_SQLITE_ERROR`) of the error or of its nearest cause that has one. */
@@ -24,7 +40,9 @@ export const sqliteCode = (error: unknown): number => ((error as { errcode?: num
 export function explainError(error: unknown): string {
   const bySystem =
     error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR|ERR_QUEUE_CLOSED)$/.test(errorCode(error) ?? '')
-  return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
+  if (!(error instanceof ExpectedError || bySystem)) return describeError(error)
+  const { code, path } = error as NodeJS.ErrnoException
+  return `${withQuota(error.message)}${code === 'EACCES' && path ? ownerOf(path) : ''}`
 }
 
 /** Time for the requests in progress to be answered with an error. */

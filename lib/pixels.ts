@@ -1,10 +1,10 @@
 import type { Format } from './photo/record.ts'
 
 /**
- * The longest side of a photo that is decoded, in pixels. JPEG, GIF and AVIF cannot have a longer one. For PNG and TIFF
+ * The longest side of a photo that is decoded, in pixels: libjpeg's limit. WebP cannot have a longer one. For PNG and TIFF
  * libvips holds some hundred whole rows (a PNG of 900,000 × 200 took 1.1 GiB, a TIFF of 90,000,000 × 2 took 8.6 GiB).
  */
-const maxSide = 65_535
+const maxSide = 65_500
 
 /** A rounded-down number for a sentence: 26.8 million gives 26, and 480,000 gives 0.48. */
 export const inMillions = (value: number, million = 1e6): number =>

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ignore, makeFolder } from './disk.ts'
+import { giveToOwner, ignore, makeFolder } from './disk.ts'
 import { ExpectedError } from './errors.ts'
 
 /**
@@ -18,6 +18,7 @@ export function secret(name: string, given: string, dataDir: string): string {
     // Not named by the pid: containers that share DATA_DIR may all have pid 1.
     const draft = `${file}.${randomUUID()}.tmp`
     writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
+    giveToOwner(draft)
     try {
       linkSync(draft, file)
     } catch (error) {

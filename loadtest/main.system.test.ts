@@ -99,14 +99,13 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
 
   test('a service that refuses every photo breaks the promise', async () => {
-    const { code, out } = await load(
-      service.dataDir,
-      'smoke',
-      service.endpoints.webAdmin ?? '', // takes no photos
-      '--minutes',
-      '0.05',
-      '--json',
-    )
+    const refusing = createServer(({ method }, response) =>
+      response.writeHead(method === 'GET' ? 200 : 500).end(),
+    ).listen(0, '127.0.0.1')
+    onTestFinished(() => void refusing.close())
+    await once(refusing, 'listening')
+    const at = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`
+    const { code, out } = await load(service.dataDir, 'smoke', at, '--minutes', '0.05', '--json')
     expect(JSON.parse(out)).toMatchObject({
       keptRatio: 0,
       crossed: expect.arrayContaining(['promise_kept']),

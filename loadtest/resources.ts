@@ -144,11 +144,12 @@ async function scrape(hosts: readonly string[] = []): Promise<(metric: string) =
 }
 
 /** Milliseconds of work of the busiest whole disk (field 10 of /proc/diskstats). */
-function diskBusyMs(): number | null {
-  const lines = read('/proc/diskstats')?.trim().split('\n') ?? []
-  const busy = lines
+export function diskBusyMs(stats = read('/proc/diskstats') ?? ''): number | null {
+  const busy = stats
+    .trim()
+    .split('\n')
     .map(line => line.trim().split(/\s+/))
-    .filter(fields => /^(sd[a-z]+|vd[a-z]+|nvme\d+n\d+|xvd[a-z]+)$/.test(fields[2] ?? ''))
+    .filter(fields => /^(sd[a-z]+|vd[a-z]+|nvme\d+n\d+|xvd[a-z]+|mmcblk\d+)$/.test(fields[2] ?? ''))
     .map(fields => Number(fields[12]))
   return busy.length === 0 ? null : Math.max(...busy)
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
-import { watch } from './resources.ts'
+import { diskBusyMs, watch } from './resources.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
 const nowhere = '/nonexistent'
@@ -48,14 +48,18 @@ test('the running service is found with all of its processes, however it is addr
   expect(await findTarget('http://localhost:8090', folder, false)).toEqual({ url: 'http://localhost:8090' })
 })
 
-test('an address that redirects to https is refused before the load', async () => {
-  const server = createServer((_, response) =>
-    response.writeHead(308, { Location: 'https://photos.example/' }).end(),
+test.each([
+  ['that redirects to https', 308, 'redirects to https://photos.example/'],
+  ['behind a password', 401, 'answered with 401'],
+  ['of another program or page', 404, 'answered with 404'],
+])('an address %s is refused before the load', async (_what, status, said) => {
+  const server = createServer(({ url }, response) =>
+    response.writeHead(url === '/' ? 200 : status, { Location: 'https://photos.example/' }).end(),
   ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  await expect(checkAnswers({ url }, {})).rejects.toThrow('redirects to https://photos.example/')
+  await expect(checkAnswers({ url }, {})).rejects.toThrow(said)
 })
 
 test('the used processor time is that of all processes and of photos of each format', async () => {
@@ -75,4 +79,10 @@ test('the used processor time is that of all processes and of photos of each for
   expect(cpuBy.children).toBeGreaterThan(0)
   expect(cpuBy.children).toBeCloseTo(cpuBy.web)
   expect(queue).toEqual({ depth: 0, oldestSeconds: 0 })
+})
+
+test('the busiest disk may be a memory card, as in a Raspberry Pi; a part of a disk is none', () => {
+  const line = (name: string, busyMs: number) => ` 179 0 ${name} 1 0 8 5 1 0 8 5 0 ${busyMs} 10\n`
+  expect(diskBusyMs(line('mmcblk0', 70) + line('mmcblk0p1', 900) + line('loop0', 800))).toBe(70)
+  expect(diskBusyMs(line('loop0', 800))).toBeNull()
 })

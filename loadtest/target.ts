@@ -42,18 +42,25 @@ export async function findTarget(
 }
 
 /**
- * @throws ExpectedError when nothing answers, or with a redirect, which k6 does not follow: a run would notice this only
- * at its end, a soak after an hour.
+ * @throws ExpectedError when nothing answers, or with a redirect, which k6 does not follow, or when it is another
+ * program's address: a run would notice this only at its end, a soak after an hour.
  */
 export async function checkAnswers({ url }: Target, environment: NodeJS.ProcessEnv): Promise<void> {
   // k6 obeys this variable, too.
   const rejectUnauthorized = !/^(1|t|true)$/i.test(environment.K6_INSECURE_SKIP_TLS_VERIFY ?? '')
-  const asked = askStatus(url, { rejectUnauthorized, signal: AbortSignal.timeout(answerMs) })
+  const asked = askStatus(`${url}/openapi.json`, {
+    rejectUnauthorized,
+    signal: AbortSignal.timeout(answerMs),
+  })
   const { status, headers } = await asked.catch(cause => {
     throw new ExpectedError(`no service answers at ${url}`, { cause })
   })
   if (status >= 300 && status < 400)
     throw new ExpectedError(`${url} redirects to ${headers.location}; give the address of the service itself`)
+  if ([401, 403, 404].includes(status))
+    throw new ExpectedError(
+      `${url}/openapi.json is answered with ${status}; give the address of web, with USER:PASSWORD@ if a proxy wants them`,
+    )
 }
 
 const answerMs = 10_000

@@ -1,6 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, matchesGlob, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
@@ -87,6 +97,20 @@ test('neither tests nor what only a developer needs are in it, nor secrets, nor 
       '.npmrc',
     ].filter(isIgnored),
   ).toEqual([])
+})
+
+test('the script by which it starts has the line ends of Linux, also when the clone is of Windows', async () => {
+  const clone = await temporaryFolder()
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'core.autocrlf=true', ...args], { cwd: clone })
+  const script = join(clone, 'container.sh')
+  git('init', '--quiet')
+  copyFileSync(join(root, '.gitattributes'), join(clone, '.gitattributes'))
+  copyFileSync(join(root, 'tools/container.sh'), script)
+  git('add', '.')
+  rmSync(script)
+  git('checkout', '--quiet', '.')
+  expect(readFileSync(script, 'utf8')).not.toContain('\r')
 })
 
 test('more arguments are a command of the process that the first one names', async () => {

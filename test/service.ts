@@ -13,6 +13,8 @@ export type Tintype = {
   stderr: () => string
   /** The running process of a service, or undefined while it is down. */
   process(service: 'web' | 'converter' | 'logs' | 'slo'): Process | undefined
+  /** Closes its channel to this process, as the end of this process does. */
+  leave(): void
   /** Ends it with all of its processes, and gives the launcher's exit code; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -28,6 +30,7 @@ export async function startTintype(...args: Parameters<typeof startService>): Pr
     endpoints,
     stderr,
     process: service => childrenOf(pid).find(({ command }) => command.includes(`${service}/main.ts`)),
+    leave: () => launcher.disconnect(),
     async stop(signal) {
       const before = descendantsOf(pid)
       const code = await stop(signal)

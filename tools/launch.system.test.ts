@@ -42,8 +42,16 @@ describe('npm start refuses', () => {
     await mkdir(join(folder, 'queue', 'queue.sqlite'), { recursive: true })
     const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
     expect(code).toBe(1)
-    expect(err).toMatch(/^queue could not .*: unable to open database file$/m)
+    expect(err).toMatch(/^queue: EISDIR: .*queue.sqlite.$/m)
     expect(err).not.toMatch(/^ {4}at /m)
+  })
+
+  test('a secret that cannot be read', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
+    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    expect(code).toBe(1)
+    expect(err).toMatch(/^cannot start: EISDIR/)
   })
 
   test('one port for two', async () => {
@@ -154,10 +162,10 @@ describe('npm start', () => {
     const saidSoFar = tintype.stderr().length
     const children = childrenOf(tintype.process('converter')?.pid as number)
     expect(children.length).toBeGreaterThan(0)
-    const everyone = [...ofFolder(), ...children]
-    // The launcher gets it twice, at once: npm passes it on. A second one that came late would end all at once.
+    const all = [...ofFolder(), ...children]
     const stopped = tintype.stop('SIGINT')
-    for (const { pid } of everyone) process.kill(pid, 'SIGINT')
+    // The launcher gets it twice, at once: npm passes it on. A late one would end all at once.
+    for (const { pid } of all) process.kill(pid, 'SIGINT')
     expect(await stopped).toBe(0)
     expect(ends()).toEqual(said) // no process ended before its turn
     expect(tintype.stderr().slice(saidSoFar)).not.toContain('scrape.failed')
@@ -165,7 +173,7 @@ describe('npm start', () => {
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })
 
-  test('ends everything at once at a second signal, also work that is under way', async () => {
+  test('begins to stop when its command has ended, and ends everything at once at a later signal, also work that is under way', async () => {
     const graceSeconds = 90
     tintype = await startTintype(folder, { GRACE_SECONDS: `${graceSeconds}` })
     remember()
@@ -174,8 +182,8 @@ describe('npm start', () => {
     const headers = { expect: '100-continue' }
     const upload = request(`${tintype.address}/photos`, { method: 'POST', headers }).on('error', () => {})
     upload.flushHeaders()
-    await once(upload, 'continue') // under way: the first signal waits for it
-    process.kill(tintype.pid, 'SIGINT')
+    await once(upload, 'continue') // under way: the stop waits for it
+    tintype.leave() // as kill -9 of npm run faults, or the end of its terminal, which the launcher outlives
     await until(() => !existsSync(join(folder, 'endpoints.json')), { what: 'the begin of the stop' })
     const begun = Date.now()
     await until(() => Date.now() - begun > sameSignalMs, { what: 'a time at which it is another signal' })

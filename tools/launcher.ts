@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
+import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
@@ -138,6 +139,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
   })
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
+  // The command that started it, such as npm run faults, has ended.
+  process.on('disconnect', () => stop(0))
 
   try {
     for (const row of plan.rows) {
@@ -148,7 +151,11 @@ async function run(config: Config, plan: Plan): Promise<void> {
       // A killed launcher's files.
       rmSync(endpointsFile, { force: true })
       const socket = socketIn(config.DATA_DIR)
-      if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      try {
+        if (socket) rmSync(dirname(socket), { recursive: true, force: true })
+      } catch {
+        // They are of another user, as after sudo npm start.
+      }
       rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
@@ -202,8 +209,13 @@ export async function launch(plan: Plan): Promise<number> {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1
   }
-  makeFolder(config.DATA_DIR)
-  freeReserve(config.DATA_DIR)
-  await run(config, plan)
+  try {
+    makeFolder(config.DATA_DIR)
+    freeReserve(config.DATA_DIR)
+    await run(config, plan)
+  } catch (error) {
+    console.error(`cannot start: ${explainError(error)}`)
+    return 1
+  }
   return 0
 }

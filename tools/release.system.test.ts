@@ -49,8 +49,11 @@ describe('npm run release', () => {
     expect(await run('canary')).toMatchObject({ code: 2, said: /--to is missing/ })
     expect(await run('canary', '--to', 'no-such-ref')).toMatchObject({
       code: 2,
-      said: /neither a folder nor a git ref/,
+      said: /neither a folder nor a git ref of this repository; --help/,
     })
+    const withoutGit = { DATA_DIR: '/nowhere', PATH: '/nowhere' }
+    const { err } = await runScript('tools/release.ts', ['canary', '--to', 'HEAD'], withoutGit)
+    expect(err).toContain('a git ref of this repository (spawnSync git ENOENT)')
     expect(await run('canary', '--to', '/tmp')).toMatchObject({ code: 2, said: /no checkout of Tintype/ })
     expect(await run('canary', '--to', 'HEAD', '--steps', '50,20')).toMatchObject({
       code: 2,

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 export type Running = {
   launcher: ChildProcess
@@ -22,7 +23,8 @@ export const anyPorts = Object.fromEntries(
 )
 
 /**
- * Starts everything on free ports, from this checkout or another. `under`: a command that executes it. `stop` ends it.
+ * Starts everything on free ports, from this checkout or another. `under`: a command that executes it. `stop` ends it, and
+ * so does the end of this process: the launcher outlives a closed terminal.
  * @throws with its standard error when it ends before it is ready.
  */
 export async function startService(
@@ -38,7 +40,11 @@ export async function startService(
   const cache = { NODE_COMPILE_CACHE: join(checkout, 'node_modules/.cache/node') }
   const env = { ...inherited(), ...cache, DATA_DIR: dataDir, ...anyPorts, ...environment }
   const command = [...under, process.execPath, '--max-semi-space-size=2', join(checkout, script)]
-  const { child, ...started } = await startUntil('Tintype is ready', command, { cwd: checkout, env })
+  const { child, ...started } = await startUntil('Tintype is ready', command, {
+    cwd: checkout,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
   const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
   return { launcher: child, endpoints, ...started }
 }
@@ -63,16 +69,17 @@ export type Started = {
 export async function startUntil(
   ready: string,
   [program = '', ...args]: readonly string[],
-  options: { cwd?: string; env: NodeJS.ProcessEnv },
+  options: { cwd?: string; env: NodeJS.ProcessEnv; stdio?: StdioOptions },
 ): Promise<Started> {
-  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  const output = child.stdout as Readable
   let stderr = ''
-  child.stderr.on('data', chunk => {
+  child.stderr?.on('data', chunk => {
     stderr += chunk
   })
   const exited = once(child, 'exit')
   let line: string | undefined
-  for await (const each of createInterface({ input: child.stdout })) {
+  for await (const each of createInterface({ input: output })) {
     line = each
     if (line.startsWith(ready)) break
   }
@@ -80,7 +87,7 @@ export async function startUntil(
     await exited
     throw new Error(`${[program, ...args].join(' ')} ended before it was ready:\n${stderr}`)
   }
-  child.stdout.resume()
+  output.resume()
   return {
     child,
     ready: line,

@@ -159,9 +159,11 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   })
 })
 
-test('without a running service it says what to do', async () => {
+test('without a running service it says what to do, also when a kill left its addresses', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'endpoints.json'), JSON.stringify({ sloAdmin: 'http://127.0.0.1:1' }))
   const child = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts')], {
-    env: { ...inherited(), DATA_DIR: await temporaryFolder() },
+    env: { ...inherited(), DATA_DIR: folder },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''

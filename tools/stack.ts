@@ -156,7 +156,12 @@ async function main(args: string[]): Promise<number> {
     },
   )
   const endpoints = readJsonFile<Record<string, string>>(join(config.DATA_DIR, 'endpoints.json'), {})
-  if (!endpoints)
+  // A killed launcher leaves the file: Prometheus would scrape what is not there.
+  const runs = await fetch(`${endpoints?.sloAdmin}/livez`).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+  if (!(endpoints && runs))
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
   // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at

@@ -10,7 +10,7 @@ import { adminApp } from './admin.ts'
 import { listen } from './listen.ts'
 import { isOwnName } from './rebinding.ts'
 
-test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
+test('the administration port answers HEAD, gives the preferred format of metrics, and refuses by problems that are counted', async () => {
   const metrics = createMetrics('web', 'test')
   const log = {
     level: () => ({}),
@@ -36,13 +36,23 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   }
   const head = { method: 'HEAD' }
   expect((await status('/metrics', head)).slice(0, 1)).toEqual([200])
+  const metricsFor = async (accept: string) => (await status('/metrics', { headers: { Accept: accept } }))[1]
+  const open = 'application/openmetrics-text'
+  const prometheus = `${open};version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2`
+  for (const accept of [open, 'Application/OpenMetrics-Text', prometheus, `text/plain, ${open}`])
+    expect(await metricsFor(accept), accept).toBe(open)
+  for (const accept of ['*/*', `${open};q=0`, `text/plain, ${open}; q=0.5`, `x${open}`])
+    expect(await metricsFor(accept), accept).toBe('text/plain')
   expect(await status('/livez', head)).toEqual([200, 'text/plain', false])
   expect(await status('/readyz', head)).toEqual([503, 'application/json', false])
   expect(await status('/log-level', head)).toEqual([200, 'application/json', false])
   const put = (body: string, type = 'application/json') =>
     status('/log-level', { method: 'PUT', body, headers: { 'Content-Type': type } })
   expect(await put('{"level":"debug"}')).toEqual([200, 'application/json', true])
+  expect(await put('{"level":"DEBUG","forSeconds":60}')).toEqual([200, 'application/json', true])
   const problem = 'application/problem+json'
+  // Misspelt, it would be raised for ten minutes.
+  expect(await put('{"level":"debug","seconds":60}')).toEqual([400, problem, true])
   expect(await put('{"level":"debug"}', 'text/plain')).toEqual([415, problem, true])
   expect(await put('{"level":')).toEqual([400, problem, true])
   expect(await put(JSON.stringify('x'.repeat(limits.adminBytes.value)))).toEqual([413, problem, true])
@@ -56,6 +66,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   const own = [
     `127.0.0.1:${port}`,
     `localhost:${port}`,
+    `LOCALHOST.:${port}`,
     `[::1]:${port}`,
     `this-machine:${port}`,
     `box.local:${port}`,

@@ -57,12 +57,15 @@ export function adminApp(options: {
 }
 
 function parseLevelChange(body: unknown): { level: Level; session?: string; forSeconds: number } {
-  const { level, session, forSeconds = 600 } = (body ?? {}) as Record<string, unknown>
-  if (!levels.includes(level as Level))
-    throw new Problem(400, 'bad-log-level', `level must be one of ${levels.join(', ')}.`)
+  const { level: given, session, forSeconds = 600, ...more } = (body ?? {}) as Record<string, unknown>
+  const level = levels.find(each => each === String(given).toLowerCase())
+  const [unknown] = Object.keys(more)
+  if (unknown)
+    throw new Problem(400, 'unknown-member', `${unknown} is not one of level, session and forSeconds.`)
+  if (!level) throw new Problem(400, 'bad-log-level', `level must be one of ${levels.join(', ')}.`)
   if (session !== undefined && !/^[0-9a-f]{16}$/.test(String(session)))
     throw new Problem(400, 'bad-session', 'session must be the 16 hex digits that log entries carry.')
   if (typeof forSeconds !== 'number' || !(forSeconds > 0 && forSeconds <= maxRaiseSeconds))
     throw new Problem(400, 'bad-duration', `forSeconds must be a number above 0, up to ${maxRaiseSeconds}.`)
-  return { level: level as Level, forSeconds, ...(session === undefined ? {} : { session: String(session) }) }
+  return { level, forSeconds, ...(session === undefined ? {} : { session: String(session) }) }
 }

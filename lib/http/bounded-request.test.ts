@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
-import { deflateSync, gzipSync } from 'node:zlib'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { isHere } from '../loopback.ts'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
 async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
@@ -28,6 +30,8 @@ test.each([
   ['gzip', gzipSync],
   ['GZIP', gzipSync],
   ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+  ['x-gzip', gzipSync],
 ])(
   'a body compressed by %s is read, although the request did not ask for compression',
   async (name, compress) => {
@@ -90,19 +94,37 @@ test('a response of more than the bound is an error', async () => {
   await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
 })
 
-test('a request loads no undici, and one to this machine does not ask the proxy of the environment', async () => {
-  const url = await serve((_request, response) => response.end('direct'))
+test('a request loads no undici; the proxy of the environment is asked for other machines alone, also on a new connection', async () => {
+  const url = await serve((request, response) => response.end(request.url))
   const script = `
     import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
-    const { body } = await askBounded('${url}', { signal: AbortSignal.timeout(5_000), maxMiB: 1 })
-    console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
+    const asked = process.argv.slice(1).flatMap(url => [{ url }, { url, isNew: true }])
+    for (const { url, ...options } of asked) {
+      const { body } = await askBounded(url, { ...options, signal: AbortSignal.timeout(5_000), maxMiB: 1 })
+      console.log(body.toString(), process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
+    }
     process.exit()`
-  const ask = promisify(execFile)
-  const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:1' }
-  for (const environment of [process.env, env]) {
-    const { stdout } = await ask(process.execPath, ['--input-type=module', '--eval', script], {
-      env: environment,
-    })
-    expect(stdout.trim()).toMatch(environment === env ? /^direct/ : /^direct$/)
+  const ask = async (addresses: string[], environment = {}, program = script) => {
+    const given = ['--input-type=module', '--eval', program, ...addresses]
+    const env = { ...process.env, ...environment }
+    return (await promisify(execFile)(process.execPath, given, { env })).stdout.trim().split(/\s*\n/)
   }
+  expect(await ask([url])).toEqual(['/here', '/here'])
+  // A service that listens on all interfaces, as in a container, has 0.0.0.0 for the others.
+  const proxy = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: new URL(url).origin }
+  const proxied = await ask([url, url.replace('127.0.0.1', '0.0.0.0'), 'http://shop.test/'], proxy)
+  expect(proxied.map(each => each.split(' ')[0])).toEqual([
+    ...['/here', '/here', '/here', '/here'],
+    ...['http://shop.test/', 'http://shop.test/'],
+  ])
+  // Commands ask by fetch.
+  const command = `
+    import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}
+    await runCommand([], '', async () => {
+      for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text())
+      process.exit()
+    })`
+  expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
+  const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
+  expect(own.filter(isHere)).toEqual(own)
 })

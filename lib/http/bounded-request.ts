@@ -1,8 +1,20 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
-import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
+import type {
+  AgentOptions,
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+} from 'node:http'
+import {
+  brotliDecompressSync,
+  inflateRawSync,
+  unzipSync,
+  type ZlibOptions,
+  zstdDecompressSync,
+} from 'node:zlib'
 import { errorCode } from '../errors.ts'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import { clientFor, http } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
@@ -19,8 +31,8 @@ type Options = {
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | undefined
   signal: AbortSignal
-  /** False opens a new connection. */
-  agent?: false
+  /** Opens a new connection. */
+  isNew?: true
   /** Accepts answers that browsers accept although they are malformed. */
   insecureHTTPParser?: true
   /** False accepts any certificate. */
@@ -48,7 +60,15 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
 
 const tooLong = (maxMiB: number) => new TooLong(`more than ${maxMiB} MiB`)
 
-const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
+const decoders = {
+  gzip: unzipSync,
+  'x-gzip': unzipSync,
+  // Some servers leave out the header of zlib, whose first half byte is 8.
+  deflate: (body: Buffer, options: ZlibOptions) =>
+    (((body[0] ?? 0) & 15) === 8 ? unzipSync : inflateRawSync)(body, options),
+  br: brotliDecompressSync,
+  zstd: zstdDecompressSync,
+}
 
 /** Decompresses a body: some servers compress unasked. @throws TooLong, or zlib's error when it is malformed. */
 function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
@@ -83,14 +103,25 @@ async function ask<Body>(
   options: Options,
   read: (response: IncomingMessage) => Promise<Body>,
 ): Promise<Answer<Body>> {
-  const { body, signal, onRequest, ...rest } = options
+  const { body, signal, onRequest, isNew, ...rest } = options
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
-  const agent = protocol === 'http:' && isLoopback(hostname ?? '') ? direct : undefined
-  // Firewalls and CDNs refuse requests without a User-Agent.
-  const headers = { 'User-Agent': 'tintype', ...options.headers }
+  const client = clientFor(address)
+  const isOwn = isHere(hostname ?? '')
+  const { options: ofNode } = client.globalAgent as typeof client.globalAgent & { options: AgentOptions }
+  // Not `false`, with which Node does not ask the proxy of NODE_USE_ENV_PROXY.
+  const anew = () => new client.Agent(isOwn ? {} : { proxyEnv: ofNode.proxyEnv })
+  const agent = isNew ? anew() : protocol === 'http:' && isOwn ? direct : undefined
+  const headers = {
+    // Firewalls and CDNs refuse requests without these.
+    'User-Agent': 'tintype',
+    Accept: '*/*',
+    // Node leaves it out of GET and DELETE. The server would take the body for another request.
+    ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
+    ...options.headers,
+  }
   const all = { method, maxHeaderSize, agent, ...rest, headers, signal }
-  const request = clientFor(address).request(address, all)
+  const request = client.request(address, all)
   onRequest?.(request)
   // An error may also come after the response began. Without a listener it would end the process.
   request.on('error', () => {}).end(body)

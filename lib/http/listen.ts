@@ -82,7 +82,7 @@ const unparsed: Record<string, Problem> = {
   HPE_HEADER_OVERFLOW: new Problem(
     431,
     'headers-too-large',
-    'The request’s headers are over 16 KiB; send fewer or shorter ones.',
+    'The request’s headers are over 16 KiB; send fewer or shorter ones. A browser sends fewer once its cookies of this host are deleted.',
     { limit: 'headerBytes' },
   ),
   ERR_HTTP_REQUEST_TIMEOUT: new Problem(

@@ -13,7 +13,7 @@ import { isLoopback } from '../loopback.ts'
 export const isOwnName = (host: string, files = ['/etc/hosts', '/etc/resolv.conf']): boolean =>
   !host.includes('.') ||
   host === hostname().toLowerCase() ||
-  /\.(localhost|local|internal|svc)\.?$/.test(host) ||
+  /\.(localhost|local|internal|svc)$/.test(host) ||
   isIP(host) !== 0 ||
   files
     .flatMap(wordsIn)
@@ -31,7 +31,7 @@ export const refuseRebound: RequestHandler = ({ headers, socket }, _response, ne
   if (
     isLoopback(socket.remoteAddress ?? '') &&
     Number(asked?.port || 80) === socket.localPort &&
-    !isOwnName(asked?.hostname ?? '')
+    !isOwnName(asked?.hostname.replace(/\.$/, '') ?? '')
   ) {
     const detail =
       'On this machine, open this address by localhost: another site may own the name that was used.'

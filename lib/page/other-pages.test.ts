@@ -28,6 +28,8 @@ test('a browser of this machine reaches every page, by the name that it came by'
     objectives: 'http://localhost:8084/',
     logs: 'http://localhost:8083/',
   })
+  for (const host of ['LOCALHOST:8080', 'localhost.:8080'])
+    expect(Object.keys((await pagesFor(host, { endpoints: here })) as object), host).toHaveLength(4)
 })
 
 test('a browser elsewhere is not sent to loopback', async () => {

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
 import { readJsonFile } from '../json.ts'
-import { isLoopback } from '../loopback.ts'
+import { isAny, isLoopback } from '../loopback.ts'
 
 export type OtherPages = {
   dataDir: string
@@ -8,8 +8,6 @@ export type OtherPages = {
   /** Pages of this process, relative to each other. */
   own?: Readonly<Record<string, string>>
 }
-
-const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
 /**
  * Answers `GET /pages.json`: the addresses of those of the four pages that the requesting browser can reach, from SLO_URL

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { ExpectedError } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import type { Queue } from '../queue/index.ts'
 import type { Key, Storage } from '../storage/index.ts'
@@ -16,6 +18,18 @@ export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
 
 export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'result.json'), isResult)
+
+/**
+ * A folder of photos whose disk is not mounted looks new: photos would be stored below its mount point, and hidden later.
+ * @throws ExpectedError when the folder is empty and the queue knows photos.
+ */
+export async function checkMounted({ storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>) {
+  const photos = storage.fileOf('photos')
+  if (photos === undefined || existsSync(photos) || !(await queue.knowsPhotos())) return
+  throw new ExpectedError(
+    `${photos} is not there, although the queue knows photos: is its disk mounted? A new storage needs an empty queue (docs/how-to/recover.md)`,
+  )
+}
 
 /** Finds a photo of this owner. A photo with a damaged record is shown as failed and can be deleted. */
 export async function findPhoto(

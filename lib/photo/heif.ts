@@ -29,6 +29,9 @@ export function heifProperties(head: Buffer): Box[] {
     .flatMap(index => all[index - 1] ?? [])
 }
 
+/** The data of a HEIF's pictures. */
+export const mediaData = (heif: Buffer): Buffer => inside([...boxes(heif)], 'mdat')
+
 /** Whether the colours of a HEIF's primary image are multiplied by its alpha. */
 export const isPremultiplied = (heif: Buffer): boolean =>
   boxes(inside(partsOf(heif), 'iref').subarray(4)).some(({ type }) => type === 'prem')

@@ -2,7 +2,7 @@ import { readArguments, runCommand } from '../command-line.ts'
 import { readConfig } from '../config.ts'
 import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
-import { openQueue, queueUrl } from '../queue/index.ts'
+import { openQueue, queueFolders, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
 import { foldersOf, openStorage, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
@@ -10,9 +10,10 @@ import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { removeOldTraces } from '../telemetry/old-traces.ts'
 import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
-import type { PhotoContext } from './find.ts'
+import { checkMounted, type PhotoContext } from './find.ts'
 
 const shared = [
   ...logVariables,
@@ -65,13 +66,15 @@ export async function runPhotoService<N extends VariableName>(
       OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER?.toLowerCase() !== 'none'
     const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
     const stopTracing = await sdk?.startTracing(config, name, environment)
+    removeOldTraces(DATA_DIR, config.KEEP_TRACES_DAYS)
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
-    watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
+    await checkMounted({ storage, queue })
+    watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...foldersOf(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)
     const app = adminApp({ metrics, log, ...service.admin })

@@ -1,7 +1,8 @@
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { jobOf } from '../queue/index.ts'
-import { findPhoto } from './find.ts'
+import { checkMounted, findPhoto } from './find.ts'
 import { makeUnusable, openContext, owner, putFile, record } from './fixture.ts'
 import { newPhotoId, ownerPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
@@ -28,6 +29,25 @@ async function context() {
   }
   return { ...opened, left, photos }
 }
+
+test('a folder whose disk is not mounted is refused: photos would be hidden when it is', async () => {
+  const { folder, left, ...rest } = await context()
+  const { queue } = rest
+  await checkMounted(rest)
+  const id = await left(0, 'original', 'photo.json')
+  await queue.enqueue(jobOf(record({ id })))
+  await checkMounted(rest)
+  await rename(join(folder, 'storage', 'photos'), join(folder, 'elsewhere'))
+  await expect(checkMounted(rest)).rejects.toThrow(
+    'storage/photos is not there, although the queue knows photos',
+  )
+  const claim = await queue.claim('test', 30_000, never)
+  await expect(checkMounted(rest)).rejects.toThrow('is its disk mounted?')
+  if (claim !== 'aborted') await queue.complete(claim, Date.now())
+  await expect(checkMounted(rest)).rejects.toThrow('is its disk mounted?')
+  await remove(rest, { owner, photo: id })
+  await checkMounted(rest)
+})
 
 test('what a killed upload left is removed a day later, and nothing that was acknowledged', async () => {
   const { left, photos, queue, ...rest } = await context()

@@ -6,7 +6,7 @@ import { queueAddress, queueUrlFormat } from './queue-url.ts'
 export type { QueueOptions } from './engine.ts'
 export * from './job.ts'
 export type { Queue } from './port.ts'
-export { queueUrl } from './queue-url.ts'
+export { queueFolders, queueUrl } from './queue-url.ts'
 
 /**
  * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.

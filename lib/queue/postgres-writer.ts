@@ -132,13 +132,10 @@ const numbered = new Map<string, { name: string; text: string }>()
 export const statementsOf =
   (ask: Ask): Engine['sql'] =>
   given => {
-    let known = numbered.get(given)
-    if (!known) {
+    const { name, text } = numbered.getOrInsertComputed(given, () => {
       let count = 0
-      known = { name: `q${numbered.size}`, text: given.replaceAll(/\?(\d*)/g, (_, n) => `$${n || ++count}`) }
-      numbered.set(given, known)
-    }
-    const { name, text } = known
+      return { name: `q${numbered.size}`, text: given.replaceAll(/\?(\d*)/g, (_, n) => `$${n || ++count}`) }
+    })
     const statement: Statement = {
       get: async (...values) => (await ask({ name, text, values })).rows[0],
       all: async (...values) => (await ask({ name, text, values })).rows,

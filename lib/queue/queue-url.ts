@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isPath } from '../config.ts'
 
 export const queueUrlFormat =
@@ -22,11 +22,19 @@ export function queueAddress(url: string): { file: string } | PostgresAddress | 
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   // The rest of a password after a # / or ?, which would be shown as a host, a database or an option.
   if (parsed.hash || /@/.test(parsed.pathname) || /^[^=]*@/.test(parsed.search)) return undefined
+  // What other clients understand, and pg ignores: it would connect without TLS, or to another schema.
+  if (/[?&](currentSchema|schema|sslMode|ssl_mode|useSSL|tls)=/.test(parsed.search)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'
   if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
   parsed.searchParams.delete('search_path')
   const name = `postgres://${parsed.host}${parsed.pathname}?search_path=${schema}`
   return { connectionString: parsed.href, schema, name }
+}
+
+/** The local folder that holds the queue, for disk metrics; none for PostgreSQL. */
+export function queueFolders(url: string): string[] {
+  const address = queueAddress(url)
+  return address && 'file' in address ? [dirname(address.file)] : []
 }
 
 /** QUEUE_URL, or by default a file in DATA_DIR. */

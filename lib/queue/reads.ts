@@ -16,6 +16,14 @@ export async function look({ sql }: Engine, photo: PhotoId): Promise<JobStatus |
   return { state, outcome: row.outcome, durableAt: row.durable_at }
 }
 
+/** Whether it knows a photo that was not deleted, whose files must be in storage. */
+export async function knowsPhotos({ sql }: Engine): Promise<boolean> {
+  const row = await sql(`SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')
+    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'claimed')
+    OR EXISTS (SELECT 1 FROM jobs WHERE ended_at > 0 AND state = 'done') AS known`).get<{ known: unknown }>()
+  return Boolean(row?.known)
+}
+
 type Counts = Omit<Stats, 'oldestSeconds'> & { oldest: number | null }
 
 export async function stats({ sql, clock }: Engine): Promise<Stats> {

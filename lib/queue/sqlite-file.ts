@@ -8,15 +8,11 @@ export const withoutLocks = (text: string): string => text.replaceAll(/\s+FOR UP
 /** The statements of an open file, each prepared once. */
 export function statementsOf(db: DatabaseSync): Engine['sql'] {
   const prepared = new Map<string, Statement>()
-  return text => {
-    let statement = prepared.get(text)
-    if (!statement) {
+  return text =>
+    prepared.getOrInsertComputed(text, () => {
       const ofSqlite = db.prepare(withoutLocks(text))
-      statement = Object.assign(ofSqlite, { send: ofSqlite.run }) as unknown as Statement
-      prepared.set(text, statement)
-    }
-    return statement
-  }
+      return Object.assign(ofSqlite, { send: ofSqlite.run }) as unknown as Statement
+    })
 }
 
 /**

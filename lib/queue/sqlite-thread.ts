@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, futimesSync, openSync, statSync } from 'node:fs'
+import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { sqliteCode } from '../errors.ts'
@@ -31,8 +31,6 @@ let patienceMs = busyMs
 const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
-// SQLite opens a file of another user for reading, and would refuse each enqueue.
-accessSync(file, constants.W_OK)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
@@ -53,14 +51,14 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
   const replies: (ThreadReply | undefined)[] = []
   for (const call of calls) replies.push(isRead(call) ? await read(call) : written.shift())
   port.postMessage(replies)
-  if (!isThere()) process.exit(1) // a restarted process opens the file that is now at the path
+  if (!isThere()) throw new Error(moved) // ends the process: a restarted one opens the file that is now at the path
 })
 
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
     // SQLite would go on writing to a moved file, which no other process reads.
-    if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
+    if (!isThere()) throw Object.assign(new Error(moved), { code: 'ENOENT' })
     const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
     if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
     synchronous = needed
@@ -94,6 +92,7 @@ const asData = (error: unknown) => {
   return { message, code: code ?? 'ERR_QUEUE' }
 }
 
+const moved = 'its file was moved or removed'
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
 
 /** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */

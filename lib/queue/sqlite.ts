@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { makeFolder } from '../disk.ts'
+import { createFile, makeFolder } from '../disk.ts'
 import { endProcess } from '../errors.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
 import { listenTo } from './file-bell.ts'
@@ -17,8 +16,9 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   const file = resolve(path)
   const bells = { events: `${file}.bell`, work: `${file}.work` }
   makeFolder(dirname(file))
-  // Created here: the engine's thread would do it too late, and a missing file cannot be watched.
-  for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
+  // Created here: the engine's thread would do it too late, and a missing bell cannot be watched. SQLite opens a file of
+  // another user for reading, and would refuse each enqueue.
+  for (const each of [file, ...Object.values(bells)]) create(each)
   const thread = startThread({ file, bells, settings: settingsOf(options) })
   const queue = queueOn(listenTo(bells.events), options, {
     ...thread,
@@ -27,6 +27,14 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   })
   await queue.stats() // throws when the file could not be opened
   return queue
+}
+
+function create(file: string): void {
+  try {
+    createFile(file)
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `queue: ${(error as Error).message}` })
+  }
 }
 
 const withRemedy = (message: string): string =>

@@ -70,7 +70,6 @@ const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, 
 
 export type ClaimRequest = { worker: string; leaseMs: number }
 
-/** Leases a waiting photo to a worker. */
 export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
   const now = engine.clock()
   const waitedMs = since(now, row.queued_at)

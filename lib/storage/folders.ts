@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { type Disk, ignore, syncFolder } from '../disk.ts'
+import { type Disk, giveToOwner, ignore, syncFolder } from '../disk.ts'
 
 /** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
@@ -25,7 +25,7 @@ export function openFolders(root: string, disk: Disk) {
   }
   const makeBelow = async (parent: string, folder: string) => {
     await make(parent)
-    await disk.mkdir(folder).catch(ignore('EEXIST'))
+    await disk.mkdir(folder).then(() => giveToOwner(folder), ignore('EEXIST'))
     await sync(parent)
   }
   /** Forgets all folders. Called after something below the root was removed, perhaps by another process. */

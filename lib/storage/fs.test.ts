@@ -5,9 +5,11 @@ import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
+import { getSystemErrorName } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder, until } from '../../test/support.ts'
 import { type Disk, realDisk } from '../disk.ts'
+import { describeError, ExpectedError, explainError } from '../errors.ts'
 import { storageContract } from './contract.ts'
 import { openFolder } from './fs.ts'
 import type { Storage } from './index.ts'
@@ -77,6 +79,19 @@ describe('the storage folder', () => {
     await expect(openFolder('/proc/tintype')).rejects.toThrow('ENOENT')
   })
 
+  test('is refused where a link leads to a folder that is not there, as of a disk that is not mounted', async () => {
+    const link = join(await temporaryFolder(), 'photos')
+    await fs.symlink('/media/tintype', link)
+    await expect(openFolder(link)).rejects.toThrow(`${link} is no folder, or a link to one that is not there`)
+  })
+
+  test('names a full disk quota, of which Node knows only the number', async () => {
+    const name = getSystemErrorName(-122)
+    const error = Object.assign(new Error(`${name}: ${name}, write`), { code: name })
+    expect(describeError(error)).toMatch(/^Error: EDQUOT: the disk quota is exceeded, write\n/)
+    expect(explainError(new ExpectedError(error.message))).toBe('EDQUOT: the disk quota is exceeded, write')
+  })
+
   test('is refused without hard links: no result of a photo could be stored', async () => {
     const link = async () => {
       throw Object.assign(new Error('ENOTSUP'), { code: 'ENOTSUP' })
@@ -98,11 +113,16 @@ describe('the storage folder', () => {
 
   test('is refused with a folder of root, as in a backup that root put back: each upload would be refused', async () => {
     const folder = await temporaryFolder()
-    await fs.mkdir(join(folder, 'photos'))
-    const rename = async () => {
-      throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
-    }
-    await expect(openFolder(folder, {}, { ...realDisk, rename })).rejects.toMatchObject({ code: 'EACCES' })
+    for (const name of ['photos', 'backup']) await fs.mkdir(join(folder, name))
+    const refusing = (name: string): Disk => ({
+      ...realDisk,
+      rename: async (from, to) => {
+        if (!String(to).includes(`/${name}/`)) return fs.rename(from, to)
+        throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
+      },
+    })
+    await expect(openFolder(folder, {}, refusing('photos'))).rejects.toMatchObject({ code: 'EACCES' })
+    await openFolder(folder, {}, refusing('backup')) // another program's, on the same disk
   })
 
   test('is refused with a folder on another disk: no photo could be renamed to it', async context => {
@@ -173,6 +193,7 @@ describe('the storage folder', () => {
     const script = await storageScript(
       folder,
       `import { Readable } from 'node:stream'
+import { getSystemErrorName } from 'node:util'
        const body = new Readable({ read() {} })
        body.push(Buffer.alloc(1024 * 1024))
        void storage.put('a', body)

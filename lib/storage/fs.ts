@@ -3,17 +3,20 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { dayMs } from '../day.ts'
-import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
+import { type Disk, giveToOwner, ignore, makeFolder, realDisk } from '../disk.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { isRunning, processName } from '../process-name.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
-import { isStorageKey, type Key } from './key.ts'
+import type { Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
 
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
+
+/** The folders of photos and of Idempotency-Keys. Others on the disk may belong to other programs. */
+const ownFolders = ['photos', 'keys']
 
 /** A folder that stays is not empty, or is a symbolic link or a mount point. */
 const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
@@ -63,7 +66,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const temporary = join(root, temporaryFolder)
   makeFolder(root, { disk })
   const { ino } = statSync(root)
-  const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
+  const makeTemporary = () => disk.mkdir(temporary).then(() => giveToOwner(temporary), ignore('EEXIST'))
   await makeTemporary()
   let closed = false
   const restoreTemporary = () => {
@@ -89,7 +92,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
-  for (const name of (await disk.readdir(root)).filter(isStorageKey)) {
+  for (const name of ownFolders) {
     const failure = await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)
     const code = errorCode(failure) ?? ''
     // A backup that root put back has folders of root.

@@ -5,7 +5,7 @@ import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { ConfigError } from '../config.ts'
 import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import { isEndpoint, type S3Address } from './storage-url.ts'
 
 /** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */
@@ -40,9 +40,9 @@ export async function connect(address: S3Address) {
     const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]
     return { ...given, accessKeyId, secretAccessKey }
   }
-  // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. A proxy does not reach the loopback of this machine.
-  const isHere = endpoint !== undefined && isLoopback(new URL(endpoint).hostname)
-  const proxyEnv = isHere ? {} : process.env
+  // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. This machine’s own addresses are asked directly.
+  const isLocal = endpoint !== undefined && isHere(new URL(endpoint).hostname)
+  const proxyEnv = isLocal ? {} : process.env
   const connections = { keepAlive: true, maxSockets: limits.storageConnections.value, proxyEnv }
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
@@ -134,9 +134,10 @@ const timeout = (cause?: unknown): Error =>
  */
 function withCode(error: NodeJS.ErrnoException & { $response?: HttpResponse }, otherwise?: string): Error {
   const { $response: answer, message } = error
-  if (answer && message.includes('Deserialization error')) {
-    const type = answer.headers?.['content-type'] ?? 'no Content-Type'
-    error.message = `it answered ${answer.statusCode} with ${type}, which is no answer of an S3 server`
+  if (answer && /Deserialization error|^UnknownError$/.test(message)) {
+    const { 'content-type': type = 'no Content-Type', location } = answer.headers ?? {}
+    const to = location ? ` and leads to ${location.split('?')[0]}` : ''
+    error.message = `it answered ${answer.statusCode} with ${type}${to}, which is no answer of an S3 server`
   }
   const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
   return typeof code === 'string' ? Object.assign(error, { code }) : error

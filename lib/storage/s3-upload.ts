@@ -34,19 +34,15 @@ export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall)
     return (await isStored(bucket, target, put)) ? { bytes: Body.length } : 'exists'
   }
   if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(body)
-  const parts = partsOf(chunksOf(body, call), file)
-  try {
-    const first = await parts.next()
-    if (first.done) return first.value
-    if (first.value.length === partBytes)
-      return await putParts(bucket, target, condition, first.value, parts, call)
-    const answer = await putWhole(first.value)
-    release(first.value)
-    return answer
-  } finally {
-    // Ends the generator, so that the rest of the request can be read.
-    await parts.return('too-large')
-  }
+  // Its disposal ends the generator, so that the rest of the request can be read.
+  await using parts = partsOf(chunksOf(body, call), file)
+  const first = await parts.next()
+  if (first.done) return first.value
+  if (first.value.length === partBytes)
+    return await putParts(bucket, target, condition, first.value, parts, call)
+  const answer = await putWhole(first.value)
+  release(first.value)
+  return answer
 }
 
 /** Splits a body into parts. Returns its length, or 'too-large' at the chunk that exceeds the limit. */

@@ -14,7 +14,11 @@ import { foldersOf, openStorage } from './index.ts'
 Object.assign(process.env, s3Environment)
 
 /** Answers as a bucket of one object does, until it falls silent. It refuses what only AWS knows. */
-async function startBucket({ ignoresConditions = false, keepsAll = false } = {}) {
+async function startBucket({
+  ignoresConditions = false,
+  keepsAll = false,
+  missing = undefined as undefined | [status: number, body: string, headers?: Record<string, string>],
+} = {}) {
   let silent = false
   let lateMs = 0
   let begun = 0
@@ -27,6 +31,11 @@ async function startBucket({ ignoresConditions = false, keepsAll = false } = {})
     if (request.method === 'DELETE' && keepsAll) {
       response.statusCode = 403
       response.end('<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>')
+      return
+    }
+    if (missing && /-missing|gone/.test(request.url ?? '')) {
+      const [status, body, headers] = missing
+      response.writeHead(status, headers).end(body)
       return
     }
     if (request.method === 'DELETE' && !request.url?.includes('/.tintype'))
@@ -82,6 +91,41 @@ test('a server that ignores If-None-Match is refused', async () => {
 test('a bucket whose policy leaves out the right to delete is refused: no photo could be removed', async () => {
   const { url } = await startBucket({ keepsAll: true })
   await expect(openStorage(url)).rejects.toThrow(/^cannot delete from the bucket "photos" .*Access Denied/)
+})
+
+test.each([
+  ['AWS without s3:ListBucket', 403, '<Error><Code>AccessDenied</Code></Error>', 'AccessDenied'],
+  ['a proxy with a page of its own', 404, '<html></html>', 'it answered 404 with no Content-Type'],
+] as const)(
+  '%s does not say which file is missing, and is refused: no photo would begin',
+  async (_, status, body, why) => {
+    const { url } = await startBucket({ missing: [status, body] })
+    await expect(openStorage(url)).rejects.toThrow(
+      new RegExp(`^cannot tell a missing file of the bucket .*${why}`),
+    )
+  },
+)
+
+test('a server that answers 404 to the removal of what is not there has removed it', async () => {
+  const { url } = await startBucket({ missing: [404, '<Error><Code>NoSuchKey</Code></Error>'] })
+  const storage = await openStorage(url)
+  onTestFinished(() => storage.close())
+  await storage.delete('gone')
+})
+
+test('an error names an endpoint with the bucket in it, as consoles show it, a redirect to https, and the region of the bucket', async () => {
+  const server = createServer((_, response) => {
+    const headers = { Location: 'https://s3.test/photos?list-type=2', 'x-amz-bucket-region': 'eu-west-3' }
+    response.writeHead(301, headers).end()
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const open = (path: string) => openStorage(`s3://photos?endpoint=http://127.0.0.1:${port}${path}`)
+  await expect(open('')).rejects.toThrow(/; region=eu-west-3$/)
+  await expect(open('/photos/')).rejects.toThrow(
+    /leads to https:..s3.test\/photos, .*; leave the bucket out of the endpoint$/,
+  )
 })
 
 test('a proxy of the environment is used for a bucket elsewhere, and neither for one on loopback nor against NO_PROXY', async () => {

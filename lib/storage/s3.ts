@@ -84,7 +84,8 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     },
 
     async delete(key: Key) {
-      const remove = (each: Key) => send(new s3.DeleteObjectCommand(at(each)))
+      // Some servers answer 404 to the removal of what is not there.
+      const remove = (each: Key) => send(new s3.DeleteObjectCommand(at(each))).catch(ignore('NoSuchKey'))
       if (!key.endsWith('/')) return void (await remove(key))
       // One request for each key: many servers refuse DeleteObjects without Content-MD5, which the SDK does not send.
       for await (const keys of pages(key))
@@ -108,18 +109,28 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     if (await put({ IfNoneMatch: '*' }).catch(refused))
       throw new Error('it ignores If-None-Match: two uploads with one Idempotency-Key would be two photos')
   }
+  // Without s3:ListBucket on the whole prefix AWS answers 403, and a proxy may have its own 404: no photo would begin.
+  const miss = () =>
+    send(new s3.GetObjectCommand({ Bucket, Key: `${Key}-missing` }))
+      .then(({ Body }) => (Body as Readable).destroy())
+      .catch(ignore('NoSuchKey'))
   const steps: [what: string, step: () => Promise<unknown>][] = [
     // Lists first: SeaweedFS creates a missing bucket on a write.
     ['list', () => send(new s3.ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys: 1 }))],
     ['write', put],
     ['write conditionally', putAgain],
     ['read', () => send(new s3.HeadObjectCommand({ Bucket, Key }))],
+    ['tell a missing file of', miss],
     ['delete from', () => send(new s3.DeleteObjectCommand({ Bucket, Key }))],
   ]
   for (const [what, step] of steps)
     await step().catch(cause => {
       const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
-      const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`
+      // As consoles show it: in the host name, or behind the address of an account.
+      const isTwice = new RegExp(`//${Bucket}\\.|/${Bucket}/?$`).test(endpoint)
+      const region = cause.$response?.headers['x-amz-bucket-region']
+      const remedy = isTwice ? '; leave the bucket out of the endpoint' : region ? `; region=${region}` : ''
+      const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}${remedy}`
       throw new ExpectedError(message, { cause })
     })
 }

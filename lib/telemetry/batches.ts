@@ -4,13 +4,11 @@ import { parseJson } from '../json.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
-/** A position in a segment. */
 type Place = { segment: Segment; position: number }
 /** Complete lines of one stream, with sequence numbers from `first` to `last` without a gap, up to `end`. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer; end: Place }
 type Line = { seq: number; bytes: Buffer; end: number }
 
-/** Entries of a batch. */
 const batchEntries = 1_000
 /** Growth of batches after one that was too large: slow, so that a proxy refuses only one in ten. */
 const regrownEntries = 10
@@ -87,15 +85,11 @@ export function readBatches(journal: ShippableJournal) {
 
 /** The bytes of a segment from a position on; null when no line ends before it any more. */
 async function read({ file, bytes }: Segment, position: number): Promise<Buffer | null> {
-  const handle = await open(file)
-  try {
-    const before = Math.min(position, 1)
-    const buffer = Buffer.alloc(before + bytes - position)
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position - before)
-    return before === 1 && buffer[0] !== newline ? null : buffer.subarray(before, bytesRead)
-  } finally {
-    await handle.close()
-  }
+  await using handle = await open(file)
+  const before = Math.min(position, 1)
+  const buffer = Buffer.alloc(before + bytes - position)
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, position - before)
+  return before === 1 && buffer[0] !== newline ? null : buffer.subarray(before, bytesRead)
 }
 
 /** The lines with the ids of the stream that their segment is shipped in. */

@@ -31,7 +31,7 @@ export type Scanned = {
 
 /** What follows a stream's prefix: the sequence number, the other three members, and the payload's `{`. */
 const headForm =
-  /^([1-9]\d{0,15})","session":(?:null|"[0-9a-f]{16}"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","payload":\{/
+  /^([1-9]\d{0,15})","session":(?:null|("[0-9a-f]{16}")),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","payload":\{/
 const headBytes = 110
 /** From the session's digits to the payload's `{`. */
 const sessionToPayload = '0123456789abcdef","timestamp":"2026-11-22T17:00:00.123Z","payload":'.length
@@ -40,13 +40,12 @@ const sessionToPayload = '0123456789abcdef","timestamp":"2026-11-22T17:00:00.123
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
   if (!hasBytesAt(bytes, start, prefix) || bytes[end - 1] !== 0x7d) return null
   const from = start + prefix.length
-  const [head = '', seq, time = ''] =
-    headForm.exec(bytes.toString('latin1', from, Math.min(end, from + headBytes))) ?? []
-  const timestampMs = epochMs(time)
-  if (Number.isNaN(timestampMs) || !Number.isSafeInteger(Number(seq))) return null
-  const payloadAt = from + head.length - 1
-  const sessionAt = head.includes('"session":null') ? -1 : payloadAt - sessionToPayload
-  return { seq: Number(seq), timestampMs, sessionAt, payloadAt }
+  const head = headForm.exec(bytes.toString('latin1', from, Math.min(end, from + headBytes)))
+  if (!head) return null
+  const [seq, timestampMs] = [Number(head[1]), epochMs(head[3] as string)]
+  if (Number.isNaN(timestampMs) || !Number.isSafeInteger(seq)) return null
+  const payloadAt = from + head[0].length - 1
+  return { seq, timestampMs, sessionAt: head[2] ? payloadAt - sessionToPayload : -1, payloadAt }
 }
 
 export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean {
@@ -54,9 +53,19 @@ export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean 
   return true
 }
 
+/** The minute that was read last: entries mostly come in the order of their times. */
+let minute = { text: '', startMs: Number.NaN }
+
 /** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */
 export function epochMs(iso: string): number {
-  const ms = Date.parse(iso)
+  const text = iso.slice(0, 16)
+  if (text !== minute.text) minute = { text, startMs: startOf(text) }
+  const seconds = Number(iso.slice(17, 23))
+  return seconds < 60 ? minute.startMs + Math.round(seconds * 1000) : Number.NaN
+}
+
+function startOf(text: string): number {
+  const ms = Date.parse(`${text}Z`)
   // Date.parse takes 24:00, and the 30th of February for the 2nd of March.
-  return new Date(ms).getUTCDate() === Number(iso.slice(8, 10)) ? ms : Number.NaN
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : Number.NaN
 }

@@ -68,11 +68,11 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     onScrape(read: () => void | Promise<void>): void {
       reads.push(read)
     },
-    /** The metrics in the format of an Accept header: OpenMetrics when requested, else Prometheus text 0.0.4. */
+    /** The metrics in the format of an Accept header: OpenMetrics when preferred, else Prometheus text 0.0.4. */
     async render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
       await Promise.all(reads.map(read => read()))
       const openMetrics = await registry.metrics()
-      return accept?.includes('application/openmetrics-text')
+      return prefersOpenMetrics(accept)
         ? { contentType: 'application/openmetrics-text; version=1.0.0; charset=utf-8', body: openMetrics }
         : { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: toPrometheusText(openMetrics) }
     },
@@ -107,6 +107,23 @@ export function combinations(labels: Definition['labels']): Record<string, strin
     all = all.flatMap(partial => values.map(value => ({ ...partial, [label]: value })))
   }
   return all
+}
+
+/** Whether an Accept header names OpenMetrics, with no lower quality (`q`) than plain text. */
+function prefersOpenMetrics(accept = ''): boolean {
+  const ranges = accept
+    .toLowerCase()
+    .split(',')
+    .map(each => each.trim().split(/ *; */))
+  const qualityOf = (wanted: string) =>
+    Math.max(
+      0,
+      ...ranges
+        .filter(([type]) => type === wanted)
+        .map(([, ...parameters]) => Number(parameters.find(each => each.startsWith('q='))?.slice(2) ?? 1)),
+    )
+  const quality = qualityOf('application/openmetrics-text')
+  return quality > 0 && quality >= qualityOf('text/plain')
 }
 
 /** Converts OpenMetrics to Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { makeFolder } from '../disk.ts'
+import { createFile, makeFolder } from '../disk.ts'
 import { sqliteCode } from '../errors.ts'
 
 /**
@@ -11,7 +11,9 @@ import { sqliteCode } from '../errors.ts'
  */
 export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
   makeFolder(folder)
-  const database = new DatabaseSync(join(folder, 'owner.lock'))
+  const file = join(folder, 'owner.lock')
+  createFile(file)
+  const database = new DatabaseSync(file)
   try {
     database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`)
     return () => database.close()

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
-import { isLoopback } from '../loopback.ts'
+import { isHere } from '../loopback.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -11,9 +11,7 @@ const flushMs = 1_000
 const stopWithinMs = 2_000
 
 const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const
-type TracingConfig = Config<
-  'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'VERSION' | (typeof endpoints)[number]
->
+type TracingConfig = Config<'DATA_DIR' | 'INSTANCE' | 'VERSION' | (typeof endpoints)[number]>
 
 const headerLists = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const byJson = 'traces are sent by OTLP as http/json'
@@ -90,11 +88,11 @@ async function openExporter(config: TracingConfig, service: string, proxyEnv: No
   if (!address) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')
-    return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)
+    return openTraceFile(folder, `${service}.${config.INSTANCE}`)
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   // Its agent would ask no proxy, unlike Node's own.
-  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isLoopback(URL.parse(address)?.hostname ?? '')
+  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isHere(URL.parse(address)?.hostname ?? '')
   // Reads the endpoint, headers and timeout by OpenTelemetry's own variables.
   return new OTLPTraceExporter(isProxied ? { httpAgentOptions: { keepAlive: true, proxyEnv } } : {})
 }

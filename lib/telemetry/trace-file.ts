@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
-import { dayMs, dayOf } from '../day.ts'
-import { makeFolder } from '../disk.ts'
-import { countLimit, type LimitName, limits } from '../limits.ts'
+import { dayOf } from '../day.ts'
+import { createFile, makeFolder } from '../disk.ts'
+import { countLimit, limits } from '../limits.ts'
 
 /** A file is full with this part of all bytes. */
 const fullAt = 1 / 8
@@ -17,7 +17,6 @@ const fullAt = 1 / 8
 export function openTraceFile(
   folder: string,
   name: string,
-  keepDays: number,
   allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
   const path = (generation: number) =>
@@ -30,19 +29,19 @@ export function openTraceFile(
       .globSync(`${name}{,.*}.jsonl`, { cwd: folder })
       .map(file => Number(file.slice(name.length + 1, -'.jsonl'.length)))
       .filter(Number.isInteger) // a person's copy has another name
-      .map(generation => ({ generation, ...fs.statSync(path(generation)) }))
+      .flatMap(generation => {
+        // Another process may have removed it by its age.
+        const stats = fs.statSync(path(generation), { throwIfNoEntry: false })
+        return stats ? { generation, size: stats.size } : []
+      })
       .sort((a, b) => b.generation - a.generation)
     let bytes = held.reduce((sum, { size }) => sum + size, 0)
-    const removeOldest = (limit: LimitName) => {
+    while (bytes > allBytes * (1 - fullAt)) {
       const { generation, size } = held.shift() as (typeof held)[number]
       bytes -= size
-      fs.rmSync(path(generation), { force: true })
-      countLimit(limit)
+      fs.rmSync(path(generation))
+      countLimit('traceBytes')
     }
-    const { mtimeMs = Date.now() } = held[0] ?? {}
-    // One file at a time, so that a clock that is far ahead for a moment does not remove all.
-    if (keepDays > 0 && Date.now() - mtimeMs > keepDays * dayMs) removeOldest('traceAge')
-    while (bytes > allBytes * (1 - fullAt)) removeOldest('traceBytes')
     for (const { generation } of held) fs.renameSync(path(generation), path(generation + 1))
   }
 
@@ -56,6 +55,7 @@ export function openTraceFile(
         if (size > 0 && isFull) rotate()
         const before = size > 0 && !isFull && isTorn ? '\n' : ''
         isTorn = true
+        if (size === 0 || isFull) createFile(path(0))
         fs.appendFileSync(path(0), Buffer.concat([Buffer.from(before), request, Buffer.from('\n')]))
         isTorn = false
         done({ code: ExportResultCode.SUCCESS })

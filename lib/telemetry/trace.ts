@@ -60,7 +60,6 @@ export function recordSpan(stage: StageName, options: SpanOptions & { endTime: n
   return traceparentOf(span)
 }
 
-/** Sets attributes of the active span. */
 export const describeSpan = (about: api.Attributes): void =>
   void api.trace.getActiveSpan()?.setAttributes(about)
 

@@ -1,5 +1,6 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
+import { countLimit } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
 import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
@@ -33,6 +34,9 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     const request = await requestOf(tools.storage, job)
     const detailed = tools.log.detailed(sessionOf(job.owner))
     const answered = 'outcome' in request ? request : await child.convert({ ...request, detailed })
+    // A failed read of the child. The storage port counts reads of this process, which are those of a bucket.
+    if (answered.outcome === 'storage' && answered !== request)
+      tools.metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
     const { answer, format } = await checked(tools.storage, job, answered)
     const encodedAt = Math.max(begunAt, tools.queue.now())
     span.setAttribute(attributes.conversion, answer.outcome)
@@ -71,7 +75,6 @@ async function checked(
   return { answer: { outcome: 'storage', error }, format }
 }
 
-/** Parent and attributes of an attempt's spans. */
 const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
   attributes: { ...spanAttributes(job.photo, job.owner), [attributes.attempt]: attempt },
@@ -102,12 +105,8 @@ function record(
   const error = 'error' in answer ? answer.error : undefined
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
-  // A failed read of the child. The storage port counts reads of this process, which are those of a bucket.
-  if (outcome === 'storage' && storage.adapter === 'fs')
-    metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
-  if ('limit' in answer && answer.limit)
-    metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
+  if ('limit' in answer && answer.limit) countLimit(answer.limit)
   if (outcome !== 'ok') {
     if (stored) metrics.increment('tintype_conversions_total', { outcome, format: stored })
     return

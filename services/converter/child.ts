@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 import { ignore } from '@tintype/lib/disk.ts'
 import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
@@ -27,7 +27,8 @@ if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve(setup: Setup): Promise<void> {
   ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
-  setPriority(5) // web's requests are scheduled before conversions
+  // Web's requests are scheduled before conversions. A service that was started with a higher nice value keeps that.
+  setPriority(Math.max(5, getPriority()))
   try {
     // The kernel's out-of-memory killer chooses this process before its parent and other programs.
     writeFileSync('/proc/self/oom_score_adj', '800')

@@ -1,4 +1,5 @@
-import { ChildProcess } from 'node:child_process'
+import { ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -57,6 +58,19 @@ test('a conversion that takes too long is ended by its deadline', async () => {
   const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
   expect(await convert(request('whole'))).toMatchObject({ outcome: 'timeout' })
   expect(isAlive()).toBe(false)
+})
+
+test('a conversion that ends while its converter is paused is no timeout', async () => {
+  const before = new Set(childPids())
+  const { convert } = await child({ deadlineMs: 200 })
+  const [pid] = childPids().filter(each => !before.has(each))
+  const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
+  const atStart = written()
+  const start = performance.now()
+  const converting = convert(request('small'))
+  const isPaused = () => performance.now() - start < 250 || written() < atStart + 500
+  while (isPaused() && performance.now() - start < 15_000) {} // this process does nothing else
+  expect(await converting).toMatchObject({ outcome: 'ok' })
 })
 
 test('a killed child that does not end, because its disk hangs, is given up; the number of such children is limited', async () => {
@@ -129,6 +143,16 @@ test('when memory is short the kernel takes a child first', async () => {
   await child()
   const [pid] = childPids().filter(each => !before.has(each))
   await until(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '800')
+})
+
+test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
+  const command = ['-n', '10', process.execPath, join(import.meta.dirname, 'child.ts')]
+  const setup = JSON.stringify({ sizes: [{ side: 64, format: 'jpg' }], maxPixels: 2 ** 28 })
+  const started = spawn('nice', [...command, setup], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  onTestFinished(() => void started.kill('SIGKILL'))
+  await once(started, 'message')
+  const [, fields = ''] = readFileSync(`/proc/${started.pid}/stat`, 'utf8').split(') ')
+  expect(fields.split(' ')[16]).toBe('10')
 })
 
 /** Of this process; Linux only. */

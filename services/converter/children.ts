@@ -16,7 +16,7 @@ type Bounds = { deadlineMs: number; memoryBytes: number }
 export type Child = Awaited<ReturnType<typeof startChild>>
 
 /** A decoder allocates at most 2 GB/s, so that it exceeds the memory limit by at most 200 MB before it is killed. */
-const memoryCheckMs = 100
+const checkMs = 100
 /** Deadline of a start, which takes 0.3 s on an idle machine. */
 const startMs = 30_000
 /** Deadline of a killed child's end. It does not end while its disk or network share hangs. */
@@ -74,11 +74,17 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       child.kill('SIGKILL')
       givenUp = setTimeout(giveUp, endMs, killed).unref()
     }
-    const deadline = setTimeout(() => kill('timeout', `not done within ${deadlineMs} ms`), deadlineMs)
+    let checkedAt = performance.now()
+    let leftMs = deadlineMs
     const watch = setInterval(() => {
+      const now = performance.now()
+      // While the machine, the container or this process is paused, no check is made and little time counts.
+      leftMs -= Math.min(now - checkedAt, Math.max(checkMs, deadlineMs / 10))
+      checkedAt = now
       const bytes = residentBytes(child.pid)
-      if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
-    }, memoryCheckMs)
+      if (leftMs <= 0) kill('timeout', `not done within ${deadlineMs} ms`)
+      else if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
+    }, checkMs)
 
     const giveUp = (outcome: ChildAnswer) => {
       if (hungChildren >= limits.hungChildren.value) return countLimit('hungChildren')
@@ -87,7 +93,6 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       settle(outcome)
     }
     const settle = (outcome: ChildAnswer) => {
-      clearTimeout(deadline)
       clearTimeout(givenUp)
       clearInterval(watch)
       child.off('message', onMessage).off('exit', onExit)

@@ -127,18 +127,20 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
   if (depth === 'float' ? !icc && !isGrey : !icc || (space !== 'grey16' && !isGreyAvif(header))) return input
   const small = input.autoOrient().resize(side, side, box)
   if (depth !== 'float') return icc ? withProfile(small, icc) : small
-  const floating = small.keepIccProfile().removeAlpha().toColourspace(space).raw({ depth })
+  const floating = small.keepIccProfile().toColourspace(space).raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
+  const { width, height, channels } = info
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
   // Of light white is 1, and highlights are several times brighter.
   const white = floats.some(each => each > 16) ? 255 : 1
   const most = isGrey ? 255 : 65_535
-  const sampleOf = (float: number) => {
-    const share = Math.min(1, Math.max(0, float / white)) || 0 // 0 for NaN
-    return Math.round(most * (icc || white > 1 ? share : share ** (1 / 2.2)))
+  const isAlpha = (index: number) => channels % 2 === 0 && index % channels === channels - 1
+  const sampleOf = (float: number, index: number) => {
+    const share = Math.min(1, Math.max(0, float / (isAlpha(index) ? 1 : white))) || 0 // 0 for NaN
+    return Math.round(most * (icc || white > 1 || isAlpha(index) ? share : share ** (1 / 2.2)))
   }
   const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
-  const image = sharp(samples, { raw: info }).toColourspace(isGrey ? 'b-w' : 'rgb16')
+  const image = sharp(samples, { raw: { width, height, channels } }).toColourspace(isGrey ? 'b-w' : 'rgb16')
   return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
 }
 

@@ -7,7 +7,34 @@ export function correct(photo: Buffer): { bytes: Buffer; page: number } {
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
   if (magic === '\x89PNG') return { bytes: withReadableExif(photo), page: 0 }
+  if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
+}
+
+/** Where a JPEG's first scan begins. A thumbnail in its metadata is before that. */
+export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
+
+/** The segments of a JPEG before its first scan; `start`: of the parameters. */
+function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {
+  for (let at = 2, end = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; at = end) {
+    const marker = jpeg[at + 1] ?? 0
+    // Any number of bytes 0xff may stand before a marker.
+    end = marker === 0xff ? at + 1 : at + 2 + jpeg.readUInt16BE(at + 2)
+    if (marker !== 0xff) yield { marker, start: at + 4, end }
+  }
+}
+
+/** A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last. */
+function withHeight(jpeg: Buffer): Buffer {
+  for (const { marker, start } of jpegSegments(jpeg)) {
+    if (marker < 0xc0 || marker > 0xc2) continue
+    const defined = jpeg.indexOf(Buffer.from('ffdc0004', 'hex'), start)
+    if (jpeg.toString('latin1', start + 1, start + 3) !== '\0\0' || defined < 0) return jpeg
+    const whole = Buffer.from(jpeg)
+    jpeg.copy(whole, start + 1, defined + 4, defined + 6)
+    return whole
+  }
+  return jpeg
 }
 
 /**
@@ -55,7 +82,8 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
   if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
   const end = behindBlocks(behindColours(at + 9) + 1)
   const [width, height] = [short(6), short(8)]
-  if (end > gif.length || (short(at + 5) >= width && short(at + 7) >= height)) return undefined
+  const isFilled = short(at + 5) >= width && short(at + 7) >= height
+  if (end > gif.length || isFilled || width * height === 0) return undefined
   const clear = Buffer.from(clearPixel)
   clear.writeUInt16LE(width - 1, 9)
   clear.writeUInt16LE(height - 1, 11)

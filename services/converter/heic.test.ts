@@ -129,6 +129,12 @@ test('an AVIF of more tiles than libvips takes is shown', async () => {
   near(await meanOf(options), red)
 })
 
+test('a HEIF of another compression than its brand names says that it is stored in a rare way', async () => {
+  expect(await attempt(heic({ shown: ['red of AV1'] }))).toMatchObject({
+    reason: { code: 'undecodable', detail: expect.stringMatching(/stored in a rare way/) },
+  })
+})
+
 test('of a burst the primary image is shown', async () => {
   near(await meanOf({ before: ['green', 'blue'] }), red)
 })
@@ -148,6 +154,15 @@ describe('a HEIC that breaks off', () => {
     expect({ damaged, width, height }).toEqual({ damaged: true, width: 256, height: 128 })
     const pixels = await sharp(body).raw().toBuffer()
     near([...pixels.subarray(0, 3), ...pixels.subarray(-3)], [...red, 128, 128, 128])
+  })
+
+  test('into zeros, as an interrupted copy leaves it, is damaged', async () => {
+    const bytes = Buffer.concat([heic(), Buffer.alloc(1_000)])
+    const [extent, data] = [Buffer.from('00000024', 'hex'), bytes.indexOf('mdat')]
+    for (const length of [bytes.indexOf(extent, bytes.indexOf('iloc')), data - 4, data + 4])
+      bytes.writeUInt32BE(bytes.readUInt32BE(length) + 1_000, length)
+    expect(await converted(bytes)).toMatchObject({ damaged: true })
+    expect(await converted(Buffer.concat([whole, Buffer.alloc(1_000)]))).not.toHaveProperty('damaged')
   })
 
   test('before its first tile ends, or in its boxes, is undecodable', async () => {

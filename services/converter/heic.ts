@@ -50,12 +50,8 @@ function takeCrop(heic: Buffer): [x: number, y: number] {
 }
 
 async function decode(work: Work): Promise<Decoded> {
-  const thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
-  try {
-    return await answerOf<Decoded>(thread, 'libheif')
-  } finally {
-    await thread.terminate()
-  }
+  await using thread = new Worker(`${import.meta.dirname}/heic-thread.ts`, { workerData: work })
+  return await answerOf<Decoded>(thread, 'libheif')
 }
 
 /**

@@ -111,6 +111,22 @@ describe('what is slightly broken is shown whole', () => {
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
     [
+      'JPEG whose number of lines comes last',
+      jpeg,
+      bytes => {
+        const lines = bytes.indexOf(Buffer.from([0xff, 0xc0])) + 5
+        const last = Buffer.concat([Buffer.from('ffdc0004', 'hex'), bytes.subarray(lines, lines + 2)])
+        const whole = behind(bytes, bytes.length - 2, last)
+        whole.writeUInt16BE(0, lines)
+        return whole
+      },
+    ],
+    [
+      'JPEG with a film behind its end, which ends with zeros',
+      jpeg,
+      bytes => Buffer.concat([bytes, Buffer.from('ftypmp42\xff\xda', 'latin1'), Buffer.alloc(4096)]),
+    ],
+    [
       'JPEG with an EXIF block that is none, twice',
       jpeg,
       bytes => behind(bytes, 2, Buffer.from('ffe1000a457869660000aaaaffe1000a457869660000aaaa', 'hex')),
@@ -120,7 +136,11 @@ describe('what is slightly broken is shown whole', () => {
     ['WebP that says that it is shorter', tagged, bytes => saying(bytes, -100)],
     ['WebP that breaks off in its metadata', tagged, bytes => bytes.subarray(0, -10)],
     ['WebP with rubbish behind its end', tagged, bytes => Buffer.concat([bytes, Buffer.alloc(1e5, 0xa5)])],
-    ['GIF without its end', () => noise(300, 200).gif().toBuffer(), bytes => bytes.subarray(0, -1)],
+    [
+      'GIF without its end',
+      () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
+      bytes => bytes.subarray(0, -1),
+    ],
   ])('%s', async (_name, make, harm) => {
     const whole = await make()
     const [expected, given] = [await picture(whole), await picture(harm(Buffer.from(whole)))]
@@ -169,8 +189,9 @@ describe('of what breaks off as much is shown as there is', () => {
     ['jpeg', 0],
     ['jpeg', 0xff],
     ['gif', 0],
+    ['webp', 0],
   ] as const)('%s whose second half was never written, but filled with %i', async (format, fill) => {
-    const bytes = await noise(300, 400).toFormat(format).toBuffer()
+    const bytes = await noise(300, 400).toFormat(format, { effort: 1 }).toBuffer()
     const filled = Buffer.from(bytes).fill(fill, share(bytes, 0.5).length)
     expect(await picture(filled)).toMatchObject({ damaged: true })
     expect(await picture(Buffer.concat([bytes, Buffer.alloc(4096)]))).not.toHaveProperty('damaged')
@@ -197,7 +218,7 @@ describe('of what breaks off as much is shown as there is', () => {
   })
 
   test('GIF: nothing, which is white', async () => {
-    const given = await picture(share(await noise(300, 400).gif().toBuffer(), 0.5))
+    const given = await picture(share(await noise(300, 400).gif({ effort: 1 }).toBuffer(), 0.5))
     expect(given).toMatchObject({ width: 300, height: 400, damaged: true })
     expect([...given.shown.subarray(-3)]).toEqual([255, 255, 255])
   })
@@ -281,9 +302,12 @@ describe('what shows nothing is undecodable', () => {
       'interlaced PNG that breaks off',
       async () => share(await noise(300, 200).png({ progressive: true }).toBuffer(), 0.6),
     ],
-    ['GIF cut in its palette', async () => (await noise(300, 200).gif().toBuffer()).subarray(0, 500)],
+    [
+      'GIF cut in its palette',
+      async () => (await noise(300, 200).gif({ effort: 1 }).toBuffer()).subarray(0, 500),
+    ],
     ['WebP that breaks off', async () => share(await noise(300, 200).webp().toBuffer(), 0.6)],
-    ['AVIF that breaks off', async () => share(await noise(300, 200).avif().toBuffer(), 0.6)],
+    ['AVIF that breaks off', async () => share(await noise(300, 200).avif({ effort: 0 }).toBuffer(), 0.6)],
     ['TIFF without its directory', async () => share(await noise(300, 200).tiff().toBuffer(), 0.6)],
   ])('%s', async (_name, make) => {
     expect(await reason(await make())).toMatchObject({
@@ -324,6 +348,11 @@ describe('TIFF', () => {
     const given = await picture(tiff(pages))
     expect(given).toMatchObject({ ...size, thumbnail: '60x40' })
     expect(colour(given)).toEqual(red)
+  })
+
+  test('whose first page is a mask shows the next', async () => {
+    const mask = { ...size, pixel: [255], photometric: 4 }
+    expect(colour(await picture(tiff([mask, { ...size, pixel: red }])))).toEqual(red)
   })
 
   test('whose pages are of a scanner, and differ a little, shows the first', async () => {
@@ -400,11 +429,19 @@ describe('TIFF', () => {
     expect(colour(given)).toEqual([188, 188, 188])
   })
 
-  test('RGB floats with a profile are not black: darktable exports them', async () => {
+  test('RGB floats with a profile are not black, and keep their alpha: darktable and GIMP export them', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
-    const page = { ...size, pixel: red.map(value => value / 255), bits: 32 as const }
-    const given = colour(await picture(tiff([{ ...page, icc: icc as Buffer }])))
-    expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 2)).toEqual([true, true, true])
+    const page = { ...size, bits: 32 as const, icc: icc as Buffer }
+    const floats = red.map(value => value / 255)
+    for (const [alpha, expected] of [
+      [[], red],
+      [[1], red],
+      [[0.5], red.map(value => (value + 255) / 2)],
+    ] as const) {
+      const bytes = tiff([{ ...page, pixel: [...floats, ...alpha], extra: alpha.map(() => 2) }])
+      const given = colour(await picture(bytes))
+      expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 2)).toEqual([true, true, true])
+    }
   })
 
   test('whose next page lies beyond its end is not damaged', async () => {
@@ -440,6 +477,11 @@ describe('TIFF', () => {
     expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
+  test('floats with a profile and a channel that is no alpha are undecodable: libvips shows them black', async () => {
+    const page = { ...size, pixel: [0.5, 0.5, 0.5, 0], bits: 32 as const, extra: [0], icc: linearGrey() }
+    expect(await reason(tiff([page]))).toMatchObject({ code: 'undecodable' })
+  })
+
   test.each([
     [1, { width: 240, height: 200 }, '60x50'],
     [6, { width: 200, height: 240 }, '50x60'],
@@ -450,9 +492,13 @@ describe('TIFF', () => {
     expect(await picture(bytes)).toMatchObject({ ...size, thumbnail })
   })
 
-  test.each([34_925, 50_000])('of a compression that is not read (%i) says so', async compression => {
-    const bytes = tiff([{ ...size, pixel: red }])
-    writeTiffTag(bytes, 259, compression)
+  test.each([
+    ['a compression', 259, 34_925],
+    ['a compression', 259, 50_000],
+    ['a number of bits', 258, 12],
+  ])('of %s that is not read (tag %i: %i) says so', async (_name, tag, value) => {
+    const bytes = tiff([{ ...size, pixel: [200], photometric: 1 }])
+    writeTiffTag(bytes, tag, value)
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
@@ -473,7 +519,7 @@ test('a JPEG-LS that is named as a JPEG says that it is stored in a rare way', a
 
 describe('an animation', () => {
   const avif = async (patch: (bytes: Buffer) => void) => {
-    const bytes = await plain(300, 200, '#d02020').avif({ lossless: true }).toBuffer()
+    const bytes = await plain(300, 200, '#d02020').avif({ lossless: true, effort: 0 }).toBuffer()
     bytes.write('avis', 8)
     patch(bytes)
     return bytes
@@ -546,12 +592,19 @@ describe('an animation', () => {
     },
   )
 
-  test('GIF with a frame beyond its canvas: the size is that of what is shown', async () => {
-    const bytes = await noise(300, 200).gif().toBuffer()
-    bytes.writeUInt16LE(100, 6)
-    bytes.writeUInt16LE(80, 8)
-    expect(await picture(bytes)).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
-  })
+  test.each([
+    [100, 80],
+    [0, 0],
+    [0, 201],
+  ])(
+    'GIF with a frame beyond its canvas of %i × %i: the size is that of what is shown',
+    async (width, height) => {
+      const bytes = await noise(300, 200).gif({ effort: 1 }).toBuffer()
+      bytes.writeUInt16LE(width, 6)
+      bytes.writeUInt16LE(height, 8)
+      expect(await picture(bytes)).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+    },
+  )
 })
 
 describe('the orientation in the EXIF of a JPEG turns it, also as a LONG', () => {
@@ -668,7 +721,7 @@ describe('colours that are named by numbers become sRGB', () => {
 
   test('an AVIF whose colours are multiplied by its alpha is not darker', async () => {
     const image = plain(300, 200, { r: 104, g: 16, b: 16, alpha: 0.5 }).withExif({ IFD0: { Make: 'a' } })
-    const bytes = await image.avif({ lossless: true }).toBuffer()
+    const bytes = await image.avif({ lossless: true, effort: 0 }).toBuffer()
     const [alpha, exif] = [bytes.indexOf('auxl') + 4, bytes.indexOf('cdsc') + 4]
     // The reference of the EXIF block to the picture becomes one of the picture to its alpha.
     bytes.write('prem', exif - 4)
@@ -682,7 +735,7 @@ describe('colours that are named by numbers become sRGB', () => {
     [9, 16, grey, [180, 180, 180]],
     [1, 13, grey, [128, 128, 128]],
   ])('an AVIF of primaries %i and curve %i', async (primaries, transfer, colourGiven, expected) => {
-    const bytes = await plain(300, 200, colourGiven).avif({ lossless: true }).toBuffer()
+    const bytes = await plain(300, 200, colourGiven).avif({ lossless: true, effort: 0 }).toBuffer()
     const nclx = bytes.indexOf('nclx')
     bytes.writeUInt16BE(primaries, nclx + 4)
     bytes.writeUInt16BE(transfer, nclx + 6)

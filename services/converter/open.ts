@@ -66,22 +66,25 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const { bytes, page: shown } = correct(original)
-  const opened = await orUndecodable(() => shownPage(bytes, shown))
+  const opened = await orUndecodable(async () => {
+    const { bytes, page } = correct(original)
+    return { bytes, ...(await shownPage(bytes, page)) }
+  })
   if ('reason' in opened) return opened
-  const { header, page, limit } = opened
+  const { bytes, header, page, limit } = opened
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   // Web knows a raw file only if the first bytes have its directory.
   if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
   const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
   const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
-  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
-  const kindOfSample = `${header.depth} ${header.space}`
-  if (/^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
-    return undecodable(unreadable, `samples are ${kindOfSample}`)
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
+  // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
+  const kindOfSample = `${header.depth} ${header.space}`
+  const isBlack = header.depth === 'float' && extraChannels && header.icc
+  if (isBlack || /^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
+    return undecodable(unreadable, `samples are ${kindOfSample}`)
   const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
@@ -130,8 +133,8 @@ const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
 /**
- * The header of a TIFF's first page that is no preview: it has more than half of the largest page's pixels, because the
- * pages of a scanner differ a little. For other formats `shown` and the header of the file.
+ * The header of a TIFF's first page that is no mask and no preview: it has at least half of the largest page's pixels,
+ * because the pages of a scanner differ a little. For other formats `shown` and the header of the file.
  */
 async function shownPage(
   bytes: Buffer,
@@ -155,8 +158,9 @@ async function shownPage(
       .catch(() => first)
     headers.push(header)
   }
-  const pixels = headers.map(({ width, height }) => width * height)
-  const page = pixels.findIndex(each => each > Math.max(...pixels) / 2)
+  const isMask = (page: number) => firstValue(bytes, tags.photometric, page) === 4
+  const pixels = headers.map(({ width, height }, page) => (isMask(page) ? 0 : width * height))
+  const page = pixels.findIndex(each => each >= Math.max(...pixels) / 2)
   return { header: headers[page] ?? first, page }
 }
 
@@ -192,7 +196,7 @@ const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
   [
-    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported/,
+    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported|whole number of bytes|not been built in/,
     'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
   ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],

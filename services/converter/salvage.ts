@@ -1,5 +1,8 @@
 import { createInflateRaw } from 'node:zlib'
+import { mediaData } from '@tintype/lib/photo/heif.ts'
+import type { Format } from '@tintype/lib/photo/record.ts'
 import type { Sharp } from 'sharp'
+import { scansOf } from './correct.ts'
 import type { OpenedPhoto } from './open.ts'
 import { pngChunks } from './png.ts'
 
@@ -24,8 +27,7 @@ export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> 
 
 /** The scans of a JPEG before a marker that none has: at one, libjpeg would drop all scans of a progressive JPEG. */
 function untilWrongMarker(jpeg: Buffer): Buffer {
-  let start = 2
-  while (jpeg[start] === 0xff && jpeg[start + 1] !== 0xda) start += 2 + jpeg.readUInt16BE(start + 2)
+  const start = scansOf(jpeg)
   const length = jpeg.toString('latin1', start).search(/\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/)
   return length < 0 ? jpeg : jpeg.subarray(0, start + length)
 }
@@ -108,16 +110,27 @@ export const lacksPixels = (
 
 /** A scan of one colour may end with a few equal bytes. */
 const leastFilled = 512
+/** A WebP of one colour may end with 7 equal bytes for each block of 16 × 16 pixels. */
+const leastFilledPerPixel = 1 / 32
+const fillable: readonly Format[] = ['jpeg', 'gif', 'webp', 'heic']
 
 /**
- * Whether a JPEG or GIF has zeros or ones in place of its end, as an interrupted copy or download leaves it. They decode
- * without a warning.
+ * Whether a photo has zeros or ones in place of its end, as an interrupted copy or download leaves it. They decode without
+ * a warning.
  */
-function isFilledUp({ format, bytes }: OpenedPhoto): boolean {
-  const [last] = bytes.subarray(-1)
-  if ((format !== 'jpeg' && format !== 'gif') || (last !== 0 && last !== 0xff)) return false
-  const end = bytes.findLastIndex(byte => byte !== last)
-  if (bytes.length - end <= leastFilled) return false
-  const marker = (code: number) => bytes.lastIndexOf(Buffer.from([0xff, code]))
-  return format === 'gif' ? bytes[end] !== 0x3b : marker(0xd9) < marker(0xda)
+function isFilledUp({ format, bytes, header: { width, height } }: OpenedPhoto): boolean {
+  if (!fillable.includes(format)) return false
+  const data = format === 'heic' ? mediaData(bytes) : format === 'webp' ? riffOf(bytes) : bytes
+  const [last] = data.subarray(-1)
+  if (last !== 0 && last !== 0xff) return false
+  const end = data.findLastIndex(byte => byte !== last)
+  const filled = data.length - end
+  if (filled <= leastFilled) return false
+  if (format === 'gif') return data[end] !== 0x3b
+  return format === 'jpeg'
+    ? !data.includes(Buffer.from([0xff, 0xd9]), scansOf(data))
+    : filled > leastFilledPerPixel * width * height
 }
+
+/** A WebP without what follows it. */
+const riffOf = (webp: Buffer): Buffer => webp.subarray(0, webp.readUInt32LE(4) + 8)

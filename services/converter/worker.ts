@@ -100,9 +100,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
 
   /** The slot's child. A dead child is replaced, except during a stop. */
   function livingChild(slot: number): Promise<Child> {
-    const revived = reviving.get(slot) ?? revive(slot).finally(() => reviving.delete(slot))
-    reviving.set(slot, revived)
-    return revived
+    return reviving.getOrInsertComputed(slot, () => revive(slot).finally(() => reviving.delete(slot)))
   }
 
   async function revive(slot: number): Promise<Child> {

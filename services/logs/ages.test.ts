@@ -29,7 +29,7 @@ async function house(dataDir: string) {
       clock: { receivedMs: atMs, offsetMs: 0 },
       oldest,
     })
-  const remove = (nowMs = today, ages = keep) => removeAged({ folders, journal, keep: ages, metrics }, nowMs)
+  const remove = (nowMs = today, ages = keep) => removeAged({ folders, journal, keep: ages }, nowMs)
   const counted = ({ limit }: { limit: string }) =>
     sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`)
   return { folders, journal, send, remove, counted }

@@ -7,7 +7,7 @@ import { ignore } from '@tintype/lib/disk.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
-import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { levels } from '@tintype/lib/telemetry/catalogue.ts'
@@ -50,7 +50,7 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
 const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
-  const { folders, keep, metrics } = server
+  const { folders, keep } = server
   const bounded = () =>
     turns(lookUpsAtOnce, waiting => {
       if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
@@ -59,7 +59,7 @@ function addReading(app: Express, server: LogServer): void {
   const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
     const { json, cut } = await inTurn(lookUp)
-    if (cut) metrics.increment('tintype_limit_reached_total', { limit: 'timelineBytes' })
+    if (cut) countLimit('timelineBytes')
     response.set('Cache-Control', 'no-store').type('json').send(json)
   }
   const pages = openPages(`${import.meta.dirname}/page`)
@@ -137,7 +137,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   app.post('/streams/:stream', async (request, response) => {
     const { stream } = request.params
     if (!isAuthorised(request, token()))
-      throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
+      throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.', {
+        headers: { 'WWW-Authenticate': 'Bearer' },
+      })
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     // The shipper keeps the entries until this server knows their format.
     if (Number(request.get('tintype-entries') ?? 1) > entryVersion)

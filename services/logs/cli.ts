@@ -10,8 +10,8 @@ import { timeline } from './timeline.ts'
 import { waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
-/** The options of the verbs. */
-export type Given = { day?: string | undefined; session?: string | undefined }
+/** The options of the verbs, and the age at which logs are removed. */
+export type Given = { day?: string | undefined; session?: string | undefined; keepDays?: number }
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
@@ -81,8 +81,8 @@ function line(entry: Entry): string {
   return `${at} ${column(serviceOf(entry), 12)} ${column(level, 5)} ${column(event, 22)} ${JSON.stringify(facts)}`
 }
 
-export async function sizingReport(folders: Folders): Promise<VerbAnswer> {
-  const found = sizing(folders, dayOf(Date.now()))
+export async function sizingReport(folders: Folders, { keepDays = 0 }: Given): Promise<VerbAnswer> {
+  const found = sizing(folders, dayOf(Date.now()), keepDays)
   const newest = found.days.at(-1)
   const room = forecastLine(found)
   if (!newest) return answer(found, [`No day in ${folders.days}.`, room], found.bytesPerDay === null ? 2 : 0)

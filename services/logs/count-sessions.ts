@@ -17,10 +17,11 @@ export function countSessions() {
       if (sessionAt < 0) return
       const session = buffer.toString('latin1', sessionAt, sessionAt + sessionDigits)
       if (!isCounted(session)) return
-      const known = counts.get(session) ?? { entries: 0, bytes: 0 }
-      known.entries++
-      known.bytes += bytes
-      counts.set(session, known)
+      const known = counts.get(session)
+      if (known) {
+        known.entries++
+        known.bytes += bytes
+      } else counts.set(session, { entries: 1, bytes })
       if (counts.size <= maxSessions) return
       share *= 2
       for (const each of counts.keys()) if (!isCounted(each)) counts.delete(each)

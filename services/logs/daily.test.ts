@@ -215,7 +215,7 @@ test('entries of another shipper whose JSON has spaces are found before and afte
 
 test('a command that finds nothing names the folder that it read, because DATA_DIR may be wrong', async () => {
   const nowhere = foldersIn('/no/data')
-  const answers = [timelineReport(nowhere, { session }), sizingReport(nowhere), verifyReport(nowhere, {})]
+  const answers = [timelineReport(nowhere, { session }), sizingReport(nowhere, {}), verifyReport(nowhere, {})]
   for (const { text, code } of await Promise.all([...answers, verifyReport(nowhere, { day })])) {
     expect(text).toContain('/no/data/logs/days')
     expect(code).toBe(2)
@@ -297,7 +297,7 @@ test('a file that cannot be read is named, and hides no entries of others from t
   expect(entries).toHaveLength(1)
   expect(unreadable).toEqual([`${day}/web.1.17.ndjson`])
   expect(recent(into).sessions).toHaveLength(1)
-  expect(sizing(into, day).today?.services).toHaveProperty('web')
+  expect(sizing(into, day, 0).today?.services).toHaveProperty('web')
   const next = { day: '2026-11-23', revision: 1 }
   writeJournal(into.streams, next.day, 'web.0.18', stamped(line('web.0.18', 1, midnight), at(0)))
   await publish(into, next.day)

@@ -15,7 +15,7 @@ const lookUps = {
   timeline,
   recent,
   sizing(folders: Folders, keep: SizingAnswer['keep']): SizingAnswer {
-    return { ...sizing(folders, dayOf(Date.now())), keep }
+    return { ...sizing(folders, dayOf(Date.now()), keep.logsDays), keep }
   },
 }
 /** `json`: the answer as text. `cut`: timelineBytes truncated it. */

@@ -154,6 +154,8 @@ test.skipIf(!isRoot)(
     onTestFinished(async () => void (await small.stop('SIGKILL')))
     const writer = house.startWriter(0)
     await until(() => small.stderr().includes('ingest.refused'), { what: 'a refusal', timeoutMs: 60_000 })
+    const metrics = await (await fetch(`${small.endpoints.logsAdmin}/metrics`)).text()
+    expect(metrics).toContain(`tintype_disk_size_bytes ${2 ** 18}\n`)
     disk.grow(2 ** 26)
     expect(await faultsOf(foldersIn(folder), [writer])).toEqual([])
   },

@@ -46,8 +46,9 @@ async function main(args: string[]): Promise<number> {
   if (values.day !== undefined && !isDay(values.day))
     throw new UsageError(`--day "${values.day}" is not a UTC day: YYYY-MM-DD`)
   armFault(process.env.FAULT_POINT)
-  const { DATA_DIR, STORAGE_URL } = readConfig(process.env, pick('DATA_DIR', 'STORAGE_URL'))
-  const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), values)
+  const config = readConfig(process.env, pick('DATA_DIR', 'KEEP_LOGS_DAYS', 'STORAGE_URL'))
+  const { DATA_DIR, KEEP_LOGS_DAYS: keepDays, STORAGE_URL } = config
+  const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), { ...values, keepDays })
   process.stdout.write(values.json ? `${JSON.stringify(data)}\n` : text)
   return code
 }

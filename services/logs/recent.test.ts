@@ -130,7 +130,7 @@ test('a day that is not over has its bytes so far, by service', async () => {
     { event: 'web.started' },
     { event: 'photo.accepted', session: one, photo: 'aaaaaaaa' },
   )
-  const { today, days } = sizing(folders, dayOf(noon))
+  const { today, days } = sizing(folders, dayOf(noon), 0)
   expect(days).toEqual([])
   expect(today?.fromMs).toBe(noon)
   expect(today?.services.web?.bytes).toBe(today?.bytes)
@@ -141,7 +141,7 @@ test('a day began with its first entry by the corrected time, not by that of a m
   const folders = await logged({ event: 'web.started' })
   const text = stamped(line('web.9.1', 1, 30_000), at(noon), at(noon))
   writeJournal(folders.streams, dayOf(noon), 'web.9.1', text)
-  expect(sizing(folders, dayOf(noon)).today?.fromMs).toBe(noon)
+  expect(sizing(folders, dayOf(noon), 0).today?.fromMs).toBe(noon)
 })
 
 test('the page has a text for each reason for which a photo fails', () => {

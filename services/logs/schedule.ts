@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
-import type { LimitName } from '@tintype/lib/limits.ts'
+import { countLimit } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
@@ -20,7 +20,7 @@ const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
 const retryMs = 3_600_000
 
-type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
+type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep'>
 
 /** Whether a day ended at least this long ago. */
 const isOver = (day: string, forMs: number, nowMs: number): boolean =>
@@ -40,10 +40,8 @@ const hasNews = ({ streams, days }: Folders, day: string): boolean =>
 const isQuiet = (file: string, nowMs: number): boolean => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs
 
 /** Removes expired files one at a time, so that batches are accepted in between. An unpublished day stays. */
-export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
-  const { folders, journal, keep, metrics } = server
+export async function removeAged({ folders, journal, keep }: Keeping, nowMs: number): Promise<void> {
   const { streams, days } = folders
-  const removed = (limit: LimitName) => metrics.increment('tintype_limit_reached_total', { limit })
   const newest = newestRevisions(days)
   const isOld = (day: string) => isOver(day, daysMs(keep.logsDays), nowMs)
   for (const day of namesIn(streams).filter(each => isDay(each) && isOld(each))) {
@@ -51,7 +49,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     if (!newest.has(day) && hasNews(folders, day)) continue
     for (const { stream } of files) {
       await journal.forget(stream, day)
-      removed('logAge')
+      countLimit('logAge')
     }
     await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
   }
@@ -66,7 +64,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     const limit = isOld(day) ? 'logAge' : isSuperseded() ? 'revisionAge' : undefined
     if (!limit) continue
     await rm(join(days, name))
-    if (isManifest(name)) removed(limit)
+    if (isManifest(name)) countLimit(limit)
   }
 }
 

@@ -35,7 +35,7 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
       `another log server owns ${folders.streams}: stop it first, or set another DATA_DIR for this one`,
     )
   const metrics = createMetrics('logs', config.VERSION)
-  watchDisk(metrics, [dataDir])
+  watchDisk(metrics, [dataDir, folders.streams])
   const journal = openServerJournal(folders.streams)
   let url: string | undefined
   // The server's own entries are also shipped over HTTP.

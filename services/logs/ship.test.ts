@@ -335,7 +335,8 @@ test('a stream cannot be forged: without the token nothing is taken', async () =
       headers,
       body: lines('web.0.1700000000', 1, 1, Date.now()),
     })
-  expect((await post({})).status).toBe(401)
+  const refused = await post({})
+  expect([refused.status, refused.headers.get('WWW-Authenticate')]).toEqual([401, 'Bearer'])
   expect((await post({ authorization: 'Bearer wrong' })).status).toBe(401)
   expect((await post({ authorization: `Bearer ${token}` }, 'web.0.1700000001')).status).toBe(400)
   expect((await post({ authorization: `Bearer ${token}` }, '..%2fweb.0.1')).status).toBe(400)

@@ -39,6 +39,16 @@ test('shrinking logs never fill the disk, and no day gives no forecast', () => {
   expect(forecast([], 1_000).daysUntilFull).toEqual({ low: null, likely: null, high: null })
 })
 
+test('logs that are removed by age fill the disk only when it has no room for the days that are kept', () => {
+  const full = (freeBytes: number, keepDays: number) =>
+    forecast([100, 100, 100], freeBytes, { keepDays }).daysUntilFull.likely
+  expect(full(1_000, 0)).toBe(10)
+  // 3 of 7 days are there: 5 more come, with the one that is not over, before the first is removed.
+  expect([full(1_000, 7), full(501, 7), full(500, 7)]).toEqual([null, null, 5])
+  // Fewer are kept from now on than are there.
+  expect(full(100, 1)).toBeNull()
+})
+
 test('the forecast is of all that fills the disk, photos too, once a whole day of it is known', async () => {
   const folders = foldersIn(await temporaryFolder())
   const day = (n: number) => `2026-11-${String(n).padStart(2, '0')}`
@@ -48,7 +58,7 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
     await publish(folders, day(n))
   }
   await sampleDisk(folders, Date.parse(`${day(17)}T12:00:00.000Z`))
-  const logs = sizing(folders, day(21))
+  const logs = sizing(folders, day(21), 0)
   expect(logs).toMatchObject({ counted: 'logs' })
   expect(logs.bytesPerDay).toBeLessThan(10_000)
   expect(logs.daysUntilFull.likely).toBeNull()
@@ -57,7 +67,7 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   const daily = Math.round(logs.freeBytes / 100)
   const looks = [17, 18, 19, 20, 21].map(n => [`${day(n)}T23:59:00.000Z`, used + (n - 17) * daily])
   writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
-  const all = sizing(folders, day(21))
+  const all = sizing(folders, day(21), 0)
   expect(all).toMatchObject({ counted: 'disk', bytesPerDay: daily })
   expect(all.daysUntilFull.likely).toBeGreaterThan(90)
   expect(all.daysUntilFull.likely).toBeLessThan(110)
@@ -73,7 +83,7 @@ test('where the photos have a disk of their own, the disk that is full first is 
   // The disk of the photos does not grow.
   const looks = [18, 19, 20].map(n => [`2026-11-${n}T23:59:00.000Z`, 1e9])
   writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
-  const { counted, freeBytes, bytesPerDay, daysUntilFull } = sizing(folders, '2026-11-21')
+  const { counted, freeBytes, bytesPerDay, daysUntilFull } = sizing(folders, '2026-11-21', 0)
   expect(counted).toBe('logs')
   expect(freeBytes).toBeLessThan(2 ** 20)
   expect(daysUntilFull.likely).toBe(Math.ceil(freeBytes / (bytesPerDay ?? 0)))
@@ -84,13 +94,13 @@ test('before a whole day is known the forecast extrapolates from an hour on, and
   mkdirSync(folders.streams, { recursive: true })
   const begin = Date.parse('2026-11-20T10:00:00.000Z')
   await sampleDisk(folders, begin)
-  expect(sizing(folders, '2026-11-20').bytesPerDay).toBeNull()
+  expect(sizing(folders, '2026-11-20', 0).bytesPerDay).toBeNull()
   // 1 % of what is free comes each day, in the fastest ten minutes at twice that rate.
-  const { freeBytes } = sizing(folders, '2026-11-20')
+  const { freeBytes } = sizing(folders, '2026-11-20', 0)
   const grown = [0, 1, 2, 4, 5, 6, 7].map(n => (n * freeBytes) / 100 / 144)
   const looks = grown.map((bytes, i) => [new Date(begin + i * 600_000).toISOString(), 1e9 + bytes])
   writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
-  const { counted, hours, daysUntilFull } = sizing(folders, '2026-11-20')
+  const { counted, hours, daysUntilFull } = sizing(folders, '2026-11-20', 0)
   expect({ counted, hours }).toEqual({ counted: 'disk', hours: 1 })
   expect(Math.abs((daysUntilFull.likely ?? 0) - 86)).toBeLessThan(4)
   expect(Math.abs((daysUntilFull.low ?? 0) - 50)).toBeLessThan(3)
@@ -129,7 +139,7 @@ test('a file of looks that a power cut filled with zeros begins anew', async () 
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })
   writeFileSync(folders.samples, Buffer.alloc(100))
-  expect(sizing(folders, '2026-11-20').bytesPerDay).toBeNull()
+  expect(sizing(folders, '2026-11-20', 0).bytesPerDay).toBeNull()
   await sampleDisk(folders, Date.parse('2026-11-20'))
   expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
 })
@@ -141,7 +151,7 @@ test('a service may be called as a property of every object, and a day whose fil
     writeJournal(folders.streams, day, 'constructor.0.17', stamped(line('constructor.0.17', 1, at), at))
   await publish(folders, '2026-11-20')
   rmSync(dayFile(folders.days, { day: '2026-11-20', revision: 1 }))
-  const { days, today } = sizing(folders, '2026-11-21')
+  const { days, today } = sizing(folders, '2026-11-21', 0)
   expect(days[0]?.services.constructor).toMatchObject({ entries: 1 })
   expect(today?.services.constructor).toEqual({ bytes: today?.bytes })
 })
@@ -163,7 +173,7 @@ test('a day’s size is counted by service and session, as its lines are', async
   for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other)
   write('converter.0.17', 31, null)
   await publish(folders, day)
-  const { days } = sizing(folders, '2026-11-21')
+  const { days } = sizing(folders, '2026-11-21', 0)
   expect(days[0]).toMatchObject({ entries: 41, bytes })
   expect(days[0]?.services.web).toEqual({ entries: 10, bytes: ofWeb })
   expect(days[0]?.services.converter?.entries).toBe(31)

@@ -12,8 +12,15 @@ import { streamFiles } from './merge.ts'
 import { type DaySize, type Estimate, type Sizing, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
-/** Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over. */
-export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
+/**
+ * Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over.
+ * `keepDays`: the age at which logs are removed; 0: never.
+ */
+export function sizing(
+  { days: folder, samples, photos, streams }: Folders,
+  today: string,
+  keepDays: number,
+): Sizing {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const looks = looksIn(samples)
@@ -28,15 +35,15 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
     counted: Sizing['counted'],
     rates: number[],
     { freeBytes }: typeof disk,
-    ofHours = false,
+    more: { isOfHours?: boolean; keepDays?: number },
   ) => ({
     counted,
-    hours: ofHours ? hours : null,
-    ...forecast(rates, freeBytes, ofHours),
+    hours: more.isOfHours ? hours : null,
+    ...forecast(rates, freeBytes, more),
     freeBytes,
   })
-  const byLogs = filling('logs', logs, logDisk)
-  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, isOfHours) : byLogs
+  const byLogs = filling('logs', logs, logDisk, { keepDays })
+  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, { isOfHours }) : byLogs
   // The photos may have a disk of their own. Then the disk that is full first counts.
   const isLogs = logDisk.device !== disk.device && fullIn(byLogs) < fullIn(byAll)
   return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
@@ -90,12 +97,12 @@ const unknown: Estimate = { low: null, likely: null, high: null }
 /**
  * A forecast from the bytes of each day. The growth is the median of the slopes between all pairs of days (Theil-Sen,
  * which one odd day does not change), with its spread. `isOfHours`: the rates are of parts of a day; their mean
- * continues, and the growth is unknown.
+ * continues, and the growth is unknown. `keepDays`: the age in days at which the bytes of a day are removed; 0: never.
  */
 export function forecast(
   rates: number[],
   freeBytes: number,
-  isOfHours = false,
+  { isOfHours = false, keepDays = 0 } = {},
 ): Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'> {
   const last = rates.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
@@ -105,13 +112,14 @@ export function forecast(
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
   const levels = rates.map((value, i) => value + growth.likely * (last - i))
   const level = isOfHours ? sum(rates) / rates.length : quantile(levels, 0.5)
+  const full = (daily: number, slope: number) => daysToFill(freeBytes, daily, slope, rates, keepDays)
   return {
     bytesPerDay: level,
     growthPerDay: isOfHours ? unknown : growth,
     daysUntilFull: {
-      low: daysToFill(freeBytes, Math.max(level, ...rates), growth.high),
-      likely: daysToFill(freeBytes, level, growth.likely),
-      high: daysToFill(freeBytes, Math.min(level, ...rates), growth.low),
+      low: full(Math.max(level, ...rates), growth.high),
+      likely: full(level, growth.likely),
+      high: full(Math.min(level, ...rates), growth.low),
     },
   }
 }
@@ -127,10 +135,21 @@ function quantile(values: number[], share: number): number {
 /** Longest forecast. */
 const horizonDays = 3_650
 
-function daysToFill(freeBytes: number, daily: number, slope: number): number | null {
+function daysToFill(
+  freeBytes: number,
+  daily: number,
+  slope: number,
+  before: readonly number[],
+  keepDays: number,
+): number | null {
+  const held = [...before]
   let used = 0
   for (let day = 1; day <= horizonDays; day++) {
-    used += Math.max(0, daily + slope * day)
+    const bytes = Math.max(0, daily + slope * day)
+    held.push(bytes)
+    used += bytes
+    // Beside the days that are over for less than `keepDays` there is always one that is not over.
+    while (keepDays > 0 && held.length > keepDays + 1) used -= held.shift() ?? 0
     if (used >= freeBytes) return day
   }
   return null

@@ -1,8 +1,8 @@
 import { constants, existsSync } from 'node:fs'
-import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { dayMs, dayOf, isDay } from '@tintype/lib/day.ts'
-import { ignore, syncFolder } from '@tintype/lib/disk.ts'
+import { createFile, ignore, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
@@ -90,8 +90,7 @@ export function openServerJournal(folder: string) {
 
   /** Runs the actions of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
-    const stream = streams.get(name) ?? { turn: turns(1), waiting: 0, file: undefined }
-    streams.set(name, stream)
+    const stream = streams.getOrInsertComputed(name, () => ({ turn: turns(1), waiting: 0, file: undefined }))
     stream.waiting++
     if (waiting++ === 0) pulse.beat()
     try {
@@ -167,10 +166,10 @@ async function write(file: File, bytes: Buffer): Promise<void> {
 async function create(folder: string, day: string, name: string, mark = 0): Promise<File | undefined> {
   const path = join(folder, day)
   const file = `${name}.ndjson`
-  await mkdir(path, { recursive: true })
+  makeFolder(path)
   const names = await readdir(path)
   if (names.length >= limits.logStreams.value && !names.includes(file)) return undefined
-  await appendFile(join(path, file), '')
+  createFile(join(path, file))
   await syncFolder(path)
   await syncFolder(folder)
   return { ...(await lookAt(join(path, file), name)), mark }

@@ -42,8 +42,7 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
     const entry = entryOf(line)
     if (!entry) return 'not a well-formed entry'
     const { stream, seq } = splitId(entry.id)
-    const ranges = held.get(stream) ?? []
-    held.set(stream, ranges)
+    const ranges = held.getOrInsertComputed(stream, () => [])
     const range = ranges.at(-1)
     if (range && seq <= range[1]) return `${entry.id} comes after ${range[1]} of its stream`
     if (range && seq === range[1] + 1) range[1] = seq

@@ -79,7 +79,7 @@ test('a path with two slashes, as nginx makes it where it removes a prefix witho
 test('the page is asked for again and not sent again, and no shared cache may keep it with its cookie', async () => {
   const { call } = (await startWeb()).visitor()
   const { headers } = await call('GET', '/')
-  expect(headers.get('cache-control')).toBe('private, no-cache')
+  expect(headers.get('cache-control')).toBe('private, no-cache, no-transform')
   const held = { 'if-none-match': headers.get('etag') ?? '', 'cache-control': 'max-age=0' }
   expect((await call('GET', '/', { headers: held })).status).toBe(304)
 })

@@ -23,7 +23,6 @@ export function budgetLine({ objective, budget, good, bad }: Standing): string {
   return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
-/** The firing alerts of an objective. */
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []

@@ -234,7 +234,7 @@ describe('slo on the command line', () => {
     cpSync('slo/tintype/objectives', join(config, 'objectives'), { recursive: true })
     const { code, err } = await slo(await folder(), 'serve', `--config=${config}`)
     expect(code).toBe(2)
-    expect(err).toMatch(/^nothing to read from: give prometheus or targets in service\.yaml/)
+    expect(err).toMatch(/^nothing to read from: give prometheus, targets or a probe in service\.yaml/)
   })
 
   test('planned downtime is JSON when it is entered and removed', async () => {
@@ -278,7 +278,8 @@ describe('slo on the command line', () => {
     expect(code).toBe(0)
   })
 
-  test('lint of our own objectives is good', async () => {
-    expect(await slo(await folder(), 'lint')).toMatchObject({ code: 0, out: 'no findings\n' })
+  test('lint of our own objectives is good, also when their directory is a path', async () => {
+    for (const paths of [[], ['slo/tintype']])
+      expect(await slo(await folder(), 'lint', ...paths)).toMatchObject({ code: 0, out: 'no findings\n' })
   })
 })

@@ -27,7 +27,7 @@ function duration(option: string, given: string): number {
   return minutes
 }
 
-/** Every option; verbs.yaml says which verb takes which. */
+/** Every option; verbs.json says which verb takes which. */
 export const options = {
   config: text,
   prometheus: text,

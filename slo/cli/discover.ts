@@ -8,7 +8,7 @@ export type Discovered = {
   requests: { metric: string; failed: string; share: number } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
-  /** The job's process metrics, which most client libraries expose. */
+  /** The job's process metrics, which most client libraries expose, and the result of a blackbox exporter. */
   process: ReadonlySet<string>
   /** The scrape interval; undefined when unknown. */
   scrapeSeconds?: number | undefined
@@ -40,13 +40,16 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
-    await read('.*(request|response|handled|http).*(_total|_count)', ['grpc_code', ...statusLabels]),
+    await read('.*(request|response|handled|http).*(_total|_count)|nginx_ingress_controller_requests', [
+      'grpc_code',
+      ...statusLabels,
+    ]),
   )
   const durations = durationsIn(
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
     requests?.metric.replace(/_(count|total)$/, ''),
   )
-  const own = [ofJob('process_.+|go_gc_.+|nodejs_gc_.+')]
+  const own = [ofJob('process_.+|go_gc_.+|nodejs_gc_.+|probe_success')]
   const process = await api.labelValues('__name__', own, atSeconds - 3600, atSeconds)
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
   const gapMs = medianGap(scrapes.map(({ samples }) => samples.map(({ timeMs }) => timeMs)))

@@ -17,6 +17,10 @@ test.each<[string, Discovered]>([
   ['everything', { job: 'shop', requests, durations, process }],
   ['requests alone', { job: 'shop', requests, durations: undefined, process: new Set() }],
   ['durations alone', { job: 'shop', requests: undefined, durations, process }],
+  [
+    'a probe of it',
+    { job: 'blackbox', requests: undefined, durations: undefined, process: new Set(['probe_success']) },
+  ],
   ['nothing but scrapes', { job: 'shop', requests: undefined, durations: undefined, process: new Set() }],
   ['a name that is none', { job: 'Namespace/The_Shop "1"', requests, durations, process }],
   [
@@ -57,6 +61,16 @@ test('a histogram of milliseconds is read in seconds, with its bounds as they ar
   )
   expect(files['service.yaml']).toMatch(/seconds: '.*_count.* \/ 1000'/)
   expect(files['service.yaml']).not.toContain('histogram:')
+})
+
+test('of a blackbox exporter the result of its probes is the objective, as its scrapes succeed also while they fail', () => {
+  const up = (...metrics: string[]) =>
+    firstDirectory(
+      { job: 'shop', requests: undefined, durations: undefined, process: new Set(metrics) },
+      'http://x',
+    )['objectives/up.yaml']
+  expect(up('probe_success')).toContain(`query: 'min(probe_success{job="shop"})'`)
+  expect(up()).toContain(`query: 'max(up{job="shop"})'`)
 })
 
 test('a password in the address of Prometheus is not written, and the address is that of the environment', () => {

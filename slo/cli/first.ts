@@ -34,6 +34,8 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
+    // `up` of a blackbox exporter is 1 also while what it probes is down.
+    online: process.has('probe_success') ? 'min(probe_success' : 'max(up',
     ...(requests && {
       requests: requests.metric,
       failed: requests.failed,

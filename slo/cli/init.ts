@@ -31,10 +31,10 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
     writeFileSync(file, text)
     print(`wrote ${file}`)
   }
-  const { requests, durations, scrapeSeconds = 0 } = found
+  const { requests, durations, process, scrapeSeconds = 0 } = found
   print(`
 job         ${job}
-requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : 'no counter with a status was found: the objective is that scrapes are answered'}
+requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${process.has('probe_success') ? 'probes succeed' : 'scrapes are answered'}`}
 scrapes     ${scrapeSeconds > 60 ? `each ${scrapeSeconds} s: minutes without a sample would be offline, scrape it each 60 s at least` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
 durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { loadModule, readServiceFile } from '../directory.ts'
@@ -8,11 +9,16 @@ import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { status, type Verb } from './context.ts'
 
-export const run: Verb = async ({ format = 'text', paths, prometheus }, context) => {
+export const run: Verb = async ({ format = 'text', paths: given, prometheus }, context) => {
+  // Like `slo init DIR`: its service.yaml is no OpenSLO document.
+  const [only = '', ...more] = given
+  const isDirectory = only !== '' && more.length === 0 && existsSync(join(only, 'service.yaml'))
+  const [folder, paths] = isDirectory ? [only, []] : [context.folder, given]
+
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
-  const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
-  const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
+  const { findings: ofService, ...service } = readServiceFile(folder, context.environment)
+  const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(folder, service.metrics)
   const reading: Reading = {
     // A service.yaml with errors does not say where the samples are, so no finding about the recorder is reported.
     source: prometheus || service.prometheus || ofService.length > 0 ? 'prometheus' : 'recorder',
@@ -20,7 +26,7 @@ export const run: Verb = async ({ format = 'text', paths, prometheus }, context)
     catalogue: catalogue?.metrics,
   }
   const isWhole = paths.length === 0
-  const parsed = parseFiles(isWhole ? [join(context.folder, 'objectives')] : paths)
+  const parsed = parseFiles(isWhole ? [join(folder, 'objectives')] : paths)
   const seen = prometheus
     ? await lintSeen(parsed, prometheusApi(prometheus, service), context.nowMs / 1000)
     : []

@@ -1,6 +1,6 @@
-import { parser } from '@prometheus-io/lezer-promql'
 import type { Selector } from '../sources/index.ts'
 import { errorAt, parseSelector } from '../sources/promql.ts'
+import { type Node, treeOf } from '../sources/promql-tree.ts'
 import {
   aggregate,
   aggregations,
@@ -52,7 +52,7 @@ export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
-  const whole = partOf(parser.parse(parsed).topNode, text)
+  const whole = partOf(treeOf(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(
     whole,
@@ -62,7 +62,7 @@ export function parseExpression(text: string): Expression {
 }
 
 /** The parser was given the text with other ranges of the same length. */
-function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: string): Part {
+function partOf({ name: kind, from, to, firstChild }: Node, written: string): Part {
   const text = written.slice(from, to)
   const parts: Part[] = []
   for (let child = firstChild; child; child = child.nextSibling)
@@ -75,8 +75,6 @@ function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: strin
   }
 }
 
-type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
-
 const selectorsIn = ({ selector, parts }: Part): Selector[] =>
   selector ? [selector] : parts.flatMap(selectorsIn)
 
@@ -86,12 +84,8 @@ function fail(message: string): never {
 
 function evaluate(part: Part, window: Window): Value {
   const known = part.text.includes('$b') ? window.knownAgainst : window.known
-  const before = known.get(part.text)
-  if (before) return before
   const evaluator = evaluators[part.kind] ?? fail(`${part.kind} is not part of the PromQL that slo evaluates`)
-  const value = evaluator(part, window)
-  known.set(part.text, value)
-  return value
+  return known.getOrInsertComputed(part.text, () => evaluator(part, window))
 }
 
 const functionNames = [...Object.keys(functions), ...Object.keys(rangeFunctions)]

@@ -189,13 +189,13 @@ test('a wrong target of a file is left out and named, the others stay', async ()
   const { write, listed, troubles } = await fileOfTargets()
   const labels = { job: 'web', instance: '0' }
   write([
-    { targets: ['a:1', 'not an address:2'] },
+    { targets: ['a:1', 'not an address:2', 'http://b:2'] },
     { targets: ['c:3'], labels },
     { targets: ['d:4'], labels },
   ])
   expect(listed()).toEqual(['a:1 a:1 http://a:1/metrics', 'web 0 http://c:3/metrics'])
   expect(troubles).toEqual([
-    'FILE: not an address:2 not an address:2 has no valid address; web 0 is there twice: give each an instance of its own',
+    'FILE: not an address:2 not an address:2 has no valid address; http://b:2 http://b:2 has no valid address; web 0 is there twice: give each an instance of its own',
   ])
 })
 

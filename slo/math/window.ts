@@ -2,7 +2,6 @@ import type { Calendar, Minute, Objective } from '../sources/index.ts'
 
 type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 
-/** The nominal days of a unit. */
 const nominalDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 30 }
 /** How much longer a window may be when clocks are set back in it. */
 const clockChangeMinutes = 120

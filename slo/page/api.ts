@@ -43,6 +43,8 @@ export type ObjectiveState = {
   unit: string
   target: number
   windowMinutes: number
+  /** False for a window of the calendar, such as a month. */
+  isRolling: boolean
   /** The window, from the objective's first minute at the earliest. */
   from: string
   to: string

@@ -63,7 +63,6 @@ function meter(value: number, label: string): HTMLElement {
   return h('div', { class: 'meter', role: 'meter', 'aria-label': label, ...limits }, filled(value))
 }
 
-/** The filled part of a bar. */
 const filled = (part: number): HTMLElement => h('i', { style: { width: `${Math.min(1, part) * 100}%` } })
 
 type Tier = ObjectiveState['tiers'][number]

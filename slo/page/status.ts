@@ -44,7 +44,8 @@ function leadOf(objective: ObjectiveState): string {
   return say(n === 1 ? 'leadOne' : 'leadEvents', values)
 }
 
-function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
+function leadMinutes({ bad, budget, windowMinutes, isRolling, from, to }: ObjectiveState): string {
+  if (!isRolling) return say('leadSince', { n: bad, budget, time: moment(from, to) })
   const inDays = windowMinutes > 1440 && windowMinutes % 1440 === 0
   const unit = inDays ? 'windowDays' : windowMinutes % 60 === 0 ? 'windowHours' : 'minutes'
   const n = windowMinutes / { windowDays: 1440, windowHours: 60, minutes: 1 }[unit]

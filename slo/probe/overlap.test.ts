@@ -37,8 +37,8 @@ test('of a service that does not answer, a limited number of journeys is under w
   await probe.stop()
 })
 
-test('a certificate that ends soon is warned of, once for each day that is left', async () => {
-  const days = [80, 13.9, 13.2, Infinity, 13.1, 12.9, 12.1, 89]
+test('a certificate that ends soon is warned of, once for each day that is left, also while some servers have a new one', async () => {
+  const days = [80, 13.9, 89, 13.2, Infinity, 13.1, 12.9, 89, 12.1, 89]
   let met = 0
   const attempt = async () => ({ phases: {}, certificateDays: days[met++] ?? 89 })
   const probe: Probe = { attempt, close: async () => {} }

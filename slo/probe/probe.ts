@@ -59,9 +59,9 @@ export function startProbe(probe: Probe, names: ProbeModule['names'], options: P
   const one = async (signal: AbortSignal): Promise<void> => {
     const attempt = await probe.attempt(signal)
     count(metrics, names, attempt)
-    // An attempt that failed earlier saw no certificate, which is not renewed by that.
     const { certificateDays: days = Number.POSITIVE_INFINITY } = attempt
-    if (Number.isFinite(days)) sayCertificate(days < leastCertificateDays ? String(Math.floor(days)) : null)
+    // A later one does not reset it: another server of the host may have the new certificate already.
+    if (days < leastCertificateDays) sayCertificate(String(Math.floor(days)))
     if (attempt.failure) log.warn('probe.failed', { ...attempt.failure, phases: attempt.phases })
     await attempt.tidyUp?.()
   }

@@ -59,15 +59,12 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
   const abort = new AbortController()
   // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason if the request is destroyed later.
   const cut = setTimeout(() => abort.abort(new DOMException('timeout', 'TimeoutError')), timeoutMs)
-  const onStop = () => abort.abort(signal.reason)
-  signal.addEventListener('abort', onStop, { once: true })
-  if (signal.aborted) onStop()
   try {
     const answer = await askBounded(url.href, {
       ...asked,
-      signal: abort.signal,
+      signal: AbortSignal.any([signal, abort.signal]),
       maxMiB: maxAnswerMiB,
-      agent: false,
+      isNew: true,
       insecureHTTPParser: true,
       onRequest: request => followPhases(request, url, clock),
     })
@@ -83,7 +80,6 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
     }
   } finally {
     clearTimeout(cut)
-    signal.removeEventListener('abort', onStop)
   }
 }
 
@@ -93,14 +89,17 @@ function followPhases(
   clock: ReturnType<typeof startClock>,
 ) {
   request.once('socket', socket => {
+    const onReady = () => {
+      clock.enter('processing')
+      const { valid_to: end } = (socket as Partial<TLSSocket>).getPeerCertificate?.() ?? {}
+      if (end) clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
+    }
+    // A proxy's tunnel is connected and secure already.
+    if (!socket.connecting) return onReady()
     clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
     socket.once('lookup', error => error || clock.enter('connect'))
-    socket.once('connect', () => clock.enter(protocol === 'https:' ? 'tls' : 'processing'))
-    socket.once('secureConnect', () => {
-      clock.enter('processing')
-      const { valid_to: end } = (socket as TLSSocket).getPeerCertificate()
-      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / dayMs
-    })
+    socket.once('connect', () => (protocol === 'https:' ? clock.enter('tls') : onReady()))
+    socket.once('secureConnect', onReady)
   })
   request.once('response', () => clock.enter('transfer'))
 }

@@ -1,10 +1,17 @@
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
+import { readDirectory } from '../directory.ts'
+import { startSlo } from '../serve/start-slo.ts'
+import { openEmbedded } from '../sources/embedded.ts'
+import { openSlo, ratio } from '../test/kinds.ts'
 import { probeOf, stepProbe } from './steps.ts'
 
 /** A shop that knows who is logged in, and what it was asked. */
@@ -15,7 +22,7 @@ async function shop(answer?: RequestListener) {
     asked.push([request.method, request.url, request.headers.cookie, body].filter(Boolean).join(' '))
     if (answer) return answer(request, response)
     // As web application firewalls do.
-    if (!request.headers['user-agent']) response.writeHead(403).end()
+    if (!request.headers['user-agent'] || !request.headers.accept) response.writeHead(403).end()
     else if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
     else if (request.url === '/orders')
       response.writeHead(201, { 'Content-Type': 'application/json' }).end('{"order":{"id":42}}')
@@ -117,13 +124,15 @@ test('a page that redirects, such as to a log-in, is not the page; a form that d
 test.each([
   ['text/html; charset=ISO-8859-1', Buffer.from('Grüße', 'latin1')],
   ['text/html; charset="GBK"', Buffer.from('47d6d0cec4', 'hex')],
+  ['text/html', Buffer.from('<meta charset=latin1>Gr\xfc\xdfe', 'latin1')],
+  ['text/html;', Buffer.from('3c6d65746120633d22613b20636861727365743d676232333132223e47d6d0cec4', 'hex')],
   ['application/json', Buffer.from('\ufeffGrüße')],
   ['text/html; charset=unheard-of', Buffer.from('Grüße')],
 ])('a page of %s is read in its own charset', async (type, body) => {
   const { environment } = await shop(
     (_, response) => void response.writeHead(200, { 'Content-Type': type }).end(body),
   )
-  const expected = 'expect: { matches: "^(Grüße|G中文)$" }'
+  const expected = 'expect: { matches: "^(<meta.*>)?(Grüße|G中文)$" }'
   expect(await walk(`  - { name: page, url: "\${SHOP}", ${expected} }`, environment)).not.toHaveProperty(
     'failure',
   )
@@ -152,11 +161,55 @@ test.each([
   )
 })
 
+test.each([
+  [
+    'application/x-www-form-urlencoded',
+    'csrf=${TOKEN}&password=${PASSWORD}',
+    'csrf=a%2Bb%2Fc%3D%3D&password=%22%26%C3%BC',
+  ],
+  ['application/x-www-form-urlencoded', '${FORM}', 'a=1&b=2'],
+  [
+    'application/json; charset=utf-8',
+    '{"user":"my ${PASSWORD}","items":${ITEMS}}',
+    '{"user":"my \\"&ü","items":["x"]}',
+  ],
+  ['text/plain', '="${PASSWORD}', '=""&ü'],
+])('a value in a body of %s stays one value: %s', async (type, written, sent) => {
+  const { asked, environment } = await shop()
+  const values = { ...environment, TOKEN: 'a+b/c==', PASSWORD: '"&ü', FORM: 'a=1&b=2', ITEMS: '["x"]' }
+  const step = `  - { name: say, method: POST, url: "\${SHOP}/orders", headers: { content-type: ${type} }, body: '${written}' }`
+  await walk(step, values)
+  expect(asked).toEqual([`POST /orders ${sent}`])
+})
+
+test.each(['GET', 'DELETE', 'PUT'])('a %s has its body', async method => {
+  const { asked, environment } = await shop()
+  const step = `  - { name: look, method: ${method}, url: "\${SHOP}/cart", body: query, expect: { body: is paid } }`
+  expect((await walk(step, environment)).failure).toBeUndefined()
+  expect(asked).toEqual([`${method} /cart query`])
+})
+
 test('a value is an address to connect to only in a URL', async () => {
   const { asked, environment } = await shop()
   const step = '  - { name: say, method: POST, url: "${SHOP}/orders", body: "${BIND} ${PEER}" }'
   await walk(step, { ...environment, BIND: '0.0.0.0', PEER: '2001:db8::1' })
   expect(asked).toEqual(['POST /orders 0.0.0.0 2001:db8::1'])
+})
+
+test.each([
+  ['JSON', 'application/json', String.raw`{"to":"\/next?a=1\u0026b=2"}`],
+  ['HTML', 'text/html; charset=utf-8', '<a to="/next?a=1&amp;b&#61;2">'],
+  ['text', 'text/plain', '"to":"/next?a=1&b=2"'],
+])('a value is captured from %s as a program reads it', async (_, type, body) => {
+  const { asked, environment } = await shop((_, response) => {
+    response.setHeader('Content-Type', type).end(body)
+  })
+  await walk(
+    `  - { name: one, url: "\${SHOP}", capture: { to: { matches: 'to"?[:=]"([^"]+)' } } }
+  - { name: two, url: "\${SHOP}\${to}" }`,
+    environment,
+  )
+  expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
 })
 
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
@@ -204,6 +257,23 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('of a website without metrics slo records its own probe', async () => {
+  const { environment } = await shop()
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: [{ name: look, url: "${SHOP}" }]\n')
+  mkdirSync(join(folder, 'objectives'))
+  const attempts = ratio({ good: 'slo_probe_attempts_total{outcome="success"}' }, 'slo_probe_attempts_total')
+  const online = openSlo('online', attempts, { method: 'Timeslices', target: 0.9 })
+  writeFileSync(join(folder, 'objectives', 'online.yaml'), online)
+  const ports = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
+  const slo = await startSlo(readDirectory(folder), { ...environment, ...ports })
+  await slo.stop()
+  const source = openEmbedded(folder)
+  const recorded = await source.series(['slo_probe_attempts_total'], 0, Date.now())
+  await source.close()
+  expect(recorded.map(({ labels }) => labels.outcome).sort()).toEqual(['failure', 'success'])
 })
 
 test('a list without steps is no probe: its attempts would all succeed', async () => {

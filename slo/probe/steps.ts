@@ -62,17 +62,27 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
   const url = address.parse(written)
   // A part of the URL may come from an earlier answer, so it may be invalid.
   if (!url) return { phases: noPhases, failed: `"${written}" is not an address` }
+  const headers = Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)] as const)
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? ''
   return timedRequest({
     method: step.method,
     url,
-    headers: Object.fromEntries(
-      Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)]),
-    ),
-    ...(step.body !== '' && { body: Buffer.from(expand(step.body, values)) }),
+    headers: Object.fromEntries(headers),
+    ...(step.body !== '' && { body: Buffer.from(expand(step.body, values, encodeIn(type))) }),
     timeoutMs: step.timeoutSeconds * 1000,
     signal,
   })
 }
+
+/** Encodes a value in a form or JSON: a token may have a `+`, which a form reads as a blank, and a password a `"`. */
+const encodeIn =
+  (contentType: string) =>
+  (value: string, before: string): string => {
+    if (/x-www-form-urlencoded/i.test(contentType))
+      return before.endsWith('=') ? encodeURIComponent(value) : value
+    const isQuoted = before.split('"').length % 2 === 0
+    return /json/i.test(contentType) && isQuoted ? JSON.stringify(value).slice(1, -1) : value
+  }
 
 /** Why an answer is not the expected one; null when it is, with its captures added to `values`. */
 function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
@@ -90,15 +100,37 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
     if (!headerOf(answer, name).includes(text)) return `the header ${name} is "${headerOf(answer, name)}"`
   for (const [name, { header, matches }] of Object.entries(capture)) {
     const found = new RegExp(matches).exec(header ? headerOf(answer, header) : body)
-    values[name] = found?.[1] ?? found?.[0]
+    const value = found?.[1] ?? found?.[0] ?? ''
+    values[name] = header ? value : decoded(value, headerOf(answer, 'content-type'))
     if (!values[name]) return `nothing to capture as ${name}: ${matches} does not match`
   }
   return null
 }
 
-/** The text of an answer, in the charset that its Content-Type names, if Node knows it. */
+const htmlReference = /&(?:#(\d{1,6})|#x([\da-f]{1,5})|(amp|lt|gt|quot));/gi
+const htmlCharacters: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"' }
+
+/** A captured value as a browser or a program reads it: PHP writes `\/` into JSON, and Go `&#43;` into a form. */
+function decoded(value: string, contentType: string): string {
+  if (/html/i.test(contentType))
+    return value.replace(htmlReference, (_, decimal, hex, name) =>
+      name
+        ? (htmlCharacters[name.toLowerCase()] as string)
+        : String.fromCodePoint(hex ? Number.parseInt(hex, 16) : Number(decimal)),
+    )
+  try {
+    return /json/i.test(contentType) ? String(JSON.parse(`"${value}"`)) : value
+  } catch {
+    return value
+  }
+}
+
+/** The text of an answer, in the charset that its Content-Type or the page itself names, if Node knows it. */
 function textOf({ body, headers }: BoundedAnswer): string {
-  const [, charset = 'utf-8'] = /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ?? []
+  const [, charset = 'utf-8'] =
+    /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ??
+    /<meta\s[^>]*charset=["']?([\w-]+)/i.exec(body.toString('latin1', 0, 1024)) ??
+    []
   try {
     return new TextDecoder(charset).decode(body)
   } catch {

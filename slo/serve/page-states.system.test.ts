@@ -182,6 +182,9 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     // What was overspent before is overspent until its window has passed.
     expect(await page.getAttribute('.card:nth-child(2)', 'data-state')).toBe('broken')
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
+    expect(await textOf('a calendar month', 'status', '#lead')).toMatch(
+      /^Offline\. Since 2026-11-01 00:00 19 minutes/,
+    )
   })
 
   test('of several objectives about minutes the one that is offline is told, on both pages', async () => {

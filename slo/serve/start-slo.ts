@@ -34,7 +34,6 @@ const used = pick(
   'GRACE_SECONDS',
   'HEARTBEAT_URL',
   'KEEP_METRICS_DAYS',
-  'KEEP_TRACES_DAYS',
   'SCRAPE_TARGETS',
   'SLO_ADMIN_PORT',
   'SLO_PORT',
@@ -56,11 +55,14 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const config = readConfig(environment, used)
   const dataDir = config.DATA_DIR
   const targets = openTargets(config, service, environment)
-  const isRecording = targets().length > 0 || config.TARGETS_FILE !== ''
+  const prober = await probeOf(directory)
+  // A website may have no metrics but those of the probe.
+  const isProbed = prober !== undefined && service.prometheus === ''
+  const isRecording = targets().length > 0 || config.TARGETS_FILE !== '' || isProbed
   const slis = objectives.map(({ sli }) => sli)
   if (service.prometheus === '' && !isRecording)
     throw new ConfigError(
-      'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
+      'nothing to read from: give prometheus, targets or a probe in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
   if (!service.prometheus) slis.forEach(recordedSelectors)
   const folder = join(dataDir, 'slo')
@@ -71,7 +73,6 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const log = service.logServer
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
-  const prober = await probeOf(directory)
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
   const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
@@ -116,7 +117,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     ? startRecorder({
         targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
         intervalMs: service.scrapeSeconds * 1000,
-        keep: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
+        keepDays: config.KEEP_METRICS_DAYS,
         dataDir,
         store,
         log,

@@ -67,6 +67,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     budget,
     budgetLeft,
     kind: method === 'Timeslices' ? 'minutes' : 'events',
+    isRolling: objective.calendar === null,
     target: toNumber(target),
     from: toIso(span.from),
     to: toIso(span.to),

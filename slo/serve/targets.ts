@@ -64,7 +64,10 @@ function targetsIn(file: string): Written[] {
     return targets.map(address => ({
       job: String(labels.job ?? address),
       instance: String(labels.instance ?? address),
-      url: URL.parse(`${scheme}://${address}${path}${query.size > 0 ? `?${query}` : ''}`),
+      // With a scheme in front, `http` would be taken for the host.
+      url: address.includes('/')
+        ? null
+        : URL.parse(`${scheme}://${address}${path}${query.size > 0 ? `?${query}` : ''}`),
     }))
   })
 }

@@ -144,7 +144,7 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
         const minute = minuteOf(timeMs) - from
         sums[minute] = (sums[minute] || 0) + grown
       }
-      const recent = last.get(key) ?? []
+      const recent = last.getOrInsertComputed(key, () => [])
       for (const sample of counted(samples)) {
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
@@ -154,7 +154,6 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
         if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample, add })
         add(sample, grown ?? 0)
       }
-      last.set(key, recent)
     }
     await addNewborn(api, begun, answered, (end - start) * 60, end * 60)
   }

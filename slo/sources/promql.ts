@@ -1,9 +1,7 @@
-import { parser } from '@prometheus-io/lezer-promql'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Counter, Matcher, Selector } from './index.ts'
+import { type Node, treeOf } from './promql-tree.ts'
 import { patternOf } from './selector.ts'
-
-type Node = ReturnType<typeof parser.parse>['topNode']
 
 /** Limits every read of a Prometheus that several services share. */
 export type Scope = {
@@ -21,7 +19,7 @@ export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 /** The nodes of some kinds, in the order of the text. */
 function nodes(promql: string, ...names: string[]): Node[] {
   const found: Node[] = []
-  parser.parse(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
+  treeOf(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
   return found
 }
 
@@ -186,7 +184,7 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
  * series. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
  */
 export function counterOf(promql: string): Counter {
-  let node = parser.parse(promql).topNode.firstChild
+  let node = treeOf(promql).topNode.firstChild
   for (;;) {
     const inner: Node | null | undefined = node && within(node, promql)
     if (!inner) break

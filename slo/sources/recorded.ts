@@ -14,7 +14,6 @@ export type Recorded = NonNullable<Awaited<ReturnType<typeof readRecorded>>>
 /** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
 export type RecordedObjective = Recorded['objectives'][number]
 
-/** An objective that could not be read, and why. */
 export type Unread = { objective: Objective; why: string }
 
 type Period = {

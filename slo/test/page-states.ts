@@ -46,6 +46,7 @@ function objective(
     description: 'What is promised, in a sentence.',
     unit: isEvents ? 'photos' : 'minutes',
     windowMinutes: 1440,
+    isRolling: true,
     from: iso(1440),
     to: iso(0),
     unknown: minutes('u'),
@@ -188,6 +189,13 @@ export const pageStates: Readonly<Record<string, State>> = {
       windowMinutes: 43_200,
       goneAt: iso(-9 * 1440),
       alerts: [{ tier: 'ticket-slow', fires: iso(3_000), clears: iso(2_900), budgetUsedAtFire: 0.4 }],
+    }),
+  ]),
+  'a calendar month': state([
+    objective(online, 'minutes', burning, {
+      windowMinutes: 43_200,
+      isRolling: false,
+      from: '2026-11-01T00:00:00Z',
     }),
   ]),
   'odd names': state(

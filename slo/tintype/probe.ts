@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
+import { giveToOwner } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -43,7 +44,10 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   const write = (): Promise<void> => {
     const cookies = [...visitors, ...left].flatMap(({ cookie }) => cookie ?? [])
     // Without the file a kill leaves photos of the probe, which is no reason to fail an attempt.
-    return writeFile(file, JSON.stringify(cookies), { mode: 0o600 }).catch(() => {})
+    return writeFile(file, JSON.stringify(cookies), { mode: 0o600 }).then(
+      () => giveToOwner(file),
+      () => {},
+    )
   }
   /** One write at a time: two would mix their bytes, and the next start could not read the cookies. */
   const keep = (): Promise<void> => {

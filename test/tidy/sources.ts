@@ -35,13 +35,16 @@ export type Import = {
  */
 export function importsOf(file: string): Import[] {
   const found: Import[] = []
+  /** The statement's first line, where it has several. */
+  let first = ''
   for (const [index, text] of read(file).split('\n').entries()) {
+    if (/^(import|export) /.test(text)) first = text
     for (const [, keyword, parenthesis, specifier] of text.matchAll(
       /(?:^|[\s;(}])(from|import)\s*(\(?)\s*'([^']+)'/g,
     )) {
       if (!keyword || !specifier || /^\s*(\*|\/\/)/.test(text)) continue
       const target = resolve(file, specifier)
-      const isType = /^(import|export) type /.test(text)
+      const isType = /^(import|export) type /.test(first) && parenthesis !== '('
       found.push({ file, line: index + 1, specifier, dynamic: parenthesis === '(', isType, target })
     }
   }

@@ -30,9 +30,14 @@ export function named(option: string, name: string): Named {
     if (existsSync(join(name, 'services/web/main.ts'))) return { folder: resolve(name) }
     throw new UsageError(`--${option} "${name}" is a folder, but no checkout of Tintype`)
   }
-  const commit = git(root, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)?.trim()
-  if (commit) return { commit }
-  throw new UsageError(`--${option} "${name}" is neither a folder nor a git ref of this repository`)
+  const ask = ['-C', root, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`]
+  const { status, stdout, stderr, error } = spawnSync('git', ask, { encoding: 'utf8' })
+  if (status === 0) return { commit: stdout.trim() }
+  // Without git, in a folder that is no repository, or in that of another user (safe.directory).
+  const why = (error?.message ?? stderr).split('\n')[0]
+  throw new UsageError(
+    `--${option} "${name}" is neither a folder nor a git ref of this repository${why ? ` (${why})` : ''}`,
+  )
 }
 
 /** Whether a running build is this version. */

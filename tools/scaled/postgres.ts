@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
@@ -33,6 +34,20 @@ export function makeDatabase(program: string, folder: string, user: User, option
 }
 
 /**
+ * The server that fits the files. An upgrade of Debian brings a newer one, which refuses them, and keeps the older one.
+ * @throws ExpectedError when that is not installed.
+ */
+export function serverFor(data: string, program: string): string {
+  const made = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
+  const server = realpathSync(program).replace(/\/\d+(?=\/bin\/\w+$)/, `/${made}`)
+  const { stdout } = spawnSync(server, ['--version'], { encoding: 'utf8' })
+  if (stdout?.includes(` ${made}.`)) return server
+  throw new ExpectedError(
+    `${data} was made by PostgreSQL ${made}, which is not installed: install postgresql-${made}, or convert the files by pg_upgrade`,
+  )
+}
+
+/**
  * After a kill a new server refuses to start while backends of the old one still run, and while the lock file exists.
  * Removes the lock file when no process is left in the folder.
  */
@@ -51,7 +66,7 @@ async function clearAfterKill(data: string): Promise<void> {
 
 /**
  * PostgreSQL on a loopback port, with its files in `folder`, which the first start creates.
- * @throws ExpectedError when its user cannot reach the folder.
+ * @throws ExpectedError when its user cannot reach the folder, or no server fits its files.
  */
 export async function postgres(
   program: string,
@@ -78,6 +93,7 @@ export async function postgres(
     rmSync(passwordFile)
     writeFileSync(made, '')
   }
+  const server = serverFor(data, program)
   await clearAfterKill(realpathSync(data))
   const settings = {
     port,
@@ -87,7 +103,7 @@ export async function postgres(
   }
   return {
     name: 'postgres',
-    program,
+    program: server,
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     folder,
     user,
@@ -96,7 +112,7 @@ export async function postgres(
     answers: () =>
       new Promise<Endpoints | undefined>(resolve => {
         const asked = ['-q', '-h', '127.0.0.1', '-p', String(port)]
-        execFile(beside(program, 'pg_isready'), asked, error => resolve(error ? undefined : {}))
+        execFile(beside(server, 'pg_isready'), asked, error => resolve(error ? undefined : {}))
       }),
   }
 }

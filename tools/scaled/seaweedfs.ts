@@ -30,7 +30,8 @@ export function seaweedArguments(folder: string, ports: Ports, keys: Keys): stri
     // By default a restart waits 10 to 20 s for other masters.
     '-master.electionTimeout=1s',
     '-master.volumeSizeLimitMB=256',
-    '-volume.max=20',
+    // As many as the disk holds. By default it takes 8, and answers 500 when they are full.
+    '-volume.max=0',
     '-filer',
     `-filer.localSocket=${folder}/filer.sock`,
     '-s3',

@@ -12,6 +12,7 @@ import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { generated } from '../rules.ts'
+import { seaweedArguments } from '../scaled/seaweedfs.ts'
 import { targetsOf } from './config.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -132,6 +133,11 @@ describe('compose.yaml', () => {
     expect(missing).toEqual([])
   })
 
+  test('lets SELinux give each mounted file to its container, which may only read it', () => {
+    for (const [from = '', , how] of mounts)
+      if (from.startsWith('.')) expect([from, how]).toEqual([from, 'ro,z'])
+  })
+
   test('gives each program its configuration where it looks for it', () => {
     const ofTheImage = '/etc/loki/local-config.yaml'
     for (const { command = [], volumes = [] } of all)
@@ -171,6 +177,13 @@ describe('compose.yaml', () => {
     expect([storageAddress(STORAGE_URL), queueAddress(QUEUE_URL)]).not.toContain(undefined)
     for (const { job, instance, url } of SCRAPE_TARGETS.filter(({ job }) => job !== 'slo'))
       expect(names).toContain(url.hostname === job ? job : `${job}-${instance}`)
+  })
+
+  test('lets SeaweedFS fill its disk, as npm run scaled does: the default is 2 GB of photos, and then no upload is accepted', async () => {
+    const ofScaled = seaweedArguments(await temporaryFolder(), {}, { accessKeyId: '', secretAccessKey: '' })
+    const sizes = (args: string[] = []) => args.filter(each => /^-(volume.max|master.volumeSize)/.test(each))
+    expect(sizes(services.seaweedfs?.command)).toEqual(sizes(ofScaled))
+    expect(sizes(ofScaled)).toContain('-volume.max=0')
   })
 
   test('has what watches outside of what it watches: the probe, the dead-man’s check, the pages, and the receiver of Alertmanager', () => {

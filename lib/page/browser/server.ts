@@ -15,11 +15,11 @@ export const serverNow = (): number => Date.now() + offsetMs
 export class Refusal extends Error {}
 
 /**
- * Reads JSON from the page's server. @throws Refusal, or Error for another error response, both with `status`; fetch's
- * own without one.
+ * Reads JSON from the page's server. @throws Refusal, or Error for another error response, both with `status`, 0 for
+ * a redirection; fetch's own without one.
  */
 export async function getJson<T>(address: string, timeoutMs?: number): Promise<T> {
-  const response = await request(address, { cache: 'no-store' }, timeoutMs)
+  const response = await request(address, { cache: 'no-store', redirect: 'manual' }, timeoutMs)
   if (response.ok) return (await response.json()) as T
   const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
   const { status } = response

@@ -1,6 +1,7 @@
 import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { readOften } from '@tintype/lib/page/browser/read-often.ts'
+import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 
@@ -68,4 +69,8 @@ const facts = ({ counts, text, seconds }: RecentRow): string =>
     .filter(Boolean)
     .join(', ')
 
-const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)
+/** A time of the day, with its date unless it is today. */
+function clock(ms: number): string {
+  const [date, time] = new Date(ms).toISOString().slice(5, 19).split('T') as [string, string]
+  return date === new Date(serverNow()).toISOString().slice(5, 10) ? time : `${date} ${time}`
+}

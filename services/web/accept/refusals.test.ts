@@ -166,8 +166,10 @@ describe('a refused upload is told why', () => {
     form.set('photo', new Blob([new Uint8Array(large)]), 'a.png')
     await expectRefusal(running, await running.visitor().post(form), 413, 'too-large')
     const small = await startWeb({ MAX_UPLOAD_BYTES: 500_000, MAX_PIXELS: 500_000 })
-    expect(await (await small.visitor().post(large)).text()).toContain('0.47 MB at most')
+    expect(await (await small.visitor().post(large)).text()).toContain('488 KB at most')
     expect(await (await small.visitor().post(png(900, 900))).text()).toContain('up to 0.5 megapixels')
+    const tiny = await startWeb({ MAX_UPLOAD_BYTES: 2_000 })
+    expect(await (await tiny.visitor().post(large)).text()).toContain('1.95 KB at most')
   })
 
   test('415 when its body is compressed, which Content-Encoding says', async () => {

@@ -15,7 +15,8 @@ const multipartLimits = { files: 1, parts, fieldSize: 1024, headerSize: 16 * 102
 const formOverheadBytes = 64 * 1024
 
 export function tooLarge(maxBytes: number): Problem {
-  const detail = `A photo may have ${inMillions(maxBytes, 2 ** 20)} MB at most. Make it smaller, then try again.`
+  const [unit, name] = maxBytes < 2 ** 20 ? [2 ** 10, 'KB'] : [2 ** 20, 'MB']
+  const detail = `A photo may have ${inMillions(maxBytes, unit)} ${name} at most. Make it smaller, then try again.`
   return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
 }
 

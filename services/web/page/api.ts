@@ -34,10 +34,11 @@ export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]
   return { photos, next: next?.replace(/^\//, '') ?? null }
 }
 
-/** @throws when the deletion fails. A photo that no longer exists counts as deleted. */
+/** @throws when the deletion fails. A photo of which web says that it no longer exists counts as deleted. */
 export async function deletePhoto(id: string): Promise<void> {
-  const response = await request(`photos/${id}`, { method: 'DELETE' })
-  if (!response.ok && response.status !== 404) throw new Error(`DELETE: ${response.status}`)
+  const { ok, status, headers } = await request(`photos/${id}`, { method: 'DELETE' })
+  const isGone = status === 404 && headers.get('content-type')?.startsWith('application/problem')
+  if (!ok && !isGone) throw new Error(`DELETE: ${status}`)
 }
 
 /** Sends the time from click to picture. A failure is ignored. */
@@ -53,6 +54,11 @@ const defaultRetrySeconds = 5
 const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
+/**
+ * Half a megabit a second: a virus scanner or a proxy on the way takes the whole photo at once and passes it on as slowly
+ * as its line is.
+ */
+const slowBytesPerMs = 64
 
 /**
  * Sends one photo by XMLHttpRequest, because fetch reports no upload progress.
@@ -72,7 +78,8 @@ export function sendPhoto(
     const progress = (share: number) => {
       sent = share
       // Counted from the beginning of the request, and set by the first bytes: a browser sends six requests at once.
-      xhr.timeout = performance.now() - begunAt + stallMs
+      const passedOnMs = share === 1 ? file.size / slowBytesPerMs : 0
+      xhr.timeout = performance.now() - begunAt + stallMs + passedOnMs
       onProgress(share)
     }
     xhr.open('POST', 'photos')
@@ -95,6 +102,12 @@ export function sendPhoto(
   })
 }
 
+/**
+ * Below 400 the response is of a network that asks for a login, 401 of a proxy that does. Proxies answer 404 while web
+ * restarts. 408: the bytes came too slowly.
+ */
+const passing = new Set([401, 404, 408])
+
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))
   if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy) {
@@ -106,9 +119,8 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
     return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
-  // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
   const { status, response } = xhr
-  if (status < 400 || status >= 500 || status === 408) return { kind: 'unreachable' }
+  if (status < 400 || status >= 500 || passing.has(status)) return { kind: 'unreachable' }
   if (response?.detail) return { kind: 'refused', problem: response }
   // It is not web's response: a proxy refused the photo.
   return refusal(status === 413 ? 'proxy-too-large' : 'proxy', `HTTP ${status}`)

@@ -1,7 +1,7 @@
 import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
 import { find, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { fetchPhotos } from './api.ts'
-import { keepUnsent, type Unsent, unsent } from './memory.ts'
+import { attempt, keepUnsent, type Unsent, unsent } from './memory.ts'
 import {
   changed,
   deleted,
@@ -163,12 +163,12 @@ async function showOlder(): Promise<void> {
 }
 
 /** Tabs ask each other by null which uploads they send, and answer with their keys. */
-const tabs = new BroadcastChannel('tintype-uploads')
-tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
+const tabs = attempt(() => new BroadcastChannel('tintype-uploads'))
+tabs?.addEventListener('message', ({ data: keys }: MessageEvent<string[] | null>) => {
   if (!keys) return tabs.postMessage(sending().flatMap(({ file, key }) => (file ? key : [])))
   for (const item of items())
     if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) drop(item)
-}
+})
 
 /**
  * Shows the uploads that a reload interrupted, whose bytes the page lost. A duplicated tab also shows the uploads that
@@ -176,7 +176,7 @@ tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
  */
 export function showInterrupted(): void {
   for (const kept of unsent()) put({ upload: newUpload(kept, kept.key) })
-  tabs.postMessage(null)
+  tabs?.postMessage(null)
 }
 
 find('#older').addEventListener('click', async () => {

@@ -1,6 +1,7 @@
 import type { Photo } from './api.ts'
 import { refresh } from './list.ts'
 import { deleted, items, showPhoto, underWay } from './photos.ts'
+import type { Unreached } from './status.ts'
 
 /** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
@@ -13,10 +14,10 @@ const reopenMs = 10_000
 
 /**
  * Keeps the list up to date by events, or by polling without them, and only while the tab is visible: browsers open six
- * connections to a server over all tabs, and hidden tabs would use them up. `connected` is called with whether the server
- * was reached.
+ * connections to a server over all tabs, and hidden tabs would use them up. `connected` is called with why the server was
+ * not reached; empty when it was.
  */
-export function live(connected: (yes: boolean) => void): void {
+export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
   let readAt = 0
@@ -24,8 +25,12 @@ export function live(connected: (yes: boolean) => void): void {
   async function read(): Promise<void> {
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
     readAt = Number.POSITIVE_INFINITY
-    const isRead = (await refresh().catch(() => false)) !== false
-    connected(isRead)
+    connected(
+      await refresh().then(
+        () => '',
+        ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
+      ),
+    )
     readAt = performance.now()
   }
 
@@ -52,8 +57,9 @@ export function live(connected: (yes: boolean) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  addEventListener('online', () => document.hidden || open())
-  addEventListener('offline', () => connected(false))
+  // An open stream stays with its session, which ends when the person clears the cookies.
+  for (const name of ['online', 'session']) addEventListener(name, () => document.hidden || open())
+  addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)
   if (!document.hidden) open()
   void read()

@@ -11,10 +11,10 @@ type Memory = {
 const maxRemembered = 1_000
 
 /**
- * Undefined when the use fails: the browser refuses cookies (any use of its storage then throws), no space is left, or
- * another program of this origin stored something else under the name.
+ * Undefined when the use fails: the browser refuses cookies (any use of its storage then throws, in Firefox also that of
+ * BroadcastChannel), no space is left, or another program of this origin stored something else under the name.
  */
-function attempt<T>(use: () => T): T | undefined {
+export function attempt<T>(use: () => T): T | undefined {
   try {
     return use()
   } catch {

@@ -60,13 +60,15 @@ function controls(item: Item): HTMLElement[] {
       upload.cancel.abort()
       drop(item)
     })
+  const again = () => button(say('again'), () => send(item))
   switch (upload.state.is) {
     case 'given-up':
-      return [button(say('again'), () => send(item)), remove()]
+      return [again(), remove()]
     case 'interrupted':
       return [button(say('chooseAgain'), () => find('#choose').click()), remove()]
     case 'refused':
-      return [remove()]
+      // A proxy's refusal may pass, as that of a firewall does once the person has shown to be no robot.
+      return upload.state.problem.type === 'proxy' ? [again(), remove()] : [remove()]
     default:
       return [remove(say('cancel'))]
   }

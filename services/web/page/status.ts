@@ -8,6 +8,8 @@ import { say } from './words.ts'
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
 type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 type Shown = Status | '' | 'notMeasured' | 'stale'
+/** Why this browser does not reach the service: no connection, or a proxy wants the person to sign in first. */
+export type Unreached = '' | 'offline' | 'signIn'
 
 /** An older status counts as unknown. */
 const staleMs = 180_000
@@ -15,13 +17,13 @@ const readEveryMs = 30_000
 
 /**
  * Updates the page's first sentence (is the service online?) and the header's budget, which shows an explanation when it
- * is opened. Returns what to call with whether this browser reaches the service.
+ * is opened. Returns what to call with why this browser does not reach the service.
  */
-export function showStatus(): (connected: boolean) => void {
+export function showStatus(): (why: Unreached) => void {
   let last: Shown = ''
-  let reached = true
+  let unreached: Unreached = ''
   const show = () => {
-    const { state, lead, short, budget } = describe(last, reached)
+    const { state, lead, short, budget } = describe(last, unreached)
     for (const selector of ['#state', '#status']) find(selector).dataset.state = state
     redraw(find('#state'), lead)
     redraw(find('#status'), short)
@@ -49,15 +51,15 @@ export function showStatus(): (connected: boolean) => void {
     addEventListener(event, ({ target }) => {
       if (!budget.contains(target as Node)) budget.open = false
     })
-  return connected => {
-    reached = connected
+  return why => {
+    unreached = why
     show()
   }
 }
 
-function describe(status: Shown, reached: boolean) {
+function describe(status: Shown, unreached: Unreached) {
   const unknown = { state: 'unknown', lead: '', short: '', budget: '' }
-  if (!reached) return { ...unknown, state: 'late', lead: say('offline') }
+  if (unreached) return { ...unknown, state: 'late', lead: say(unreached) }
   if (typeof status === 'string') return { ...unknown, lead: status && say(status) }
   const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
   const of = Math.round(status.budgetMinutes)

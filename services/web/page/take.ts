@@ -14,11 +14,13 @@ export function takeFiles(add: (files: File[]) => void): void {
     // On a slow line a person chooses before the scripts are here.
     take()
   }
-  addEventListener('paste', ({ clipboardData }) => add([...(clipboardData?.files ?? [])]))
-  takeDrops(add)
+  const take = (given: DataTransfer | null) => takeTransfer(given?.items ?? [], add)
+  // Without a file, as where a link is pasted, nothing would show that the paste was noticed.
+  addEventListener('paste', ({ clipboardData }) => clipboardData?.items.length && take(clipboardData))
+  takeDrops(take)
 }
 
-function takeDrops(add: (files: File[]) => void): void {
+function takeDrops(take: (given: DataTransfer | null) => void): void {
   const place = find('#drop')
   const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files')
   // A dragged picture of this page would be dropped as a new file.
@@ -34,17 +36,22 @@ function takeDrops(add: (files: File[]) => void): void {
   addEventListener('drop', event => {
     event.preventDefault()
     delete place.dataset.over
-    // Read before the first await: after it the list of dropped items is empty.
-    const dropped = [...(event.dataTransfer?.items ?? [])].map(item => ({
-      file: item.getAsFile(),
-      folder: folderOf(item.webkitGetAsEntry()),
-    }))
-    add(dropped.flatMap(({ file, folder }) => (file && !folder ? file : [])))
-    const isNoFile = dropped.every(({ file, folder }) => !file && !folder)
-    find('#taken').textContent = isNoFile ? say('noFile') : ''
-    if (isNoFile) announce(say('noFile'))
-    for (const { folder } of dropped) if (folder) void addFolder(folder, add)
+    take(event.dataTransfer)
   })
+}
+
+/** Takes what was dropped or pasted. */
+function takeTransfer(items: Iterable<DataTransferItem>, add: (files: File[]) => void): void {
+  // Read before the first await: after it the list of items is empty.
+  const given = [...items].map(item => ({
+    file: item.getAsFile(),
+    folder: folderOf(item.webkitGetAsEntry()),
+  }))
+  add(given.flatMap(({ file, folder }) => (file && !folder ? file : [])))
+  const isNoFile = given.every(({ file, folder }) => !file && !folder)
+  find('#taken').textContent = isNoFile ? say('noFile') : ''
+  if (isNoFile) announce(say('noFile'))
+  for (const { folder } of given) if (folder) void addFolder(folder, add)
 }
 
 const folderOf = (entry: FileSystemEntry | null) =>
@@ -95,7 +102,7 @@ async function* filesIn(folder: FileSystemDirectoryEntry): AsyncGenerator<File |
 const result = <T>(call: (done: (value: T) => void, failed: () => void) => void): Promise<T | undefined> =>
   new Promise(resolve => call(resolve, () => resolve(undefined)))
 
-/** Some systems have no media type for HEIC, so its file extensions are accepted too. */
+/** By the extension, too: some systems have no media type for HEIC, and Firefox gives none to the files of a dropped folder. */
 export function isTaken({ type, name }: File): boolean {
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
   return accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))

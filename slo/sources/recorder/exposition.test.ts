@@ -41,9 +41,18 @@ test('blanks, tabs and line ends of Windows stand between tokens', () => {
   ])
 })
 
-test('a series with a name in quotes does not cost the others of the scrape', () => {
-  const text = '{"http.requests",code="200"} 1\nb{"http.route"="/"} 2\na{code="{\\"x"} 3\n'
-  expect(parseExposition(text, 'text').map(({ name, value }) => [name, value])).toEqual([['a', 3]])
+test('a series with a name in quotes does not cost the others of the scrape, and labels may have one', () => {
+  const text = '{"http.requests",code="200"} 1\nb{code="200","http.route"="/"} 2\na{code="{\\"x"} 3\n'
+  const samples = parseExposition(text, 'text')
+  expect(samples.map(({ name, value }) => [name, value])).toEqual([
+    ['b', 2],
+    ['a', 3],
+  ])
+  expect(labelsOf(withLabels(samples[0]?.labels ?? '', { job: 'x' }))).toEqual({
+    code: '200',
+    job: 'x',
+    '"http.route"': '/',
+  })
 })
 
 test('a time as Go writes it, and a backslash that escapes nothing, are read as Prometheus does', () => {

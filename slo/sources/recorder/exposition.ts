@@ -6,8 +6,8 @@ export class ExpositionError extends Error {
   override name = 'ExpositionError'
 }
 
-// Blanks may stand between any two tokens.
-const label = /[ \t]*([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"[ \t]*/g
+/** A name of OpenTelemetry, as `"http.route"`, keeps its quotation marks. Blanks may stand between any two tokens. */
+const label = /[ \t]*([a-zA-Z_]\w*|"(?:[^"\\\n]|\\.)+")[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"[ \t]*/g
 const labels = `(?:${label.source.replaceAll(/\((?!\?)/g, '(?:')}(?:,|(?=\\})))*`
 /** NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
 const number = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]`
@@ -16,8 +16,8 @@ const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)
 const sample = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
 )
-/** A name with dots, as OpenTelemetry has, which no selector of the recorder can name. */
-const quotedName = /^[\w:]*[ \t]*\{[ \t]*"/
+/** A metric's name with dots, which no selector of the recorder can name. */
+const quotedName = /^\{[ \t]*"/
 
 /**
  * Parses Prometheus text 0.0.4 or OpenMetrics 1.0.

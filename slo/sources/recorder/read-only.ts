@@ -1,17 +1,20 @@
-import { chmodSync, closeSync, copyFileSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { ExpectedError, sqliteCode } from '@tintype/lib/errors.ts'
 
-/**
- * Opens a SQLite file for reading, or a copy if its -shm file cannot be created; undefined without a file.
- * @throws ExpectedError.
- */
+/** Opens a SQLite file for reading, also in a read-only folder; undefined without a file. @throws ExpectedError. */
 export function openReadOnly(file: string): DatabaseSync | undefined {
   try {
     closeSync(openSync(file, 'r'))
-    return tryOpen(file) ?? openCopy(file)
+    try {
+      return open(file)
+    } catch (error) {
+      // CANTOPEN or READONLY: the -shm file can be neither found nor created. Only a file with a log needs it.
+      if (![8, 14].includes(sqliteCode(error))) throw error
+      if (existsSync(`${file}-wal`)) throw new Error(`${file}-shm is missing and cannot be created`)
+      return open(new URL('?immutable=1', pathToFileURL(file)))
+    }
   } catch (error) {
     const { code, path, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' && path === file) return undefined
@@ -19,30 +22,14 @@ export function openReadOnly(file: string): DatabaseSync | undefined {
   }
 }
 
-/** Undefined when SQLite can neither find nor create the -shm file: CANTOPEN or READONLY, in any of their forms. */
-function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
-  const db = new DatabaseSync(file, { readOnly })
+function open(file: string | URL): DatabaseSync {
+  const db = new DatabaseSync(file, { readOnly: true })
   try {
     // Only the first query opens the file.
     db.prepare('SELECT 1 FROM sqlite_schema').get()
     return db
   } catch (error) {
     db.close()
-    if ([8, 14].includes(sqliteCode(error))) return undefined
     throw error
-  }
-}
-
-/** Opens a temporary copy and removes it at once: the process keeps the open file. */
-function openCopy(file: string): DatabaseSync | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'slo-recorder-'))
-  try {
-    for (const end of ['', '-wal'].filter(each => existsSync(file + each))) {
-      copyFileSync(file + end, join(folder, `copy${end}`))
-      chmodSync(join(folder, `copy${end}`), 0o600)
-    }
-    return tryOpen(join(folder, 'copy'), false)
-  } finally {
-    rmSync(folder, { recursive: true })
   }
 }

@@ -50,15 +50,13 @@ export function reader(db: DatabaseSync) {
       const layouts = new Map<number, { column: number; series: Filled }[]>()
       const columnsOf = (layout: number) => {
         const ids = String(layoutOf.get(layout)?.series).split(',')
-        const columns = ids.flatMap((id, column) => {
+        return ids.flatMap((id, column) => {
           const series = wanted.get(Number(id))
           return series ? [{ column, series }] : []
         })
-        layouts.set(layout, columns)
-        return columns
       }
       for (const { layout, at, numbers } of scrapes.iterate(fromMs, toMs, stepMs) as Iterable<ScrapeRow>) {
-        const columns = layouts.get(layout) ?? columnsOf(layout)
+        const columns = layouts.getOrInsertComputed(layout, columnsOf)
         if (columns.length === 0) continue
         const values = new Float64Array(new Uint8Array(inflateRawSync(numbers)).buffer)
         for (const { column, series } of columns) series.points.push({ at, value: values[column] as number })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits } from '@tintype/lib/limits.ts'
@@ -13,10 +13,11 @@ import { createStore } from './store.ts'
 
 const never = new AbortController().signal
 
-async function exposing(answer: () => { status?: number; type?: string; body: string }) {
-  const server = createServer((_, response) => {
-    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', body } = answer()
-    response.writeHead(status, { 'Content-Type': type }).end(body)
+type Answer = { status?: number; type?: string; location?: string; body: string }
+async function exposing(answer: (path?: string) => Answer) {
+  const server = createServer(({ url }, response) => {
+    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', location, body } = answer(url)
+    response.writeHead(status, { 'Content-Type': type, ...(location && { location }) }).end(body)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const close = () => {
@@ -48,6 +49,20 @@ test('a target that is away is no samples and a word', async () => {
   const target = await exposing(() => ({ body: kept(1) }))
   target.close()
   expect((await scrape(target, 30_000, never)).trouble).toContain('ECONNREFUSED')
+})
+
+test.each([
+  ['/metrics/', true],
+  ['http://127.0.0.1:PORT/metrics/', true],
+  ['http://elsewhere.test/metrics/', false],
+  ['http://[bad', false],
+])('a redirect to %s is followed on the same host, as Prometheus does: %s', async (to, isFollowed) => {
+  const target = await exposing(path => {
+    if (path === '/metrics/') return { body: kept(1) }
+    return { status: 307, location: to.replace('PORT', target.url.port), body: '' }
+  })
+  const { samples, trouble } = await scrape(target, 30_000, never)
+  expect(samples?.length ?? trouble).toBe(isFollowed ? 1 : `answer 307 to ${to}`)
 })
 
 const series = (metric: string, count: number) =>
@@ -92,7 +107,7 @@ async function recording(target: Target, intervalMs: number, others: readonly Ta
     targets: () => [target, ...others],
     dataDir: folder,
     intervalMs,
-    keep: { minutes: 35, traces: 7 },
+    keepDays: 35,
     store,
     log,
   })
@@ -149,25 +164,12 @@ test('a stop records what was counted since the last scrape, of targets that ans
 
 test('what is too old is removed with the scrapes, and counted', async () => {
   const target = await exposing(() => ({ body: kept(1) }))
-  const { folder, recorder, store, metrics } = await recording(target, 50)
+  const { recorder, store, metrics } = await recording(target, 50)
   const at = Date.now() - (limits.sampleAge.value + 1) * 86_400_000
   store.append({ job: 'web', instance: 'old', at, samples: [] })
-  // A folder that another program left is as old.
-  mkdirSync(`${folder}/traces/@eaDir`, { recursive: true })
-  utimesSync(`${folder}/traces/@eaDir`, 0, 0)
-  for (const [name, days] of [
-    ['old', 8],
-    ['new', 6],
-  ] as const) {
-    writeFileSync(`${folder}/traces/web.${name}.jsonl`, '{}\n')
-    const writtenAt = Date.now() / 1000 - days * 86_400
-    utimesSync(`${folder}/traces/web.${name}.jsonl`, writtenAt, writtenAt)
-  }
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="sampleAge"}')) === 1)
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="metricsAge"}')).toBe(0)
-  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')) === 1)
   await recorder.stop()
-  expect(readdirSync(`${folder}/traces`)).toEqual(['@eaDir', 'web.new.jsonl'])
 })
 
 test('scrapes stand on the clock, the last of a minute just before its end', () => {

@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { dayMs } from '@tintype/lib/day.ts'
 import { endProcess } from '@tintype/lib/errors.ts'
-import { askBounded, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
+import { askBounded, type BoundedAnswer, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
 import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-metrics.ts'
@@ -28,11 +27,11 @@ const stalledSeconds = 60
 type Options = {
   /** Called before each scrape, because processes come and go. `onTrouble` gets what is wrong with them, or null. */
   targets: (onTrouble?: (why: string | null) => void) => readonly Target[]
-  /** The folder of traces and of the final metrics of stopped targets. */
+  /** It has the final metrics of stopped targets. */
   dataDir: string
   intervalMs: number
-  /** Days to keep; 0 means no limit. */
-  keep: { minutes: number; traces: number }
+  /** Of recorded minutes; 0 means no limit. */
+  keepDays: number
   store: Writer
   log: Log
 }
@@ -48,8 +47,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     const at = Date.now()
     const scrapes = options.targets(sayTargets).map(async target => {
       const key = keyOf(target)
-      const say = says.get(key) ?? sayOf(log, target)
-      says.set(key, say)
+      const say = says.getOrInsertComputed(key, () => sayOf(log, target))
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       // A target that was removed during its scrape is stopping, and is not reported as failed.
       const isWithdrawn = () => !options.targets().some(each => keyOf(each) === key)
@@ -67,10 +65,9 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const turn = async (signal: AbortSignal): Promise<void> => {
     if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
-    const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
+    const { samples, minutes } = store.prune(Date.now(), options.keepDays)
     countLimit('sampleAge', samples)
     countLimit('metricsAge', minutes)
-    countLimit('traceAge', removeOldTraces(options))
   }
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
   const wait = () => {
@@ -109,23 +106,6 @@ function recordLeft({ dataDir, store, log }: Options): void {
   }
 }
 
-/**
- * Removes one old trace file, whose process is gone (a running one begins a file each day). Only one, because the clock
- * may be ahead.
- */
-function removeOldTraces({ dataDir, keep }: Options): number {
-  const folder = join(dataDir, 'traces')
-  // Not globSync, whose pattern matcher would take 5 MiB of slo's memory.
-  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
-  const old = names.find(name => {
-    if (!/^[^.].*\.jsonl$/.test(name)) return false
-    const stats = statSync(join(folder, name), { throwIfNoEntry: false })
-    return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs
-  })
-  if (old) rmSync(join(folder, old), { force: true })
-  return old ? 1 : 0
-}
-
 /** Milliseconds until the next scrape. Intervals below 2.5 s have no early scrape before the minute. */
 export function untilNextScrape(nowMs: number, intervalMs: number): number {
   const early = intervalMs >= 5 * beforeTheMinuteMs ? beforeTheMinuteMs : 0
@@ -142,11 +122,14 @@ export async function scrape(
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
-    const answer = await askBounded(url.href, {
+    const options = {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
-    })
+    }
+    const first = await askBounded(url.href, options)
+    const elsewhere = redirectOf(url, first)
+    const answer = elsewhere ? await askBounded(elsewhere.href, options) : first
     // Without the body, which may have another number each time: a trouble is logged when it changes.
     if (answer.status !== 200) return none(inWords({ ...answer, body: undefined }))
     const isOpen = answer.headers['content-type']?.startsWith('application/openmetrics-text')
@@ -157,6 +140,14 @@ export async function scrape(
     if (error instanceof ExpositionError) return none(`cannot be read: ${message}`)
     return none(name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message)
   }
+}
+
+/** Where an answer leads on the same host, such as from /metrics to /metrics/, which Prometheus follows, too. */
+function redirectOf(url: URL, { status, headers: { location } }: BoundedAnswer): URL | undefined {
+  const next = URL.parse(location ?? '', url.href)
+  if (![301, 302, 307, 308].includes(status) || next?.hostname !== url.hostname) return undefined
+  if (next.protocol !== url.protocol && next.protocol !== 'https:') return undefined
+  return Object.assign(next, { username: url.username, password: url.password })
 }
 
 const none = (trouble: string): Exposed => ({ samples: null, trouble })

@@ -1,7 +1,7 @@
 import { existsSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { makeFolder } from '@tintype/lib/disk.ts'
+import { createFile, makeFolder } from '@tintype/lib/disk.ts'
 import { sqliteCode } from '@tintype/lib/errors.ts'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
@@ -37,6 +37,7 @@ type OnDamage = (why: string) => void
  */
 export function createStore(file: string, slis: readonly Sli[], onDamage: OnDamage = () => {}) {
   makeFolder(dirname(file))
+  createFile(file)
   const db = openToWrite(file, onDamage)
   return { ...reader(db), ...writer(db, slis, file) }
 }

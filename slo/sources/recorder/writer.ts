@@ -185,12 +185,10 @@ function identities(db: DatabaseSync, slis: readonly Sli[]) {
     layout: numbered('layout', 'series'),
     series(name: string, labels: string, job: string, instance: string) {
       const key = [name, labels, job, instance].join('\0')
-      const before = known.get(key)
-      if (before) return before
-      const all = withLabels(labels, { job, instance })
-      const series = { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
-      known.set(key, series)
-      return series
+      return known.getOrInsertComputed(key, () => {
+        const all = withLabels(labels, { job, instance })
+        return { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
+      })
     },
     forgetSeries: () => known.clear(),
   }

@@ -1,0 +1,33 @@
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { daysMs } from '../day.ts'
+import { countLimit } from '../limits.ts'
+import { openSteadyClock } from '../steady-clock.ts'
+import { complainer } from './log.ts'
+
+const lookEveryMs = 3_600_000
+
+/**
+ * Removes the expired files of DATA_DIR/traces at the start and each hour: also those of ended processes, and of the time
+ * before traces were sent to a collector.
+ */
+export function removeOldTraces(dataDir: string, keepDays: number): void {
+  const { believed } = openSteadyClock()
+  const folder = join(dataDir, 'traces')
+  const complain = complainer('traces.not-removed')
+  const look = () => {
+    try {
+      for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+        const stats = statSync(join(folder, name), { throwIfNoEntry: false })
+        const isOld = stats && believed() - stats.mtimeMs > daysMs(keepDays)
+        if (!isOld || !/^[^.].*\.jsonl$/.test(name)) continue
+        rmSync(join(folder, name), { force: true })
+        countLimit('traceAge')
+      }
+    } catch (error) {
+      complain(error as Error)
+    }
+  }
+  look()
+  setInterval(look, lookEveryMs).unref()
+}

@@ -162,10 +162,10 @@ describe('npm start', () => {
     const saidSoFar = tintype.stderr().length
     const children = childrenOf(tintype.process('converter')?.pid as number)
     expect(children.length).toBeGreaterThan(0)
-    const everyone = [...ofFolder(), ...children]
-    // The launcher gets it twice, at once: npm passes it on. A second one that came late would end all at once.
+    const all = [...ofFolder(), ...children]
     const stopped = tintype.stop('SIGINT')
-    for (const { pid } of everyone) process.kill(pid, 'SIGINT')
+    // The launcher gets it twice, at once: npm passes it on. A late one would end all at once.
+    for (const { pid } of all) process.kill(pid, 'SIGINT')
     expect(await stopped).toBe(0)
     expect(ends()).toEqual(said) // no process ended before its turn
     expect(tintype.stderr().slice(saidSoFar)).not.toContain('scrape.failed')

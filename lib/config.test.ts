@@ -151,6 +151,11 @@ test('an item that a list repeats counts once: the same thumbnail would be made 
     expect(() => sides(given), given).toThrow('THUMBNAILS="')
 })
 
+test('no photo is accepted that is larger than Node reads at once', () => {
+  expect(read({ MAX_UPLOAD_BYTES: '2147483647' }).MAX_UPLOAD_BYTES).toBe(2 ** 31 - 1)
+  expect(() => read({ MAX_UPLOAD_BYTES: '3000000000' })).toThrow('MAX_UPLOAD_BYTES="3000000000"')
+})
+
 test('headers are read, and no error shows a secret', () => {
   const { PROMETHEUS_HEADERS } = read({
     PROMETHEUS_HEADERS: 'Authorization=Bearer a=b==, X-Scope-OrgID=one|two\n',

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { barriers } from './accessible.ts'
+import { launchBrowser } from './browser.ts'
 import { type Person, person } from './client.ts'
 import { startTintype } from './service.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from './support.ts'
@@ -157,13 +157,11 @@ test('a published day is whole, and holds nothing personal and no secret', async
   expect(verdicts).toMatchObject([{ faults: [], missing: [] }])
 })
 
-describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath }) => {
+describeWithParts('the timeline page', ['chromium'], () => {
   test('shows one photo’s journey: its stages as bars, its entries as marks and in words', async () => {
     const photo = await upload(person(tintype.address))
     await whole(photo)
-    const args = ['--no-sandbox', '--disable-gpu']
-    const ignoreDefaultArgs = ['--disable-back-forward-cache']
-    const browser = await chromium.launch({ executablePath, args, ignoreDefaultArgs })
+    const browser = await launchBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
     onTestFinished(() => browser.close())
     const page = await browser.newPage({ locale: 'en', viewport: { width: 320, height: 700 } })
     // As the iPhones have it that stay at iOS 16.
@@ -234,8 +232,13 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     page.on('request', request => request.url().endsWith('/sizing.json') && sizings++)
     await page.clock.install()
     await page.reload()
-    await page.clock.runFor(310_000)
-    await until(() => sizings === 2, { what: 'the sizes read again' })
+    await until(
+      async () => {
+        await page.clock.runFor(60_000)
+        return sizings >= 2
+      },
+      { what: 'the sizes read again' },
+    )
     // After midnight the newest sessions may be of the day before.
     await page.route('**/recent.json', async route => {
       const response = await route.fetch()

@@ -15,6 +15,14 @@ export function processes(): Process[] {
 
 export const childrenOf = (pid: number): Process[] => processes().filter(({ parent }) => parent === pid)
 
+/** Children, their children and so on, of one moment. */
+export function descendantsOf(pid: number): Process[] {
+  const all = processes()
+  const below = (pid: number): Process[] =>
+    all.filter(({ parent }) => parent === pid).flatMap(child => [child, ...below(child.pid)])
+  return below(pid)
+}
+
 /** Undefined when it has ended, also when its parent has not read its exit code yet. */
 function describe(pid: number): Process | undefined {
   try {

@@ -9,7 +9,7 @@ import { journey } from './journey.ts'
 import { startLoad } from './kills/load.ts'
 import { readLedger, verify } from './kills/verify.ts'
 import { cluster } from './logs/cluster.ts'
-import { childrenOf, processes } from './processes.ts'
+import { descendantsOf, processes } from './processes.ts'
 import { processNames, type Scaled, startScaled } from './scaled.ts'
 import { describeWithParts, runScript, until } from './support.ts'
 
@@ -209,7 +209,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
 
 type Readiness = { ready: boolean; dependencies: Record<string, string> }
 
-const below = (pid: number): number[] => childrenOf(pid).flatMap(child => [child.pid, ...below(child.pid)])
+const below = (pid: number): number[] => descendantsOf(pid).map(({ pid }) => pid)
 
 /** Publishes each day that there is and proves it. */
 async function expectWholeLog(dataDir: string): Promise<void> {

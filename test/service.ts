@@ -1,5 +1,5 @@
 import { startService } from '../tools/service.ts'
-import { childrenOf, type Process, processes } from './processes.ts'
+import { childrenOf, descendantsOf, type Process, processes } from './processes.ts'
 import { until } from './support.ts'
 
 /** The whole service under its launcher, as `npm start` runs it. */
@@ -44,6 +44,3 @@ export async function startTintype(...args: Parameters<typeof startService>): Pr
     },
   }
 }
-
-const descendantsOf = (pid: number): Process[] =>
-  childrenOf(pid).flatMap(child => [child, ...descendantsOf(child.pid)])

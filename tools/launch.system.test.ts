@@ -67,7 +67,7 @@ describe('npm start refuses', () => {
   })
 })
 
-test('npm start starts again on a disk that became full, and a photo can be seen and deleted', async context => {
+test('npm start starts again on a disk that became full, and a photo can be seen and deleted; killed, it takes its services with it', async context => {
   const disk = await smallDisk(context, 48 * 2 ** 20)
   const first = await startTintype(disk)
   const before = person(first.address)
@@ -82,6 +82,10 @@ test('npm start starts again on a disk that became full, and a photo can be seen
   const links = photos[0]?.links
   expect((await after.request(links?.thumbnail ?? '')).status).toBe(200)
   expect((await after.request(links?.self ?? '', { method: 'DELETE' })).status).toBe(204)
+  const services = childrenOf(second.pid).map(({ pid }) => pid)
+  expect(services).toHaveLength(4)
+  await second.stop('SIGKILL')
+  expect(processes().filter(({ pid }) => services.includes(pid))).toEqual([])
 })
 
 describe('npm start', () => {
@@ -160,7 +164,7 @@ describe('npm start', () => {
     expect(children.length).toBeGreaterThan(0)
     const all = [...ofFolder(), ...children]
     const stopped = tintype.stop('SIGINT')
-    // The launcher gets it twice: npm passes it on.
+    // The launcher gets it twice, at once: npm passes it on. A late one would end all at once.
     for (const { pid } of all) process.kill(pid, 'SIGINT')
     expect(await stopped).toBe(0)
     expect(ends()).toEqual(said) // no process ended before its turn
@@ -188,12 +192,5 @@ describe('npm start', () => {
     expect(Date.now() - second).toBeLessThan(graceSeconds * 500)
     expect(existsSync(dirname(socket))).toBe(false)
     upload.destroy()
-  })
-
-  test('takes its services with it when it is killed', async () => {
-    tintype = await startTintype(folder)
-    remember()
-    await tintype.stop('SIGKILL')
-    expect(ofFolder()).toEqual([])
   })
 })

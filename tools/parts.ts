@@ -48,6 +48,7 @@ const row = <const N extends string>(name: N, command: string, source: Source, u
 // biome-ignore format: a table, one row a part
 const parts = [
   row('chromium', 'chromium', debian('chromium'), 'the pages, seen by a browser'),
+  row('chromium-headless-shell', 'chromium-headless-shell', debian('chromium-headless-shell'), 'the same, for less processor time'),
   row('postgres', 'postgres', debian('postgresql'), 'the queue on a server'),
   row('prometheus', 'prometheus', debian('prometheus'), 'rules, dashboards, slo'),
   row('promtool', 'promtool', debian('prometheus'), 'checks and tests of the rules'),

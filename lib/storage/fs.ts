@@ -92,7 +92,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     throw new ExpectedError(
       `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
-  for (const name of ownFolders) {
+  for (const name of (await disk.readdir(root)).filter(each => ownFolders.includes(each))) {
     const failure = await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)
     const code = errorCode(failure) ?? ''
     // A backup that root put back has folders of root.

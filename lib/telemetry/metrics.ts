@@ -112,7 +112,7 @@ export function combinations(labels: Definition['labels']): Record<string, strin
 /** Whether an Accept header names OpenMetrics, with no lower quality (`q`) than plain text. */
 function prefersOpenMetrics(accept = ''): boolean {
   const qualityOf = (type: string) => {
-    const ranges = accept.matchAll(new RegExp(`(?<![^, ])${type}(?:[^,]*; *q=([\\d.]+))?`, 'gi'))
+    const ranges = accept.matchAll(new RegExp(`(?<![^, ])${type}(?![^,; ])(?:[^,]*; *q=([\\d.]+))?`, 'gi'))
     return Math.max(0, ...ranges.map(([, quality = 1]) => Number(quality)))
   }
   const quality = qualityOf('application/openmetrics-text')

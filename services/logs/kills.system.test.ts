@@ -26,7 +26,9 @@ afterAll(async () => {
   await server?.stop('SIGKILL')
 })
 
+/** In place of the one that runs. */
 async function startServer(faultPoint?: string): Promise<void> {
+  await server?.stop('SIGKILL')
   server = await run.startServer(faultPoint ? { FAULT_POINT: faultPoint } : {})
 }
 
@@ -72,19 +74,17 @@ test.each(['ingest.before-append', 'ingest.appended', 'ingest.synced'])(
     await logs(writer, 100)
     await startServer()
     expect(await faults()).toEqual([])
-    await server?.stop('SIGKILL')
   },
 )
 
 test.each(['journal.written:150', 'ship.before-send:3', 'ship.answered:3'])(
   'a service is killed at %s: nothing is lost or doubled',
   async point => {
-    await startServer()
+    if (!server) await startServer()
     expect(await startWriter(point).ended).toEqual({ killed: true })
     const writer = startWriter()
     await logs(writer, 100)
     expect(await faults()).toEqual([])
-    await server?.stop('SIGKILL')
   },
 )
 
@@ -112,7 +112,7 @@ test.each([
 const rounds = process.env.TEST_FULL ? 60 : 6
 
 test(`${rounds} kills at random moments, of services and server: nothing is lost or doubled`, async () => {
-  await startServer()
+  if (!server) await startServer()
   let writer = startWriter()
   for (let round = 0; round < rounds; round++) {
     await logs(writer, 1 + Math.floor(Math.random() * 200))

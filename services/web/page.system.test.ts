@@ -10,6 +10,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
+import { launchBrowser } from '../../test/browser.ts'
 import { photo, quadrantImage } from '../../test/images.ts'
 import { describeWithParts, type Started, startScript, until } from '../../test/support.ts'
 
@@ -31,13 +32,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   let harbour: File
   let pines: File
   const elsewhere = 'photos.example.org'
-  const args = [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-background-networking',
-    `--host-resolver-rules=MAP ${elsewhere} 127.0.0.1`,
-  ]
-  const launch = { executablePath: parts.chromium, args }
+  const args = ['--disable-background-networking', `--host-resolver-rules=MAP ${elsewhere} 127.0.0.1`]
 
   beforeAll(async () => {
     dataDir = await mkdtemp(`${tmpdir()}/tintype-page-`)
@@ -51,7 +46,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     ;[web, converter, browser] = await Promise.all([
       startScript('services/web/main.ts', { ...environment, ...any }),
       startScript('services/converter/main.ts', { ...environment, ...any }),
-      chromium.launch(launch),
+      launchBrowser({ args }),
     ])
     harbour = { name: 'harbour.jpg', mimeType: 'image/jpeg', buffer: await photo(640, 480, 1) }
     pines = {
@@ -1098,29 +1093,41 @@ describeWithParts('the upload page', ['chromium'], parts => {
   test('a picture that does not load is asked for until it does', async () => {
     await page.clock.install()
     await page.reload()
-    await page.route('**/thumbnail', route => route.abort())
+    let asked = 0
+    await page.route('**/thumbnail', route => {
+      asked++
+      return route.abort()
+    })
     await choose(harbour)
     await says('harbour.jpg', /^ready (in|after)/)
-    for (let tries = 0; tries < 70; tries++) await page.clock.runFor(31_000)
+    // Each pause is at most half a minute.
+    for (let halfMinute = 0; halfMinute < 70 && asked < 20; halfMinute++) await page.clock.fastForward(30_000)
+    expect(asked).toBe(20)
     await page.unroute('**/thumbnail')
     await page.clock.runFor(60_000)
     await ready('harbour.jpg')
   })
 
-  test('an upload goes on after an hour without a connection, and is given up only where all else works', async () => {
+  test('an upload goes on after many tries without a connection, and is given up only where all else works', async () => {
     await page.clock.install()
     await page.reload()
-    await page.route('**/photos', route => route.abort())
+    let tries = 0
+    let isReached = false
+    await page.route('**/photos', route => {
+      const isUpload = route.request().method() === 'POST'
+      if (isUpload) tries++
+      return isUpload || !isReached ? route.abort() : route.continue()
+    })
     await choose(harbour)
-    for (let halfMinute = 0; halfMinute < 120; halfMinute++) await page.clock.runFor(30_000)
+    // Each pause is at most half a minute. After 25 tries a reached service would have ended it.
+    for (let halfMinute = 0; halfMinute < 120 && tries < 30; halfMinute++)
+      await page.clock.fastForward(30_000)
+    expect(tries).toBe(30)
     await says('harbour.jpg', /Could not be sent; trying again in/)
-    await page.unroute('**/photos')
-    await page.route('**/photos', route =>
-      route.request().method() === 'POST' ? route.abort() : route.continue(),
-    )
+    isReached = true
     const givenUp = row('harbour.jpg').getByText('Could not be sent after many tries.')
     await until(async () => {
-      await page.clock.runFor(30_000)
+      await page.clock.fastForward(30_000)
       return givenUp.isVisible()
     })
     await page.unroute('**/photos')
@@ -1255,7 +1262,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await mkdir(`${profile}/Default`)
     const blocked = { profile: { default_content_setting_values: { cookies: 2 } } }
     await writeFile(`${profile}/Default/Preferences`, JSON.stringify(blocked))
-    const strict = await chromium.launchPersistentContext(profile, { ...launch, locale: 'en-GB' })
+    // The browser without windows reads no preferences.
+    const whole = { executablePath: parts.chromium, args: ['--no-sandbox', '--disable-gpu'] }
+    const strict = await chromium.launchPersistentContext(profile, { ...whole, locale: 'en-GB' })
     try {
       await strict.addInitScript(
         `globalThis.BroadcastChannel = class { constructor() { throw new Error('as Firefox does') } }`,

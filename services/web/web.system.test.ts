@@ -126,25 +126,32 @@ describe('kill -9', () => {
     await until(async () => (await filesOf(`${folder}/storage`)).length === 0)
   })
 
-  test.each(['accept.original', 'accept.key', 'accept.recorded', 'accept.enqueued'])(
-    'at %s: the retry ends as one photo',
-    async point => {
-      const folder = await temporaryFolder()
+  test('at each point of an upload: the retry ends as one photo', async () => {
+    const folder = await temporaryFolder()
+    const points = ['accept.original', 'accept.key', 'accept.recorded', 'accept.enqueued']
+    const cookies: string[] = []
+    for (const point of points) {
       const killed = await startService(folder, { FAULT_POINT: `${point}:1` })
       const first = await fetch(`${killed.url}/photos`)
       const cookie = first.headers.get('set-cookie')?.split(';')[0] ?? ''
-      const headers = { cookie, 'idempotency-key': 'once' }
-      await expect(post(killed.url, png(), headers)).rejects.toThrow()
-      const service = await startService(folder)
-      const answers = await Promise.all([1, 2, 3].map(() => post(service.url, png(), headers)))
-      expect(answers.map(answer => answer.status)).toEqual([202, 202, 202])
+      await expect(post(killed.url, png(), { cookie, 'idempotency-key': 'once' }), point).rejects.toThrow()
+      cookies.push(cookie)
+    }
+    const service = await startService(folder)
+    for (const [i, cookie] of cookies.entries()) {
+      const retry = () => post(service.url, png(), { cookie, 'idempotency-key': 'once' })
+      const answers = await Promise.all([1, 2, 3].map(retry))
+      expect(
+        answers.map(answer => answer.status),
+        points[i],
+      ).toEqual([202, 202, 202])
       const ids = await Promise.all(answers.map(async answer => ((await answer.json()) as PhotoView).id))
-      expect(new Set(ids).size).toBe(1)
-      expect((await service.queue.stats()).depth).toBe(1)
+      expect(new Set(ids).size, points[i]).toBe(1)
       const list = await fetch(`${service.url}/photos`, { headers: { cookie } })
       expect(((await list.json()) as { photos: PhotoView[] }).photos).toMatchObject([{ id: ids[0] }])
-    },
-  )
+    }
+    expect((await service.queue.stats()).depth).toBe(points.length)
+  })
 })
 
 test('it does not become ready before queue and storage have answered', async () => {

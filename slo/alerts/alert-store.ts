@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { giveToOwner } from '@tintype/lib/disk.ts'
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { isLike } from '@tintype/lib/json.ts'
 
@@ -83,7 +84,8 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       try {
         const content = { sent: [...sent], facts: [...facts] } satisfies Content
         await mkdir(dirname(file), { recursive: true })
-        await writeFile(`${file}.tmp`, JSON.stringify(content), { flush: true })
+        await writeFile(`${file}.tmp`, JSON.stringify(content), { flush: true, mode: 0o600 })
+        giveToOwner(`${file}.tmp`)
         await rename(`${file}.tmp`, file)
         onTrouble(null)
       } catch (error) {

@@ -6,6 +6,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
+import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { names, openProbe } from '../tintype/probe.ts'
 import { type Probe, startProbe } from './probe.ts'
 
@@ -30,8 +31,9 @@ test('of a service that does not answer, a limited number of journeys is under w
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn: () => {} }
   const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const environment = { PROBE_URL: target, PROBE_TOKEN: 'secret' }
-  const options = { environment, dataDir: await temporaryFolder(), metrics, log }
-  const probe = startProbe(openProbe(options), names, options)
+  const dataDir = await temporaryFolder()
+  const store = openAlertStore(alertStoreFile(dataDir))
+  const probe = startProbe(openProbe({ environment, dataDir, metrics, log, store }), names, { metrics, log })
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
   await until(() => asked === limits.probeJourneys.value)
   await probe.stop()
@@ -47,7 +49,7 @@ test('a certificate that ends soon is warned of, once for each day that is left,
   const warn = (event: string, payload: unknown) => void warned.push([event, payload])
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn }
   const names = { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] } as const
-  const running = startProbe(probe, names, { environment: {}, dataDir: '', metrics, log })
+  const running = startProbe(probe, names, { metrics, log })
   await until(() => met > days.length)
   await running.stop()
   expect(warned).toEqual(['13', '12'].map(days => ['probe.certificate-ends', { days }]))

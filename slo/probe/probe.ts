@@ -2,6 +2,7 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import type { AlertStore } from '../alerts/alert-store.ts'
 import { type Loop, startLoop } from '../serve/loop.ts'
 import { onChange } from '../serve/on-change.ts'
 
@@ -37,6 +38,8 @@ export type ProbeOptions = {
   dataDir: string
   metrics: Metrics
   log: Log
+  /** Facts that survive a restart. */
+  store: Pick<AlertStore, 'get' | 'set'>
 }
 
 /** The exports of a module that `probe` of service.yaml names. */
@@ -51,8 +54,11 @@ export type ProbeModule = {
  * Starts the synthetic user: four attempts a minute, one in each quarter at a random moment. A missed attempt is not
  * repeated. Each attempt is counted once, in the minute in which it ends.
  */
-export function startProbe(probe: Probe, names: ProbeModule['names'], options: ProbeOptions): Loop {
-  const { metrics, log } = options
+export function startProbe(
+  probe: Probe,
+  names: ProbeModule['names'],
+  { metrics, log }: Pick<ProbeOptions, 'metrics' | 'log'>,
+): Loop {
   const underWay = new Set<Promise<void>>()
   const sayCertificate = onChange(days => log.warn('probe.certificate-ends', { days }))
 

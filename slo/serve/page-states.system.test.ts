@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import express from 'express'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
+import { launchBrowser } from '../../test/browser.ts'
 import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { parseOutage, replayOutage } from '../math/outage.ts'
@@ -43,14 +44,14 @@ function pagesOf(state: () => unknown): express.Express {
   return app
 }
 
-describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: executablePath }) => {
+describeWithParts('the pages of slo in each state', ['chromium'], () => {
   let browser: Browser
   let page: Page
   let problems: string[] = []
   let address: string
   let shown: keyof typeof pageStates = ''
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    browser = await launchBrowser()
     const { url, close } = await listen(
       pagesOf(() => pageStates[shown]),
       '127.0.0.1',

@@ -3,8 +3,9 @@ import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { launchBrowser } from '../../test/browser.ts'
 import { describeWithParts, type Started, temporaryFolder, until } from '../../test/support.ts'
 import { days, minutesADay, recordDay, startSlo } from '../test/day.ts'
 
@@ -17,7 +18,7 @@ function statusOf(url: string, headers: Record<string, string>): Promise<number 
   return promise
 }
 
-describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath }) => {
+describeWithParts('the pages of slo', ['chromium'], () => {
   let browser: Browser
   let page: Page
   let problems: string[] = []
@@ -25,7 +26,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
   const urls: Record<string, string> = {}
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    browser = await launchBrowser()
     // One tab for all: a new one takes half a second of processor time.
     page = await browser.newPage({ locale: 'en' })
     page.on('pageerror', error => problems.push(String(error)))

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cached } from '@tintype/lib/cached.ts'
 import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -49,19 +50,15 @@ export function startStatus(options: {
   if (file === '') return undefined
   const observe = observeStorage(metrics, log)
   let storage: Storage | undefined
-  const put = async (): Promise<void> => {
+  const put = cached(0, async () => {
     const status = statusOf(watch.views(), watch.seenAt())
     if (!status) return
     storage ??= await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
     await storage.put(file, Buffer.from(JSON.stringify(status)))
-  }
-  let underWay: Promise<void> | undefined
+  })
   const write = async (): Promise<void> => {
-    underWay ??= put().finally(() => {
-      underWay = undefined
-    })
     const late = sleep(writtenWithinMs, 'late', { ref: false })
-    if ((await Promise.race([underWay, late])) === 'late')
+    if ((await Promise.race([put(), late])) === 'late')
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
   }
   const fail = (error: unknown) => log.error('status.not-written', { error: String(error) })

@@ -88,7 +88,7 @@ test('started again on a disk that is full, slo alerts all the same', async cont
   onTestFinished(async () => void (await full.stop()))
   await until(() => received.length >= before + 2, { timeoutMs: 30_000, what: 'two messages' })
   expect(sent(received.slice(before))).toEqual(['availability firing', 'latency firing'])
-  expect(full.stderr()).toContain('alerts.not-written')
+  await until(() => full.stderr().includes('alerts.not-written'), { what: 'the error of the disk' })
 })
 
 test('slo starts while storage is away, in which it only writes its status', async () => {

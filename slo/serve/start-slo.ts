@@ -124,7 +124,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
       })
     : undefined
   const given = { environment, dataDir, metrics, log }
-  const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
+  const probe = prober && startProbe(prober.openProbe({ ...given, store: alertStore }), prober.names, given)
   const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
   const status = startStatus({ ...given, ...at, watch })
   log.info('slo.started', { version: config.VERSION })

@@ -1,13 +1,11 @@
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { readJsonFile } from '@tintype/lib/json.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { temporaryFolder } from '../../test/support.ts'
+import { type AlertStore, alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { isPicture, type ProbeSession, picture, tidyUp, tidyUpAll, walk } from './journey.ts'
 import { names, openProbe } from './probe.ts'
 
@@ -177,15 +175,15 @@ test('a service that goes on listing what it deleted is not asked without end', 
 test('the photo of a probe that was killed in its journey is deleted by the next one', async () => {
   const { way, photos } = await service()
   const dataDir = await temporaryFolder()
-  mkdirSync(join(dataDir, 'slo'))
   const metrics = createMetrics('slo', '0', names.others)
   const log = createLog({ service: 'slo', instance: '0', level: 'error' })
   const environment = { PROBE_URL: way.target.href, PROBE_TOKEN: 'secret' }
-  const open = () => openProbe({ environment, dataDir, metrics, log })
-  await open().attempt(way.signal)
-  await until(() => readJsonFile(join(dataDir, 'slo', 'visitors.json'), ['']) !== undefined)
+  const killed = openAlertStore(alertStoreFile(dataDir))
+  const open = (store: AlertStore) => openProbe({ environment, dataDir, metrics, log, store })
+  await open(killed).attempt(way.signal)
+  await killed.flush()
   expect(photos.size).toBe(1)
-  const { tidyUp } = await open().attempt(way.signal)
+  const { tidyUp } = await open(openAlertStore(alertStoreFile(dataDir))).attempt(way.signal)
   await tidyUp?.()
   expect(photos.size).toBe(0)
 })

@@ -1,12 +1,8 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
-import { giveToOwner } from '@tintype/lib/disk.ts'
-import { readJsonFile } from '@tintype/lib/json.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { asHost } from '../directory/expand.ts'
-import type { Attempt, ProbeModule, ProbeOptions } from '../probe/probe.ts'
+import type { Attempt, ProbeModule } from '../probe/probe.ts'
 import { type ProbeSession, tidyUp, tidyUpAll, type Walk, walk } from './journey.ts'
 
 /**
@@ -24,7 +20,7 @@ export const names: ProbeModule['names'] = {
 }
 
 /** Opens the probe. Each attempt is a journey: it uploads a photo, waits for the thumbnail and deletes the photo. */
-export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metrics, log }: ProbeOptions) => {
+export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metrics, log, store }) => {
   const config = readConfig(
     environment,
     pick('HOST', 'PROBE_TOKEN', 'PROBE_URL', 'PROMISE_SECONDS', 'WEB_PORT'),
@@ -37,22 +33,11 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   /** The visitor of this hour, and the one before, who may still have a journey. */
   const visitors: ProbeSession[] = [{ cookie: undefined }]
   let since = performance.now()
-  /** Visitors without journeys who may have photos. A kill leaves the cookies in a file for the next start. */
-  const file = join(dataDir, 'slo', 'visitors.json')
-  let left: ProbeSession[] = (readJsonFile<string[]>(file, ['']) ?? []).map(cookie => ({ cookie }))
-  let writing = Promise.resolve()
-  const write = (): Promise<void> => {
+  /** Visitors without journeys who may have photos. A kill leaves their cookies for the next start. */
+  let left: ProbeSession[] = (store.get<string[]>('visitors', ['']) ?? []).map(cookie => ({ cookie }))
+  const keep = (): void => {
     const cookies = [...visitors, ...left].flatMap(({ cookie }) => cookie ?? [])
-    // Without the file a kill leaves photos of the probe, which is no reason to fail an attempt.
-    return writeFile(file, JSON.stringify(cookies), { mode: 0o600 }).then(
-      () => giveToOwner(file),
-      () => {},
-    )
-  }
-  /** One write at a time: two would mix their bytes, and the next start could not read the cookies. */
-  const keep = (): Promise<void> => {
-    writing = writing.then(write)
-    return writing
+    store.set('visitors', cookies)
   }
   /** Begins with a new visitor each hour. */
   const retire = (): void => {
@@ -64,7 +49,7 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   const tidy = async (way: Omit<Walk, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
     for (const visitor of some)
       if (await tidyUpAll({ ...way, visitor })) left = left.filter(each => each !== visitor)
-    await keep()
+    keep()
   }
   return {
     async attempt(signal): Promise<Attempt> {
@@ -72,7 +57,7 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
       const way: Walk = {
         ...common,
         visitor: visitors[0] as ProbeSession,
-        onCookie: () => void keep(),
+        onCookie: keep,
         signal,
       }
       const { photo, lostSeconds, ...journey } = await walk(way)

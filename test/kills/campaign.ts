@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { freePort } from '../../tools/free-port.ts'
 import { photo, randomNumbers } from '../images.ts'
 import { journey } from '../journey.ts'
-import { childrenOf, processes } from '../processes.ts'
+import { childrenOf, descendantsOf, processes } from '../processes.ts'
 import { startTintype, type Tintype } from '../service.ts'
 import { startLoad } from './load.ts'
 import { type Finding, verify } from './verify.ts'
@@ -87,7 +87,7 @@ function kill(tintype: Tintype, victim: Exclude<Victim, 'all'>, random: () => nu
 
 /** Kills everything at once and starts it again at the same addresses. */
 async function cutPower(tintype: Tintype): Promise<Tintype> {
-  const everything = descendants(tintype.pid).map(({ pid }) => pid)
+  const everything = descendantsOf(tintype.pid).map(({ pid }) => pid)
   process.kill(tintype.pid, 'SIGSTOP') // or it would start again what is killed before it
   for (const pid of everything) process.kill(pid, 'SIGKILL')
   await tintype.stop('SIGKILL')
@@ -106,6 +106,3 @@ async function answers(address: string): Promise<void> {
     if (Date.now() > deadline) throw new Error(`the service did not come back within ${backMs / 1000} s`)
   }
 }
-
-const descendants = (pid: number): ReturnType<typeof childrenOf> =>
-  childrenOf(pid).flatMap(child => [child, ...descendants(child.pid)])

@@ -24,6 +24,13 @@ describe.each(folders)('the texts of %s', folder => {
   })
 })
 
+test('Cloudflare’s Rocket Loader leaves the scripts of the pages: their policy refuses what it would make of one', () => {
+  const pages = files('{services/*,slo}/page/*.html').map(read)
+  const scripts = pages.flatMap(html => html.match(/<script\b[^>]*/g) ?? [])
+  expect(scripts).toHaveLength(4)
+  for (const each of scripts) expect(each).toContain(' data-cfasync="false"')
+})
+
 test('each text of slo’s pages is used', () => {
   const source = files('slo/page/*.{ts,html}').map(read).join('\n')
   const names = Object.keys(JSON.parse(read('slo/page/words.json')))

@@ -70,15 +70,14 @@ test('JSON is served as a module, which every browser can import', async () => {
   expect(await texts.text()).toBe('export default { "hello": "Hello" }')
 })
 
-test('a page allows nothing inline and nothing from elsewhere, no proxy defers its scripts, and it is asked for again each time', async () => {
-  const { url, html } = await serve()
+test('a page allows nothing inline and nothing from elsewhere, and is asked for again each time', async () => {
+  const { url } = await serve()
   const { headers } = await fetch(url)
   expect(headers.get('content-security-policy')).toContain(
     "default-src 'none'; script-src 'self'; style-src 'self'",
   )
   expect(headers.get('content-security-policy')).not.toContain('unsafe')
   expect(headers.get('cache-control')).toBe('private, no-cache, no-transform')
-  expect(html).toContain('<script data-cfasync="false" type="module" src="assets/')
   const again = await fetch(url, {
     headers: { 'If-None-Match': headers.get('etag') ?? '', 'Cache-Control': 'max-age=0' },
   })

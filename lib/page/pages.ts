@@ -100,18 +100,12 @@ function compile(path: string, text: string): string {
 /** What the head of each page begins with. */
 const head = readFileSync(`${import.meta.dirname}/browser/head.html`, 'utf8').trim()
 
-/** Cloudflare's Rocket Loader rewrites each script without the attribute, and the page's policy refuses what it makes of it. */
-const asWritten = '<script data-cfasync="false" '
-
 const fillIn = (page: string, text: string, values: Values): string =>
-  text
-    .replace('{head}', head)
-    .replaceAll('<script ', asWritten)
-    .replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
-      const value = values[name]
-      if (value === undefined) throw new Error(`${page} names {${name}}, which is not a known value`)
-      return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
-    })
+  text.replace('{head}', head).replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`${page} names {${name}}, which is not a known value`)
+    return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+  })
 
 /** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */
 export function stripTypes(source: string): string {

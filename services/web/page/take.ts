@@ -14,13 +14,15 @@ export function takeFiles(add: (files: File[]) => void): void {
     // On a slow line a person chooses before the scripts are here.
     take()
   }
-  const take = (given: DataTransfer | null) => takeTransfer(given?.items ?? [], add)
   // Without a file, as where a link is pasted, nothing would show that the paste was noticed.
-  addEventListener('paste', ({ clipboardData }) => clipboardData?.items.length && take(clipboardData))
-  takeDrops(take)
+  addEventListener(
+    'paste',
+    ({ clipboardData }) => clipboardData?.items.length && takeFrom(clipboardData, add),
+  )
+  takeDrops(add)
 }
 
-function takeDrops(take: (given: DataTransfer | null) => void): void {
+function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
   const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files')
   // A dragged picture of this page would be dropped as a new file.
@@ -36,14 +38,14 @@ function takeDrops(take: (given: DataTransfer | null) => void): void {
   addEventListener('drop', event => {
     event.preventDefault()
     delete place.dataset.over
-    take(event.dataTransfer)
+    takeFrom(event.dataTransfer, add)
   })
 }
 
 /** Takes what was dropped or pasted. */
-function takeTransfer(items: Iterable<DataTransferItem>, add: (files: File[]) => void): void {
+function takeFrom(transfer: DataTransfer | null, add: (files: File[]) => void): void {
   // Read before the first await: after it the list of items is empty.
-  const given = [...items].map(item => ({
+  const given = [...(transfer?.items ?? [])].map(item => ({
     file: item.getAsFile(),
     folder: folderOf(item.webkitGetAsEntry()),
   }))

@@ -15,10 +15,7 @@ export function takeFiles(add: (files: File[]) => void): void {
     take()
   }
   // Without a file, as where a link is pasted, nothing would show that the paste was noticed.
-  addEventListener(
-    'paste',
-    ({ clipboardData }) => clipboardData?.items.length && takeFrom(clipboardData, add),
-  )
+  addEventListener('paste', ({ clipboardData: given }) => given?.items.length && takeFrom(given, add))
   takeDrops(add)
 }
 

@@ -62,8 +62,8 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
         HEARTBEAT_URL: addressOf(heartbeat),
       })
     }
-    // To start and to end it needs no more of a service than its addresses.
-    else writeFileSync(join(folder, 'endpoints.json'), JSON.stringify({ sloAdmin: 'http://127.0.0.1:9' }))
+    // To start and to end it needs no more of a service than one address that answers.
+    else writeFileSync(join(folder, 'endpoints.json'), JSON.stringify({ sloAdmin: addressOf(heartbeat) }))
     const { objectives, service } = readDirectory()
     const ruleFile = join(folder, 'faster.yml')
     writeFileSync(ruleFile, ruleYaml(faster(rules(objectives, service, tintype?.endpoints.slo), times)))

@@ -95,9 +95,10 @@ async function ask<Body>(
   const method = body === undefined ? 'GET' : 'POST'
   const { protocol, hostname } = URL.parse(address) ?? {}
   const client = clientFor(address)
+  const isOwn = isHere(hostname ?? '')
   // Not `false`, with which Node asks no proxy.
   const anew = () => new client.Agent(proxyFor(address))
-  const agent = isNew ? anew() : protocol === 'http:' && isHere(hostname ?? '') ? direct : undefined
+  const agent = isNew || (isOwn && protocol === 'https:') ? anew() : isOwn ? direct : undefined
   const headers = {
     // Firewalls and CDNs refuse requests without these.
     'User-Agent': 'tintype',

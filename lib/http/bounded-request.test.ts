@@ -117,6 +117,14 @@ test('a request loads no undici; the proxy of the environment is asked for other
     ...['/here', '/here', '/here', '/here'],
     ...['http://shop.test/', 'http://shop.test/'],
   ])
+  const secure = `
+    import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
+    const options = { signal: AbortSignal.timeout(5_000), maxMiB: 1 }
+    await askBounded(process.argv[1], options).catch(({ code }) => console.log(code))
+    process.exit()`
+  const away = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:1' }
+  // The server itself answers, which knows no TLS.
+  expect(await ask([url.replace('http', 'https')], away, secure)).toEqual(['EPROTO'])
   // Commands ask by fetch.
   const command = `
     import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}

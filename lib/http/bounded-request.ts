@@ -1,15 +1,9 @@
 import { once } from 'node:events'
-import type {
-  AgentOptions,
-  ClientRequest,
-  IncomingHttpHeaders,
-  IncomingMessage,
-  OutgoingHttpHeaders,
-} from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import * as zlib from 'node:zlib'
 import { errorCode } from '../errors.ts'
 import { isHere } from '../loopback.ts'
-import { clientFor, http } from './node-http.ts'
+import { clientFor, http, proxyFor } from './node-http.ts'
 
 /** The response is larger than the bound, which the message names. */
 export class TooLong extends Error {}
@@ -102,10 +96,9 @@ async function ask<Body>(
   const { protocol, hostname } = URL.parse(address) ?? {}
   const client = clientFor(address)
   const isOwn = isHere(hostname ?? '')
-  const { options: ofNode } = client.globalAgent as typeof client.globalAgent & { options: AgentOptions }
-  // Not `false`, with which Node does not ask the proxy of NODE_USE_ENV_PROXY.
-  const anew = () => new client.Agent(isOwn ? {} : { proxyEnv: ofNode.proxyEnv })
-  const agent = isNew ? anew() : protocol === 'http:' && isOwn ? direct : undefined
+  // Not `false`, with which Node asks no proxy.
+  const anew = () => new client.Agent(proxyFor(address))
+  const agent = isNew || (isOwn && protocol === 'https:') ? anew() : isOwn ? direct : undefined
   const headers = {
     // Firewalls and CDNs refuse requests without these.
     'User-Agent': 'tintype',

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
-import { isHere } from '../loopback.ts'
+import { proxyFor } from '../http/node-http.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -57,7 +57,7 @@ export async function startTracing(
       import('@opentelemetry/resources'),
     ]),
   )
-  const traceExporter = await openExporter(config, service, environment)
+  const traceExporter = await openExporter(config, service)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -83,7 +83,7 @@ export async function startTracing(
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */
-async function openExporter(config: TracingConfig, service: string, proxyEnv: NodeJS.ProcessEnv) {
+async function openExporter(config: TracingConfig, service: string) {
   const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || config.OTEL_EXPORTER_OTLP_ENDPOINT
   if (!address) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
@@ -91,8 +91,6 @@ async function openExporter(config: TracingConfig, service: string, proxyEnv: No
     return openTraceFile(folder, `${service}.${config.INSTANCE}`)
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
-  // Its agent would ask no proxy, unlike Node's own.
-  const isProxied = proxyEnv.NODE_USE_ENV_PROXY === '1' && !isHere(URL.parse(address)?.hostname ?? '')
-  // Reads the endpoint, headers and timeout by OpenTelemetry's own variables.
-  return new OTLPTraceExporter(isProxied ? { httpAgentOptions: { keepAlive: true, proxyEnv } } : {})
+  // Reads the endpoint, headers and timeout by OpenTelemetry's own variables. Its agent would ask no proxy.
+  return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ...proxyFor(address) } })
 }

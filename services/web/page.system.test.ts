@@ -373,7 +373,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const kept = [{ key, name: 'image.jpg', size: harbour.buffer.length }]
     await page.locator('#empty').waitFor()
     // What the page would still store before it is reloaded is dropped.
-    await page.evaluate(`sessionStorage.unsent = '${JSON.stringify(kept)}'; Storage.prototype.setItem = () => {}`)
+    await page.evaluate(
+      `sessionStorage.unsent = '${JSON.stringify(kept)}'; Storage.prototype.setItem = () => {}`,
+    )
     await page.reload()
     await says('image.jpg', /^The upload was interrupted/)
     const headers = { 'Idempotency-Key': key, 'Content-Type': 'image/jpeg' }

@@ -75,7 +75,7 @@ test('a PostgreSQL password whose signs are not encoded is refused, not shown as
   expect(read({ QUEUE_URL: encoded }).QUEUE_URL).toBe(encoded)
 })
 
-test('an address that Kubernetes sets for a Service is named as such: nobody in the deployment wrote it', () => {
+test('a port variable with the address of a Kubernetes Service is explained: the user did not set it', () => {
   expect(() => read({ WEB_PORT: 'tcp://10.96.0.7:80' })).toThrow(
     'WEB_PORT="tcp://10.96.0.7:80" must not come from a Kubernetes Service (enableServiceLinks: false)',
   )

@@ -95,13 +95,13 @@ test('a bucket whose policy leaves out the right to delete is refused: no photo 
 
 test.each([
   ['AWS without s3:ListBucket', 403, '<Error><Code>AccessDenied</Code></Error>', 'AccessDenied'],
-  ['a proxy with a page of its own', 404, '<html></html>', 'it answered 404 with no Content-Type'],
+  ['a proxy that answers with its own page', 404, '<html></html>', 'it answered 404 with no Content-Type'],
 ] as const)(
   '%s does not say which file is missing, and is refused: no photo would begin',
   async (_, status, body, why) => {
     const { url } = await startBucket({ missing: [status, body] })
     await expect(openStorage(url)).rejects.toThrow(
-      new RegExp(`^cannot tell a missing file of the bucket .*${why}`),
+      new RegExp(`^cannot detect a missing file in the bucket .*${why}`),
     )
   },
 )

@@ -120,7 +120,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     ['write', put],
     ['write conditionally', putAgain],
     ['read', () => send(new s3.HeadObjectCommand({ Bucket, Key }))],
-    ['tell a missing file of', miss],
+    ['detect a missing file in', miss],
     ['delete from', () => send(new s3.DeleteObjectCommand({ Bucket, Key }))],
   ]
   for (const [what, step] of steps)

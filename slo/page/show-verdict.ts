@@ -41,7 +41,7 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
 function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, stages } = verdict
-  const missing = [...new Set(stages.flatMap(({ lacked }) => lacked))]
+  const withoutData = [...new Set(stages.flatMap(({ lacked }) => lacked))]
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
   const isEnglish = remarks.some(each => written.includes(each))
@@ -52,8 +52,11 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
     isSlow(verdict) && stageTable(verdict),
     evidence.length > 0 && [h('h3', {}, say('evidence')), evidenceTable(verdict)],
-    missing.length > 0 &&
-      folded(say('lackingData', { n: missing.length }), items(missing.map(metric => h('code', {}, metric)))),
+    withoutData.length > 0 &&
+      folded(
+        say('lackingData', { n: withoutData.length }),
+        items(withoutData.map(metric => h('code', {}, metric))),
+      ),
     examples.length > 0 && [
       h('h3', {}, say('examples')),
       items(examples.map(example => exampleOf(example, logs))),

@@ -95,6 +95,7 @@ describe('a photo', () => {
     await first.arrayBuffer()
     expect((await person.call('GET', links.thumbnail, { headers })).status).toBe(304)
     expect((await person.call('GET', `${links.thumbnail}?size=320`)).status).toBe(200)
+    expect((await person.call('GET', `${links.thumbnail}?format=jpeg`)).status).toBe(200)
     expect((await person.call('GET', `${links.thumbnail}?size=321`)).status).toBe(404)
     const head = await person.call('HEAD', links.original)
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(png().length)])

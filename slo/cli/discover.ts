@@ -14,6 +14,8 @@ export type Discovered = {
   scrapeSeconds?: number | undefined
 }
 
+/** Its values are the first digits of statuses. */
+const ofEnvoy = 'envoy_response_code_class'
 /** Labels that may contain a status. */
 const statusLabels = [
   'code',
@@ -23,9 +25,13 @@ const statusLabels = [
   'http_response_status_code',
   'response_code',
   'class',
+  ofEnvoy,
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
-const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
+const isStatus = (label: string, value = ''): boolean =>
+  label === ofEnvoy ? value !== '' : /^[1-5](\d\d|xx)$/.test(value)
+/** Counters of requests whose names do not say so. */
+const unusualCounters = 'nginx_ingress_controller_requests|apisix_http_status|envoy_http_downstream_rq_xx'
 /** Metrics that scrapes and client libraries count, which do not belong to an objective. */
 const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
@@ -40,7 +46,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
-    await read('.*(request|response|handled|http).*(_total|_count)|nginx_ingress_controller_requests', [
+    await read(`.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`, [
       'grpc_code',
       ...statusLabels,
     ]),
@@ -81,12 +87,14 @@ function eventsOf({ name, samples }: Metric): number {
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   for (const { name, samples } of metrics) {
-    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(labels[each])))
+    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(each, labels[each])))
     const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
     if (!label && !isGrpc) continue
     const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
     const bad = samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? ''))
-    const failed = label ? `${label}=~"5.."` : `grpc_code=~"${grpcFailures}"`
+    const failed = label
+      ? `${label}${label === ofEnvoy ? '="5"' : '=~"5.."'}`
+      : `grpc_code=~"${grpcFailures}"`
     const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples }) || 0
     return { metric: name, failed, share }
   }

@@ -12,7 +12,7 @@ import { type ExposedSample, ExpositionError, parseExposition } from './expositi
 import type { Writer } from './writer.ts'
 
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
-export type Target = { job: string; instance: string; url: URL }
+export type Target = { job: string; instance: string; url: URL; headers?: Readonly<Record<string, string>> }
 
 /** Bounds of a scrape's timeout: a busy machine needs more than 200 ms. */
 const minScrapeMs = 1_000
@@ -117,13 +117,16 @@ type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?
 
 /** Scrapes a target once. Never throws. A metric with too many series is left out. */
 export async function scrape(
-  { url }: Pick<Target, 'url'>,
+  { url, headers }: Pick<Target, 'url' | 'headers'>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
     const options = {
-      headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
+      headers: {
+        Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5',
+        ...headers,
+      },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     }

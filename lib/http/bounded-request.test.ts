@@ -135,7 +135,7 @@ test('a request loads no undici; the proxy of the environment is asked for other
     })`
   expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
   const none = { ...proxy, NO_PROXY: '*' }
-  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here'])
+  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here', 'not proxied'])
   const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
   expect(own.filter(isHere)).toEqual(own)
   const atOwn = own.map(address => `http://${isIPv6(address) ? `[${address}]` : address}:1/`)

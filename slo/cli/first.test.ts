@@ -18,6 +18,10 @@ test.each<[string, Discovered]>([
   ['requests alone', { job: 'shop', requests, durations: undefined, process: new Set() }],
   ['durations alone', { job: 'shop', requests: undefined, durations, process }],
   [
+    'durations without metrics of a process, as of MinIO',
+    { job: 'minio', requests: undefined, durations, process: new Set() },
+  ],
+  [
     'a probe of it',
     { job: 'blackbox', requests: undefined, durations: undefined, process: new Set(['probe_success']) },
   ],
@@ -100,10 +104,16 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 
-test('the counter with a status and most requests is chosen, and none of scrapes or with a name in quotes', async () => {
+test('of an exporter that counts only its scrapes no requests are found', async () => {
+  const api = prometheus([[{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6]], [])
+  expect((await discover(api, 'node', 0)).requests).toBeUndefined()
+})
+
+test('the counter with a status and most requests is chosen, and none of scrapes, of sent requests or with a name in quotes', async () => {
   const api = prometheus(
     [
       [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],
+      [{ __name__: 'http_client_request_seconds_count', status: '200' }, 1e9],
       [{ __name__: 'http_request_seconds_count', status: '200' }, 995],
       [{ __name__: 'http_request_seconds_count', status: '503' }, 5],
       [{ __name__: 'http_cache_requests_total' }, 1e9],
@@ -111,6 +121,7 @@ test('the counter with a status and most requests is chosen, and none of scrapes
     ],
     [
       [{ __name__: 'other_request_seconds_bucket', le: '+Inf' }, 5000],
+      [{ __name__: 'http_client_request_seconds_bucket', le: '+Inf' }, 1e9],
       [{ __name__: 'http.server.request.duration_seconds_bucket', le: '+Inf' }, 1e9],
       [{ __name__: 'http_request_seconds_bucket', le: '0.1' }, 600],
       [{ __name__: 'http_request_seconds_bucket', le: '1.0' }, 995],

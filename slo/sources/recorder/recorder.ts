@@ -8,6 +8,7 @@ import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type Loop, startLoop } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
+import { tokenHeaders } from '../token-headers.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
 import type { Writer } from './writer.ts'
 
@@ -125,7 +126,7 @@ export async function scrape(
     const options = {
       headers: {
         Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5',
-        ...headers,
+        ...tokenHeaders(headers),
       },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,

@@ -14,8 +14,8 @@ import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
 import { probeOf } from '../probe/steps.ts'
-import { embeddedSource, recordedSelectors } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
+import { recordedSelectors } from '../sources/recorder/reader.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { createAdmin } from './administration.ts'
@@ -76,7 +76,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
   const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
-  const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
+  const source = service.prometheus ? openPrometheus(service.prometheus, service) : store
 
   const alertStore = openAlertStore(
     alertStoreFile(dataDir),
@@ -141,9 +141,9 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
       await Promise.all([listening.close(graceMs), admin.close(0)])
       log.info('slo.stopped')
       await log.close()
-      // The embedded source reads the recorder's own file.
-      if (service.prometheus) await source.close()
-      store.close()
+      // Without Prometheus both are the recorder's file.
+      if (source !== store) await source.close()
+      await store.close()
       release()
     },
   }

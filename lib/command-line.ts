@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
-import { ownAddresses } from './loopback.ts'
+import { ownAddresses, ownName } from './loopback.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -44,7 +44,7 @@ function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
   // fetch knows `*`, no proxy for any machine, only alone.
   if (environment.NODE_USE_ENV_PROXY !== '1' || given === '*') return
   const own = ownAddresses().map(address => (isIPv6(address) ? `[${address}]` : address))
-  environment.no_proxy = [given, 'localhost', '0.0.0.0', ...own].join()
+  environment.no_proxy = [given, 'localhost', ownName(), '0.0.0.0', ...own].join()
 }
 
 /**

@@ -178,13 +178,15 @@ function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata,
   return hasAlpha ? 'transparent' : ''
 }
 
-/** Answers undecodable when the decoder fails. @throws when memory is short. */
+/** Answers undecodable when the decoder fails. @throws when memory or threads are short, or a library cannot be loaded. */
 export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()
   } catch (cause) {
-    const { message } = cause as Error
-    if (/out of memory|unable to allocate/i.test(message)) throw cause
+    const { message, code } = cause as NodeJS.ErrnoException
+    // Decoders' errors have no code. Those of Node have one; of them only a read beyond the bytes is the photo's fault.
+    const isOfNode = code !== undefined && !(cause instanceof RangeError)
+    if (isOfNode || /out of memory|unable to allocate|creating thread/i.test(message)) throw cause
     const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
     return undecodable(detail ?? unreadable, message)
   }

@@ -549,7 +549,7 @@ test('a JPEG-LS that is named as a JPEG says that it is stored in a rare way', a
 test('a lossless JPEG says so, too: libvips would show a corner of it', async () => {
   // 256 × 256 samples; each is one bit, which says that it equals the one before.
   const head =
-    'ffd8ffc3000b080100010001011100ffc4001400010000000000000000000000000000000000ffda0008010100010000'
+    'ffd8ffc3000b080100010001011100ffc40014000100000000000000000000000000000000ffda0008010100010000'
   const bytes = Buffer.concat([Buffer.from(head, 'hex'), Buffer.alloc(8192), Buffer.from('ffd9', 'hex')])
   expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
 })

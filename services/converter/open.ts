@@ -84,7 +84,7 @@ export async function openPhoto(
   const kindOfSample = `${header.depth} ${header.space}`
   const isBlack = header.depth === 'float' && extraChannels && header.icc
   if (isBlack || /^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
-    return undecodable(unreadable, `samples are ${kindOfSample}`)
+    return undecodable(rare, `samples are ${kindOfSample}`)
   const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
@@ -178,13 +178,15 @@ function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata,
   return hasAlpha ? 'transparent' : ''
 }
 
-/** Answers undecodable when the decoder fails. @throws when memory is short. */
+/** Answers undecodable when the decoder fails. @throws when memory or threads are short, or a library cannot be loaded. */
 export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()
   } catch (cause) {
-    const { message } = cause as Error
-    if (/out of memory|unable to allocate/i.test(message)) throw cause
+    const { message, code } = cause as NodeJS.ErrnoException
+    // Decoders' errors have no code. Those of Node have one; of them only a read beyond the bytes is the photo's fault.
+    const isOfNode = code !== undefined && !(cause instanceof RangeError)
+    if (isOfNode || /out of memory|unable to allocate|creating thread/i.test(message)) throw cause
     const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
     return undecodable(detail ?? unreadable, message)
   }
@@ -194,10 +196,12 @@ const notAPhoto = `This file is not a photo that we can read: it must be ${forma
 const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
+const rare =
+  'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.'
 const sentences: [RegExp, string][] = [
   [
-    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported|whole number of bytes|not been built in/,
-    'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
+    /Unsupported (JPEG|feature)|marker type 0xf7|support is not configured|is not implemented|planes not supported|whole number of bytes|not been built in|(samples|tile size) out of range|labq|bits per pixel/,
+    rare,
   ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [

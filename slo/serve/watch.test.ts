@@ -289,6 +289,18 @@ test('of an objective that could not be read for three minutes one alert says wh
   expect(updates[0]?.map(({ group }) => group)).toContain('availability')
 })
 
+test('while no objective can be read, one alert for all says why', async () => {
+  const store = await newStore()
+  const blind = { ...burning, group: 'monitoring', name: 'monitoring-blind', since: 7 }
+  store.record({ group: blind.group, status: 'firing', severity: 'page', since: 7, at: 7, alerts: [blind] })
+  const away = { ...source().fake, slots: () => Promise.reject(new SourceError('Prometheus is away')) }
+  const { watch, updates } = watching(away, store, null, null, [objective, other])
+  await until(() => updates.length > 0)
+  await watch.stop()
+  const monitoring = updates[0]?.filter(({ name }) => name === blind.name)
+  expect(monitoring).toMatchObject([{ group: 'monitoring', text: expect.stringMatching(/known\. .*away/) }])
+})
+
 test('between the evaluations of two objectives other work of the process goes on, such as the probe', async () => {
   const store = await newStore()
   const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake, store)

@@ -91,7 +91,10 @@ export function startWatch(options: {
     // When no objective can be read, one alert covers all.
     const isBlind = blind.length === measured.length
     const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
-    const all = isBlind ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since))) : []
+    const [why] = evaluations.unread().values()
+    const all = isBlind
+      ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since)), undefined, why)
+      : []
     void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
   }
 
@@ -186,12 +189,12 @@ type Silence = keyof typeof silences
 const monitoringOf = (objective?: Objective): string =>
   objective ? `${monitoring} of ${objective.id}` : monitoring
 
-/** The alert about a sign of life that is missing since a time; for one objective with the reason. */
+/** The alert about a sign of life that is missing since a time, for one objective or all, with the reason. */
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
     ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why)}`
-    : silences[name]
+    : `${silences[name]} ${cut(why)}`.trim()
   const runbook = `docs/runbooks/${name}.md`
   return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]
 }

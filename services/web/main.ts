@@ -5,6 +5,7 @@ import { secret } from '@tintype/lib/secrets.ts'
 import { createWebApp } from './app.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
+import { warnOfOtherSecret } from './visitors/session.ts'
 import { openWeb } from './web.ts'
 
 /** Much longer than the sweep's interval (1 s) and its slowest call of the queue (5 s). */
@@ -37,6 +38,8 @@ await runPhotoService(
       draining: draining.signal,
       stopped: stopped.signal,
     })
+    // Storage that fails is reported by what needs it.
+    void warnOfOtherSecret(web).catch(() => {})
     const dependencies = watchDependencies(web)
     const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, process.connected)
     const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)

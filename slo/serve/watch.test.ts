@@ -8,6 +8,7 @@ import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
+import { addPlanned } from '../math/planned.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
@@ -123,6 +124,7 @@ function watching(
   heartbeat: URL | null = null,
   objectives = [objective],
   evaluations: Evaluations = openEvaluations(objectives, fake, alertStore),
+  dataDir = '/nowhere',
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
@@ -140,6 +142,7 @@ function watching(
     heartbeat,
     diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
+    dataDir,
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
   return { watch, logged, updates }
@@ -353,6 +356,17 @@ test.each<[string, (() => Promise<Sends>) | null, boolean]>([
   await until(() => updates.length > 0)
   await watch.stop()
   expect(updates[0]?.map(({ group }) => group)).toEqual(sends ? expect.arrayContaining(['availability']) : [])
+})
+
+test('an alert in a planned downtime says so, as the person on call may not know of it', async () => {
+  const [store, dataDir] = [await newStore(), await temporaryFolder()]
+  const now = Math.floor(Date.now() / 60_000)
+  addPlanned(dataDir, { from: now - 5, to: now + 40, reason: 'larger disk' })
+  const evaluations = openEvaluations([objective], offline(), store)
+  const { watch, updates } = watching(offline(), store, null, null, [objective], evaluations, dataDir)
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(updates[0]?.[0]?.text).toMatch(/ A downtime is planned until .* UTC: larger disk\.$/)
 })
 
 test('slo sends in the place of an Alertmanager whose SloWatchdog does not arrive, and ends what it began', async () => {

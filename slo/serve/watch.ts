@@ -10,6 +10,8 @@ import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, cut } from '../alerts/text.ts'
 import { isBurning } from '../math/burn-rate.ts'
+import { readPlanned } from '../math/planned.ts'
+import { toMinute, toShort } from '../math/time.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
@@ -46,9 +48,11 @@ export function startWatch(options: {
   heartbeat: URL | null
   diagnosis: Diagnoser
   pages: () => string
+  /** It has the planned downtime. */
+  dataDir: string
   log: Log
 }) {
-  const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
+  const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, dataDir, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
   const sentSince = (name: Silence, of?: Objective) =>
@@ -77,12 +81,16 @@ export function startWatch(options: {
     if (silent !== null) delegated.clear()
     logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
     const unruled = delegated.size === 0 ? '' : ' slo sends this: Prometheus has no rules of this objective.'
+    const planned = readPlanned(dataDir).find(({ from, to }) => from <= toMinute(now) && toMinute(now) < to)
+    const downtime = planned
+      ? ` A downtime is planned until ${toShort(planned.to)} UTC: ${planned.reason}.`
+      : ''
     // slo also sends the end of alerts that it began to send.
     const begunHere = notifier.begun()
     const alerts = own.flatMap(alert => {
       const isDelegated = delegated.has(ungrouped(alert.group))
       if (isDelegated && !begunHere.has(alert.group)) return []
-      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled), diagnosis: verdict }]
+      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled) + downtime, diagnosis: verdict }]
     })
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),

@@ -27,10 +27,12 @@ export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
   const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
+  const { name: objective, groupBy, group } = view.objective
   return firing.map(({ tier, fires }) => ({
     group: view.objective.id,
     name: tier.name,
     severity: tier.severity,
+    labels: { objective, tier: tier.name, ...(groupBy !== null && group !== null && { [groupBy]: group }) },
     since: fires * 60_000,
     text,
     diagnosis: null,

@@ -22,6 +22,8 @@ export type Reading = {
 
 /** Samples of ten minutes at a scrape a minute, of which one may be late. */
 const leastSamples = 9
+/** More falls of a counter in an hour than restarts of a process that fails, which Kubernetes delays to five minutes. */
+const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
@@ -138,10 +140,14 @@ export async function lintSeen(
         // Names only, because a histogram of many labels has too many series to list.
         const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
-        else if (part === 'total' && isSliced) {
-          const [sampled] = await api.instant(`max(count_over_time(${selector}[10m]))`, atSeconds)
-          const samples = sampled?.samples[0]?.value ?? 10
-          if (samples < leastSamples)
+        else if (part === 'total') {
+          const most = async (counted: string) =>
+            (await api.instant(`max(${counted})`, atSeconds))[0]?.samples[0]?.value
+          const falls = (await most(`resets(${selector}[1h])`)) ?? 0
+          if (falls > mostFalls)
+            findings.push(found(document, query(part), 'falls-often', { selector, falls }))
+          const samples = isSliced ? await most(`count_over_time(${selector}[10m])`) : undefined
+          if (samples !== undefined && samples < leastSamples)
             findings.push(found(document, query(part), 'sampled-seldom', { selector, samples }))
         }
         const metric = metricIn(selector)

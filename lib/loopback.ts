@@ -13,12 +13,12 @@ export function isHere(host: string): boolean {
   return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && ownAddresses().includes(bare))
 }
 
-/** None where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
-function ownAddresses(): string[] {
+/** Only loopback's where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
+export function ownAddresses(): string[] {
   try {
     return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
   } catch {
-    return []
+    return ['127.0.0.1', '::1']
   }
 }
 

@@ -7,7 +7,7 @@ import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
-import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
+import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
@@ -140,7 +140,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
   // The command that started it, such as npm run faults, has ended.
-  process.on('disconnect', () => stop(0))
+  whenDisconnected(() => stop(0))
 
   try {
     for (const row of plan.rows) {

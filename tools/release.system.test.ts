@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,7 @@ import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from '../test/support.ts'
+import { removeUnused } from './release/builds.ts'
 import { inherited } from './service.ts'
 
 const script = join(import.meta.dirname, 'release.ts')
@@ -80,6 +81,18 @@ describe('npm run release', () => {
     expect(err).toMatch(/nothing runs in DATA_DIR/)
     expect(out).toMatch(/canary release of v2 ended without a word: its command was killed/)
     expect(readFileSync(file, 'utf8')).toMatch(/interrupted/)
+  })
+
+  test('removes the checkouts of earlier releases, each 300 MB, but not one that runs or is of today', async () => {
+    const releases = await temporaryFolder()
+    for (const name of ['old', 'runs', 'new']) mkdirSync(join(releases, name))
+    writeFileSync(join(releases, 'runs', 'main.js'), "console.log('runs'); setInterval(() => {}, 1_000)")
+    const running = spawn(process.execPath, [join(releases, 'runs', 'main.js')])
+    onTestFinished(() => void running.kill('SIGKILL'))
+    await once(running.stdout, 'data')
+    for (const name of ['old', 'runs']) utimesSync(join(releases, name), 0, 0)
+    removeUnused(releases)
+    expect(readdirSync(releases).toSorted()).toEqual(['new', 'runs'])
   })
 })
 

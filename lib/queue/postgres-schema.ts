@@ -101,5 +101,17 @@ export function assertDurable(server: ServerState): void {
     )
 }
 
+export const backendOf = async (client: pg.ClientBase): Promise<number> =>
+  (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+
+/** @throws Error when two open connections have one process of the server, which a pooler gives to each in turn. */
+export function assertSeparate(one: number, other: number): void {
+  if (one === other)
+    throw refusal(
+      'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
+        'QUEUE_URL must name the server itself, or a pool in session mode',
+    )
+}
+
 const refusal = (message: string): Error =>
   Object.assign(new ConfigError(message), { code: 'ERR_QUEUE_REFUSED' })

@@ -9,7 +9,14 @@ import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
-import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
+import {
+  assertDurable,
+  assertSeparate,
+  backendOf,
+  migratePostgres,
+  serverStateQuery,
+  sessionSettings,
+} from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
@@ -29,8 +36,12 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const clock = openServerClock()
   const settings = settingsOf(options)
   const migrating = connect(address, clock, migrationMs)
+  const connections = connect(address, clock)
   try {
-    await migrating.use(client => migratePostgres(client, address.schema, options))
+    await migrating.use(async client => {
+      await migratePostgres(client, address.schema, options)
+      assertSeparate(await backendOf(client), await connections.use(backendOf))
+    })
   } catch (cause) {
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
@@ -38,7 +49,6 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   } finally {
     await migrating.close()
   }
-  const connections = connect(address, clock)
   const bell = await openBell(connections, address.schema, clock)
   // Two writers, so that a claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)

@@ -9,7 +9,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, timesReached } from '../limits.ts'
-import { foldersOf, openStorage } from './index.ts'
+import { openStorage, storageFolders } from './index.ts'
 
 Object.assign(process.env, s3Environment)
 
@@ -332,6 +332,6 @@ test('a URL that is none is refused without a word of what it holds', async () =
 })
 
 test('only photos in a folder need room on a disk of this machine', () => {
-  expect(foldersOf('file:data/storage')).toEqual(['data/storage'])
-  expect(foldersOf('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])
+  expect(storageFolders('file:data/storage')).toEqual(['data/storage'])
+  expect(storageFolders('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])
 })

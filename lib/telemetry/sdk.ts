@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
@@ -57,7 +58,7 @@ export async function startTracing(
       import('@opentelemetry/resources'),
     ]),
   )
-  const traceExporter = await openExporter(config, service)
+  const traceExporter = await openExporter(config, service, environment)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -83,7 +84,7 @@ export async function startTracing(
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */
-async function openExporter(config: TracingConfig, service: string) {
+async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
   const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || config.OTEL_EXPORTER_OTLP_ENDPOINT
   if (!address) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
@@ -92,5 +93,16 @@ async function openExporter(config: TracingConfig, service: string) {
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   // Reads the endpoint, headers and timeout by OpenTelemetry's own variables. Its agent would ask no proxy.
-  return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ...proxyFor(address) } })
+  const [ca, cert, key] = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].map(name =>
+    pem(name, environment),
+  )
+  return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ca, cert, key, ...proxyFor(address) } })
+}
+
+/** A file that OpenTelemetry's variables for TLS name; undefined when it cannot be read, of which OpenTelemetry warns. */
+function pem(name: string, environment: NodeJS.ProcessEnv): Buffer | undefined {
+  const [file, ofAll] = ['TRACES_', ''].map(signal => environment[`OTEL_EXPORTER_OTLP_${signal}${name}`])
+  try {
+    return readFileSync(file || ofAll || '')
+  } catch {}
 }

@@ -271,6 +271,18 @@ describe('a PNG of which only a checksum is wrong is shown whole', () => {
   })
 })
 
+test('a PNG with a text between its pixels, or without their checksum, is whole', async () => {
+  const whole = await noise(300, 200).png().toBuffer()
+  const [head, data] = [whole.subarray(0, 33), deflateSync(Buffer.alloc(901 * 200))]
+  const parts = (...chunks: Buffer[]) => Buffer.concat([head, ...chunks, chunk('IEND', [])])
+  const [first, last] = [share(data, 0.5), data.subarray(share(data, 0.5).length)]
+  const text = chunk('tEXt', Buffer.from('Comment\0a scan'))
+  const between = await picture(parts(chunk('IDAT', first), text, chunk('IDAT', last)))
+  expect(between).not.toHaveProperty('damaged')
+  expect(between.shown).toEqual((await picture(parts(chunk('IDAT', data)))).shown)
+  expect(await picture(parts(chunk('IDAT', data.subarray(0, -4))))).not.toHaveProperty('damaged')
+})
+
 test('a PNG that states a smaller window than its pixels are compressed with is shown', async () => {
   const whole = await noise(300, 200).png().toBuffer()
   const rows = Buffer.alloc(901 * 200, Buffer.concat([Buffer.alloc(1), whole.subarray(100, 1000)]))
@@ -409,6 +421,16 @@ describe('TIFF', () => {
       'grey floats with alpha',
       { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },
       [186, 186, 186],
+    ],
+    [
+      'half transparent grey floats',
+      { pixel: [0.5, 0.5], bits: 32 as const, photometric: 1, extra: [2] },
+      [221, 221, 221],
+    ],
+    [
+      'half transparent grey floats with a profile',
+      { pixel: [0.5, 0.5], bits: 32 as const, photometric: 1, extra: [2], icc: linearGrey() },
+      [222, 222, 222],
     ],
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))

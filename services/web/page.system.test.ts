@@ -479,6 +479,29 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all(names.map(ready))
   })
 
+  test('after the cookies were cleared another tab opens the stream of the new session, too', async () => {
+    const other = await openTab(context)
+    await other.clock.install()
+    await other.reload()
+    await other.getByText('No photos yet.').waitFor()
+    await context.clearCookies()
+    await choose(harbour)
+    await ready('harbour.jpg')
+    const stream = other.waitForRequest('**/events')
+    // It reads its list each minute.
+    await other.clock.runFor(61_000)
+    await stream
+  })
+
+  test('a photo that is sent while nothing else is keeps the open stream', async () => {
+    await page.getByText('No photos yet.').waitFor()
+    let streams = 0
+    page.on('request', request => request.url().endsWith('/events') && streams++)
+    await choose(harbour)
+    await ready('harbour.jpg')
+    expect(streams).toBe(0)
+  })
+
   test('a list read before a photo was accepted does not remove its row', async () => {
     const sent = Promise.withResolvers<void>()
     await page.route('**/photos', async route => {
@@ -1109,6 +1132,14 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.unroute('**/thumbnail')
     await page.clock.runFor(60_000)
     await ready('harbour.jpg')
+  })
+
+  test('a thumbnail that storage has lost is said to be lost, and not waited for', async () => {
+    await page.route('**/thumbnail', route =>
+      route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{}' }),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', /Its thumbnail cannot be shown/)
   })
 
   test('an upload goes on after many tries without a connection, and is given up only where all else works', async () => {

@@ -103,7 +103,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   await update([page], begin)
   await update([page, slower], begin + 6 * minute)
   await update([page, slower, ticket], begin + 12 * minute)
-  await update([ticket], begin + 20 * minute)
+  await update([{ ...ticket, text: 'availability has 10 minutes left' }], begin + 20 * minute)
   await update([], begin + 40 * minute)
   await update([], begin + 41 * minute)
   expect(said()).toEqual([
@@ -121,8 +121,8 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     },
     startsAt: '2026-11-22T12:00:00.000Z',
   })
-  expect(received[1]?.text).toBe(
-    'Resolved: availability. It lasted 40 min. Was: availability burns Slow in convert: cpu.',
+  expect(received[1]?.text, 'what was left at the end').toBe(
+    'Resolved: availability. It lasted 40 min. Was: availability has 10 minutes left Slow in convert: cpu.',
   )
 })
 

@@ -6,6 +6,7 @@ import { turns } from '@tintype/lib/turns.ts'
 import type { Sample } from './counter.ts'
 import { type Series, SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
+import { tokenHeaders } from './token-headers.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
@@ -60,7 +61,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const parameters = new URLSearchParams([...new URLSearchParams(ofAddress), ...own])
     const ask = (isGet: boolean) =>
       askBounded(`${base}${path}${isGet ? `?${parameters}` : ''}`, {
-        headers: { ...scope.headers, 'content-type': 'application/x-www-form-urlencoded' },
+        headers: { ...tokenHeaders(scope.headers), 'content-type': 'application/x-www-form-urlencoded' },
         signal: AbortSignal.timeout(limits.readSeconds.value * 1000),
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),

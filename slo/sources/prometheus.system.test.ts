@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -5,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { describeWithParts } from '../../test/support.ts'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
 import { lintSeen } from '../objectives/lint-metrics.ts'
@@ -282,6 +283,18 @@ describe('a Prometheus that is none', () => {
     expect(await source.slots(sli, 0, 1)).toMatchObject([{ unknown: true }])
     expect(await source.labelValues(sli, 'job', 0, 1)).toEqual([])
     expect(await source.series(['up'], 0, 60_000)).toEqual([])
+    // A cluster renews the token of a pod in its file.
+    const file = `${await temporaryFolder()}/token`
+    const ofFile = openPrometheus(url, {
+      ...unscoped,
+      headers: { ...headers, Authorization: `Bearer @${file}` },
+    })
+    for (const token of ['old', 'abc\n']) {
+      writeFileSync(file, token)
+      const read = ofFile.series(['up'], 0, 60_000)
+      if (token === 'old') await expect(read).rejects.toThrow('answered 401')
+      else expect(await read).toEqual([])
+    }
     const sends = await alertmanagerSends(url, { ...unscoped, headers })
     expect(sends({ name: 'availability', service: 'shop' })).toBe(false)
     expect(seen.length).toBeGreaterThan(5)

@@ -22,7 +22,10 @@ export type Upload = Unsent & {
 }
 
 /** An upload, its photo, or a photo from the server. */
-export type Item = { upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }
+export type Item = ({ upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }) & {
+  /** Its thumbnail cannot be shown. */
+  hasNoPicture?: true
+}
 
 export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
 export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)

@@ -45,10 +45,7 @@ export function send(item: Sent): void {
 async function next(): Promise<void> {
   const item = sending < sendingAtOnce && waiting.shift()
   if (!item) return
-  if (sending++ === 0) {
-    const announce = () => dispatchEvent(new Event('session'))
-    session = request('status.json').then(announce, () => {})
-  }
+  if (sending++ === 0) session = request('status.json').catch(() => {})
   await session
   const seconds = await deliver(item)
   sending--

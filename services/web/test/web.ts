@@ -166,10 +166,10 @@ export async function convertNext({ queue, storage }: Running, failure?: Failure
     return photo
   }
   const bytes = png(4, 4)
-  await store('320.png', bytes)
+  await store('320.jpg', bytes)
   await write({
     state: 'ready',
-    thumbnails: [{ side: 320, format: 'png', width: 4, height: 4, bytes: bytes.length }],
+    thumbnails: [{ side: 320, format: 'jpg', width: 4, height: 4, bytes: bytes.length }],
     durableAt,
     stages: { wait: 0.1, convert: 0.2, store: 0.01 },
   })

@@ -57,12 +57,27 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
     const returning = known !== undefined
     response.locals.visitor = { owner, session, returning } satisfies Visitor
     response.locals.session = session
+    // The page learns from it that its event stream is of an earlier session: the person has cleared the cookies.
+    response.set('Tintype-Session', session)
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
     describeSpan({ [attributes.session]: session })
     currentSession.run(session, next)
   }
+}
+
+/**
+ * Warns when another secret signed the cookies before: people who have those lose their photos. So do the people of
+ * several webs whose secrets differ, each time that another web answers.
+ */
+export async function warnOfOtherSecret({ sessionSecret, storage, log }: Web): Promise<void> {
+  const mark = sign('the secret', sessionSecret)
+  const last = await storage.read('session-secret')
+  if (`${last}` === mark) return
+  const means = 'SESSION_SECRET differs from that of the last web: give every web the same one'
+  if (last !== 'not-found') log.warn('session.other-secret', { means })
+  await storage.put('session-secret', Buffer.from(mark))
 }
 
 const sign = (id: string, secret: string): string =>

@@ -14,9 +14,14 @@ import { createStore } from './store.ts'
 const never = new AbortController().signal
 
 type Answer = { status?: number; type?: string; location?: string; body: string }
-async function exposing(answer: (path?: string) => Answer) {
-  const server = createServer(({ url }, response) => {
-    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', location, body } = answer(url)
+async function exposing(answer: (path?: string, token?: string) => Answer) {
+  const server = createServer(({ url, headers: { authorization } }, response) => {
+    const {
+      status = 200,
+      type = 'application/openmetrics-text; version=1.0.0',
+      location,
+      body,
+    } = answer(url, authorization)
     response.writeHead(status, { 'Content-Type': type, ...(location && { location }) }).end(body)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -43,6 +48,15 @@ test.each([
   const { samples, trouble } = await scrape(await exposing(() => answer), 30_000, never)
   expect(samples).toBeNull()
   expect(trouble).toContain(word)
+})
+
+test('a target that wants a token gets it', async () => {
+  const target = await exposing((_, token) =>
+    token === 'Bearer abc' ? { body: kept(1) } : { status: 401, body: '' },
+  )
+  const headers = { Authorization: 'Bearer abc' }
+  expect((await scrape({ ...target, headers }, 30_000, never)).samples).toHaveLength(1)
+  expect((await scrape(target, 30_000, never)).trouble).toBe('answer 401')
 })
 
 test('a target that is away is no samples and a word', async () => {

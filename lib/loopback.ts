@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
 export { isLoopback }
@@ -7,10 +7,11 @@ export { isLoopback }
 /** Whether a URL's host means all interfaces of this machine. */
 export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
-/** Whether a URL's host is one of this machine's own addresses. No proxy is asked for these. */
+/** Whether a URL's host is this machine's name or one of its own addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && ownAddresses().includes(bare))
+  const isOwn = bare === hostname().toLowerCase() || (isIP(bare) !== 0 && ownAddresses().includes(bare))
+  return isLoopback(host) || isAny(host) || isOwn
 }
 
 /** None where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */

@@ -493,10 +493,10 @@ describe('TIFF', () => {
   test.each([
     ['of 32 bits that are no floats', 32, 1],
     ['of 16 bits that are floats and grey', 16, 3],
-  ] as const)('samples %s are undecodable: libvips shows them black', async (_name, bits, kind) => {
+  ] as const)('samples %s say that they are rare: libvips shows them black', async (_name, bits, kind) => {
     const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
     writeTiffTag(bytes, 339, kind)
-    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
   test('floats with a profile and a channel that is no alpha are undecodable: libvips shows them black', async () => {
@@ -524,6 +524,13 @@ describe('TIFF', () => {
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
+  test('of a tile that is far larger than the picture says that it is rare', async () => {
+    const tiled = plain(30, 20).tiff({ compression: 'none', tile: true, tileWidth: 512, tileHeight: 512 })
+    expect(await reason(await tiled.toBuffer())).toMatchObject({
+      detail: expect.stringMatching(/stored in a rare way/),
+    })
+  })
+
   test('with more channels than are read it says so', async () => {
     const page = { ...size, pixel: [...red, 255, 0, 0], extra: [2, 0, 0] }
     expect(await reason(tiff([page]))).toMatchObject({
@@ -536,6 +543,14 @@ describe('TIFF', () => {
 test('a JPEG-LS that is named as a JPEG says that it is stored in a rare way', async () => {
   const bytes = await jpeg()
   bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xf7
+  expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
+})
+
+test('a lossless JPEG says so, too: libvips would show a corner of it', async () => {
+  // 256 × 256 samples; each is one bit, which says that it equals the one before.
+  const head =
+    'ffd8ffc3000b080100010001011100ffc40014000100000000000000000000000000000000ffda0008010100010000'
+  const bytes = Buffer.concat([Buffer.from(head, 'hex'), Buffer.alloc(8192), Buffer.from('ffd9', 'hex')])
   expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
 })
 

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
@@ -10,16 +9,19 @@ export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(h
 /** Whether a URL's host is this machine's name or one of its own addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  const isOwn = bare === hostname().toLowerCase() || (isIP(bare) !== 0 && ownAddresses().includes(bare))
-  return isLoopback(host) || isAny(host) || isOwn
+  return isLoopback(host) || isAny(host) || ownHosts().includes(bare)
 }
 
-/** None where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
-function ownAddresses(): string[] {
+/** This machine's name and addresses; of these only loopback's where a sandbox refuses the question, as systemd's can. */
+export function ownHosts(): string[] {
+  const name = hostname().toLowerCase()
   try {
-    return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
+    return [
+      name,
+      ...Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? []),
+    ]
   } catch {
-    return []
+    return [name, '127.0.0.1', '::1']
   }
 }
 

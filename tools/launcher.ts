@@ -178,7 +178,16 @@ async function run(config: Config, plan: Plan): Promise<void> {
   log.info('launcher.ready')
   // No browser opens 0.0.0.0 on every system.
   console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
+  // A pipe gets only the ready line, which programs wait for.
+  if (process.stdout.isTTY) console.log(whatNext(endpoints()))
 }
+
+const whatNext = ({ slo = '', logs = '' }: Endpoints): string => `
+  promises, alerts, diagnosis   ${fromHere(slo)}
+  log entries of a session      ${fromHere(logs)}
+  break it and watch            npm run demo
+  stop                          Ctrl-C, which finishes the work in progress
+`
 
 /**
  * The file by which a release finds the launcher, and the folder of the sockets. The folder's path is short, because a

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
@@ -129,14 +130,16 @@ test('a request loads no undici; the proxy of the environment is asked for other
   const command = `
     import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}
     await runCommand([], '', async () => {
-      for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text())
+      for (const url of process.argv.slice(1)) console.log(await fetch(url).then(answer => answer.text(), () => 'not proxied'))
       process.exit()
     })`
   expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
   const none = { ...proxy, NO_PROXY: '*' }
-  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here'])
+  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here', 'not proxied'])
   const addresses = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
   // With HOST=NAME the launcher, whose question the proxy refused, ended each service once a minute.
   const own = [...addresses, hostname().toLowerCase()]
   expect(own.filter(isHere)).toEqual(own)
+  const atOwn = own.map(address => `http://${isIPv6(address) ? `[${address}]` : address}:1/`)
+  expect(await ask(atOwn, proxy, command)).toEqual(own.map(() => 'not proxied'))
 })

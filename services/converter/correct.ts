@@ -1,12 +1,12 @@
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withReadableExif } from './png.ts'
+import { withoutTexts, withReadableExif } from './png.ts'
 
 /** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
 export function correct(photo: Buffer): { bytes: Buffer; page: number } {
   const magic = photo.toString('latin1', 0, 4)
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
-  if (magic === '\x89PNG') return { bytes: withReadableExif(photo), page: 0 }
+  if (magic === '\x89PNG') return { bytes: withoutTexts(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }
@@ -24,9 +24,13 @@ function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number;
   }
 }
 
-/** A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last. */
+/**
+ * A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last.
+ * @throws for a lossless one: libjpeg decodes it only in full size, and libvips shows a corner of that.
+ */
 function withHeight(jpeg: Buffer): Buffer {
   for (const { marker, start } of jpegSegments(jpeg)) {
+    if (marker === 0xc3) throw new Error('Unsupported JPEG process: lossless')
     if (marker < 0xc0 || marker > 0xc2) continue
     if (jpeg.toString('latin1', start + 1, start + 3) !== '\0\0') return jpeg
     const defined = jpeg.indexOf(Buffer.from('ffdc0004', 'hex'), start)

@@ -1,12 +1,35 @@
 import { crc32, inflateSync } from 'node:zlib'
 
-/** The chunks of a PNG; the end of the file may cut the last one. */
-export function* pngChunks(png: Buffer): Generator<{ type: string; body: Buffer; start: number }> {
+type Chunk = { type: string; body: Buffer; start: number; end: number }
+
+/** The chunks of a PNG; the end of the file may cut the last one. `end`: of the body, where its checksum begins. */
+export function* pngChunks(png: Buffer): Generator<Chunk> {
   for (let start = 8, end = 0; start + 12 <= png.length; start = end + 4) {
     end = start + 8 + png.readUInt32BE(start)
-    yield { type: png.toString('latin1', start + 4, start + 8), body: png.subarray(start + 8, end), start }
+    yield {
+      type: png.toString('latin1', start + 4, start + 8),
+      body: png.subarray(start + 8, end),
+      start,
+      end,
+    }
   }
 }
+
+/**
+ * A PNG without chunks that its picture does not need. libpng inflates every text into memory: 2 MB of them can become
+ * gigabytes. It also refuses pixels with another chunk between them.
+ */
+export function withoutTexts(png: Buffer): Buffer {
+  const needed = /^(IHDR|PLTE|IDAT|IEND|tRNS|iCCP|sRGB|cICP|gAMA|cHRM|eXIf|pHYs|CgBI)$/
+  const chunks = [...pngChunks(png)]
+  const kept = chunks.filter(({ type }) => needed.test(type))
+  if (kept.length === chunks.length) return png
+  return Buffer.concat([png.subarray(0, 8), ...kept.map(({ start, end }) => png.subarray(start, end + 4))])
+}
+
+/** Whether a chunk is as it was written, by its checksum. */
+export const isIntact = (png: Buffer, { start, end }: Chunk): boolean =>
+  end + 4 <= png.length && crc32(png.subarray(start + 4, end)) === png.readUInt32BE(end)
 
 export function pngChunk(type: string, body: Buffer): Buffer {
   const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from(type), body, Buffer.alloc(4)])

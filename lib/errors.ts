@@ -6,10 +6,21 @@ export class ExpectedError extends Error {
   override name = 'ExpectedError'
 }
 
+/** What an error says. That of a connection to a host of several addresses says nothing itself, but for each address. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.message) return withQuota(error.message)
+  return error instanceof AggregateError
+    ? error.errors.map(messageOf).join(', ')
+    : (errorCode(error) ?? error.name)
+}
+
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const text = withQuota(error.stack ?? error.message)
+  const text = withQuota(
+    error.message && error.stack ? error.stack : `${messageOf(error)}\n${error.stack ?? ''}`,
+  )
   return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
 }
 
@@ -42,7 +53,7 @@ export function explainError(error: unknown): string {
     error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR|ERR_QUEUE_CLOSED)$/.test(errorCode(error) ?? '')
   if (!(error instanceof ExpectedError || bySystem)) return describeError(error)
   const { code, path } = error as NodeJS.ErrnoException
-  return `${withQuota(error.message)}${code === 'EACCES' && path ? ownerOf(path) : ''}`
+  return `${messageOf(error)}${code === 'EACCES' && path ? ownerOf(path) : ''}`
 }
 
 /** Time for the requests in progress to be answered with an error. */

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
-import { describeError, errorCode } from '../errors.ts'
+import { describeError, messageOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { sparsely } from '../repeat.ts'
 import { secret } from '../secrets.ts'
@@ -157,8 +157,7 @@ function openSink(service: LogSource, instance: string, { folder, destination, f
 export const complainer = (event: string) =>
   sparsely((error: unknown) => {
     const causes = []
-    for (let each = error; each instanceof Error; each = each.cause)
-      causes.push(each.message || errorCode(each))
+    for (let each = error; each instanceof Error; each = each.cause) causes.push(messageOf(each))
     process.stderr.write(`${new Date().toISOString()} error ${event} ${causes.join(': ') || error}\n`)
   }).failed
 

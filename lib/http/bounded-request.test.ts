@@ -157,6 +157,7 @@ test('when none of a host’s addresses answers, as those of localhost, the erro
   expect(error.message, 'Node’s own').toBe('')
   const each = addresses.map(({ address }) => `connect ECONNREFUSED ${address}:${port}`).join(', ')
   expect([messageOf(error), explainError(error)]).toEqual([each, each])
+  expect(explainError(new Error('fetch failed', { cause: error }))).toBe(`fetch failed: ${each}`)
   expect(describeError(new Error('no queue', { cause: error }))).toContain(
     `caused by: ${each}\nAggregateError`,
   )

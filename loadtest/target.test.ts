@@ -52,9 +52,15 @@ test.each([
   ['that redirects to https', 308, 'redirects to https://photos.example/'],
   ['behind a password', 401, 'answered with 401'],
   ['of another program or page', 404, 'answered with 404'],
+  ['of a page that answers every address', 200, 'answered with a page'],
+  ['of a proxy whose service is away', 502, 'a proxy with 502'],
 ])('an address %s is refused before the load', async (_what, status, said) => {
+  const headersOf: Record<number, Record<string, string>> = {
+    200: { 'Content-Type': 'text/html; charset=utf-8' },
+    308: { Location: 'https://photos.example/' },
+  }
   const server = createServer(({ url }, response) =>
-    response.writeHead(url === '/' ? 200 : status, { Location: 'https://photos.example/' }).end(),
+    response.writeHead(url === '/' ? 200 : status, headersOf[status]).end(),
   ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())

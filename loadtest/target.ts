@@ -57,10 +57,13 @@ export async function checkAnswers({ url }: Target, environment: NodeJS.ProcessE
   })
   if (status >= 300 && status < 400)
     throw new ExpectedError(`${url} redirects to ${headers.location}; give the address of the service itself`)
-  if ([401, 403, 404].includes(status))
+  // Pages of one script answer every address with themselves.
+  const isPage = headers['content-type']?.startsWith('text/html')
+  if (isPage || [401, 403, 404].includes(status))
     throw new ExpectedError(
-      `${url}/openapi.json is answered with ${status}; give the address of web, with USER:PASSWORD@ if a proxy wants them`,
+      `${url}/openapi.json is answered with ${isPage ? 'a page' : status}; give the address of web, with USER:PASSWORD@ if a proxy wants them`,
     )
+  if (status >= 500) throw new ExpectedError(`no service answers at ${url}, but a proxy with ${status}`)
 }
 
 const answerMs = 10_000

@@ -71,8 +71,11 @@ test('an alert has the labels of the rules’ alerts, by which receivers route',
 
 test('an alert says what is left, or how much was lost beyond it', () => {
   expect(firstAlert(availability, 20)?.text).toMatch(
-    /40 of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\.$/,
+    /40 of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last 15m\.$/,
   )
+  // All of the last 15 minutes were bad.
+  const [, hours, minutes] = /gone at (\d\d):(\d\d)/.exec(firstAlert(availability, 20)?.text ?? '') ?? []
+  expect(Number(hours) * 60 + Number(minutes)).toBe((at + 40) % 1440)
   expect(firstAlert(availability, 75)?.text).toMatch(
     /The budget of 60 minutes is used up, and 15 beyond it\.$/,
   )
@@ -86,7 +89,7 @@ test('the budget of a calendar window is gone only before its end, and that of e
       return { start: from + i, good: total - bad(480 - i), total, unknown: false }
     })
     const known = { objective, slots, tally: tally(objective, from, slots), begun: from }
-    const { goneAt } = viewOf(known, from, at)
+    const goneAt = viewOf(known, from, at).goneAtRateOf(60)
     return goneAt && goneAt - at
   }
   const target = { numerator: 99, denominator: 100 }

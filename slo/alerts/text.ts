@@ -1,5 +1,5 @@
 import type { Standing } from '../math/standing.ts'
-import { toShort } from '../math/time.ts'
+import { toDuration, toShort } from '../math/time.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
@@ -26,7 +26,8 @@ export function budgetLine({ objective, budget, good, bad }: Standing): string {
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
-  const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
+  const since = Math.min(...firing.map(({ fires }) => fires))
+  const text = describe(view, since, Math.min(...firing.map(({ tier }) => tier.longMinutes)))
   const { name: objective, groupBy, group } = view.objective
   return firing.map(({ tier, fires }) => ({
     group: view.objective.id,
@@ -40,7 +41,10 @@ export function alertsOf(view: View): Alert[] {
   }))
 }
 
-function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: View, since: Minute): string {
+/** `rateMinutes`: the time whose rate says when the budget is gone, as in the alert of the rules. */
+function describe(view: View, since: Minute, rateMinutes: number): string {
+  const { objective, standing, at } = view
+  const { budget, budgetLeft } = standing
   const unit = lossesOf(objective)
   const all = Math.floor(budget)
   const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left`
@@ -48,6 +52,7 @@ function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: V
     budgetLeft <= 0
       ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
       : left
-  const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt, at)} at this rate` : ''
-  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${gone}${when}.`
+  const goneAt = budgetLeft > 0 ? view.goneAtRateOf(rateMinutes) : null
+  const when = goneAt && `, gone at ${clock(goneAt, at)} at the rate of the last ${toDuration(rateMinutes)}`
+  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${gone}${when ?? ''}.`
 }

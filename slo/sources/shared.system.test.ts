@@ -193,6 +193,12 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     expect(slots[0]).toEqual({ start: begin - 1, good: 0, total: 0, unknown: true })
     expect(slots[5]).toMatchObject({ good: 0, total: 6, unknown: false })
     expect(slots[12]).toMatchObject({ good: 6, total: 6 })
+    // Prometheus would take the last sample for up to five minutes.
+    const end = begin + minutes
+    expect(await source().slots(busy.sli, end + 2, end + 4)).toMatchObject([
+      { unknown: true },
+      { unknown: true },
+    ])
   })
 
   test('a counter of too many series is summed by Prometheus, to the same counts but in the minute of a restart', async () => {

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
-import { ownAddresses } from './loopback.ts'
+import { ownHosts } from './loopback.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -43,7 +43,7 @@ function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
   const given = environment.no_proxy ?? environment.NO_PROXY ?? ''
   // fetch knows `*`, no proxy for any machine, only alone.
   if (environment.NODE_USE_ENV_PROXY !== '1' || given === '*') return
-  const own = ownAddresses().map(address => (isIPv6(address) ? `[${address}]` : address))
+  const own = ownHosts().map(address => (isIPv6(address) ? `[${address}]` : address))
   environment.no_proxy = [given, 'localhost', '0.0.0.0', ...own].join()
 }
 

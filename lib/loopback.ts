@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
 export { isLoopback }
@@ -7,18 +6,22 @@ export { isLoopback }
 /** Whether a URL's host means all interfaces of this machine. */
 export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
-/** Whether a URL's host is one of this machine's own addresses. No proxy is asked for these. */
+/** Whether a URL's host is this machine's name or one of its own addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && ownAddresses().includes(bare))
+  return isLoopback(host) || isAny(host) || ownHosts().includes(bare)
 }
 
-/** Only loopback's where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
-export function ownAddresses(): string[] {
+/** This machine's name and addresses; of these only loopback's where a sandbox refuses the question, as systemd's can. */
+export function ownHosts(): string[] {
+  const name = hostname().toLowerCase()
   try {
-    return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
+    return [
+      name,
+      ...Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? []),
+    ]
   } catch {
-    return ['127.0.0.1', '::1']
+    return [name, '127.0.0.1', '::1']
   }
 }
 

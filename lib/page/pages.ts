@@ -21,7 +21,7 @@ const contentSecurityPolicy = [
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
-  "frame-ancestors 'none'",
+  "frame-ancestors 'self'", // Home Assistant shows a page in a frame, by its own origin
 ].join('; ')
 
 /**

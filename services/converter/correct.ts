@@ -1,12 +1,12 @@
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withReadableExif } from './png.ts'
+import { withoutTexts, withReadableExif } from './png.ts'
 
 /** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
 export function correct(photo: Buffer): { bytes: Buffer; page: number } {
   const magic = photo.toString('latin1', 0, 4)
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
-  if (magic === '\x89PNG') return { bytes: withReadableExif(photo), page: 0 }
+  if (magic === '\x89PNG') return { bytes: withoutTexts(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }

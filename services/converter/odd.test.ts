@@ -283,6 +283,16 @@ test('a PNG with a text between its pixels, or without their checksum, is whole'
   expect(await picture(parts(chunk('IDAT', data.subarray(0, -4))))).not.toHaveProperty('damaged')
 })
 
+test('a PNG whose texts become gigabytes when they are inflated is shown without them', async () => {
+  const whole = await noise(300, 200).png().toBuffer()
+  const text = Buffer.concat([Buffer.from('workflow\0\0'), deflateSync(Buffer.alloc(20_000_000))])
+  const texts = Array.from({ length: 80 }, () => chunk('zTXt', text))
+  for (const at of [33, whole.length - 12])
+    expect((await picture(behind(whole, at, Buffer.concat(texts)))).shown).toEqual(
+      (await picture(whole)).shown,
+    )
+})
+
 test('a PNG that states a smaller window than its pixels are compressed with is shown', async () => {
   const whole = await noise(300, 200).png().toBuffer()
   const rows = Buffer.alloc(901 * 200, Buffer.concat([Buffer.alloc(1), whole.subarray(100, 1000)]))

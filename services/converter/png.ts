@@ -15,6 +15,18 @@ export function* pngChunks(png: Buffer): Generator<Chunk> {
   }
 }
 
+/**
+ * A PNG without chunks that its picture does not need. libpng inflates every text into memory: 2 MB of them can become
+ * gigabytes. It also refuses pixels with another chunk between them.
+ */
+export function withoutTexts(png: Buffer): Buffer {
+  const needed = /^(IHDR|PLTE|IDAT|IEND|tRNS|iCCP|sRGB|cICP|gAMA|cHRM|eXIf|pHYs|CgBI)$/
+  const chunks = [...pngChunks(png)]
+  const kept = chunks.filter(({ type }) => needed.test(type))
+  if (kept.length === chunks.length) return png
+  return Buffer.concat([png.subarray(0, 8), ...kept.map(({ start, end }) => png.subarray(start, end + 4))])
+}
+
 /** Whether a chunk is as it was written, by its checksum. */
 export const isIntact = (png: Buffer, { start, end }: Chunk): boolean =>
   end + 4 <= png.length && crc32(png.subarray(start + 4, end)) === png.readUInt32BE(end)

@@ -549,6 +549,32 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.evaluate('document.activeElement.closest("li").nextElementSibling')).toBeNull()
   })
 
+  test('a part of the list in which every photo was just deleted removes no others', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    const [photo] = (await list()) as object[]
+    // An unfinished photo further down, to which the page reads on.
+    const unfinished = { ...photo, id: 'z'.repeat(26), state: 'queued' }
+    const parts: Record<string, object> = {
+      '/photos': { photos: [photo, unfinished], next: null },
+      '/photos?after=2': { photos: [unfinished], next: null },
+      '/photos?after=1': { photos: [], next: '/photos?after=2' },
+    }
+    await page.route(/\/photos(\?after=\d)?$/, route => {
+      const { pathname, search } = new URL(route.request().url())
+      return route.fulfill({ json: parts[pathname + search] })
+    })
+    const readOn = () => page.evaluate('dispatchEvent(new Event("online"))')
+    await readOn()
+    await until(async () => (await page.locator('li.photo').count()) === 2)
+    parts['/photos'] = { photos: [photo], next: '/photos?after=1' }
+    const end = page.waitForResponse('**/photos?after=2')
+    await readOn()
+    await end
+    await page.evaluate('new Promise(done => requestAnimationFrame(() => setTimeout(done)))')
+    expect(await page.locator('li.photo').count()).toBe(2)
+  })
+
   test('older photos that cannot be read are said not to be, and a click tries again', async () => {
     const photo = { state: 'ready', acceptedAt: new Date(), promiseBy: new Date(), kept: true, stages: {} }
     await page.route('**/photos', route =>
@@ -1147,9 +1173,12 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.reload()
     let tries = 0
     let isReached = false
+    let isBusy = false
     await page.route('**/photos', route => {
       const isUpload = route.request().method() === 'POST'
       if (isUpload) tries++
+      if (isUpload && isBusy)
+        return route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
       return isUpload || !isReached ? route.abort() : route.continue()
     })
     await choose(harbour)
@@ -1159,6 +1188,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(tries).toBe(30)
     await says('harbour.jpg', /Could not be sent; trying again in/)
     isReached = true
+    // A service that is busy says itself when to come again.
+    isBusy = true
+    const busy = row('harbour.jpg').getByText('Busy right now')
+    await until(async () => (await busy.isVisible()) || page.clock.fastForward(30_000))
+    isBusy = false
     const givenUp = row('harbour.jpg').getByText('Could not be sent after many tries.')
     await until(async () => {
       await page.clock.fastForward(30_000)

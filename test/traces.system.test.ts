@@ -218,6 +218,7 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector.example/v1/traces\n',
     ...proxy,
     OTEL_TRACES_SAMPLER: 'some',
+    OTEL_LOG_LEVEL: 'info',
     OTEL_EXPORTER_OTLP_TIMEOUT: '90000',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -239,6 +240,7 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
+  expect(web.stderr(), 'by OTEL_LOG_LEVEL').toContain('Export failed with non-retryable error')
   status = 200
   await fetch(web.endpoints.web as string)
   await until(() => web.stderr().includes('"rejectedSpans":"2"'), { what: 'the refusal of a part' })

@@ -68,8 +68,9 @@ function whyNotFree(host: string, port: number): Promise<string | undefined> {
 
 async function run(config: Config, plan: Plan): Promise<void> {
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
-  const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
+  // After what may fail: each start that a supervisor repeats would leave a folder.
+  const control = controlOf(config.DATA_DIR)
   let stopping = false
   /** True once logs is ready, which holds the lock of DATA_DIR: the folder's files are this launcher's. */
   let owned = false

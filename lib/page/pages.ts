@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** Values for placeholders in HTML: `{PROMISE_SECONDS}`. */
-type Values = Record<string, string | number>
+type Values = Readonly<Record<string, unknown>>
 
 /** A compiled file by its encodings. */
 type Asset = Record<'gzip' | 'identity', Buffer>

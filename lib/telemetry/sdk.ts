@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import { proxyFor } from '../http/node-http.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
@@ -30,6 +30,10 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ],
 ]
 
+/** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
+const { error } = console
+const ofStderr: DiagLogger = { error, warn: error, info: error, debug: error, verbose: error }
+
 /**
  * Starts OpenTelemetry for traces only: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in
  * DATA_DIR/traces. Resolves with a function that exports the remaining spans and closes.
@@ -50,7 +54,10 @@ export async function startTracing(
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
   environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
-  if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
+  const level = environment.OTEL_LOG_LEVEL?.trim().toUpperCase() ?? ''
+  diag.setLogger(ofStderr, DiagLogLevel[level as keyof typeof DiagLogLevel] ?? DiagLogLevel.WARN)
+  // The SDK would replace this logger.
+  environment.OTEL_LOG_LEVEL = ''
   const [{ parseKeyPairsIntoRecord, setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),

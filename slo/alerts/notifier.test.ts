@@ -88,6 +88,7 @@ const alert = (name: string, severity: 'page' | 'ticket', group = 'availability'
   group,
   name,
   severity,
+  labels: { tier: name },
   since: begin,
   text: `${group} burns`,
   diagnosis: 'Slow in convert: cpu.',
@@ -113,7 +114,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   const byPassword = `Basic ${Buffer.from('slo:p@ss').toString('base64')}`
   expect(received[0]?.authorization, 'the password of ALERT_WEBHOOK_URL').toBe(byPassword)
   expect(received[0]?.alerts[0]).toMatchObject({
-    labels: { alertname: 'page-fast', group: 'availability', namespace: 'photos' },
+    labels: { alertname: 'page-fast', tier: 'page-fast', group: 'availability', namespace: 'photos' },
     annotations: {
       summary: 'availability burns',
       runbook_url: 'https://runbooks/page-fast',

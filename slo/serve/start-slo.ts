@@ -100,6 +100,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,
+    dataDir,
     log,
   })
 

@@ -186,6 +186,13 @@ describe('a Prometheus that is none', () => {
     for (const each of seen) expect(each).toMatch(/^\/vm\/api\/v1\/.*nocache=1/)
   })
 
+  test('a time before the samples of Thanos has none, and a present without its stores is no answer', async () => {
+    const url = await answeringWith([], { warnings: ['No StoreAPIs matched for this query'] })
+    const read = (at: number) => prometheusApi(url).query('up[1m]', at)
+    expect(await read(Date.now() / 1000 - 86_400)).toEqual([])
+    await expect(read(Date.now() / 1000)).rejects.toThrow('only in part: No StoreAPIs')
+  })
+
   test('a hint at the query is no answer in part, also where version 2.53 calls it a warning', async () => {
     const url = await answeringWith([], { warnings: ['PromQL info: metric might not be a counter: "a"'] })
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])

@@ -71,7 +71,13 @@ function checkout(commit: string): string {
   removeUnused(releases)
   const draft = `${folder}.tmp`
   rmSync(draft, { recursive: true, force: true })
-  layOut(commit, draft)
+  try {
+    layOut(commit, draft)
+  } catch (cause) {
+    // Without a network, for example. npm has said why.
+    const why = (cause as Error).message.split('\n')[0]
+    throw new ExpectedError(`the files of ${commit.slice(0, 12)} are not complete: ${why}`, { cause })
+  }
   renameSync(draft, folder)
   return folder
 }

@@ -5,7 +5,7 @@ import { currentSession } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
-import type { WebOptions } from '../web.ts'
+import type { Web } from '../web.ts'
 
 const cookieName = 'tintype_session'
 /**
@@ -33,7 +33,7 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so
  * no session store is needed.
  */
-export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
+export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestHandler {
   const own = { https: ownCookieName(secret, 'https'), http: ownCookieName(secret, 'http') }
   const patterns = [cookieName, own.https, own.http].map(
     name => new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g'),
@@ -71,7 +71,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
  * Warns when another secret signed the cookies before: people who have those lose their photos. So do the people of
  * several webs whose secrets differ, each time that another web answers.
  */
-export async function warnOfOtherSecret({ sessionSecret, storage, log }: WebOptions): Promise<void> {
+export async function warnOfOtherSecret({ sessionSecret, storage, log }: Web): Promise<void> {
   const mark = sign('the secret', sessionSecret)
   const last = await storage.read('session-secret')
   if (`${last}` === mark) return

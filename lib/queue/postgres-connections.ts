@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { messageOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { noAnswer } from './group.ts'
 
@@ -59,5 +60,5 @@ function withCode(error: NodeJS.ErrnoException): Error {
   if (message && code) return error
   if (/timeout/.test(message))
     return Object.assign(new Error('the server did not answer in time'), { code: noAnswer })
-  return Object.assign(new Error(message || code, { cause: error }), { code: code ?? 'ECONNRESET' })
+  return Object.assign(new Error(messageOf(error), { cause: error }), { code: code ?? 'ECONNRESET' })
 }

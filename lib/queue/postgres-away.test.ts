@@ -6,6 +6,7 @@ import { errorCode } from '../errors.ts'
 import { limits, timesReached } from '../limits.ts'
 import { job, opened } from './contract.ts'
 import { pollMs } from './follow.ts'
+import { openQueue } from './index.ts'
 
 const never = new AbortController().signal
 const kills = process.env.TEST_FULL ? 20 : 3
@@ -101,6 +102,8 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
           expect(performance.now() - start).toBeLessThan(limits.queueAnswer.value * 3_000)
           expect(performance.now() - start).toBeGreaterThan(limits.queueAnswer.value * 900)
         }
+        // The launcher kills a start that takes a minute, without the reason.
+        await expect(openQueue(server.newUrl())).rejects.toThrow('the server did not answer in time')
       } finally {
         server.signal('SIGCONT')
       }

@@ -216,7 +216,7 @@ export function payload(
       const endedAt = alert.endedAt ?? (status === 'resolved' ? at : null)
       return {
         status: endedAt === null ? 'firing' : 'resolved',
-        labels: { ...labels, ...alert.labels, alertname: alert.name, severity: alert.severity },
+        labels: { ...alert.labels, ...labels, alertname: alert.name, severity: alert.severity },
         annotations: {
           summary: cut(alert.text, 900),
           ...(alert.diagnosis && { diagnosis: alert.diagnosis }),

@@ -45,14 +45,11 @@ export function alertsOf(view: View): Alert[] {
 function describe(view: View, since: Minute, rateMinutes: number): string {
   const { objective, standing, at } = view
   const { budget, budgetLeft } = standing
-  const unit = lossesOf(objective)
-  const all = Math.floor(budget)
-  const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left`
-  const gone =
-    budgetLeft <= 0
-      ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
-      : left
-  const goneAt = budgetLeft > 0 ? view.goneAtRateOf(rateMinutes) : null
+  const [unit, all, goneAt] = [lossesOf(objective), Math.floor(budget), view.goneAtRateOf(rateMinutes)]
   const when = goneAt && `, gone at ${clock(goneAt, at)} at the rate of the last ${toDuration(rateMinutes)}`
-  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${gone}${when ?? ''}.`
+  const left =
+    budgetLeft > 0
+      ? `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left${when ?? ''}`
+      : `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
+  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${left}.`
 }

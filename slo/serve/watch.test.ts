@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -367,6 +368,14 @@ test('an alert in a planned downtime says so, as the person on call may not know
   await until(() => updates.length > 0)
   await watch.stop()
   expect(updates[0]?.[0]?.text).toMatch(/ A downtime is planned until .* UTC: larger disk\.$/)
+  // The folder of planned downtime is a file, so that it cannot be read.
+  const damaged = await temporaryFolder()
+  mkdirSync(`${damaged}/slo`)
+  writeFileSync(`${damaged}/slo/planned`, '')
+  const again = watching(offline(), store, null, null, [objective], evaluations, damaged)
+  await until(() => again.updates.length > 0)
+  await again.watch.stop()
+  expect(again.updates[0]?.[0]?.text).not.toContain('downtime')
 })
 
 test('slo sends in the place of an Alertmanager whose SloWatchdog does not arrive, and ends what it began', async () => {

@@ -81,10 +81,7 @@ export function startWatch(options: {
     if (silent !== null) delegated.clear()
     logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
     const unruled = delegated.size === 0 ? '' : ' slo sends this: Prometheus has no rules of this objective.'
-    const planned = readPlanned(dataDir).find(({ from, to }) => from <= toMinute(now) && toMinute(now) < to)
-    const downtime = planned
-      ? ` A downtime is planned until ${toShort(planned.to)} UTC: ${planned.reason}.`
-      : ''
+    const downtime = downtimeAt(toMinute(now), dataDir)
     // slo also sends the end of alerts that it began to send.
     const begunHere = notifier.begun()
     const alerts = own.flatMap(alert => {
@@ -181,6 +178,16 @@ export function startWatch(options: {
       clearInterval(deadMansCheck)
       await loop.stop()
     },
+  }
+}
+
+/** The downtime that is planned now, in words; none when it cannot be read, as alerts must be sent all the same. */
+function downtimeAt(minute: Minute, dataDir: string): string {
+  try {
+    const planned = readPlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
+    return planned ? ` A downtime is planned until ${toShort(planned.to)} UTC: ${planned.reason}.` : ''
+  } catch {
+    return ''
   }
 }
 

@@ -12,8 +12,9 @@ export const rangeOf = ({ promql, selector }: Counter, range: string, stepSecond
  */
 export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean): string {
   const operators = isGood ? thresholdOperators : ({ lt: '>=', lte: '>', gt: '<=', gte: '<' } as const)
-  // With an offset the samples are not those of now.
-  const selectors = /\boffset\b|@/i.test(outsideQuotes(gauge)) ? [] : new Set(selectorsOf(gauge))
+  // With an offset the samples are not those of now, and `or vector(0)` gives a reading without samples.
+  const isOfSamples = !/\b(offset|vector|absent\w*)\b|@/i.test(outsideQuotes(gauge))
+  const selectors = new Set(isOfSamples ? selectorsOf(gauge) : [])
   const sampled = [...selectors].map(each => `count_over_time(${each}[${scrapedSeconds}s])`).join(' or ')
   const recent = sampled && ` and on() (${sampled})`
   return `count_over_time(((${gauge}) ${operators[operator]} ${value}${recent})[55s:${gridSeconds}s])`

@@ -4,8 +4,11 @@ import type { PrometheusApi } from '../sources/prometheus-api.ts'
 /** The metrics of a job in a Prometheus from which objectives can be made. */
 export type Discovered = {
   job: string
-  /** A counter of requests, the matcher of failed ones, and the share of these so far. */
-  requests: { metric: string; failed: string; share: number } | undefined
+  /**
+   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted`: a matcher without the
+   * series of their sum, which would count each request twice.
+   */
+  requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
   /** The job's process metrics, which most client libraries expose, and the result of a blackbox exporter. */
@@ -91,13 +94,16 @@ function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
     const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(each, labels[each])))
     const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
     if (!label && !isGrpc) continue
+    const statusOf = ({ labels }: Metric['samples'][number]) => labels[label ?? 'grpc_code'] ?? ''
+    const single = samples.filter(each => statusOf(each) !== 'total')
     const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
-    const bad = samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? ''))
+    const bad = single.filter(each => isFailed.test(statusOf(each)))
     const failed = label
       ? `${label}${label === ofEnvoy ? '="5"' : '=~"5.."'}`
       : `grpc_code=~"${grpcFailures}"`
-    const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples }) || 0
-    return { metric: name, failed, share }
+    const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples: single }) || 0
+    const counted = single.length < samples.length ? { counted: `${label}!="total"` } : {}
+    return { metric: name, failed, share, ...counted }
   }
   return undefined
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
@@ -6,22 +7,20 @@ export { isLoopback }
 /** Whether a URL's host means all interfaces of this machine. */
 export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
-/** Whether a URL's host is this machine's name or one of its own addresses. No proxy is asked for these. */
+/** Whether a URL's host is this machine, by its name or one of its addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  return isLoopback(host) || isAny(host) || ownHosts().includes(bare)
+  return isLoopback(host) || isAny(host) || (isIP(bare) ? ownAddresses().includes(bare) : bare === ownName())
 }
 
-/** This machine's name and addresses; of these only loopback's where a sandbox refuses the question, as systemd's can. */
-export function ownHosts(): string[] {
-  const name = hostname().toLowerCase()
+export const ownName = (): string => hostname().toLowerCase()
+
+/** Only loopback's where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
+export function ownAddresses(): string[] {
   try {
-    return [
-      name,
-      ...Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? []),
-    ]
+    return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
   } catch {
-    return [name, '127.0.0.1', '::1']
+    return ['127.0.0.1', '::1']
   }
 }
 

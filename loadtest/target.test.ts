@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
+import { freePort } from '../tools/free-port.ts'
 import { diskBusyMs, watch } from './resources.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
@@ -66,6 +67,13 @@ test.each([
   onTestFinished(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   await expect(checkAnswers({ url }, {})).rejects.toThrow(said)
+})
+
+test('an address that nobody answers is refused with the reason, which may be a certificate', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`
+  await expect(checkAnswers({ url }, {})).rejects.toThrow(
+    /^no service answers at http.*: connect ECONNREFUSED/,
+  )
 })
 
 test('the used processor time is that of all processes and of photos of each format', async () => {

@@ -142,14 +142,12 @@ test('the day’s one log has each photo’s entries once, across services', asy
 })
 
 test('the probe finds the service online and the page shows it', async () => {
-  const status = await until(
-    async () => {
-      const answer = await fetch(`${tintype.address}/status.json`)
-      return answer.ok && ((await answer.json()) as { online: boolean | null })
-    },
-    { timeoutMs: 60_000, what: 'status.json' },
-  )
-  expect(status.online).not.toBe(false)
+  // Minutes in which the converter was away are offline; on a busy machine these are several of slo's.
+  const isOnline = async () => {
+    const answer = await fetch(`${tintype.address}/status.json`)
+    return answer.ok && ((await answer.json()) as { online: boolean | null }).online
+  }
+  await until(isOnline, { timeoutMs: 90_000, what: 'a status.json that says online' })
 })
 
 type State = {

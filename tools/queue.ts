@@ -149,9 +149,10 @@ async function withPorts(
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
+  // First: an open queue would keep the command alive if this fails.
+  const storage = await openStorage(storageAt)
   // Without a limit, because every unfinished photo in storage is a promise.
   const queue = await openQueue(url, { ...how, maxDepth: Number.MAX_SAFE_INTEGER })
-  const storage = await openStorage(storageAt)
   try {
     return await use({ queue, storage })
   } finally {

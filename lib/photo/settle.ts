@@ -123,11 +123,7 @@ async function follow(
  * Corrects a result.json that shows the promise as kept when the queue counts it as broken: only result.json outlives
  * the queue's 8 days. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
-export async function correctLate<R extends ResultRecord>(
-  { queue, storage }: PhotoContext,
-  job: Job,
-  result: R,
-) {
+async function correctLate<R extends ResultRecord>({ queue, storage }: PhotoContext, job: Job, result: R) {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =

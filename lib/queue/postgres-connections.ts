@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { messageOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { noAnswer } from './group.ts'
 
@@ -61,5 +62,5 @@ function withCode(error: NodeJS.ErrnoException, withinMs: number): Error {
     return Object.assign(new Error(`the server gave no answer within ${withinMs / 1000} s`), {
       code: noAnswer,
     })
-  return Object.assign(new Error(message || code, { cause: error }), { code: code ?? 'ECONNRESET' })
+  return Object.assign(new Error(messageOf(error), { cause: error }), { code: code ?? 'ECONNRESET' })
 }

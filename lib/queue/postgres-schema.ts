@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import type { QueueOptions } from './engine.ts'
 import { serverNowSql } from './postgres-clock.ts'
+import type { Connections } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
@@ -101,12 +102,12 @@ export function assertDurable(server: ServerState): void {
     )
 }
 
-export const backendOf = async (client: pg.ClientBase): Promise<number> =>
+const backendOf = async (client: pg.ClientBase): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
-/** @throws Error when two open connections have one process of the server, which a pooler gives to each in turn. */
-export function assertSeparate(one: number, other: number): void {
-  if (one === other)
+/** @throws Error when a second connection has the first one's process of the server: a pooler gives it to each in turn. */
+export async function assertUnpooled(first: pg.ClientBase, others: Connections): Promise<void> {
+  if ((await backendOf(first)) === (await others.use(backendOf)))
     throw refusal(
       'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
         'QUEUE_URL must name the server itself, or a pool in session mode',

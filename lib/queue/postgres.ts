@@ -8,15 +8,7 @@ import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.
 import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
-import type { ServerState } from './postgres-schema.ts'
-import {
-  assertDurable,
-  assertSeparate,
-  backendOf,
-  migratePostgres,
-  serverStateQuery,
-  sessionSettings,
-} from './postgres-schema.ts'
+import * as schema from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
@@ -39,8 +31,8 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const connections = connect(address, clock)
   try {
     await migrating.use(async client => {
-      await migratePostgres(client, address.schema, options)
-      assertSeparate(await backendOf(client), await connections.use(backendOf))
+      await schema.migratePostgres(client, address.schema, options)
+      await schema.assertUnpooled(client, connections)
     })
   } catch (cause) {
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
@@ -82,17 +74,17 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
 }
 
 function connect(
-  { connectionString, schema }: PostgresAddress,
+  { connectionString, schema: place }: PostgresAddress,
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
   const prepare = async (client: pg.ClientBase) => {
     const answers = await client.query(
-      `SET search_path TO "${schema}"; ${sessionSettings}; ${serverStateQuery}`,
+      `SET search_path TO "${place}"; ${schema.sessionSettings}; ${schema.serverStateQuery}`,
     )
-    const server = lastRow<ServerState>(answers)
+    const server = lastRow<schema.ServerState>(answers)
     clock.set(server.now)
-    assertDurable(server)
+    schema.assertDurable(server)
   }
   const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, messageOf } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
@@ -129,7 +129,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
   ]
   for (const [what, step] of steps)
     await step().catch(cause => {
-      const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
+      const why = `${messageOf(cause)}${cause.code ? ` (${cause.code})` : ''}`
       // As consoles show it: in the host name, or behind the address of an account.
       const isTwice = new RegExp(`//${Bucket}\\.|/${Bucket}/?$`).test(endpoint)
       const region = cause.$response?.headers['x-amz-bucket-region']

@@ -1,5 +1,5 @@
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withoutTexts, withReadableExif } from './png.ts'
+import { mostParts, withoutTexts, withReadableExif } from './png.ts'
 
 /** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
 export function correct(photo: Buffer): { bytes: Buffer; page: number } {
@@ -14,9 +14,11 @@ export function correct(photo: Buffer): { bytes: Buffer; page: number } {
 /** Where a JPEG's first scan begins. A thumbnail in its metadata is before that. */
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
-/** The segments of a JPEG before its first scan; `start`: of the parameters. */
+/** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {
-  for (let at = 2, end = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; at = end) {
+  let [at, end, count] = [2, 2, 0]
+  for (; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; at = end) {
+    if (++count > mostParts) throw new Error('too many segments')
     const marker = jpeg[at + 1] ?? 0
     // Any number of bytes 0xff may stand before a marker.
     end = marker === 0xff ? at + 1 : at + 2 + jpeg.readUInt16BE(at + 2)

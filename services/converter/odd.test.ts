@@ -293,6 +293,28 @@ test('a PNG whose texts become gigabytes when they are inflated is shown without
     )
 })
 
+test.each<[string, () => Promise<Buffer>, (bytes: Buffer) => Buffer]>([
+  [
+    'PNG',
+    () => noise(300, 200).png().toBuffer(),
+    bytes => behind(bytes, 33, Buffer.alloc(12 * 200_000, chunk('gAMA', []))),
+  ],
+  ['JPEG', jpeg, bytes => behind(bytes, 2, Buffer.alloc(4 * 200_000, Buffer.from('ffe10002', 'hex')))],
+])('a %s of more parts than a photo has is undecodable: millions take minutes', async (_name, make, add) => {
+  const bytes = add(await make())
+  expect(await answer(bytes)).toMatchObject({
+    outcome: 'undecodable',
+    error: expect.stringMatching(/too many/),
+  })
+})
+
+test('a large PNG whose second half was never written, but filled with zeros, is shown as far as it goes', async () => {
+  const bytes = await plain(1_000, 1_000, '#d02020').png({ compressionLevel: 0 }).toBuffer()
+  const given = await picture(bytes.fill(0, share(bytes, 0.5).length))
+  expect(given).toMatchObject({ width: 1_000, height: 1_000, damaged: true })
+  expect([...given.shown.subarray(0, 3), ...given.shown.subarray(-3)]).toEqual([...red, 128, 128, 128])
+})
+
 test('a PNG that states a smaller window than its pixels are compressed with is shown', async () => {
   const whole = await noise(300, 200).png().toBuffer()
   const rows = Buffer.alloc(901 * 200, Buffer.concat([Buffer.alloc(1), whole.subarray(100, 1000)]))

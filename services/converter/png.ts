@@ -2,16 +2,20 @@ import { crc32, inflateSync } from 'node:zlib'
 
 type Chunk = { type: string; body: Buffer; start: number; end: number }
 
-/** The chunks of a PNG; the end of the file may cut the last one. `end`: of the body, where its checksum begins. */
+/** Chunks of a PNG and segments of a JPEG. A file of millions would cost minutes or gigabytes. */
+export const mostParts = 100_000
+
+/**
+ * The chunks of a PNG up to one that is none, as in zeros that fill up a file; the end of the file may cut the last one.
+ * `end`: of the body, where its checksum begins. @throws for too many.
+ */
 export function* pngChunks(png: Buffer): Generator<Chunk> {
-  for (let start = 8, end = 0; start + 12 <= png.length; start = end + 4) {
+  for (let start = 8, end = 0, count = 0; start + 12 <= png.length; start = end + 4) {
+    if (++count > mostParts) throw new Error('too many chunks')
     end = start + 8 + png.readUInt32BE(start)
-    yield {
-      type: png.toString('latin1', start + 4, start + 8),
-      body: png.subarray(start + 8, end),
-      start,
-      end,
-    }
+    const type = png.toString('latin1', start + 4, start + 8)
+    if (/[^A-Za-z]/.test(type)) return
+    yield { type, body: png.subarray(start + 8, end), start, end }
   }
 }
 
@@ -21,10 +25,14 @@ export function* pngChunks(png: Buffer): Generator<Chunk> {
  */
 export function withoutTexts(png: Buffer): Buffer {
   const needed = /^(IHDR|PLTE|IDAT|IEND|tRNS|iCCP|sRGB|cICP|gAMA|cHRM|eXIf|pHYs|CgBI)$/
-  const chunks = [...pngChunks(png)]
-  const kept = chunks.filter(({ type }) => needed.test(type))
-  if (kept.length === chunks.length) return png
-  return Buffer.concat([png.subarray(0, 8), ...kept.map(({ start, end }) => png.subarray(start, end + 4))])
+  const parts: Buffer[] = []
+  let from = 0
+  for (const { type, start, end } of pngChunks(png)) {
+    if (needed.test(type)) continue
+    if (from < start) parts.push(png.subarray(from, start))
+    from = end + 4
+  }
+  return from === 0 ? png : Buffer.concat([...parts, png.subarray(from)])
 }
 
 /** Whether a chunk is as it was written, by its checksum. */

@@ -23,7 +23,7 @@ export const webVariables = [
 export type WebConfig = Config<(typeof webVariables)[number] | 'DATA_DIR' | 'MAX_PIXELS'>
 
 /** What main.ts opens and reads from the environment. */
-export type WebOptions = PhotoContext & {
+type WebOptions = PhotoContext & {
   metrics: Metrics
   config: WebConfig
   /** Aborted when a stop begins: new uploads are refused and event streams end. */

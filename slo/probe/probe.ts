@@ -32,7 +32,7 @@ export type Probe = {
   close(signal: AbortSignal): Promise<void>
 }
 
-export type ProbeOptions = {
+type ProbeOptions = {
   environment: Readonly<Record<string, string | undefined>>
   dataDir: string
   metrics: Metrics

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cached } from '@tintype/lib/cached.ts'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
@@ -177,7 +178,7 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
   app.post('/api/detail', guard, json('jsonBytes'), async (request, response) => {
     // The stage that the page showed. The verdict may have changed since.
     const raised = await diagnosis.raise(String(request.body?.stage)).catch(error => {
-      throw new Problem(502, 'not-raised', `The service did not answer: ${error.message}`)
+      throw new Problem(502, 'not-raised', `The service did not answer: ${messageOf(error)}`)
     })
     if (!raised) throw new Problem(400, 'no-stage', 'stage must be one that diagnose names.')
     response.json({ ...raised, until: new Date(raised.until).toISOString() })

@@ -1,4 +1,5 @@
 import { address } from '@tintype/lib/config.ts'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
@@ -75,7 +76,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const { status, headers, body } = await turn(read).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
-      if (limit === null) return fail(`is away: ${error.message || error.code}`, error)
+      if (limit === null) return fail(`is away: ${messageOf(error)}`, error)
       countLimit(limit)
       if (limit === 'readBytes') return fail(`answered ${error.message}: ${what}`)
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)

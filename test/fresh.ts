@@ -1,4 +1,4 @@
 import { vi } from 'vitest'
 
-// Unit files share a process, in which packages stay loaded. Each evaluates our modules anew: none sees what another counted.
+// Files share a process, in which packages stay loaded. Each evaluates our modules anew: none sees what another counted.
 vi.resetModules()

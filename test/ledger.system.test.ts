@@ -3,18 +3,14 @@ import { join } from 'node:path'
 import { dayOf } from '@tintype/lib/day.ts'
 import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Person, type Photo, person } from './client.ts'
 import { photo } from './images.ts'
+import { heavy, startList } from './loaded.ts'
 import { everyOutcome } from './outcomes.ts'
 import { connectRaw, head } from './raw.ts'
 import { startTintype, type Tintype } from './service.ts'
 import { runScript, temporaryFolder, until } from './support.ts'
-
-/**
- * Every number has one meaning: what the clients saw is the ledger, and metrics, log, traces, queue and storage are
- * held against it. The probe's own photos are counted with ours where a number includes them, and nowhere else.
- */
 
 type Entry = {
   session: string
@@ -95,12 +91,62 @@ async function depart(address: string, image: Buffer): Promise<void> {
   raw.socket.destroy()
 }
 
+let folder: string
+let list: Awaited<ReturnType<typeof startList>>
+let tintype: Tintype
+
+beforeAll(async () => {
+  folder = await temporaryFolder(afterAll)
+  list = await startList(await temporaryFolder(afterAll))
+  tintype = await startTintype(folder, { NODE_OPTIONS: `--import ${list.hook}` })
+})
+afterAll(() => tintype?.stop())
+
+/** Of OpenTelemetry, where a photo's stages are traced into files: no exporter, no metrics, no logs, no instrumentation. */
+const tracing = [
+  'api',
+  'context-async-hooks',
+  'core',
+  'otlp-transformer',
+  'propagator-b3',
+  'resources',
+  'sdk-node',
+  'sdk-trace',
+  'semantic-conventions',
+]
+
+test('npm start loads nothing that is not used', async () => {
+  const scripts = {
+    'launch.ts': { telemetry: ['api'], not: /node_modules\/(express|prom-client|sharp|yaml)\// },
+    'web/main.ts': { telemetry: tracing, not: /node_modules\/(sharp|libheif-js|yaml)\// },
+    'converter/main.ts': { telemetry: tracing, not: /node_modules\/(sharp|libheif-js|yaml|image-size)\// },
+    'logs/main.ts': { telemetry: ['api'], not: /node_modules\/(sharp|yaml)\// },
+    'slo/main.ts': { telemetry: ['api'], not: /node_modules\/sharp\// },
+    'child.ts': { telemetry: [], not: /node_modules\/(express|prom-client|winston|libheif-js)\// },
+  }
+  for (const [script, { telemetry, not }] of Object.entries(scripts)) {
+    const modules = await list.loadedBy(script)
+    expect(modules.length, script).toBeGreaterThan(10)
+    expect(
+      modules.filter(each => heavy.test(each) || not.test(each)),
+      script,
+    ).toEqual([])
+    const found = modules.flatMap(each => /@opentelemetry\/([^/]+)/.exec(each)?.[1] ?? [])
+    expect([...new Set(found)].toSorted(), script).toEqual(telemetry)
+    expect(
+      modules.filter(each => /@opentelemetry\/api\/.*\.cjs$/.test(each)),
+      `${script} loads the API twice`,
+    ).toEqual([])
+  }
+})
+
+/**
+ * Every number has one meaning: what the clients saw is the ledger, and metrics, log, traces, queue and storage are
+ * held against it. The probe's own photos are counted with ours where a number includes them, and nowhere else.
+ */
 test('what clients saw, metrics, log, traces, queue and storage tell the same', {
   timeout: 180_000,
 }, async () => {
-  const folder = await temporaryFolder()
-  const tintype = await startTintype(folder, {})
-  onTestFinished(async () => void (await tintype.stop()))
   const metrics = sessionOf(tintype)
   const [image, other] = [await photo(900, 700, 1), await photo(800, 600, 2)]
   const damaged = Buffer.concat([image.subarray(0, 700), Buffer.alloc(3_000, 0x55)])

@@ -142,14 +142,12 @@ test('the day’s one log has each photo’s entries once, across services', asy
 })
 
 test('the probe finds the service online and the page shows it', async () => {
-  const status = await until(
-    async () => {
-      const answer = await fetch(`${tintype.address}/status.json`)
-      return answer.ok && ((await answer.json()) as { online: boolean | null })
-    },
-    { timeoutMs: 60_000, what: 'status.json' },
-  )
-  expect(status.online).not.toBe(false)
+  // Minutes in which the converter was away are offline; on a busy machine these are several of slo's.
+  const isOnline = async () => {
+    const answer = await fetch(`${tintype.address}/status.json`)
+    return answer.ok && ((await answer.json()) as { online: boolean | null }).online
+  }
+  await until(isOnline, { timeoutMs: 90_000, what: 'a status.json that says online' })
 })
 
 type State = {
@@ -194,7 +192,7 @@ test('an outage pages a person with what is lost and why, and its end is announc
 
   expect(page.commonLabels.severity).toBe('page')
   expect(page.text).toMatch(
-    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\. .*Note: http:\S+ .*What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last 15m\. .*Note: http:\S+ .*What to do: http:\S+$/,
   )
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
   expect(during.diagnosis?.verdict.verdict).toBe('wait')

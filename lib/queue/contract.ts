@@ -197,9 +197,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         timeout: 120_000,
       }, async () => {
         const queue = await openQueue()
-        for (const killAfter of [1, 40, 90]) {
+        for (const killAfter of [1, 40]) {
           const producer = await elsewhere()
-          const all = jobs(150)
+          const all = jobs(80)
           const acked = new Set<string>()
           const reached = Promise.withResolvers<void>()
           for (const each of all) {

@@ -1,7 +1,8 @@
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { makeFolder } from '@tintype/lib/disk.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { readDirectory, tintypeFolder } from '../slo/directory.ts'
 import { dashboardsOf } from './all.ts'
@@ -53,7 +54,7 @@ function main(args: string[]): number {
       process.stderr.write(`${relative('', path)} differs from its directory; run npm run dashboards\n`)
     return stale.length + left.length > 0 ? 1 : 0
   }
-  mkdirSync(out, { recursive: true })
+  makeFolder(out)
   for (const { path, json } of files) writeFileSync(path, json)
   process.stdout.write(`wrote ${files.length} dashboards to ${relative('', out) || '.'}\n`)
   return 0

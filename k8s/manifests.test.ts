@@ -303,6 +303,12 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
         /^tintype-slo-[a-z0-9]{10}$/.test(nameOf(each)),
       )
       expect(settings?.data).toHaveProperty('PROBE_URL')
+      const [policy] = slo.filter(({ kind }) => kind === 'NetworkPolicy') as unknown as typeof policies
+      const toIngress = policy?.spec?.egress?.find(({ to }) =>
+        JSON.stringify(to).includes('"haproxy-controller"'),
+      )
+      expect(toIngress?.ports, 'the port is that of the pods, not of the public address').toBeUndefined()
+      expect(toIngress).toBeDefined()
       expect(Object.keys(settings?.data ?? {}).filter(name => !(name in variables))).toEqual([])
       const monitor = slo.find(({ kind }) => kind === 'ServiceMonitor') as unknown as ServiceMonitor
       expect(monitor.spec.endpoints[0]?.relabelings).toEqual([

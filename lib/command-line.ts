@@ -1,5 +1,7 @@
+import { isIPv6 } from 'node:net'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
+import { ownAddresses, ownName } from './loopback.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -41,7 +43,8 @@ function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
   const given = environment.no_proxy ?? environment.NO_PROXY ?? ''
   // fetch knows `*`, no proxy for any machine, only alone.
   if (environment.NODE_USE_ENV_PROXY !== '1' || given === '*') return
-  environment.no_proxy = `${given},localhost,127.0.0.1,0.0.0.0,[::1]`
+  const own = ownAddresses().map(address => (isIPv6(address) ? `[${address}]` : address))
+  environment.no_proxy = [given, 'localhost', ownName(), '0.0.0.0', ...own].join()
 }
 
 /**

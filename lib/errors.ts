@@ -6,10 +6,27 @@ export class ExpectedError extends Error {
   override name = 'ExpectedError'
 }
 
+/** What an error says. That of a connection to a host of several addresses says nothing itself, but for each address. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.message) return withQuota(error.message)
+  return error instanceof AggregateError
+    ? error.errors.map(messageOf).join(', ')
+    : (errorCode(error) ?? error.name)
+}
+
+/** What an error and its causes say, without what one of them repeats. */
+export function messagesOf(error: unknown): string {
+  const all = [messageOf(error)]
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (!all.at(-1)?.includes(messageOf(cause))) all.push(messageOf(cause))
+  return all.join(': ')
+}
+
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const text = withQuota(error.stack ?? error.message)
+  const text = `${error.message ? '' : `${messageOf(error)}\n`}${withQuota(error.stack ?? error.message)}`
   return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
 }
 
@@ -36,13 +53,14 @@ export function errorCode(error: unknown): string | undefined {
 /** SQLite's primary code of an error; 0 of any other. */
 export const sqliteCode = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 0) % 256
 
-/** For the terminal: the message of an ExpectedError or a system error; any other error with its stack. */
+/** For the terminal: the message of an ExpectedError, of a system error also its causes; any other error with its stack. */
 export function explainError(error: unknown): string {
   const bySystem =
     error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR|ERR_QUEUE_CLOSED)$/.test(errorCode(error) ?? '')
   if (!(error instanceof ExpectedError || bySystem)) return describeError(error)
   const { code, path } = error as NodeJS.ErrnoException
-  return `${withQuota(error.message)}${code === 'EACCES' && path ? ownerOf(path) : ''}`
+  const said = error instanceof ExpectedError ? messageOf(error) : messagesOf(error)
+  return `${said}${code === 'EACCES' && path ? ownerOf(path) : ''}`
 }
 
 /** Time for the requests in progress to be answered with an error. */

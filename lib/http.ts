@@ -100,12 +100,10 @@ export function finishRoutes(app: Express, { log }: { log: Log }): void {
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
     if (hasLeft(request)) return void response.destroy()
     const problem = error instanceof Problem ? error : fromFramework(error)
+    const { requestId, session } = response.locals
     if (problem.status >= 500 && !(error instanceof Problem)) {
-      log.error('request.failed', {
-        requestId: response.locals.requestId,
-        method: request.method,
-        error: describeError(error),
-      })
+      const about = { requestId, method: request.method, route: request.route?.path ?? '' }
+      log.error('request.failed', { ...about, error: describeError(error) }, session)
     }
     if (response.headersSent) response.destroy()
     else sendProblem(response, problem)

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
 export { isLoopback }
@@ -7,18 +7,20 @@ export { isLoopback }
 /** Whether a URL's host means all interfaces of this machine. */
 export const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
-/** Whether a URL's host is one of this machine's own addresses. No proxy is asked for these. */
+/** Whether a URL's host is this machine, by its name or one of its addresses. No proxy is asked for these. */
 export function isHere(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
-  return isLoopback(host) || isAny(host) || (isIP(bare) !== 0 && ownAddresses().includes(bare))
+  return isLoopback(host) || isAny(host) || (isIP(bare) ? ownAddresses().includes(bare) : bare === ownName())
 }
 
-/** None where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
-function ownAddresses(): string[] {
+export const ownName = (): string => hostname().toLowerCase()
+
+/** Only loopback's where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
+export function ownAddresses(): string[] {
   try {
     return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
   } catch {
-    return []
+    return ['127.0.0.1', '::1']
   }
 }
 

@@ -18,6 +18,16 @@ export function sparsely<E = Error>(report: (error: E) => void) {
   }
 }
 
+/** Calls `say` when a trouble begins or changes, and with null when it ends, but not at each report. */
+export function onChange(say: (trouble: string | null) => void): (trouble: string | null) => void {
+  let said: string | null = null
+  return trouble => {
+    if (trouble === said) return
+    said = trouble
+    say(trouble)
+  }
+}
+
 /**
  * Runs a step repeatedly until aborted, each time `pauseMs` after its end, also after an error. `onError` gets the errors
  * `sparsely`.
@@ -32,6 +42,29 @@ export async function repeat(
   while (!signal.aborted) {
     await step().then(worked, error => signal.aborted || failed(error))
     await sleep(pauseMs, undefined, { signal }).catch(() => {})
+  }
+}
+
+export type Loop = { stop(): Promise<void> }
+
+/** How long a stop waits for what is under way: a step that hangs would use the whole grace time of the process. */
+const stopMs = 2_000
+
+/** Waits and acts repeatedly until stopped. `onError` gets the errors `sparsely`. */
+export function startLoop(
+  waitMs: () => number,
+  act: (signal: AbortSignal) => Promise<void>,
+  onError: (error: Error) => void,
+): Loop {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const turn = () => sleep(waitMs(), undefined, { signal }).then(() => act(signal))
+  const looping = repeat(0, signal, turn, onError)
+  return {
+    async stop() {
+      stopping.abort()
+      await Promise.race([looping, sleep(stopMs, undefined, { ref: false })])
+    },
   }
 }
 

@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { ignoreSignals, outliveReaders, stopThenAtOnce } from './terminal.ts'
+import { ignoreSignals, outliveReaders, stopThenAtOnce, whenDisconnected } from './terminal.ts'
 
 export type Running = {
   /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
@@ -33,7 +33,7 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   process.on('SIGTERM', () => stop())
   if (!launched) process.on('SIGINT', () => stop())
   // The IPC channel also closes when the launcher is killed by kill -9, so that no service outlives it.
-  process.on('disconnect', () => stop())
+  whenDisconnected(() => stop())
   try {
     const running = await start()
     const stopInOrder = async () => {

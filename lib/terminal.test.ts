@@ -101,3 +101,21 @@ test('a service under pm2 stops at its SIGINT: with a channel as of a launcher i
   child.send('finish')
   expect(await ended).toEqual([0, null])
 })
+
+test('a service whose launcher was killed while it loaded its modules does not outlive it', async () => {
+  const file = join(await temporaryFolder(), 'service.ts')
+  writeFileSync(
+    file,
+    `await new Promise(resolve => process.once('disconnect', resolve))
+     const { run } = await import('${import.meta.dirname}/run.ts')
+     await run(async () => {
+       setInterval(() => {}, 1_000)
+       return { endpoints: {}, graceMs: 60_000, stop: async () => {} }
+     })`,
+  )
+  const child = fork(file, { execArgv: [] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  child.disconnect()
+  expect(await ended).toEqual([0, null])
+})

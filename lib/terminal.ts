@@ -28,6 +28,12 @@ export function stopThenAtOnce<A extends unknown[]>(
   }
 }
 
+/** Calls `stop` when the parent closes the channel or ends, also when it did so while this process loaded its modules. */
+export function whenDisconnected(stop: () => void): void {
+  if (process.connected === false) stop()
+  else process.once('disconnect', stop)
+}
+
 let runsOn = false
 
 /**

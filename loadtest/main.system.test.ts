@@ -98,10 +98,20 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(JSON.parse(out)).toMatchObject({ keptRatio: 1, crossed: [] })
   })
 
-  test('a service that refuses every photo breaks the promise', async () => {
-    const refusing = createServer(({ method }, response) =>
-      response.writeHead(method === 'GET' ? 200 : 500).end(),
-    ).listen(0, '127.0.0.1')
+  test('a service that refuses a photo, or counts it as late itself, breaks the promise', async () => {
+    let posts = 0
+    const refusing = createServer(({ method, url }, response) => {
+      if (method === 'POST' && posts++ % 2 === 0) return response.writeHead(500).end()
+      const links = { self: url, thumbnail: url }
+      const photo = {
+        state: 'ready',
+        kept: false,
+        stages: {},
+        links,
+        promiseBy: new Date(Date.now() + 60_000),
+      }
+      response.writeHead(method === 'POST' ? 202 : 200).end(JSON.stringify(photo))
+    }).listen(0, '127.0.0.1')
     onTestFinished(() => void refusing.close())
     await once(refusing, 'listening')
     const at = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
+import { freePort } from '../tools/free-port.ts'
 import { diskBusyMs, watch } from './resources.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
@@ -52,14 +53,27 @@ test.each([
   ['that redirects to https', 308, 'redirects to https://photos.example/'],
   ['behind a password', 401, 'answered with 401'],
   ['of another program or page', 404, 'answered with 404'],
+  ['of a page that answers every address', 200, 'answered with a page'],
+  ['of a proxy whose service is away', 502, 'a proxy with 502'],
 ])('an address %s is refused before the load', async (_what, status, said) => {
+  const headersOf: Record<number, Record<string, string>> = {
+    200: { 'Content-Type': 'text/html; charset=utf-8' },
+    308: { Location: 'https://photos.example/' },
+  }
   const server = createServer(({ url }, response) =>
-    response.writeHead(url === '/' ? 200 : status, { Location: 'https://photos.example/' }).end(),
+    response.writeHead(url === '/' ? 200 : status, headersOf[status]).end(),
   ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   await expect(checkAnswers({ url }, {})).rejects.toThrow(said)
+})
+
+test('an address that nobody answers is refused with the reason, which may be a certificate', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`
+  await expect(checkAnswers({ url }, {})).rejects.toThrow(
+    /^no service answers at http.*: connect ECONNREFUSED/,
+  )
 })
 
 test('the used processor time is that of all processes and of photos of each format', async () => {

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { UsageError } from '../lib/command-line.ts'
 import { base } from '../lib/config.ts'
-import { ExpectedError } from '../lib/errors.ts'
+import { ExpectedError, messageOf } from '../lib/errors.ts'
 import { askStatus } from '../lib/http/bounded-request.ts'
 import { readJsonFile } from '../lib/json.ts'
 import { fromHere, isLoopback } from '../lib/loopback.ts'
@@ -53,14 +53,17 @@ export async function checkAnswers({ url }: Target, environment: NodeJS.ProcessE
     signal: AbortSignal.timeout(answerMs),
   })
   const { status, headers } = await asked.catch(cause => {
-    throw new ExpectedError(`no service answers at ${url}`, { cause })
+    throw new ExpectedError(`no service answers at ${url}: ${messageOf(cause)}`, { cause })
   })
   if (status >= 300 && status < 400)
     throw new ExpectedError(`${url} redirects to ${headers.location}; give the address of the service itself`)
-  if ([401, 403, 404].includes(status))
+  // Pages of one script answer every address with themselves.
+  const isPage = headers['content-type']?.startsWith('text/html')
+  if (isPage || [401, 403, 404].includes(status))
     throw new ExpectedError(
-      `${url}/openapi.json is answered with ${status}; give the address of web, with USER:PASSWORD@ if a proxy wants them`,
+      `${url}/openapi.json is answered with ${isPage ? 'a page' : status}; give the address of web, with USER:PASSWORD@ if a proxy wants them`,
     )
+  if (status >= 500) throw new ExpectedError(`no service answers at ${url}, but a proxy with ${status}`)
 }
 
 const answerMs = 10_000

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { attributes } from '../lib/telemetry/catalogue.ts'
 import { anyPorts } from '../tools/service.ts'
+import { hasOpenssl, selfSigned } from './certificate.ts'
 import { person } from './client.ts'
 import { quadrantImage } from './images.ts'
 import { childrenOf } from './processes.ts'
@@ -25,17 +27,18 @@ type Span = {
   error: boolean
 }
 
-/** A collector that speaks OTLP over HTTP with JSON, and keeps what it was given. */
-async function startCollector() {
+/** A collector that speaks OTLP over HTTP with JSON, and keeps what it was given. `tls`: over HTTPS. */
+async function startCollector(tls?: { key: string; cert: string }) {
   const spans: Span[] = []
-  const server = createServer(async (request, response) => {
+  const take: RequestListener = async (request, response) => {
     spans.push(...spansOf(JSON.parse(await text(request))))
     response.setHeader('Content-Type', 'application/json').end('{}')
-  })
-  server.listen(0, '127.0.0.1')
+  }
+  const server = tls ? createSecureServer(tls, take) : createServer(take)
+  server.listen(0, 'localhost')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, spans, close: () => server.close() }
+  return { url: `http${tls ? 's' : ''}://localhost:${port}`, spans, close: () => server.close() }
 }
 
 type Attribute = { key: string; value: Record<string, unknown> }
@@ -69,9 +72,11 @@ describe('one photo is one trace', () => {
   let collector: Awaited<ReturnType<typeof startCollector>>
 
   beforeAll(async () => {
-    collector = await startCollector()
+    const tls = hasOpenssl ? await selfSigned(afterAll) : undefined
+    collector = await startCollector(tls)
     tintype = await startTintype(await temporaryFolder(afterAll), {
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url} `,
+      ...(tls && { OTEL_EXPORTER_OTLP_CERTIFICATE: tls.file }),
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.name=ours',
     })
   })
@@ -213,6 +218,7 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector.example/v1/traces\n',
     ...proxy,
     OTEL_TRACES_SAMPLER: 'some',
+    OTEL_LOG_LEVEL: 'info',
     OTEL_EXPORTER_OTLP_TIMEOUT: '90000',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -234,6 +240,7 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
+  expect(web.stderr(), 'by OTEL_LOG_LEVEL').toContain('Export failed with non-retryable error')
   status = 200
   await fetch(web.endpoints.web as string)
   await until(() => web.stderr().includes('"rejectedSpans":"2"'), { what: 'the refusal of a part' })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
@@ -53,12 +53,13 @@ describe('npm start refuses', () => {
     expect(err).not.toMatch(/^ {4}at /m)
   })
 
-  test('a secret that cannot be read', async () => {
+  test('a secret that cannot be read, and leaves nothing in the folder of temporary files', async () => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
-    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    const { code, err } = await refusal({ DATA_DIR: folder, TMPDIR: folder, ...anyPorts })
     expect(code).toBe(1)
     expect(err).toMatch(/^cannot start: EISDIR/)
+    expect(readdirSync(folder), 'each start left a folder for sockets').toEqual(['secrets'])
   })
 
   test('one port for two', async () => {

@@ -7,7 +7,7 @@ import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
-import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
+import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
@@ -68,8 +68,9 @@ function whyNotFree(host: string, port: number): Promise<string | undefined> {
 
 async function run(config: Config, plan: Plan): Promise<void> {
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
-  const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
+  // After what may fail: each start that a supervisor repeats would leave a folder.
+  const control = controlOf(config.DATA_DIR)
   let stopping = false
   /** True once logs is ready, which holds the lock of DATA_DIR: the folder's files are this launcher's. */
   let owned = false
@@ -140,7 +141,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
   // The command that started it, such as npm run faults, has ended.
-  process.on('disconnect', () => stop(0))
+  whenDisconnected(() => stop(0))
 
   try {
     for (const row of plan.rows) {
@@ -177,7 +178,16 @@ async function run(config: Config, plan: Plan): Promise<void> {
   log.info('launcher.ready')
   // No browser opens 0.0.0.0 on every system.
   console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
+  // A pipe gets only the ready line, which programs wait for.
+  if (process.stdout.isTTY) console.log(whatNext(endpoints()))
 }
+
+const whatNext = ({ slo = '', logs = '' }: Endpoints): string => `
+  promises, alerts, diagnosis   ${fromHere(slo)}
+  log entries of a session      ${fromHere(logs)}
+  break it and watch            npm run demo
+  stop                          Ctrl-C, which finishes the work in progress
+`
 
 /**
  * The file by which a release finds the launcher, and the folder of the sockets. The folder's path is short, because a

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeUnusable } from '@tintype/lib/photo/fixture.ts'
 import {
@@ -167,6 +167,16 @@ test('a queue that is not there is said, and not made', async () => {
     expect(err).toMatch(/there is no (queue|storage): .* does not exist/)
   }
   expect(readdirSync(dataDir)).toEqual([])
+})
+
+test('a damaged queue and a storage that does not answer end the command: it said so and went on for ever', async () => {
+  const dataDir = await temporaryFolder()
+  await (await opened(dataDir)).queue.close()
+  const where = { DATA_DIR: dataDir, AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' }
+  const away = { ...where, STORAGE_URL: 's3://photos?endpoint=http://127.0.0.1:1' }
+  expect((await runScript('tools/queue.ts', ['rebuild'], away)).err).toMatch(/^cannot list the bucket/)
+  await truncate(join(dataDir, 'queue', 'queue.sqlite'), 10_000)
+  expect((await run(dataDir, 'stats')).err).toMatch(/is malformed; docs\/how-to\/recover.md says/)
 })
 
 test('bad arguments are refused with what is understood', async () => {

@@ -8,7 +8,7 @@ import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { queueAddress } from '@tintype/lib/queue/queue-url.ts'
-import { foldersOf, openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { openStorage, type Storage, storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
 import { rebuild } from './rebuild-queue.ts'
@@ -124,7 +124,7 @@ async function main(args: string[]): Promise<number> {
   const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const change = changing[verb]
   // A wrong DATA_DIR would look like an empty service. Only rebuild creates a queue.
-  if (change) assertThere('storage', ...foldersOf(storageAt))
+  if (change) assertThere('storage', ...storageFolders(storageAt))
   if (verb === 'replay') assertThere('queue', fileOf(queueAt))
   const { json, lines, failed } = change
     ? await withPorts(queueAt, storageAt, change)
@@ -149,9 +149,10 @@ async function withPorts(
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
+  // First: an open queue would keep the command alive if this fails.
+  const storage = await openStorage(storageAt)
   // Without a limit, because every unfinished photo in storage is a promise.
   const queue = await openQueue(url, { ...how, maxDepth: Number.MAX_SAFE_INTEGER })
-  const storage = await openStorage(storageAt)
   try {
     return await use({ queue, storage })
   } finally {

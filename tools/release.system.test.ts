@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,8 @@ import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from '../test/support.ts'
+import { cache } from './parts/install.ts'
+import { removeUnused } from './release/builds.ts'
 import { inherited } from './service.ts'
 
 const script = join(import.meta.dirname, 'release.ts')
@@ -81,6 +83,18 @@ describe('npm run release', () => {
     expect(out).toMatch(/canary release of v2 ended without a word: its command was killed/)
     expect(readFileSync(file, 'utf8')).toMatch(/interrupted/)
   })
+
+  test('removes the checkouts of earlier releases, each 300 MB, but not one that runs or is of today', async () => {
+    const releases = await temporaryFolder()
+    for (const name of ['old', 'runs', 'new']) mkdirSync(join(releases, name))
+    writeFileSync(join(releases, 'runs', 'main.js'), "console.log('runs'); setInterval(() => {}, 1_000)")
+    const running = spawn(process.execPath, [join(releases, 'runs', 'main.js')])
+    onTestFinished(() => void running.kill('SIGKILL'))
+    await once(running.stdout, 'data')
+    for (const name of ['old', 'runs']) utimesSync(join(releases, name), 0, 0)
+    removeUnused(releases)
+    expect(readdirSync(releases).toSorted()).toEqual(['new', 'runs'])
+  })
 })
 
 describeWithParts('a release of a running service', ['haproxy'], () => {
@@ -98,6 +112,33 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     await service?.stop()
     if (folder) await rm(folder, { recursive: true, force: true })
   }, 60_000)
+
+  test('says in a sentence that the packages of a version could not be installed, as without a network', async () => {
+    const folder = await temporaryFolder()
+    const socket = join(folder, 'launcher.sock')
+    const web = { role: 'web', color: 'blue', version: '0', root: folder }
+    const status = `${JSON.stringify({ answer: { members: [web], serving: 'blue' } })}\n`
+    const launcher = createServer(asked =>
+      asked.on('error', () => {}).once('data', () => asked.write(status)),
+    )
+    launcher.listen(socket)
+    onTestFinished(() => void launcher.close())
+    await until(() => launcher.listening)
+    const { ino } = statSync(folder)
+    writeFileSync(join(folder, 'launcher.json'), JSON.stringify({ pid: process.pid, socket, ino }))
+    // Of git only the name of a version can be found out.
+    const git = join(folder, 'git')
+    writeFileSync(git, '#!/bin/sh\n[ "$3" = rev-parse ] && echo 0123456789abcdef || exit 1\n', {
+      mode: 0o755,
+    })
+    onTestFinished(() => rm(join(cache, 'releases', '0123456789abcdef.tmp'), { recursive: true }))
+    const { code, err } = await runScript('tools/release.ts', ['canary', '--to', 'v2'], {
+      DATA_DIR: folder,
+      PATH: `${folder}:${process.env.PATH}`,
+    })
+    expect(err).toMatch(/^the files of 0123456789ab are not complete: Command failed: git .*\n$/)
+    expect(code).toBe(2)
+  })
 
   function begin(...more: string[]) {
     const child: ChildProcess = spawn(

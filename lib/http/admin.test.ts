@@ -51,6 +51,9 @@ test('the administration port answers HEAD, gives the preferred format of metric
   expect(await put('{"level":"debug"}')).toEqual([200, 'application/json', true])
   expect(await put('{"level":"DEBUG","forSeconds":60}')).toEqual([200, 'application/json', true])
   const problem = 'application/problem+json'
+  // As GET shows a change for all sessions, and in capitals, which timelines take, too.
+  for (const session of ['null', '"0123456789ABCDEF"'])
+    expect(await put(`{"level":"debug","session":${session}}`)).toEqual([200, 'application/json', true])
   // Misspelt, it would be raised for ten minutes.
   expect(await put('{"level":"debug","seconds":60}')).toEqual([400, problem, true])
   expect(await put('{"level":"debug"}', 'text/plain')).toEqual([415, problem, true])

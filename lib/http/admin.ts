@@ -1,6 +1,7 @@
 import express, { type Express } from 'express'
 import { finishRoutes, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/catalogue.ts'
+import { isSession } from '../telemetry/entry.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { refuseRebound } from './rebinding.ts'
@@ -57,15 +58,17 @@ export function adminApp(options: {
 }
 
 function parseLevelChange(body: unknown): { level: Level; session?: string; forSeconds: number } {
-  const { level: given, session, forSeconds = 600, ...more } = (body ?? {}) as Record<string, unknown>
+  const { level: given, session: named, forSeconds = 600, ...more } = (body ?? {}) as Record<string, unknown>
   const level = levels.find(each => each === String(given).toLowerCase())
   const [unknown] = Object.keys(more)
   if (unknown)
     throw new Problem(400, 'unknown-member', `${unknown} is not one of level, session and forSeconds.`)
   if (!level) throw new Problem(400, 'bad-log-level', `level must be one of ${levels.join(', ')}.`)
-  if (session !== undefined && !/^[0-9a-f]{16}$/.test(String(session)))
+  // GET shows a change for all sessions as null.
+  const session = named === null || named === undefined ? undefined : String(named).toLowerCase()
+  if (session !== undefined && !isSession(session))
     throw new Problem(400, 'bad-session', 'session must be the 16 hex digits that log entries carry.')
   if (typeof forSeconds !== 'number' || !(forSeconds > 0 && forSeconds <= maxRaiseSeconds))
     throw new Problem(400, 'bad-duration', `forSeconds must be a number above 0, up to ${maxRaiseSeconds}.`)
-  return { level, forSeconds, ...(session === undefined ? {} : { session: String(session) }) }
+  return { level, forSeconds, ...(session !== undefined && { session }) }
 }

@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { connect, isIPv6 } from 'node:net'
+import { hostname, networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../../tools/free-port.ts'
+import { describeError, explainError, messageOf } from '../errors.ts'
 import { isHere } from '../loopback.ts'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
@@ -129,12 +133,34 @@ test('a request loads no undici; the proxy of the environment is asked for other
   const command = `
     import { runCommand } from ${JSON.stringify(import.meta.resolve('../command-line.ts'))}
     await runCommand([], '', async () => {
-      for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text())
+      for (const url of process.argv.slice(1)) console.log(await fetch(url).then(answer => answer.text(), () => 'not proxied'))
       process.exit()
     })`
   expect(await ask([url, 'http://shop.test/'], proxy, command)).toEqual(['/here', 'http://shop.test/'])
   const none = { ...proxy, NO_PROXY: '*' }
-  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here'])
-  const own = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
+  expect(await ask([url, 'http://shop.test/'], none, command)).toEqual(['/here', 'not proxied'])
+  const addresses = Object.values(networkInterfaces()).flatMap(each => each?.[0]?.address ?? [])
+  // With HOST=NAME the launcher, whose question the proxy refused, ended each service once a minute.
+  const own = [...addresses, hostname().toLowerCase()]
   expect(own.filter(isHere)).toEqual(own)
+  const atOwn = own.map(address => `http://${isIPv6(address) ? `[${address}]` : address}:1/`)
+  expect(await ask(atOwn, proxy, command)).toEqual(own.map(() => 'not proxied'))
+})
+
+test('when none of a host’s addresses answers, as those of localhost, the error says what each answered', async () => {
+  const [port, family] = [await freePort(), 4]
+  const addresses = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family }))
+  const socket = connect({
+    host: 'localhost',
+    port,
+    lookup: (_host, _options, found) => found(null, addresses),
+  })
+  const [error] = await once(socket, 'error').catch(cause => [cause])
+  expect(error.message, 'Node’s own').toBe('')
+  const each = addresses.map(({ address }) => `connect ECONNREFUSED ${address}:${port}`).join(', ')
+  expect([messageOf(error), explainError(error)]).toEqual([each, each])
+  expect(explainError(new Error('fetch failed', { cause: error }))).toBe(`fetch failed: ${each}`)
+  expect(describeError(new Error('no queue', { cause: error }))).toContain(
+    `caused by: ${each}\nAggregateError`,
+  )
 })

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { hostname } from 'node:os'
 import type { RequestHandler } from 'express'
 import { Problem } from '../http.ts'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback, ownName } from '../loopback.ts'
 
 /**
  * Names of no other site: those of this machine and its network or cluster, and addresses. Browsers find what the hosts
@@ -12,7 +11,7 @@ import { isLoopback } from '../loopback.ts'
  */
 export const isOwnName = (host: string, files = ['/etc/hosts', '/etc/resolv.conf']): boolean =>
   !host.includes('.') ||
-  host === hostname().toLowerCase() ||
+  host === ownName() ||
   /\.(localhost|local|internal|svc)$/.test(host) ||
   isIP(host) !== 0 ||
   files

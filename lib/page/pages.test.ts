@@ -77,6 +77,8 @@ test('a page allows nothing inline and nothing from elsewhere, and is asked for 
     "default-src 'none'; script-src 'self'; style-src 'self'",
   )
   expect(headers.get('content-security-policy')).not.toContain('unsafe')
+  // A dashboard that serves the page by its own origin may show it in a frame.
+  expect(headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
   expect(headers.get('cache-control')).toBe('private, no-cache, no-transform')
   const again = await fetch(url, {
     headers: { 'If-None-Match': headers.get('etag') ?? '', 'Cache-Control': 'max-age=0' },

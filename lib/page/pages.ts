@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** Values for placeholders in HTML: `{PROMISE_SECONDS}`. */
-type Values = Record<string, string | number>
+type Values = Readonly<Record<string, unknown>>
 
 /** A compiled file by its encodings. */
 type Asset = Record<'gzip' | 'identity', Buffer>
@@ -21,7 +21,7 @@ const contentSecurityPolicy = [
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
-  "frame-ancestors 'none'",
+  "frame-ancestors 'self'", // Home Assistant shows a page in a frame, by its own origin
 ].join('; ')
 
 /**

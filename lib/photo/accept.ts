@@ -44,7 +44,7 @@ export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
  * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins
  * anew, or finds an original and continues. The key outlives the photo: a late retry restores nothing.
  */
-export type KeyRecord = { photo: PhotoId; sha256: string }
+type KeyRecord = { photo: PhotoId; sha256: string }
 
 /** Attempts to write the key while other uploads keep removing it. */
 const maxKeyTries = 5

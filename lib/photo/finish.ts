@@ -1,7 +1,15 @@
 import { type Job, jobOf, retentionMs } from '../queue/index.ts'
+import { openSteadyClock } from '../steady-clock.ts'
 import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
 import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile } from './record.ts'
 import { failed, outcomeOf, putResult } from './settle.ts'
+
+const clock = openSteadyClock()
+/** The time for what ends a photo by its age. A clock that went ahead would end all: the queue's, maybe a server's, must agree. */
+export const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
+  Math.min(clock.believed(), queue.now())
+export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): number =>
+  believedNow(context) - photoTime(photo)
 
 export type Finished = Awaited<ReturnType<typeof finish>>
 
@@ -32,7 +40,7 @@ export async function finish(
   // A power cut before the 202 can leave it without its original.
   if (!files.has('original') || record.refused) return 'unfinished'
   // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
-  if (Date.now() - photoTime(photo) > retentionMs) {
+  if (ageOf({ queue }, photo) > retentionMs) {
     await putResult(storage, jobOf(record), failed(jobOf(record), reasonFor('storage'), queue.now()))
     return 'too-old'
   }

@@ -16,15 +16,19 @@ import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
 export const owner: Owner = 'ab'.repeat(16)
 
-type Counted = { accepted: string[]; settled: [photo: string, outcome: string][]; errors: string[] }
+/** `ended`: the entries that say how a photo ended. */
+type Counted = Record<'settled' | 'ended', [photo: string, what: string][]> &
+  Record<'accepted' | 'errors', string[]>
 
-/** A log that writes nothing; errors are remembered. */
-const silent = (errors: string[]): Log => {
+/** A log that writes nothing; errors, and the ends of photos, are remembered. */
+const silent = ({ errors, ended }: Counted): Log => {
   const nothing = () => {}
   return {
     error: event => void errors.push(event),
     warn: nothing,
-    info: nothing,
+    info: (event, { photo } = {}) => {
+      if (/^photo\.(ready|failed)$/.test(event)) ended.push([String(photo), event])
+    },
     debug: nothing,
     detailed: () => false,
     setLevel: nothing,
@@ -39,11 +43,11 @@ export function countingContext(ports: {
   storage: Storage
   queue: Queue
 }): PhotoContext & { counted: Counted } {
-  const counted: Counted = { accepted: [], settled: [], errors: [] }
+  const counted: Counted = { accepted: [], settled: [], ended: [], errors: [] }
   return {
     ...ports,
     counted,
-    log: silent(counted.errors),
+    log: silent(counted),
     account: {
       accepted: ({ id }) => void counted.accepted.push(id),
       settled: ({ photo }, marked) => void (marked && counted.settled.push([photo, marked])),

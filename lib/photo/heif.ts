@@ -18,19 +18,19 @@ type Box = { type: string; body: Buffer }
  */
 export function heifProperties(head: Buffer): Box[] {
   const parts = partsOf(head)
-  const properties = [...boxes(inside(parts, 'iprp'))]
+  const properties = inside(parts, 'iprp')
   const all = [...boxes(inside(properties, 'ipco'))]
   const primary = idIn(inside(parts, 'pitm'), 4)
   const isOfPrimary = ({ type, body }: Box) => type === 'dimg' && body.readUInt16BE(0) === primary
-  const grid = [...boxes(inside(parts, 'iref').subarray(4))].find(isOfPrimary)
-  const associations = properties.filter(({ type }) => type === 'ipma')
+  const grid = boxes(inside(parts, 'iref').subarray(4)).find(isOfPrimary)
+  const associations = [...boxes(properties).filter(({ type }) => type === 'ipma')]
   return (grid ? [primary, grid.body.readUInt16BE(4)] : [primary])
     .flatMap(item => associations.flatMap(({ body }) => indexesOf(item, body)))
     .flatMap(index => all[index - 1] ?? [])
 }
 
 /** The data of a HEIF's pictures. */
-export const mediaData = (heif: Buffer): Buffer => inside([...boxes(heif)], 'mdat')
+export const mediaData = (heif: Buffer): Buffer => inside(heif, 'mdat')
 
 /** Whether the colours of a HEIF's primary image are multiplied by its alpha. */
 export const isPremultiplied = (heif: Buffer): boolean =>
@@ -60,11 +60,11 @@ function* boxes(bytes: Buffer): Generator<Box> {
   }
 }
 
-const partsOf = (heif: Buffer): Box[] => [...boxes(inside([...boxes(heif)], 'meta').subarray(4))]
+const partsOf = (heif: Buffer): Buffer => inside(heif, 'meta').subarray(4)
 
-/** The content of the first box of a type; empty when there is none. */
-const inside = (among: Box[], type: string): Buffer =>
-  among.find(box => box.type === type)?.body ?? Buffer.alloc(0)
+/** The content of the first box of a type in a sequence; empty when there is none. */
+const inside = (sequence: Buffer, type: string): Buffer =>
+  boxes(sequence).find(box => box.type === type)?.body ?? Buffer.alloc(0)
 
 /** Version 0 of a box has item ids of 16 bits. */
 const idIn = (box: Buffer, at: number): number => (box[0] === 0 ? box.readUInt16BE(at) : box.readUInt32BE(at))

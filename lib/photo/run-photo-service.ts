@@ -4,7 +4,7 @@ import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
 import { openQueue, queueFolders, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
-import { foldersOf, openStorage, storageUrl } from '../storage/index.ts'
+import { openStorage, storageFolders, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { logVariables, openLog } from '../telemetry/log.ts'
@@ -74,7 +74,7 @@ export async function runPhotoService<N extends VariableName>(
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
     await checkMounted({ storage, queue })
-    watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...foldersOf(storageAt)])
+    watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...storageFolders(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)
     const app = adminApp({ metrics, log, ...service.admin })

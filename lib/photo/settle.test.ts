@@ -95,6 +95,7 @@ test('three suspensions during one conversion cost no attempt: the photo is read
   expect(await ready(all, last, made, all.end())).toMatchObject({ state: 'ready' })
   expect(await all.truth(photo)).toEqual(['ready', 'done'])
   expect(all.counted.settled).toEqual([[photo, 'kept']])
+  expect(all.counted.ended).toEqual([[photo, 'photo.ready']])
 })
 
 test('a photo whose converters all died has a reason in storage, and a result that one of them left stands', async () => {
@@ -123,6 +124,10 @@ test('a photo whose converters all died has a reason in storage, and a result th
       [finished, 'kept'],
     ].toSorted(),
   )
+  expect(Object.fromEntries(all.counted.ended), 'the log').toEqual({
+    [dead]: 'photo.failed',
+    [finished]: 'photo.ready',
+  })
 })
 
 test('a photo whose folder cannot be written keeps no other from being given up', async () => {

@@ -4,7 +4,7 @@ import type { Claim, Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
 import type { FailureReason, ResultRecord, Size, ThumbnailRecord } from './record.ts'
-import { bytesOf, endedAt, isBytesFault, photoKey, photoPrefix, thumbnailFile } from './record.ts'
+import { bytesOf, endedAt, isBytesFault, photoKey, photoPrefix, sessionOf, thumbnailFile } from './record.ts'
 
 export type Ready = Extract<ResultRecord, { state: 'ready' }>
 type Failed = Extract<ResultRecord, { state: 'failed' }>
@@ -84,7 +84,7 @@ export const failed = (job: Job, reason: FailureReason, now: number): Failed => 
   promiseBy: new Date(job.promiseBy).toISOString(),
 })
 
-/** Ends a claim by `result`; `at` is its durableAt or failedAt, epoch ms. */
+/** Ends a claim by `result`, and logs how the photo ended; `at` is its durableAt or failedAt, epoch ms. */
 async function follow(
   context: PhotoContext,
   claim: Claim,
@@ -93,7 +93,7 @@ async function follow(
   at = endedAt(result),
 ): Promise<Settled> {
   const { job } = claim
-  const { queue, account } = context
+  const { queue, account, log } = context
   const ended =
     result.state === 'ready' ? await queue.complete(claim, at) : await queue.fail(claim, result.reason, at)
   faultPoint('convert.completed')
@@ -106,20 +106,24 @@ async function follow(
   }
   if (ended === 'late') return follow(context, claim, await correctLate(context, job, result), span)
   if ('marked' in ended) account.settled(job, ended.marked, span)
-  return result.state === 'ready'
-    ? { state: 'ready', durableAt: at, stages: withStore(result, at).stages }
-    : { state: 'next' in ended ? ended.next : 'failed', reason: result.reason }
+  const { photo } = job
+  if (result.state === 'ready') {
+    const { stages } = withStore(result, at)
+    log.info('photo.ready', { photo, seconds: (at - job.receivedAt) / 1000, ...stages }, sessionOf(job.owner))
+    return { state: 'ready', durableAt: at, stages }
+  }
+  const state = 'next' in ended ? ended.next : 'failed'
+  const { reason } = result
+  if (state !== 'retry')
+    log.info('photo.failed', { photo, attempt: claim.attempt, reason: reason.code }, sessionOf(job.owner))
+  return { state, reason }
 }
 
 /**
  * Corrects a result.json that shows the promise as kept when the queue counts it as broken: only result.json outlives
  * the queue's 8 days. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
-export async function correctLate<R extends ResultRecord>(
-  { queue, storage }: PhotoContext,
-  job: Job,
-  result: R,
-) {
+async function correctLate<R extends ResultRecord>({ queue, storage }: PhotoContext, job: Job, result: R) {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =

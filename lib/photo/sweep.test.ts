@@ -117,7 +117,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
   expect(reached.map(limit => `limit: ${limit}`).sort()).toEqual(['limit: keyAge', 'limit: photoAge'])
 })
 
-test('a clock that went ahead by a month removes no photo, key, upload or dead letter', async () => {
+test('a clock that went ahead by a month removes no photo, key, upload or dead letter, and what a crash left is queued', async () => {
   const { left, photos, storage, queue: opened, ...rest } = await context()
   let lettersBefore = Number.NaN
   const queue = Object.assign(Object.create(opened), {
@@ -127,7 +127,8 @@ test('a clock that went ahead by a month removes no photo, key, upload or dead l
       return 0
     },
   })
-  const kept = [await left(0, 'original', 'photo.json', 'result.json'), await left(0, 'original')]
+  const waiting = await left(0, 'original', 'photo.json')
+  const kept = [await left(0, 'original', 'photo.json', 'result.json'), await left(0, 'original'), waiting]
   const key = `keys/ab/${owner}/key`
   await storage.put(key, Buffer.from(JSON.stringify({ photo: kept[0], sha256: '' })))
   const [now, ages] = [Date.now(), { photosMs: 7 * day, keysMs: day }]
@@ -135,6 +136,7 @@ test('a clock that went ahead by a month removes no photo, key, upload or dead l
   onTestFinished(() => void vi.restoreAllMocks())
   await sweepStorage({ storage, queue, ...rest }, ages, ignore, never)
   expect(await photos()).toEqual(kept.sort())
+  expect(await queue.look(waiting)).toMatchObject({ state: 'queued' })
   expect(await storage.read(key)).not.toBe('not-found')
   await expireDeadLetters({ queue }, 7 * day)
   expect(lettersBefore).toBeLessThan(now - 6 * day)

@@ -1,11 +1,10 @@
 import { describeError } from '../errors.ts'
 import { forEach } from '../repeat.ts'
-import { openSteadyClock } from '../steady-clock.ts'
 import type { Key } from '../storage/index.ts'
 import { forgottenMs, readKey } from './accept.ts'
 import type { PhotoContext } from './find.ts'
-import { finish } from './finish.ts'
-import { isPhotoId, type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
+import { ageOf, believedNow, finish } from './finish.ts'
+import { isPhotoId, type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
@@ -50,12 +49,6 @@ export async function sweepStorage(
   // A folder of photos that cannot be read must not keep the keys.
   await forEach([sweepPhotos, sweepKeys], walk => walk())
 }
-
-const clock = openSteadyClock()
-/** The time for removals. A clock that went ahead would remove everything: the queue's, which may be a server's, must agree. */
-const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
-  Math.min(clock.believed(), queue.now())
-const ageOf = (context: PhotoContext, photo: PhotoId): number => believedNow(context) - photoTime(photo)
 
 /** Removes dead letters older than `ageMs`. Returns how many. */
 export const expireDeadLetters = (context: Pick<PhotoContext, 'queue'>, ageMs: number): Promise<number> =>

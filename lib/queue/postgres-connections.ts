@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { messageOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { noAnswer } from './group.ts'
 
@@ -16,7 +17,7 @@ export function openConnections(
 ) {
   const pool = new pg.Pool({
     ...settings,
-    // A frozen server does not close its side, and must not keep a command alive: each query has a timer.
+    // A frozen server does not close its side, and must not keep a command alive: `use` does until its answer.
     stream: () => new Socket().unref(),
     onConnect,
     max: limits.queueConnections.value,
@@ -36,14 +37,16 @@ export function openConnections(
     async use<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
       let client: pg.PoolClient | undefined
       let failure: Error | undefined
+      const alive = setInterval(() => {}, withinMs)
       if (pool.idleCount === 0 && pool.totalCount === pool.options.max) countLimit('queueConnections')
       try {
         client = await pool.connect()
         return await work(client)
       } catch (error) {
-        failure = withCode(error as NodeJS.ErrnoException)
+        failure = withCode(error as NodeJS.ErrnoException, withinMs)
         throw failure
       } finally {
+        clearInterval(alive)
         client?.release(failure)
       }
     },
@@ -52,12 +55,12 @@ export function openConnections(
 }
 
 /** Adds the code that pg's own errors lack, and the message that an AggregateError lacks. */
-function withCode(error: NodeJS.ErrnoException): Error {
+function withCode(error: NodeJS.ErrnoException, withinMs: number): Error {
   const { message, code } = error
   if (message && code) return error
   if (/timeout/.test(message))
-    return Object.assign(new Error(`the server gave no answer within ${answerMs / 1000} s`), {
+    return Object.assign(new Error(`the server gave no answer within ${withinMs / 1000} s`), {
       code: noAnswer,
     })
-  return Object.assign(new Error(message || code, { cause: error }), { code: code ?? 'ECONNRESET' })
+  return Object.assign(new Error(messageOf(error), { cause: error }), { code: code ?? 'ECONNRESET' })
 }

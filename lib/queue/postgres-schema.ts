@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import type { QueueOptions } from './engine.ts'
 import { serverNowSql } from './postgres-clock.ts'
+import type { Connections } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
@@ -98,6 +99,18 @@ export function assertDurable(server: ServerState): void {
     throw refusal(
       `the server runs with ${off.map(name => `${name} = off`).join(', ')}, so that a crash may lose acknowledged photos: ` +
         'set it to on',
+    )
+}
+
+const backendOf = async (client: pg.ClientBase): Promise<number> =>
+  (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+
+/** @throws Error when a second connection has the first one's process of the server: a pooler gives it to each in turn. */
+export async function assertUnpooled(first: pg.ClientBase, others: Connections): Promise<void> {
+  if ((await backendOf(first)) === (await others.use(backendOf)))
+    throw refusal(
+      'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
+        'QUEUE_URL must name the server itself, or a pool in session mode',
     )
 }
 

@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
-import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
-import { ConfigError } from '../config.ts'
+import { describeWithParts, runScript, temporaryFolder, until } from '../../test/support.ts'
 import { describeError, errorCode, explainError } from '../errors.ts'
 import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
@@ -174,7 +174,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
     })
 
     for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit'])
-      test(`a server with ${setting} = off is refused in one sentence`, async () => {
+      test(`a server with ${setting} = off is refused in one sentence, which a process that has nothing else to wait for did not reach`, async () => {
         const url = server.newUrl()
         const admin = await client(url)
         await admin.query(`ALTER SYSTEM SET ${setting} = off`)
@@ -185,12 +185,10 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
           await until(async () => (await admin.query(`SHOW ${setting}`)).rows[0][setting] === 'on')
         })
         await until(async () => (await admin.query(`SHOW ${setting}`)).rows[0][setting] === 'off')
-        const error = await refusal(url)
-        expect(error).toBeInstanceOf(ConfigError)
-        expect(error.message).toContain(
-          `the server runs with ${setting} = off, so that a crash may lose acknowledged photos: `,
-        )
-        expect(error.message).not.toContain('\n')
+        const { code, err } = await runScript('tools/queue.ts', ['stats'], { QUEUE_URL: url })
+        const why = `the server runs with ${setting} = off, so that a crash may lose acknowledged photos: .*`
+        expect(err).toMatch(new RegExp(`^queue "postgres://.*": ${why}\n$`))
+        expect(code).toBe(2)
       })
 
     test('a standby is refused: it takes no writes', async () => {
@@ -202,6 +200,38 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await writeFile(join(own.folder, 'standby.signal'), '')
       await own.start()
       expect((await refusal(url)).message).toContain('a standby, which takes no writes')
+    })
+
+    test('a pooler in transaction mode is refused: it was taken for a server with synchronous_commit = off', async () => {
+      const url = new URL(server.newUrl())
+      // Gives all its clients one connection to the server, whose greeting it repeats to each.
+      const shared = connect(server.port, '127.0.0.1')
+      const greeting: Buffer[] = []
+      let asking: Socket | undefined
+      shared.on('data', bytes => asking?.write(bytes))
+      const pooler = createServer(client => {
+        let isGreeted = false
+        client.on('data', bytes => {
+          if (!isGreeted && greeting.length > 0) client.write(Buffer.concat(greeting))
+          else if (bytes[0] !== 'X'.charCodeAt(0)) {
+            asking = client
+            if (!isGreeted) {
+              const greet = (some: Buffer) => void greeting.push(some)
+              shared.on('data', greet)
+              client.once('data', () => shared.off('data', greet))
+            }
+            shared.write(bytes)
+          }
+          isGreeted = true
+        })
+      }).listen(0, '127.0.0.1')
+      onTestFinished(() => {
+        pooler.close()
+        shared.destroy()
+      })
+      await once(pooler, 'listening')
+      url.port = String((pooler.address() as AddressInfo).port)
+      expect((await refusal(url.href)).message).toMatch(/PgBouncer in transaction mode/)
     })
 
     test('no error shows the password', async () => {

@@ -8,8 +8,7 @@ import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.
 import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, openConnections } from './postgres-connections.ts'
-import type { ServerState } from './postgres-schema.ts'
-import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
+import * as schema from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
@@ -29,8 +28,12 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const clock = openServerClock()
   const settings = settingsOf(options)
   const migrating = connect(address, clock, migrationMs)
+  const connections = connect(address, clock)
   try {
-    await migrating.use(client => migratePostgres(client, address.schema, options))
+    await migrating.use(async client => {
+      await schema.migratePostgres(client, address.schema, options)
+      await schema.assertUnpooled(client, connections)
+    })
   } catch (cause) {
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
@@ -38,7 +41,6 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   } finally {
     await migrating.close()
   }
-  const connections = connect(address, clock)
   const bell = await openBell(connections, address.schema, clock)
   // Two writers, so that a claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)
@@ -72,17 +74,17 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
 }
 
 function connect(
-  { connectionString, schema }: PostgresAddress,
+  { connectionString, schema: place }: PostgresAddress,
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
   const prepare = async (client: pg.ClientBase) => {
     const answers = await client.query(
-      `SET search_path TO "${schema}"; ${sessionSettings}; ${serverStateQuery}`,
+      `SET search_path TO "${place}"; ${schema.sessionSettings}; ${schema.serverStateQuery}`,
     )
-    const server = lastRow<ServerState>(answers)
+    const server = lastRow<schema.ServerState>(answers)
     clock.set(server.now)
-    assertDurable(server)
+    schema.assertDurable(server)
   }
   const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)

@@ -25,7 +25,8 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
     work: listenTo(bells.work),
     now: Date.now,
   })
-  await queue.stats() // throws when the file could not be opened
+  // Throws when the file cannot be used. The thread would keep the process alive.
+  await queue.stats().catch(error => queue.close().then(() => Promise.reject(error)))
   return queue
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, isStorageKey, type Key } from './key.ts'
@@ -30,7 +31,7 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
       return answer
     } catch (cause) {
       if (call.broken) outcome = 'client'
-      throw new Error(`storage could not ${operation} "${call.key}": ${(cause as Error).message}`, { cause })
+      throw new Error(`storage could not ${operation} "${call.key}": ${messageOf(cause)}`, { cause })
     } finally {
       observe?.(operation, adapter.name, (performance.now() - start - call.waitedMs) / 1000, outcome)
     }

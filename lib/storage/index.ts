@@ -4,7 +4,7 @@ import { storageAddress, storageUrlFormat } from './storage-url.ts'
 
 export type { Key } from './key.ts'
 export type * from './storage.ts'
-export { foldersOf, storageUrl } from './storage-url.ts'
+export { storageFolders, storageUrl } from './storage-url.ts'
 
 /**
  * Opens the storage that a URL names: `file:` and a folder (absolute or relative to the working folder), or an S3

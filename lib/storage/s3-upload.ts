@@ -7,7 +7,7 @@ import type { Bucket } from './s3-client.ts'
 import type { Put, Stored } from './storage.ts'
 
 /** S3's minimum for a part other than the last. Its maximum of 10,000 parts allows bodies of up to 48 GiB. */
-const partBytes = 5 * 2 ** 20
+export const partBytes = 5 * 2 ** 20
 
 /**
  * Free part buffers, kept for reuse. When the garbage collector freed them, V8 scanned the whole heap for every third

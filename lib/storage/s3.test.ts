@@ -9,7 +9,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, timesReached } from '../limits.ts'
-import { foldersOf, openStorage } from './index.ts'
+import { openStorage, storageFolders } from './index.ts'
 
 Object.assign(process.env, s3Environment)
 
@@ -17,6 +17,7 @@ Object.assign(process.env, s3Environment)
 async function startBucket({
   ignoresConditions = false,
   keepsAll = false,
+  takesBytes = Number.POSITIVE_INFINITY,
   missing = undefined as undefined | [status: number, body: string, headers?: Record<string, string>],
 } = {}) {
   let silent = false
@@ -31,6 +32,11 @@ async function startBucket({
     if (request.method === 'DELETE' && keepsAll) {
       response.statusCode = 403
       response.end('<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>')
+      return
+    }
+    if (Number(request.headers['content-length'] ?? 0) > takesBytes) {
+      response.statusCode = 413
+      request.resume().on('end', () => response.end('<html></html>'))
       return
     }
     if (missing && /-missing|gone/.test(request.url ?? '')) {
@@ -105,6 +111,13 @@ test.each([
     )
   },
 )
+
+test('a proxy that takes only small bodies, as nginx does by default, is refused: each larger photo would be', async () => {
+  const { url } = await startBucket({ takesBytes: 2 ** 20 })
+  await expect(openStorage(url)).rejects.toThrow(
+    /^cannot write 5 MiB to the bucket .* 413 .*; let its proxy take them/,
+  )
+})
 
 test('a server that answers 404 to the removal of what is not there has removed it', async () => {
   const { url } = await startBucket({ missing: [404, '<Error><Code>NoSuchKey</Code></Error>'] })
@@ -332,6 +345,6 @@ test('a URL that is none is refused without a word of what it holds', async () =
 })
 
 test('only photos in a folder need room on a disk of this machine', () => {
-  expect(foldersOf('file:data/storage')).toEqual(['data/storage'])
-  expect(foldersOf('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])
+  expect(storageFolders('file:data/storage')).toEqual(['data/storage'])
+  expect(storageFolders('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])
 })

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
-import { ExpectedError } from '../errors.ts'
+import { ExpectedError, messageOf } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
-import { uploadObject } from './s3-upload.ts'
+import { partBytes, uploadObject } from './s3-upload.ts'
 import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
 
@@ -101,14 +101,16 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
 async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> {
   // The key starts with a dot, which no storage key does, and is not that of another process that starts now.
-  const [Key, Body] = [`${prefix}.tintype-${randomUUID()}`, Buffer.from('removed at once\n')]
-  const put = (condition?: { IfNoneMatch: '*' }) =>
-    send(new s3.PutObjectCommand({ Bucket, Key, Body, ...condition }))
+  const Key = `${prefix}.tintype-${randomUUID()}`
+  const Body = Buffer.from('removed at once\n')
+  const put = (more?: { IfNoneMatch: '*' } | { Body: Buffer }) =>
+    send(new s3.PutObjectCommand({ Bucket, Key, Body, ...more }))
   const putAgain = async () => {
     const refused = ignore('PreconditionFailed', 'ConditionalRequestConflict')
     if (await put({ IfNoneMatch: '*' }).catch(refused))
       throw new Error('it ignores If-None-Match: two uploads with one Idempotency-Key would be two photos')
   }
+  const remove = () => send(new s3.DeleteObjectCommand({ Bucket, Key }))
   // Without s3:ListBucket on the whole prefix AWS answers 403, and a proxy may have its own 404: no photo would begin.
   const miss = () =>
     send(new s3.GetObjectCommand({ Bucket, Key: `${Key}-missing` }))
@@ -121,16 +123,23 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     ['write conditionally', putAgain],
     ['read', () => send(new s3.HeadObjectCommand({ Bucket, Key }))],
     ['detect a missing file in', miss],
-    ['delete from', () => send(new s3.DeleteObjectCommand({ Bucket, Key }))],
+    ['delete from', remove],
+    // As large as any request: nginx in front of the server takes 1 MiB by default, and only small photos would be stored.
+    ['write 5 MiB to', () => put({ Body: Buffer.alloc(partBytes) }).then(remove)],
   ]
   for (const [what, step] of steps)
     await step().catch(cause => {
-      const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
+      const why = `${messageOf(cause)}${cause.code ? ` (${cause.code})` : ''}`
       // As consoles show it: in the host name, or behind the address of an account.
       const isTwice = new RegExp(`//${Bucket}\\.|/${Bucket}/?$`).test(endpoint)
       const region = cause.$response?.headers['x-amz-bucket-region']
-      const remedy = isTwice ? '; leave the bucket out of the endpoint' : region ? `; region=${region}` : ''
-      const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}${remedy}`
+      const isLimited = cause.$metadata?.httpStatusCode === 413
+      const fix = isTwice
+        ? 'leave the bucket out of the endpoint'
+        : isLimited
+          ? 'let its proxy take them (client_max_body_size of nginx)'
+          : region && `region=${region}`
+      const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}${fix ? `; ${fix}` : ''}`
       throw new ExpectedError(message, { cause })
     })
 }

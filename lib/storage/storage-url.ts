@@ -47,7 +47,7 @@ export const storageUrl = (given: string, dataDir: string): string =>
   given || `file:${join(dataDir, 'storage')}`
 
 /** The local folders that hold photos, for disk metrics; none for a bucket. */
-export function foldersOf(url: string): string[] {
+export function storageFolders(url: string): string[] {
   const address = storageAddress(url)
   return address && 'folder' in address ? [address.folder] : []
 }

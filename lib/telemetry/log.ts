@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
-import { describeError, errorCode } from '../errors.ts'
+import { describeError, messagesOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { sparsely } from '../repeat.ts'
 import { secret } from '../secrets.ts'
@@ -156,10 +156,7 @@ function openSink(service: LogSource, instance: string, { folder, destination, f
 /** Writes an error and its causes to stderr, at most once a minute. */
 export const complainer = (event: string) =>
   sparsely((error: unknown) => {
-    const causes = []
-    for (let each = error; each instanceof Error; each = each.cause)
-      causes.push(each.message || errorCode(each))
-    process.stderr.write(`${new Date().toISOString()} error ${event} ${causes.join(': ') || error}\n`)
+    process.stderr.write(`${new Date().toISOString()} error ${event} ${messagesOf(error)}\n`)
   }).failed
 
 /** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */

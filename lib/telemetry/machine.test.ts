@@ -52,19 +52,36 @@ test('while one of the folders is missing no free space is shown, whichever it i
   }
 })
 
-test('the size of a disk is counted in its blocks (frsize), not in the transfer size (bsize), which is larger on virtiofs', async () => {
+/** A gauge's value, once the disk has answered: a scrape waits for it 100 ms. */
+const known = (metrics: ReturnType<typeof createMetrics>, name: string) =>
+  until(async () => (await sampleIn(metrics, name)) || undefined, { what: name })
+
+/** Disks that answer otherwise than the one of this machine. */
+function changeDisks(change: (folder: string) => object) {
   const { statfs } = fs
-  fs.statfs = (async (folder: string) => Object.assign(await statfs(folder), { bsize: 2 ** 20 })) as never
+  fs.statfs = (async (folder: string) => Object.assign(await statfs('/'), change(folder))) as never
   syncBuiltinESMExports()
   onTestFinished(() => {
     Object.assign(fs, { statfs })
     syncBuiltinESMExports()
   })
-  const folder = await temporaryFolder()
+}
+
+test('a disk whose files are used up is shown although another one has less room', async () => {
+  const full = { blocks: 100, bavail: 1, files: 0, ffree: 0 }
+  changeDisks(folder => (folder === 'data' ? full : { blocks: 100, bavail: 99, files: 500, ffree: 2 }))
+  const metrics = createMetrics('web', 'test')
+  watchDisk(metrics, ['data', 'photos'])
+  expect(await known(metrics, 'tintype_disk_free_files')).toBe(2)
+})
+
+test('the size of a disk is counted in its blocks (frsize), not in the transfer size (bsize), which is larger on virtiofs', async () => {
+  const { statfs } = fs
+  changeDisks(() => ({ bsize: 2 ** 20 }))
   const metrics = createMetrics('logs', 'test')
-  watchDisk(metrics, [folder])
-  const { blocks, frsize } = await statfs(folder)
-  expect(await sampleIn(metrics, 'tintype_disk_size_bytes')).toBe(blocks * frsize)
+  watchDisk(metrics, ['/'])
+  const { blocks, frsize } = await statfs('/')
+  expect(await known(metrics, 'tintype_disk_size_bytes')).toBe(blocks * frsize)
 })
 
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {

@@ -47,7 +47,7 @@ function watchEventLoop(metrics: Metrics): void {
 /** A scrape waits at most this long for a disk. Until the disk answers it shows the last known value. */
 const diskAnswerMs = 100
 
-/** The free space of the fullest file system of `folders`, read at each scrape. */
+/** The free space of the fullest file system of `folders`, and the fewest files that one still takes, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const look = cached(0, async () => {
     // A missing folder gives NaN: a number would be read as free space.
@@ -57,7 +57,8 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.frsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.frsize)
     // Btrfs and ZFS have no limit on files and report 0 of 0.
-    metrics.set('tintype_disk_free_files', {}, disk.files === 0 ? Number.NaN : disk.ffree)
+    const files = disks.filter(({ files }) => files !== 0).map(({ ffree }) => ffree)
+    metrics.set('tintype_disk_free_files', {}, files.length > 0 ? Math.min(...files) : unknown)
   })
   metrics.onScrape(() => Promise.race([look(), sleep(diskAnswerMs, undefined, { ref: false })]))
 }

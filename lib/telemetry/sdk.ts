@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import { proxyFor } from '../http/node-http.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
@@ -29,6 +30,10 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ],
 ]
 
+/** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
+const { error } = console
+const ofStderr: DiagLogger = { error, warn: error, info: error, debug: error, verbose: error }
+
 /**
  * Starts OpenTelemetry for traces only: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in
  * DATA_DIR/traces. Resolves with a function that exports the remaining spans and closes.
@@ -49,7 +54,10 @@ export async function startTracing(
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
   environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
-  if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
+  const level = environment.OTEL_LOG_LEVEL?.trim().toUpperCase() ?? ''
+  diag.setLogger(ofStderr, DiagLogLevel[level as keyof typeof DiagLogLevel] ?? DiagLogLevel.WARN)
+  // The SDK would replace this logger.
+  environment.OTEL_LOG_LEVEL = ''
   const [{ parseKeyPairsIntoRecord, setGlobalErrorHandler }, { NodeSDK }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),
@@ -57,7 +65,7 @@ export async function startTracing(
       import('@opentelemetry/resources'),
     ]),
   )
-  const traceExporter = await openExporter(config, service)
+  const traceExporter = await openExporter(config, service, environment)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -83,7 +91,7 @@ export async function startTracing(
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */
-async function openExporter(config: TracingConfig, service: string) {
+async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
   const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || config.OTEL_EXPORTER_OTLP_ENDPOINT
   if (!address) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
@@ -92,5 +100,16 @@ async function openExporter(config: TracingConfig, service: string) {
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   // Reads the endpoint, headers and timeout by OpenTelemetry's own variables. Its agent would ask no proxy.
-  return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ...proxyFor(address) } })
+  const [ca, cert, key] = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].map(name =>
+    pem(name, environment),
+  )
+  return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ca, cert, key, ...proxyFor(address) } })
+}
+
+/** A file that OpenTelemetry's variables for TLS name; undefined when it cannot be read, of which OpenTelemetry warns. */
+function pem(name: string, environment: NodeJS.ProcessEnv): Buffer | undefined {
+  const [file, ofAll] = ['TRACES_', ''].map(signal => environment[`OTEL_EXPORTER_OTLP_${signal}${name}`])
+  try {
+    return readFileSync(file || ofAll || '')
+  } catch {}
 }

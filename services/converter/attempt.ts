@@ -161,18 +161,13 @@ export const logFailure = (
   error: unknown,
 ): void => log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
 
-/** The metrics and the log entry of a photo that ended. */
-function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {
-  const { photo } = job
-  const session = sessionOf(job.owner)
-  if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(photo)
-  if (settled.state === 'failed' || settled.state === 'dead')
-    log.info('photo.failed', { photo, attempt, reason: settled.reason.code }, session)
+/** The metrics of a photo that ended. */
+function report({ metrics }: Tools, { claim: { job } }: HeldPhoto, settled: Settled): void {
+  if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(job.photo)
   if (settled.state !== 'ready') return
   const { stages, durableAt } = settled
   const traceId = traceIdOf(job.traceparent)
   const seconds = (durableAt - job.receivedAt) / 1000
   metrics.observe('tintype_stage_seconds', { stage: 'store' }, stages.store, traceId)
   if (job.promise) metrics.observe('tintype_photo_seconds', {}, seconds, traceId)
-  log.info('photo.ready', { photo, seconds, ...stages }, session)
 }

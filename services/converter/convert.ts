@@ -82,9 +82,12 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(photo, warnings) }
   const salvaged: string[] = []
-  const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, side, salvaged), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
-  const isHarmless = format === 'jpeg' ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
+  const isHarmless =
+    format === 'jpeg' || format === 'png'
+      ? !lacksPixels(photo, salvaged, 1)
+      : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 
@@ -127,7 +130,11 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
   if (depth === 'float' ? !icc && !isGrey : !icc || (space !== 'grey16' && !isGreyAvif(header))) return input
   const small = input.autoOrient().resize(side, side, box)
   if (depth !== 'float') return icc ? withProfile(small, icc) : small
-  const floating = small.keepIccProfile().toColourspace(space).raw({ depth })
+  // In 'b-w' sharp would drop the alpha. In 'srgb' it repeats the grey for each colour, and the floats stay as they are.
+  const floating = small
+    .keepIccProfile()
+    .toColourspace(isGrey ? 'srgb' : space)
+    .raw({ depth })
   const { data, info } = await floating.toBuffer({ resolveWithObject: true })
   const { width, height, channels } = info
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
@@ -140,7 +147,7 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
     return Math.round(most * (icc || white > 1 || isAlpha(index) ? share : share ** (1 / 2.2)))
   }
   const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
-  const image = sharp(samples, { raw: { width, height, channels } }).toColourspace(isGrey ? 'b-w' : 'rgb16')
+  const image = sharp(samples, { raw: { width, height, channels } }).toColourspace(isGrey ? 'srgb' : 'rgb16')
   return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
 }
 

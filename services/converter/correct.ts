@@ -1,12 +1,12 @@
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withReadableExif } from './png.ts'
+import { mostParts, withoutTexts, withReadableExif } from './png.ts'
 
 /** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
 export function correct(photo: Buffer): { bytes: Buffer; page: number } {
   const magic = photo.toString('latin1', 0, 4)
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
-  if (magic === '\x89PNG') return { bytes: withReadableExif(photo), page: 0 }
+  if (magic === '\x89PNG') return { bytes: withoutTexts(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }
@@ -14,9 +14,11 @@ export function correct(photo: Buffer): { bytes: Buffer; page: number } {
 /** Where a JPEG's first scan begins. A thumbnail in its metadata is before that. */
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
-/** The segments of a JPEG before its first scan; `start`: of the parameters. */
+/** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {
-  for (let at = 2, end = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; at = end) {
+  let [at, end, count] = [2, 2, 0]
+  for (; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; at = end) {
+    if (++count > mostParts) throw new Error('too many segments')
     const marker = jpeg[at + 1] ?? 0
     // Any number of bytes 0xff may stand before a marker.
     end = marker === 0xff ? at + 1 : at + 2 + jpeg.readUInt16BE(at + 2)
@@ -24,9 +26,13 @@ function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number;
   }
 }
 
-/** A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last. */
+/**
+ * A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last.
+ * @throws for a lossless one: libjpeg decodes it only in full size, and libvips shows a corner of that.
+ */
 function withHeight(jpeg: Buffer): Buffer {
   for (const { marker, start } of jpegSegments(jpeg)) {
+    if (marker === 0xc3) throw new Error('Unsupported JPEG process: lossless')
     if (marker < 0xc0 || marker > 0xc2) continue
     if (jpeg.toString('latin1', start + 1, start + 3) !== '\0\0') return jpeg
     const defined = jpeg.indexOf(Buffer.from('ffdc0004', 'hex'), start)

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -219,15 +219,18 @@ describe('limits', () => {
   })
 })
 
-test('libheif is loaded when the first HEIC comes, and only in a thread of the child', async () => {
+test('libheif is loaded when the first HEIC comes, and only in a thread of the child; that it is away is no fault of the HEIC', async () => {
   const folder = await temporaryFolder()
   const list = join(folder, 'loaded')
+  const away = join(folder, 'away')
   const hook = `
-    import { appendFileSync } from 'node:fs'
+    import { appendFileSync, existsSync, readFileSync } from 'node:fs'
     import { registerHooks } from 'node:module'
     import { isMainThread } from 'node:worker_threads'
     registerHooks({ load(url, context, next) {
       appendFileSync(${JSON.stringify(list)}, isMainThread + ' ' + url + '\\n')
+      // As while npm replaces node_modules.
+      if (/libheif/.test(url) && existsSync(${JSON.stringify(away)})) readFileSync(${JSON.stringify(join(folder, 'none'))})
       return next(url, context)
     } })`
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`
@@ -241,4 +244,9 @@ test('libheif is loaded when the first HEIC comes, and only in a thread of the c
   expect(await loaded()).toEqual([])
   expect(await child.convert({ original: heic(), detailed: false })).toMatchObject({ outcome: 'ok' })
   expect(await loaded()).toEqual([expect.stringMatching(/^false .*libheif\.js$/)])
+  await writeFile(away, '')
+  expect(await child.convert({ original: heic(), detailed: false })).toMatchObject({
+    outcome: 'crash',
+    error: expect.stringMatching(/ENOENT/),
+  })
 })

@@ -271,6 +271,50 @@ describe('a PNG of which only a checksum is wrong is shown whole', () => {
   })
 })
 
+test('a PNG with a text between its pixels, or without their checksum, is whole', async () => {
+  const whole = await noise(300, 200).png().toBuffer()
+  const [head, data] = [whole.subarray(0, 33), deflateSync(Buffer.alloc(901 * 200))]
+  const parts = (...chunks: Buffer[]) => Buffer.concat([head, ...chunks, chunk('IEND', [])])
+  const [first, last] = [share(data, 0.5), data.subarray(share(data, 0.5).length)]
+  const text = chunk('tEXt', Buffer.from('Comment\0a scan'))
+  const between = await picture(parts(chunk('IDAT', first), text, chunk('IDAT', last)))
+  expect(between).not.toHaveProperty('damaged')
+  expect(between.shown).toEqual((await picture(parts(chunk('IDAT', data)))).shown)
+  expect(await picture(parts(chunk('IDAT', data.subarray(0, -4))))).not.toHaveProperty('damaged')
+})
+
+test('a PNG whose texts become gigabytes when they are inflated is shown without them', async () => {
+  const whole = await noise(300, 200).png().toBuffer()
+  const text = Buffer.concat([Buffer.from('workflow\0\0'), deflateSync(Buffer.alloc(20_000_000))])
+  const texts = Array.from({ length: 80 }, () => chunk('zTXt', text))
+  for (const at of [33, whole.length - 12])
+    expect((await picture(behind(whole, at, Buffer.concat(texts)))).shown).toEqual(
+      (await picture(whole)).shown,
+    )
+})
+
+test.each<[string, () => Promise<Buffer>, (bytes: Buffer) => Buffer]>([
+  [
+    'PNG',
+    () => noise(300, 200).png().toBuffer(),
+    bytes => behind(bytes, 33, Buffer.alloc(12 * 200_000, chunk('gAMA', []))),
+  ],
+  ['JPEG', jpeg, bytes => behind(bytes, 2, Buffer.alloc(4 * 200_000, Buffer.from('ffe10002', 'hex')))],
+])('a %s of more parts than a photo has is undecodable: millions take minutes', async (_name, make, add) => {
+  const bytes = add(await make())
+  expect(await answer(bytes)).toMatchObject({
+    outcome: 'undecodable',
+    error: expect.stringMatching(/too many/),
+  })
+})
+
+test('a large PNG whose second half was never written, but filled with zeros, is shown as far as it goes', async () => {
+  const bytes = await plain(1_000, 1_000, '#d02020').png({ compressionLevel: 0 }).toBuffer()
+  const given = await picture(bytes.fill(0, share(bytes, 0.5).length))
+  expect(given).toMatchObject({ width: 1_000, height: 1_000, damaged: true })
+  expect([...given.shown.subarray(0, 3), ...given.shown.subarray(-3)]).toEqual([...red, 128, 128, 128])
+})
+
 test('a PNG that states a smaller window than its pixels are compressed with is shown', async () => {
   const whole = await noise(300, 200).png().toBuffer()
   const rows = Buffer.alloc(901 * 200, Buffer.concat([Buffer.alloc(1), whole.subarray(100, 1000)]))
@@ -410,6 +454,16 @@ describe('TIFF', () => {
       { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },
       [186, 186, 186],
     ],
+    [
+      'half transparent grey floats',
+      { pixel: [0.5, 0.5], bits: 32 as const, photometric: 1, extra: [2] },
+      [221, 221, 221],
+    ],
+    [
+      'half transparent grey floats with a profile',
+      { pixel: [0.5, 0.5], bits: 32 as const, photometric: 1, extra: [2], icc: linearGrey() },
+      [222, 222, 222],
+    ],
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
@@ -471,10 +525,10 @@ describe('TIFF', () => {
   test.each([
     ['of 32 bits that are no floats', 32, 1],
     ['of 16 bits that are floats and grey', 16, 3],
-  ] as const)('samples %s are undecodable: libvips shows them black', async (_name, bits, kind) => {
+  ] as const)('samples %s say that they are rare: libvips shows them black', async (_name, bits, kind) => {
     const bytes = tiff([{ ...size, pixel: [0.5], bits, photometric: 1 }])
     writeTiffTag(bytes, 339, kind)
-    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
   test('floats with a profile and a channel that is no alpha are undecodable: libvips shows them black', async () => {
@@ -502,6 +556,13 @@ describe('TIFF', () => {
     expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
   })
 
+  test('of a tile that is far larger than the picture says that it is rare', async () => {
+    const tiled = plain(30, 20).tiff({ compression: 'none', tile: true, tileWidth: 512, tileHeight: 512 })
+    expect(await reason(await tiled.toBuffer())).toMatchObject({
+      detail: expect.stringMatching(/stored in a rare way/),
+    })
+  })
+
   test('with more channels than are read it says so', async () => {
     const page = { ...size, pixel: [...red, 255, 0, 0], extra: [2, 0, 0] }
     expect(await reason(tiff([page]))).toMatchObject({
@@ -514,6 +575,14 @@ describe('TIFF', () => {
 test('a JPEG-LS that is named as a JPEG says that it is stored in a rare way', async () => {
   const bytes = await jpeg()
   bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xf7
+  expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
+})
+
+test('a lossless JPEG says so, too: libvips would show a corner of it', async () => {
+  // 256 × 256 samples; each is one bit, which says that it equals the one before.
+  const head =
+    'ffd8ffc3000b080100010001011100ffc40014000100000000000000000000000000000000ffda0008010100010000'
+  const bytes = Buffer.concat([Buffer.from(head, 'hex'), Buffer.alloc(8192), Buffer.from('ffd9', 'hex')])
   expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
 })
 

@@ -4,7 +4,7 @@ import { type FailureReason, type Format, formats } from '@tintype/lib/photo/rec
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
-import { type Colours, coloursOf } from './colours.ts'
+import { coloursOf } from './colours.ts'
 import { correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
@@ -20,28 +20,7 @@ export type Undecodable = {
 export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
-export type OpenedPhoto = {
-  /** The photo's bytes, corrected where libvips would misread them. */
-  bytes: Buffer
-  /** The header of the page that is shown. */
-  header: Metadata
-  format: Format
-  /** Colours declared without a profile; undefined for sRGB. */
-  colours: Colours | undefined
-  /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
-  isYcc: boolean
-  /** Whether there are channels besides colours and alpha. */
-  extraChannels: boolean
-  /** An AVIF whose colours are multiplied by its alpha, which libvips ignores. */
-  isPremultiplied: boolean
-  /** How many times higher than wide a pixel is. */
-  aspect: number
-  /** A reached limit that changes what is shown. */
-  limit?: LimitName
-  warnings: string[]
-  /** Opens the page that is shown, from `bytes` or `from`. */
-  open(failOn: FailOn, from?: Buffer): Promise<Sharp>
-}
+export type OpenedPhoto = Exclude<Awaited<ReturnType<typeof openPhoto>>, Undecodable>
 
 /** A slot uses one core: libvips' threads would compete with other slots, and its cache would use memory. */
 sharp.concurrency(1)
@@ -60,11 +39,7 @@ sharp.unblock({ operation: loaders.map(name => `VipsForeignLoad${name}Buffer`) }
  * Reads the headers of a photo and applies the limits.
  * @param side the longest side needed, in pixels.
  */
-export async function openPhoto(
-  original: Buffer,
-  maxPixels: number,
-  side: number,
-): Promise<OpenedPhoto | Undecodable> {
+export async function openPhoto(original: Buffer, maxPixels: number, side: number) {
   if (original.length === 0) return undecodable(unreadable)
   const opened = await orUndecodable(async () => {
     const { bytes, page } = correct(original)
@@ -84,30 +59,38 @@ export async function openPhoto(
   const kindOfSample = `${header.depth} ${header.space}`
   const isBlack = header.depth === 'float' && extraChannels && header.icc
   if (isBlack || /^(char|short|u?int) (?!labs)|^float (grey16|cmyk)/.test(kindOfSample))
-    return undecodable(unreadable, `samples are ${kindOfSample}`)
+    return undecodable(rare, `samples are ${kindOfSample}`)
   const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
-  if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
+  if (detail) return overLimit(detail)
   const warnings: string[] = []
   const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
   const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes, header)
-  const open = async (failOn: FailOn, from = bytes) =>
-    format === 'heic'
-      ? openHeic(from, header, bounds, warnings)
-      : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours })
   return {
+    /** The photo's bytes, corrected where libvips would misread them. */
     bytes,
+    /** The header of the page that is shown. */
     header: { ...header, autoOrient: displayedSize(header, aspect) },
     format,
+    /** Colours declared without a profile; undefined for sRGB. */
     colours,
+    /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
     isYcc,
+    /** Whether there are channels besides colours and alpha. */
     extraChannels,
+    /** An AVIF whose colours are multiplied by its alpha, which libvips ignores. */
     isPremultiplied: format === 'avif' && header.hasAlpha && isPremultiplied(bytes),
+    /** How many times higher than wide a pixel is. */
     aspect,
+    /** A reached limit that changes what is shown. */
     ...(limit && { limit }),
     warnings,
-    open,
+    /** Opens the page that is shown, from `bytes` or `from`. */
+    open: async (failOn: FailOn, from = bytes): Promise<Sharp> =>
+      format === 'heic'
+        ? openHeic(from, header, bounds, warnings)
+        : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours }),
   }
 }
 
@@ -139,7 +122,7 @@ const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
 async function shownPage(
   bytes: Buffer,
   shown: number,
-): Promise<Pick<OpenedPhoto, 'header' | 'limit'> & { page: number }> {
+): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
@@ -178,13 +161,15 @@ function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata,
   return hasAlpha ? 'transparent' : ''
 }
 
-/** Answers undecodable when the decoder fails. @throws when memory is short. */
+/** Answers undecodable when the decoder fails. @throws when memory or threads are short, or a library cannot be loaded. */
 export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()
   } catch (cause) {
-    const { message } = cause as Error
-    if (/out of memory|unable to allocate/i.test(message)) throw cause
+    const { message, code } = cause as NodeJS.ErrnoException
+    // Decoders' errors have no code. Those of Node have one; of them only a read beyond the bytes is the photo's fault.
+    const isOfNode = code !== undefined && !(cause instanceof RangeError)
+    if (isOfNode || /out of memory|unable to allocate|creating thread/i.test(message)) throw cause
     const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
     return undecodable(detail ?? unreadable, message)
   }
@@ -194,10 +179,12 @@ const notAPhoto = `This file is not a photo that we can read: it must be ${forma
 const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
+const rare =
+  'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.'
 const sentences: [RegExp, string][] = [
   [
-    /Unsupported JPEG|marker type 0xf7|support is not configured|is not implemented|planes not supported|whole number of bytes|not been built in/,
-    'The photo is stored in a rare way that we do not read. Save or export it again as a plain JPEG, then upload it again.',
+    /Unsupported (JPEG|feature)|marker type 0xf7|support is not configured|is not implemented|planes not supported|whole number of bytes|not been built in|(samples|tile size) out of range|labq|bits per pixel/,
+    rare,
   ],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
@@ -210,4 +197,10 @@ const undecodable = (detail: string, error?: string): Undecodable => ({
   outcome: 'undecodable',
   reason: { code: 'undecodable', detail },
   ...(error !== undefined && { error }),
+})
+
+const overLimit = (detail: string): Undecodable => ({
+  outcome: 'undecodable',
+  reason: { code: 'over-limit', detail },
+  limit: 'photoPixels',
 })

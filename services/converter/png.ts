@@ -1,12 +1,43 @@
 import { crc32, inflateSync } from 'node:zlib'
 
-/** The chunks of a PNG; the end of the file may cut the last one. */
-export function* pngChunks(png: Buffer): Generator<{ type: string; body: Buffer; start: number }> {
-  for (let start = 8, end = 0; start + 12 <= png.length; start = end + 4) {
+type Chunk = { type: string; body: Buffer; start: number; end: number }
+
+/** Chunks of a PNG and segments of a JPEG. A file of millions would cost minutes or gigabytes. */
+export const mostParts = 100_000
+
+/**
+ * The chunks of a PNG up to one that is none, as in zeros that fill up a file; the end of the file may cut the last one.
+ * `end`: of the body, where its checksum begins. @throws for too many.
+ */
+export function* pngChunks(png: Buffer): Generator<Chunk> {
+  for (let start = 8, end = 0, count = 0; start + 12 <= png.length; start = end + 4) {
+    if (++count > mostParts) throw new Error('too many chunks')
     end = start + 8 + png.readUInt32BE(start)
-    yield { type: png.toString('latin1', start + 4, start + 8), body: png.subarray(start + 8, end), start }
+    const type = png.toString('latin1', start + 4, start + 8)
+    if (/[^A-Za-z]/.test(type)) return
+    yield { type, body: png.subarray(start + 8, end), start, end }
   }
 }
+
+/**
+ * A PNG without chunks that its picture does not need. libpng inflates every text into memory: 2 MB of them can become
+ * gigabytes. It also refuses pixels with another chunk between them.
+ */
+export function withoutTexts(png: Buffer): Buffer {
+  const needed = /^(IHDR|PLTE|IDAT|IEND|tRNS|iCCP|sRGB|cICP|gAMA|cHRM|eXIf|pHYs|CgBI)$/
+  const parts: Buffer[] = []
+  let from = 0
+  for (const { type, start, end } of pngChunks(png)) {
+    if (needed.test(type)) continue
+    if (from < start) parts.push(png.subarray(from, start))
+    from = end + 4
+  }
+  return from === 0 ? png : Buffer.concat([...parts, png.subarray(from)])
+}
+
+/** Whether a chunk is as it was written, by its checksum. */
+export const isIntact = (png: Buffer, { start, end }: Chunk): boolean =>
+  end + 4 <= png.length && crc32(png.subarray(start + 4, end)) === png.readUInt32BE(end)
 
 export function pngChunk(type: string, body: Buffer): Buffer {
   const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from(type), body, Buffer.alloc(4)])

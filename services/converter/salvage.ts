@@ -4,7 +4,7 @@ import type { Format } from '@tintype/lib/photo/record.ts'
 import type { Sharp } from 'sharp'
 import { scansOf } from './correct.ts'
 import type { OpenedPhoto } from './open.ts'
-import { pngChunks } from './png.ts'
+import { isIntact, pngChunks } from './png.ts'
 
 /** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
 const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
@@ -12,16 +12,17 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
 /**
  * Opens a photo whose decode failed, to decode it as far as its bytes go.
  * @param side the longest side needed, in pixels.
+ * @param warnings to which missing pixels of a PNG are added.
  * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
-export async function salvage(photo: OpenedPhoto, side: number): Promise<Sharp> {
+export async function salvage(photo: OpenedPhoto, side: number, warnings: string[]): Promise<Sharp> {
   const { format, header, bytes, open } = photo
   if (format === 'jpeg') {
     const scans = header.isProgressive ? untilWrongMarker(bytes) : bytes
     return open('none', Buffer.concat([scans, endOfJpeg]))
   }
   if (format === 'gif' || format === 'tiff') return open('none')
-  if (format === 'png' && !header.isProgressive) return salvagePng(photo, side)
+  if (format === 'png' && !header.isProgressive) return salvagePng(photo, side, warnings)
   throw new Error('nothing can be decoded')
 }
 
@@ -33,11 +34,12 @@ function untilWrongMarker(jpeg: Buffer): Buffer {
 }
 
 /** The rows that a PNG has, and grey in place of the others. */
-async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number): Promise<Sharp> {
+async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, warnings: string[]) {
   const { width, height, orientation } = header
   const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
-  const { rows, png } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8), height)
+  const { rows, png, isWhole } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8), height)
   if (rows === 0) throw new Error('nothing can be decoded')
+  if (!isWhole) warnings.push('missing pixels')
   if (rows >= height) return open('none', png)
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
@@ -56,19 +58,21 @@ const largestWindow = Buffer.from('789c', 'hex')
 const samplesByType: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 
 /**
- * How many rows of a PNG can be inflated and have a filter that exists; and the PNG up to the end of its pixels, without
- * their checksum: if that is wrong, libpng omits the last row.
+ * How many rows of a PNG can be inflated and have a filter that exists; whether these are all, as they were written; and
+ * the PNG up to the end of its pixels, without their checksum: if that is wrong, libpng omits the last row.
  */
 function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
   const data: Buffer[] = []
   let start = 0
+  let areIntact = true
   for (const chunk of pngChunks(bytes)) {
     if (chunk.type !== 'IDAT') continue
     start ||= chunk.start
     data.push(chunk.body)
+    areIntact &&= isIntact(bytes, chunk)
   }
   const zlib = Buffer.concat(data)
-  return new Promise<{ rows: number; png: Buffer }>(resolve => {
+  return new Promise<{ rows: number; png: Buffer; isWhole: boolean }>(resolve => {
     let [inflated, rows] = [0, 0]
     const stream = createInflateRaw({ chunkSize: 1024 })
     const done = () => {
@@ -77,7 +81,8 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
       const head = Buffer.from('0000IDAT')
       head.writeUInt32BE(used.length)
       const png = Buffer.concat([bytes.subarray(0, start), head, used])
-      resolve({ rows: Math.min(rows, Math.floor(inflated / rowBytes)), png })
+      rows = Math.min(rows, Math.floor(inflated / rowBytes))
+      resolve({ rows, png, isWhole: areIntact && rows >= height })
     }
     stream.on('data', chunk => {
       while (chunk[rows * rowBytes - inflated] <= 4) rows++
@@ -93,7 +98,7 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 }
 
 /**
- * Whether libjpeg invented pixels or libheif left some out. libjpeg shows a file's first warning and counts all.
+ * Whether libjpeg invented pixels, or a HEIC or PNG lacks some. libjpeg shows a file's first warning and counts all.
  * @param harmless number of warnings that do not concern pixels.
  */
 export const lacksPixels = (
@@ -104,7 +109,7 @@ export const lacksPixels = (
   isFilledUp(photo) ||
   warnings.some(
     each =>
-      /^libheif: |premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
+      /^libheif: |missing pixels|premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
       Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
   )
 

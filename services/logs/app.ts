@@ -93,13 +93,13 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const times = 'from and to must be days or ISO 8601 times with a zone; from must be before to.'
   if (!(fromMs < toMs)) throw new Problem(400, 'bad-time', times)
   const isEvent = typeof event === 'string' && event !== ''
-  const isLevel = levels.some(each => each === level)
-  const isClear = (isEvent || event === undefined) && (isLevel || level === undefined) && (isEvent || isLevel)
+  const ofLevel = levels.find(each => each === String(level).toLowerCase())
+  const isClear = (isEvent || event === undefined) && (ofLevel || level === undefined) && (isEvent || ofLevel)
   if (!isClear) {
     const detail = `Give event (the start of an event’s name), level (${levels.join(', ')}), or both.`
     throw new Problem(400, 'bad-choice', detail)
   }
-  return { fromMs, toMs, ...(isEvent && { event }), ...(isLevel && { level: String(level) }) }
+  return { fromMs, toMs, ...(isEvent && { event }), ...(ofLevel && { level: ofLevel }) }
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {

@@ -35,7 +35,7 @@ export async function publishDay(
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
   // Otherwise the locks below would create the folders of a wrong DATA_DIR.
   if (!existsSync(folders.streams)) return nothing([])
-  const held = await waitForShipping(folders, Date.parse(day))
+  const held = await waitForShipping(folders, day)
   // One publisher at a time: the server's and a person's could both write the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
   if (release === 'taken') throw new ExpectedError('another publish is in progress')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
+import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { countSessions } from './count-sessions.ts'
 import { hasEntry } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
@@ -24,7 +24,7 @@ export const foldersIn = (dataDir: string, storage = '') => ({
   /** The measurements of used disk space. */
   samples: join(dataDir, 'logs', 'disk.json'),
   /** The folder whose disk fills up: that of the photos, or of the logs when photos are in a bucket. */
-  photos: foldersOf(storageUrl(storage, dataDir))[0] ?? dataDir,
+  photos: storageFolders(storageUrl(storage, dataDir))[0] ?? dataDir,
 })
 
 /**

@@ -48,7 +48,7 @@ const logs = async (writer: Writer, more: number) => {
 async function faultsOf(folders: Folders, writers: Writer[]): Promise<unknown[]> {
   const living = writers.at(-1)?.child
   living?.kill('SIGUSR2')
-  await until(async () => (await waitForShipping(folders, 0)).length === 0, {
+  await until(async () => (await waitForShipping(folders)).length === 0, {
     timeoutMs: 30_000,
   })
   living?.kill('SIGTERM')

@@ -89,6 +89,18 @@ test('a photo that failed and became ready when a person replayed it is no faile
   expect([found.counts.failed, found.failed, found.sessions[0]?.state]).toEqual([0, [], undefined])
 })
 
+test('a photo that failed by the service’s fault broke its promise, and is not late', async () => {
+  const { counts, sessions } = recent(
+    await logged(
+      { event: 'photo.accepted', session: one, photo: 'aaaaaaaa' },
+      { event: 'promise.broken', session: one, photo: 'aaaaaaaa' },
+      { event: 'photo.failed', session: one, photo: 'aaaaaaaa', reason: 'crash' },
+    ),
+  )
+  expect(counts).toMatchObject({ photos: 1, failed: 1, late: 0 })
+  expect(sessions[0]?.counts).toMatchObject({ failed: 1, late: 0 })
+})
+
 test('of much, only the end is read, and it is said since when', async () => {
   const many = Array.from({ length: 6_000 }, (_, i) => ({
     event: 'photo.accepted',

@@ -33,7 +33,7 @@ export function recent({ streams }: Folders): Recent {
   const people = entries.filter(({ session }) => session !== null && !probes.has(session))
   const photos = photosOf(people)
   const failed = photos.filter(({ reason }) => reason !== undefined)
-  const late = photos.filter(photo => photo.late)
+  const late = photos.filter(isLate)
   const troubles = entries.filter(isTrouble)
   const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
   const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
@@ -55,10 +55,13 @@ type Photo = {
   id: string
   session: string | null
   atMs: number
-  late: boolean
+  broken: boolean
   seconds?: number
   reason?: string
 }
+
+/** A promise is also broken by a photo that failed, however soon. */
+const isLate = ({ broken, reason }: Photo): boolean => broken && reason === undefined
 
 /** The photos of these entries, newest first. */
 function photosOf(entries: readonly Entry[]): Photo[] {
@@ -66,8 +69,8 @@ function photosOf(entries: readonly Entry[]): Photo[] {
   for (const entry of entries) {
     const { photo: id, event, seconds, reason } = entry.payload
     if (typeof id !== 'string') continue
-    const photo: Photo = { id, session: entry.session, late: false, ...photos.get(id), atMs: timeOf(entry) }
-    if (event === 'promise.broken') photo.late = true
+    const photo: Photo = { id, session: entry.session, broken: false, ...photos.get(id), atMs: timeOf(entry) }
+    if (event === 'promise.broken') photo.broken = true
     // It may have failed before: a person replays dead letters.
     if (event === 'photo.ready') Object.assign(photo, { seconds: Number(seconds), reason: undefined })
     if (event === 'photo.failed') photo.reason = String(reason)
@@ -84,7 +87,7 @@ function sessionsOf(entries: readonly Entry[], photos: readonly Photo[]): Recent
     .map(([key, atMs]) => {
       const own = photos.filter(({ session }) => session === key)
       const failed = own.filter(({ reason }) => reason !== undefined).length
-      const late = own.filter(photo => photo.late).length
+      const late = own.filter(isLate).length
       const state = failed > 0 ? 'broken' : late > 0 ? 'late' : undefined
       return { key, atMs, state, counts: { photos: own.length, failed, late } }
     })

@@ -94,10 +94,11 @@ test('a day is published also while a process of this machine holds entries, and
   expect(said[0]).toBe('day.published')
 })
 
-test('a process that has logged nothing since entries that the server removed by age holds none back', async () => {
+test('entries of other days that a process of this machine holds do not hold a day back', async () => {
   const folders = foldersIn(await temporaryFolder())
   writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
   mkdirSync(`${folders.journals}/launcher.0`, { recursive: true })
-  writeFileSync(`${folders.journals}/launcher.0/17.1.ndjson`, line('launcher.0.17', 1, midnight - 40 * dayMs))
+  const held = line('launcher.0.17', 1, midnight - 40 * dayMs) + line('launcher.0.17', 2, midnight)
+  writeFileSync(`${folders.journals}/launcher.0/17.1.ndjson`, held)
   expect(await publishDay(folders, { day })).toMatchObject({ data: { entries: 1, held: [] }, code: 0 })
 })

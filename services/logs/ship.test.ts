@@ -429,6 +429,7 @@ test('entries of a time are answered one a line; a day without any is said to ha
   }
   expect(await found('event=test.')).toEqual([1, 2, 3])
   expect(await found('event=test.&level=debug')).toEqual([])
+  expect(await found('level=DEBUG')).toEqual([4])
   expect(await found('event=User%20%221%22%20sign_in&level=debug')).toEqual([4])
   const timeline = await fetch(`${url}/timeline.json?key=%20${session.toUpperCase()}`)
   expect(((await timeline.json()) as { entries: unknown[] }).entries).toHaveLength(1)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Entry, timelineKeyOf } from './page/api.ts'
+import { type Entry, entryText, timelineKeyOf } from './page/api.ts'
 import { storyOf } from './timeline.ts'
 
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
@@ -63,4 +63,10 @@ test.each([
   ['of a photo that has no digit', 'photos/ybqhkasckyjqhfpmtgxscvnaz', 'ybqhkasckyjqhfpmtgxscvnaz'],
 ])('an id is found %s', (_how, text, id) => {
   expect(timelineKeyOf(text)).toBe(id)
+})
+
+test('the page shows the lines of a stack as lines, and a backslash before an n as it was', () => {
+  const error = 'Error: no C:\\new\n    at open (files.ts:1:2)'
+  const entry = { id: 'web.0.17.1', session: null, timestamp: '', received_at: '', payload: { error } }
+  expect(entryText(entry)).toContain('"Error: no C:\\\\new\n    at open')
 })

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
+import { scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { segmentName } from '@tintype/lib/telemetry/journal.ts'
 import type { Folders } from './daily.ts'
-import { namesIn } from './files.ts'
-import { lookAt, newestFile } from './streams.ts'
+import { linesWith, namesIn } from './files.ts'
+import { newestFile } from './streams.ts'
 
 /** Entries of a local journal that the log server does not have. */
 type Unshipped = { stream: string; from: number; to: number }
@@ -14,11 +15,11 @@ const waitMs = 10_000
 const lookEveryMs = 200
 
 /**
- * Waits until the log server has all entries that the local journals have now, except of streams that ended before
- * `fromMs`: the server may have removed these by age. Returns the entries that are still missing.
+ * Waits until the log server has all entries of a day that the local journals have now. Returns those that are still
+ * missing. `day`: default all days.
  */
-export async function waitForShipping({ journals, streams }: Folders, fromMs: number): Promise<Unshipped[]> {
-  const held = await heldIn(journals, fromMs)
+export async function waitForShipping({ journals, streams }: Folders, day = ''): Promise<Unshipped[]> {
+  const held = await heldIn(journals, day)
   for (const deadline = performance.now() + waitMs; ; await delay(lookEveryMs)) {
     const unshipped: Unshipped[] = []
     for (const [stream, to] of held) {
@@ -30,16 +31,22 @@ export async function waitForShipping({ journals, streams }: Folders, fromMs: nu
   }
 }
 
-/** The newest entry of each stream in the local journals. */
-async function heldIn(folder: string, fromMs: number): Promise<Map<string, number>> {
+/** The newest entry of a day of each stream in the local journals. */
+async function heldIn(folder: string, day: string): Promise<Map<string, number>> {
   const newest = new Map<string, number>()
+  const read = async (file: string, stream: string, written: string) => {
+    for await (const line of linesWith(file, `"timestamp":"${day}`)) {
+      const seq = scanEntry(line, 0, line.length, streamPrefix(written))?.seq ?? 0
+      newest.set(stream, Math.max(newest.get(stream) ?? 0, seq))
+    }
+  }
   for (const source of namesIn(folder))
     for (const name of namesIn(join(folder, source))) {
       const [, epoch, , written = epoch] = segmentName.exec(name) ?? []
-      if (!epoch) continue
-      const stream = `${source}.${epoch}`
-      const file = await lookAt(join(folder, source, name), `${source}.${written}`).catch(ignore('ENOENT'))
-      if (file && file.effectiveMs >= fromMs) newest.set(stream, Math.max(newest.get(stream) ?? 0, file.mark))
+      if (epoch === undefined) continue
+      await read(join(folder, source, name), `${source}.${epoch}`, `${source}.${written}`).catch(
+        ignore('ENOENT'),
+      )
     }
   return newest
 }

@@ -23,7 +23,7 @@ export function createWebApp(web: Web): Express {
   const pages = openPages(`${import.meta.dirname}/page`, web.config)
   const app = createApp(web)
   app.set('trust proxy', isTrustedProxy)
-  app.get('/pages.json', otherPages(web.otherPages))
+  app.get('/pages.json', otherPages({ dataDir: web.config.DATA_DIR, sloUrl: web.config.SLO_URL }))
   app.use(pages.assets) // before the session, because cacheable assets must not set a cookie
   app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))

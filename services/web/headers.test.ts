@@ -134,7 +134,7 @@ describe('If-None-Match', () => {
     const running = await startWeb()
     const { person, links } = await readyPhoto(running)
     for await (const key of running.storage.list('photos/'))
-      if (key.endsWith('.png')) await running.storage.delete(key)
+      if (key.endsWith('.jpg')) await running.storage.delete(key)
     const answer = await person.call('GET', links.thumbnail)
     expect([answer.status, answer.headers.get('cache-control'), answer.headers.get('etag')]).toEqual([
       404,

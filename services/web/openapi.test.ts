@@ -31,3 +31,15 @@ test('the document is served, and its references lead somewhere', async () => {
     expect(document).toHaveProperty(path.split('/'))
   expect(document.components.schemas.Photo).toHaveProperty('properties.format.enum', [...formats])
 })
+
+test('clients that are generated from the document find the prefix of a proxy, a name for each operation and the type of each value', () => {
+  const operations = Object.values(openapi.paths).flatMap(operations =>
+    Object.entries(operations).flatMap(([name, operation]) => (name === 'parameters' ? [] : operation)),
+  ) as { operationId?: string }[]
+  expect(new Set(operations.map(({ operationId }) => operationId ?? '')).size).toBe(operations.length)
+  expect(new URL(openapi.servers[0]?.url ?? '/', 'https://example.org/tintype/openapi.json').pathname).toBe(
+    '/tintype/',
+  )
+  for (const [value] of JSON.stringify(openapi).matchAll(/\{[^{}]*"(enum|const)":[^{}]*\}/g))
+    expect(JSON.parse(value)).toHaveProperty('type')
+})

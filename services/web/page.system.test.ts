@@ -480,6 +480,29 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all(names.map(ready))
   })
 
+  test('after the cookies were cleared another tab opens the stream of the new session, too', async () => {
+    const other = await openTab(context)
+    await other.clock.install()
+    await other.reload()
+    await other.getByText('No photos yet.').waitFor()
+    await context.clearCookies()
+    await choose(harbour)
+    await ready('harbour.jpg')
+    const stream = other.waitForRequest('**/events')
+    // It reads its list each minute.
+    await other.clock.runFor(61_000)
+    await stream
+  })
+
+  test('a photo that is sent while nothing else is keeps the open stream', async () => {
+    await page.getByText('No photos yet.').waitFor()
+    let streams = 0
+    page.on('request', request => request.url().endsWith('/events') && streams++)
+    await choose(harbour)
+    await ready('harbour.jpg')
+    expect(streams).toBe(0)
+  })
+
   test('a list read before a photo was accepted does not remove its row', async () => {
     const sent = Promise.withResolvers<void>()
     await page.route('**/photos', async route => {
@@ -525,6 +548,32 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.locator('#older').waitFor({ state: 'hidden' })
     // The keyboard keeps its place although the button is gone.
     expect(await page.evaluate('document.activeElement.closest("li").nextElementSibling')).toBeNull()
+  })
+
+  test('a part of the list in which every photo was just deleted removes no others', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    const [photo] = (await list()) as object[]
+    // An unfinished photo further down, to which the page reads on.
+    const unfinished = { ...photo, id: 'z'.repeat(26), state: 'queued' }
+    const parts: Record<string, object> = {
+      '/photos': { photos: [photo, unfinished], next: null },
+      '/photos?after=2': { photos: [unfinished], next: null },
+      '/photos?after=1': { photos: [], next: '/photos?after=2' },
+    }
+    await page.route(/\/photos(\?after=\d)?$/, route => {
+      const { pathname, search } = new URL(route.request().url())
+      return route.fulfill({ json: parts[pathname + search] })
+    })
+    const readOn = () => page.evaluate('dispatchEvent(new Event("online"))')
+    await readOn()
+    await until(async () => (await page.locator('li.photo').count()) === 2)
+    parts['/photos'] = { photos: [photo], next: '/photos?after=1' }
+    const end = page.waitForResponse('**/photos?after=2')
+    await readOn()
+    await end
+    await page.evaluate('new Promise(done => requestAnimationFrame(() => setTimeout(done)))')
+    expect(await page.locator('li.photo').count()).toBe(2)
   })
 
   test('older photos that cannot be read are said not to be, and a click tries again', async () => {
@@ -1126,14 +1175,25 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
+  test('a thumbnail that storage has lost is said to be lost, and not waited for', async () => {
+    await page.route('**/thumbnail', route =>
+      route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{}' }),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', /Its thumbnail cannot be shown/)
+  })
+
   test('an upload goes on after many tries without a connection, and is given up only where all else works', async () => {
     await page.clock.install()
     await page.reload()
     let tries = 0
     let isReached = false
+    let isBusy = false
     await page.route('**/photos', route => {
       const isUpload = route.request().method() === 'POST'
       if (isUpload) tries++
+      if (isUpload && isBusy)
+        return route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
       return isUpload || !isReached ? route.abort() : route.continue()
     })
     await choose(harbour)
@@ -1143,6 +1203,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(tries).toBe(30)
     await says('harbour.jpg', /Could not be sent; trying again in/)
     isReached = true
+    // A service that is busy says itself when to come again.
+    isBusy = true
+    const busy = row('harbour.jpg').getByText('Busy right now')
+    await until(async () => (await busy.isVisible()) || page.clock.fastForward(30_000))
+    isBusy = false
     const givenUp = row('harbour.jpg').getByText('Could not be sent after many tries.')
     await until(async () => {
       await page.clock.fastForward(30_000)

@@ -12,6 +12,8 @@ export type Alert = {
   /** The tier, or the fault of the monitoring; unique in its group. */
   name: string
   severity: 'page' | 'ticket'
+  /** Labels that the alert of Prometheus' rules has, too. */
+  labels?: Readonly<Record<string, string>>
   /** Epoch milliseconds. */
   since: number
   /** What the person on call needs to know, in up to three sentences. */

@@ -88,6 +88,7 @@ const alert = (name: string, severity: 'page' | 'ticket', group = 'availability'
   group,
   name,
   severity,
+  labels: { tier: name },
   since: begin,
   text: `${group} burns`,
   diagnosis: 'Slow in convert: cpu.',
@@ -103,7 +104,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   await update([page], begin)
   await update([page, slower], begin + 6 * minute)
   await update([page, slower, ticket], begin + 12 * minute)
-  await update([ticket], begin + 20 * minute)
+  await update([{ ...ticket, text: 'availability has 10 minutes left' }], begin + 20 * minute)
   await update([], begin + 40 * minute)
   await update([], begin + 41 * minute)
   expect(said()).toEqual([
@@ -113,7 +114,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   const byPassword = `Basic ${Buffer.from('slo:p@ss').toString('base64')}`
   expect(received[0]?.authorization, 'the password of ALERT_WEBHOOK_URL').toBe(byPassword)
   expect(received[0]?.alerts[0]).toMatchObject({
-    labels: { alertname: 'page-fast', group: 'availability', namespace: 'photos' },
+    labels: { alertname: 'page-fast', tier: 'page-fast', group: 'availability', namespace: 'photos' },
     annotations: {
       summary: 'availability burns',
       runbook_url: 'https://runbooks/page-fast',
@@ -121,8 +122,8 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     },
     startsAt: '2026-11-22T12:00:00.000Z',
   })
-  expect(received[1]?.text).toBe(
-    'Resolved: availability. It lasted 40 min. Was: availability burns Slow in convert: cpu.',
+  expect(received[1]?.text, 'what was left at the end').toBe(
+    'Resolved: availability. It lasted 40 min. Was: availability has 10 minutes left Slow in convert: cpu.',
   )
 })
 

@@ -36,6 +36,8 @@ export function createNotifier(options: {
   const stopping = new AbortController()
   const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
+  /** The last text of each group that fires: its resolved message says what was lost at the end, not at the begin. */
+  const lastTexts = new Map<string, string>()
   /** Messages that did not arrive. When their alerts end, the resolved message is still sent: it says what happened. */
   const missed = new Map<string, Message>()
   let now = 0
@@ -67,6 +69,8 @@ export function createNotifier(options: {
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return void missed.delete(group)
+    if (message.status === 'resolved')
+      message.alerts = message.alerts.map(each => ({ ...each, text: lastTexts.get(group) ?? each.text }))
     const before = missed.get(group)
     if (before?.status !== message.status || before.severity !== message.severity)
       log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
@@ -77,6 +81,7 @@ export function createNotifier(options: {
     if (webhook !== null && !(await send(message, webhook))) return void missed.set(group, message)
     alertStore.record(message, receiver)
     missed.delete(group)
+    if (message.status === 'resolved') lastTexts.delete(group)
   }
 
   const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
@@ -108,6 +113,7 @@ export function createNotifier(options: {
      */
     update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
+      for (const { group, text } of firing) lastTexts.set(group, text)
       now = nowMs
       changed = true
       if (sending) countLimit('alertMessages')
@@ -210,7 +216,7 @@ export function payload(
       const endedAt = alert.endedAt ?? (status === 'resolved' ? at : null)
       return {
         status: endedAt === null ? 'firing' : 'resolved',
-        labels: { ...labels, alertname: alert.name, severity: alert.severity },
+        labels: { ...alert.labels, ...labels, alertname: alert.name, severity: alert.severity },
         annotations: {
           summary: cut(alert.text, 900),
           ...(alert.diagnosis && { diagnosis: alert.diagnosis }),

@@ -24,10 +24,10 @@ const day = (badMinutes: number): Slot[] =>
   })
 const line = (objective: Objective, badMinutes: number) =>
   budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), windowAt(objective, at)))
-const firstText = (objective: Objective, badMinutes: number) => {
+const firstAlert = (objective: Objective, badMinutes: number) => {
   const slots = day(badMinutes)
   const known = { objective, slots, tally: tally(objective, at - 1440, slots), begun: at - 1440 }
-  return alertsOf(viewOf(known, at - 1440, at))[0]?.text
+  return alertsOf(viewOf(known, at - 1440, at))[0]
 }
 
 test('what was lost is said also beyond the budget, in the objective’s own unit', () => {
@@ -60,11 +60,25 @@ test('a time that is a day or more away has its date', () => {
   expect(text).toMatch(/since \d\d-\d\d \d\d:\d\d UTC/)
 })
 
+test('an alert has the labels of the rules’ alerts, by which receivers route', () => {
+  const group = { ...availability, groupBy: 'city', group: 'Kyiv' }
+  expect(firstAlert(group, 20)?.labels).toEqual({
+    objective: 'availability',
+    tier: 'page-fast',
+    city: 'Kyiv',
+  })
+})
+
 test('an alert says what is left, or how much was lost beyond it', () => {
-  expect(firstText(availability, 20)).toMatch(
-    /40 of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\.$/,
+  expect(firstAlert(availability, 20)?.text).toMatch(
+    /40 of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last 15m\.$/,
   )
-  expect(firstText(availability, 75)).toMatch(/The budget of 60 minutes is used up, and 15 beyond it\.$/)
+  // All of the last 15 minutes were bad.
+  const [, hours, minutes] = /gone at (\d\d):(\d\d)/.exec(firstAlert(availability, 20)?.text ?? '') ?? []
+  expect(Number(hours) * 60 + Number(minutes)).toBe((at + 40) % 1440)
+  expect(firstAlert(availability, 75)?.text).toMatch(
+    /The budget of 60 minutes is used up, and 15 beyond it\.$/,
+  )
 })
 
 test('the budget of a calendar window is gone only before its end, and that of events grows with them', () => {
@@ -75,7 +89,7 @@ test('the budget of a calendar window is gone only before its end, and that of e
       return { start: from + i, good: total - bad(480 - i), total, unknown: false }
     })
     const known = { objective, slots, tally: tally(objective, from, slots), begun: from }
-    const { goneAt } = viewOf(known, from, at)
+    const goneAt = viewOf(known, from, at).goneAtRateOf(60)
     return goneAt && goneAt - at
   }
   const target = { numerator: 99, denominator: 100 }

@@ -1,5 +1,5 @@
 import type { Standing } from '../math/standing.ts'
-import { toShort } from '../math/time.ts'
+import { toDuration, toShort } from '../math/time.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
@@ -26,11 +26,14 @@ export function budgetLine({ objective, budget, good, bad }: Standing): string {
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
-  const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
+  const since = Math.min(...firing.map(({ fires }) => fires))
+  const text = describe(view, since, Math.min(...firing.map(({ tier }) => tier.longMinutes)))
+  const { name: objective, groupBy, group } = view.objective
   return firing.map(({ tier, fires }) => ({
     group: view.objective.id,
     name: tier.name,
     severity: tier.severity,
+    labels: { objective, tier: tier.name, ...(groupBy !== null && group !== null && { [groupBy]: group }) },
     since: fires * 60_000,
     text,
     diagnosis: null,
@@ -38,14 +41,15 @@ export function alertsOf(view: View): Alert[] {
   }))
 }
 
-function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: View, since: Minute): string {
-  const unit = lossesOf(objective)
-  const all = Math.floor(budget)
-  const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left`
-  const gone =
-    budgetLeft <= 0
-      ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
-      : left
-  const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt, at)} at this rate` : ''
-  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${gone}${when}.`
+/** `rateMinutes`: the time whose rate says when the budget is gone, as in the alert of the rules. */
+function describe(view: View, since: Minute, rateMinutes: number): string {
+  const { objective, standing, at } = view
+  const { budget, budgetLeft } = standing
+  const [unit, all, goneAt] = [lossesOf(objective), Math.floor(budget), view.goneAtRateOf(rateMinutes)]
+  const when = goneAt && `, gone at ${clock(goneAt, at)} at the rate of the last ${toDuration(rateMinutes)}`
+  const left =
+    budgetLeft > 0
+      ? `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left${when ?? ''}`
+      : `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
+  return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${left}.`
 }

@@ -237,6 +237,13 @@ describe('slo on the command line', () => {
     expect(err).toMatch(/^nothing to read from: give prometheus, targets or a probe in service\.yaml/)
   })
 
+  test('serve names every bad variable at once', async () => {
+    const bad = { DATA_DIR: await folder(), SLO_PORT: 'x', SCRAPE_SECONDS: '0', KEEP_METRICS_DAYS: '-1' }
+    const { code, err } = await runScript('slo/main.ts', ['serve'], bad)
+    expect(code).toBe(2)
+    expect(err).toMatch(/SLO_PORT="x" (.|\n)*SCRAPE_SECONDS="0" (.|\n)*KEEP_METRICS_DAYS="-1" /)
+  })
+
   test('planned downtime is JSON when it is entered and removed', async () => {
     const data = await folder()
     const plan = ['budget', '--json', '--plan', '45m', '--at', '2030-01-01T02:00Z', '--reason', 'disk']

@@ -70,13 +70,15 @@ export async function main(
     return runCommand([name], overview(), () => {
       throw noVerb(name, verbs)
     })
-  const { takes, forms = {}, paths = false, help: own } = describe(name)
+  const { takes, forms = {}, paths = false, variables = [], help: own } = describe(name)
   return runCommand(args, own, async () => {
     const all = [...takes, ...Object.entries(forms).flat(2), 'config'] as Option[]
     const typeOf = (option: Option) => (options[option] === flag ? 'boolean' : 'string')
     const taken = Object.fromEntries(all.map(option => [option, { type: typeOf(option) } as const]))
     const { values, positionals } = readArguments(args, taken, paths)
     refuseStrange(Object.keys(values) as Option[], takes, forms)
+    // All at once: the directory and the service read some of them each.
+    readConfig(environment, pick(...variables))
     const { run } = await load()
     const nowMs = Date.now()
     const read = ([option, text]: [string, unknown]) => [

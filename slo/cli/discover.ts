@@ -14,20 +14,28 @@ export type Discovered = {
   scrapeSeconds?: number | undefined
 }
 
+/** Its values are the first digits of statuses. */
+const ofEnvoy = 'envoy_response_code_class'
 /** Labels that may contain a status. */
 const statusLabels = [
   'code',
   'status',
   'status_code',
+  'statusCode',
   'http_status_code',
   'http_response_status_code',
   'response_code',
   'class',
+  ofEnvoy,
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
-const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
-/** Metrics that scrapes and client libraries count, which do not belong to an objective. */
-const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
+const isStatus = (label: string, value = ''): boolean =>
+  label === ofEnvoy ? value !== '' : /^[1-5](\d\d|xx)$/.test(value)
+/** Counters of requests whose names do not say so. */
+const unusualCounters =
+  'nginx_ingress_controller_requests|(apisix|kong)_http_status|envoy_http_downstream_rq_xx'
+/** Metrics of scrapes, of client libraries and of the requests that the service itself sends. */
+const notOfUsers = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)|(^|_)clients?_/
 
 /** Metrics that are read of those with these names, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
@@ -40,7 +48,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
-    await read('.*(request|response|handled|http).*(_total|_count)|nginx_ingress_controller_requests', [
+    await read(`.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`, [
       'grpc_code',
       ...statusLabels,
     ]),
@@ -59,18 +67,17 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
 
 type Metric = { name: string; samples: { labels: Readonly<Record<string, string>>; value: number }[] }
 
-/** The metrics of an expression now: those that count users' requests first, then by size. */
+/** The metrics of an expression now, without those that count no requests of users, by size. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
   const answered = await api.instant(query, atSeconds)
   const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
-  return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
-    .filter(([name]) => /^[\w:]+$/.test(name)) // Others, as of OTLP, are no selector without quotation marks.
-    .map(([name, samples]) => ({ name, samples }))
-    .sort(
-      (one, other) =>
-        Number(technical.test(one.name)) - Number(technical.test(other.name)) ||
-        eventsOf(other) - eventsOf(one),
-    )
+  return (
+    [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
+      // Names of other characters, as of OTLP, are no selector without quotation marks.
+      .filter(([name]) => /^[\w:]+$/.test(name) && !notOfUsers.test(name))
+      .map(([name, samples]) => ({ name, samples }))
+      .sort((one, other) => eventsOf(other) - eventsOf(one))
+  )
 }
 
 /** The events of a metric. A histogram's largest bucket counts all of its events. */
@@ -81,12 +88,14 @@ function eventsOf({ name, samples }: Metric): number {
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   for (const { name, samples } of metrics) {
-    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(labels[each])))
+    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(each, labels[each])))
     const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
     if (!label && !isGrpc) continue
     const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
     const bad = samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? ''))
-    const failed = label ? `${label}=~"5.."` : `grpc_code=~"${grpcFailures}"`
+    const failed = label
+      ? `${label}${label === ofEnvoy ? '="5"' : '=~"5.."'}`
+      : `grpc_code=~"${grpcFailures}"`
     const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples }) || 0
     return { metric: name, failed, share }
   }

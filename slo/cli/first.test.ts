@@ -18,6 +18,10 @@ test.each<[string, Discovered]>([
   ['requests alone', { job: 'shop', requests, durations: undefined, process: new Set() }],
   ['durations alone', { job: 'shop', requests: undefined, durations, process }],
   [
+    'durations without metrics of a process, as of MinIO',
+    { job: 'minio', requests: undefined, durations, process: new Set() },
+  ],
+  [
     'a probe of it',
     { job: 'blackbox', requests: undefined, durations: undefined, process: new Set(['probe_success']) },
   ],
@@ -85,11 +89,12 @@ type Sample = [labels: Record<string, string>, value: number]
 /** A Prometheus that answers the first query with counters and the second with buckets. */
 const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   query: async () => [],
-  instant: async query =>
-    (query.includes('le)') ? buckets : counters).map(([labels, value]) => ({
-      labels,
-      samples: [{ timeMs: 0, value }],
-    })),
+  instant: async query => {
+    const [, names] = /__name__=~"([^"]*)"/.exec(query) ?? []
+    return (query.includes('le)') ? buckets : counters)
+      .filter(([{ __name__: name = '' }]) => new RegExp(`^(${names})$`).test(name))
+      .map(([labels, value]) => ({ labels, samples: [{ timeMs: 0, value }] }))
+  },
   range: async () => [],
   now: async () => 0,
   hasAlertmanager: async () => false,
@@ -99,28 +104,52 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 
-test('the counter with a status and most requests is chosen, and none of scrapes or with a name in quotes', async () => {
+test('of an exporter that counts only its scrapes no requests are found', async () => {
+  const api = prometheus([[{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6]], [])
+  expect((await discover(api, 'node', 0)).requests).toBeUndefined()
+})
+
+test('the counter with a status and most requests is chosen, and none of scrapes, of sent requests or with a name in quotes', async () => {
   const api = prometheus(
     [
       [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],
-      [{ __name__: 'http_requests_total', status: '200' }, 995],
-      [{ __name__: 'http_requests_total', status: '503' }, 5],
+      [{ __name__: 'http_client_request_seconds_count', status: '200' }, 1e9],
+      [{ __name__: 'http_request_seconds_count', status: '200' }, 995],
+      [{ __name__: 'http_request_seconds_count', status: '503' }, 5],
       [{ __name__: 'http_cache_requests_total' }, 1e9],
       [{ __name__: 'http.server.requests_total', status: '200' }, 1e9],
     ],
     [
       [{ __name__: 'other_request_seconds_bucket', le: '+Inf' }, 5000],
+      [{ __name__: 'http_client_request_seconds_bucket', le: '+Inf' }, 1e9],
       [{ __name__: 'http.server.request.duration_seconds_bucket', le: '+Inf' }, 1e9],
-      [{ __name__: 'http_requests_bucket', le: '0.1' }, 600],
-      [{ __name__: 'http_requests_bucket', le: '1.0' }, 995],
-      [{ __name__: 'http_requests_bucket', le: '5.0' }, 1000],
-      [{ __name__: 'http_requests_bucket', le: '+Inf' }, 1000],
+      [{ __name__: 'http_request_seconds_bucket', le: '0.1' }, 600],
+      [{ __name__: 'http_request_seconds_bucket', le: '1.0' }, 995],
+      [{ __name__: 'http_request_seconds_bucket', le: '5.0' }, 1000],
+      [{ __name__: 'http_request_seconds_bucket', le: '+Inf' }, 1000],
     ],
   )
   expect(await discover(api, 'shop', 0)).toMatchObject({
-    requests: { metric: 'http_requests_total', failed: 'status=~"5.."', share: 0.005 },
-    durations: { histogram: 'http_requests', le: '1.0', share: 0.995 },
+    requests: { metric: 'http_request_seconds_count', failed: 'status=~"5.."', share: 0.005 },
+    durations: { histogram: 'http_request_seconds', le: '1.0', share: 0.995 },
   })
+})
+
+test('of Envoy and APISIX, whose counters are named otherwise, 5xx are failures', async () => {
+  const counted = (metric: string, label: string, values: [string, number][]): Sample[] =>
+    values.map(([value, count]) => [{ __name__: metric, [label]: value }, count])
+  const failedOf = async (samples: Sample[]) => (await discover(prometheus(samples, []), 'shop', 0)).requests
+  const envoy = counted('envoy_http_downstream_rq_xx', 'envoy_response_code_class', [
+    ['2', 98],
+    ['5', 2],
+  ])
+  const failed = 'envoy_response_code_class="5"'
+  expect(await failedOf(envoy)).toEqual({ metric: 'envoy_http_downstream_rq_xx', failed, share: 0.02 })
+  const apisix = counted('apisix_http_status', 'code', [
+    ['200', 9],
+    ['502', 1],
+  ])
+  expect(await failedOf(apisix)).toMatchObject({ failed: 'code=~"5.."', share: 0.1 })
 })
 
 test('the scrape interval is the one of the samples, within what slo takes', async () => {

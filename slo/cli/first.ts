@@ -62,12 +62,13 @@ const aSecond = ({ histogram }: Durations): number =>
 
 export const boundSeconds = (durations: Durations): number => Number(durations.le) / aSecond(durations)
 
-/** Fills a template's <placeholders>. A line with an unknown value is removed with its comment. */
+/** Fills a template's <placeholders>. A line with an unknown value is removed with its comment, and a list without lines. */
 function fill(template: string, values: Values): string {
   const text = readFileSync(new URL(`first/${template}.yaml`, import.meta.url), 'utf8')
   return text
     .replaceAll(/(?:^# .*\n)?^.*<\w+>.*\n/gm, lines =>
       [...lines.matchAll(/<(\w+)>/g)].every(([, name = '']) => values[name] !== undefined) ? lines : '',
     )
+    .replaceAll(/(?:^# .*\n)?^\w+:\n(?! )/gm, '')
     .replaceAll(/<(\w+)>/g, (_, name: string) => String(values[name]))
 }

@@ -30,6 +30,16 @@ const requests = (route: string, code: string, namespace = 'shop') => {
   }
 }
 
+/** Two processes behind a load balancer, which are scraped in turn. */
+const inTurn = {
+  ...requests('/turn', '200'),
+  metric: 'turns_total',
+  samples: requests('/turn', '200').samples.map((each, i) => ({
+    ...each,
+    value: i % 2 === 0 ? each.value : 0,
+  })),
+}
+
 /** Scraped each two minutes. */
 const checks = { ...requests('/check', '200'), metric: 'checks_total' }
 
@@ -73,6 +83,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
       ...['/', '/buy'].flatMap(route => ['200', '500'].map(code => requests(route, code))),
       requests('/', '500', 'other'),
       requests('/buy', '500', 'other'),
+      inTurn,
       { ...checks, samples: checks.samples.filter((_, i) => i % 8 === 0) },
     ]
     running = await startPrometheus(parts, folder, series)
@@ -205,9 +216,13 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
       method: 'Timeslices',
       target: 0.9,
     })
+    const turns = openSlo('turns', ratio({ good: 'turns_total{code="200"}' }, 'sum(turns_total)'), {
+      target: 0.9,
+    })
     const config = writeConfig('seen', 'selectors: { namespace: shop }', [
       document,
       seldom,
+      turns,
       ...documents.slice(0, 1),
       mistaken,
     ])
@@ -221,6 +236,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
         rule: 'sampled-seldom',
         message: expect.stringContaining('has 5 samples in ten'),
       },
+      { severity: 'warning', rule: 'falls-often' },
       { severity: 'error', rule: 'refused', message: expect.stringContaining('wrong number of arguments') },
     ])
     // Nothing was recorded in the last day.

@@ -47,7 +47,8 @@ export function baselineOf(
   }
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
-  const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
+  const compared = (windows: Window[]) => comparable(model, windows, now, burning.now.length > 0)
+  const [earlier, before] = [compared(all.earlier), compared(all.before)]
   // A stage may be slow for up to one window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
@@ -68,14 +69,23 @@ const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
 /** From this many units of work on, a window's mean is reliable. */
 const someWork = 10
 
-/** With little work now, only windows with at least half as much are compared: a mean of almost no work is chance. */
-function comparable(model: Model, windows: readonly Window[], now: Window): readonly Window[] {
+/**
+ * With little work now, only windows with at least half as much are compared: a mean of almost no work is chance. Where
+ * none had that much, work as such is not slow beside a probe's small pieces: they are compared only while a budget burns.
+ */
+function comparable(
+  model: Model,
+  windows: readonly Window[],
+  now: Window,
+  burns: boolean,
+): readonly Window[] {
   const { traffic } = model
   if (!traffic) return windows
   const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000
   const least = Math.min(someWork, workIn(now) / 2)
   const alike = windows.filter(window => workIn(window) > 1 && workIn(window) >= least)
-  return workIn(now) > 1 && alike.length > 0 ? alike : windows
+  const isAlone = alike.length === 0 && (burns || workIn(now) < someWork)
+  return workIn(now) <= 1 || isAlone ? windows : alike
 }
 
 /** When a service has enough history to be compared with, epoch ms. `firstMs`: the time of its first sample. */

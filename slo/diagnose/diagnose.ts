@@ -12,7 +12,7 @@ import {
   type Weighed,
   type WindowGrowth,
 } from './explain.ts'
-import { attribute, type Baseline, minBaselineWindows, partOf, secondsIn } from './growth.ts'
+import { attribute, type Baseline, minBaselineWindows, recent, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -22,6 +22,8 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
+/** A second slow stage with less of the growth than one percent is not mentioned. */
+const leastMentioned = 0.01
 /** A filling queue with this share of the growth in the last third of the window may still become the slowest stage. */
 const contested = 1 / 4
 /** Within these scrapes after stages became slow, one is named only if it was the slowest in the last two as well. */
@@ -91,8 +93,9 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
 /** The stage that grew most, if the growth lasted: a wrong name makes the person act in the wrong place. */
 function slowest(seen: Situation): Answer | undefined {
   const { model, baseline, jobs, stepMs } = seen
-  const [first, second] = explainAll(model, seen)
+  const [first, next] = explainAll(model, seen)
   if (!first) return undefined
+  const second = next && next.share >= leastMentioned ? next : undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
   const isYoung = baseline.windows.length < minBaselineWindows
@@ -112,7 +115,7 @@ function slowest(seen: Situation): Answer | undefined {
 /** Whether a queue fills that may soon be the slowest stage. */
 function isContested(seen: Situation, stage: string): boolean {
   const filling = seen.model.stages.filter(({ name, queues }) => queues && name !== stage)
-  return explainAll(seen.model, lookAt(seen, partOf(seen.window, 2 / 3, 1))).some(
+  return explainAll(seen.model, lookAt(seen, recent(seen.window))).some(
     each => each.share > contested && filling.some(({ name }) => name === each.stage),
   )
 }

@@ -1,7 +1,7 @@
 import { round } from '../math/standing.ts'
 import type { Window } from './evaluate.ts'
 import { numberIn, valueIn } from './expression.ts'
-import { type Grown, median, secondsIn, still } from './growth.ts'
+import { type Grown, median, recent, secondsIn, still } from './growth.ts'
 import { type Model, nameOf, type Resource } from './model.ts'
 
 /** The stage to which a growth is attributed, and how much of it each resource explains, the most first. */
@@ -47,13 +47,13 @@ export function explain(
   const [best] = evidence
   const own = { stage: grown.stage, share: grown.share, evidence }
   if (!best?.blames || best.explains < leastExplained || led.includes(grown.stage)) return own
+  // The blamed stage's growth, even if it is within the usual spread.
+  const grew = (each: Grown) => each.growth || Math.max(0, (each.now ?? 0) - (each.baseline ?? 0))
   const [blamed] = now.grown
     .filter(({ stage }) => best.blames?.includes(stage))
-    .toSorted((a, b) => b.growth - a.growth)
+    .toSorted((a, b) => grew(b) - grew(a))
   if (!blamed) return own
-  // The blamed stage's growth, even if it is within the usual spread.
-  const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
-  const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
+  const there = blamed.growth > 0 ? blamed : { ...blamed, growth: grew(blamed), before: grown.before }
   const found = explain(model, there, now, [...led, grown.stage])
   if (blamed.growth === 0 && !named(found)) return own
   // The resources of this stage do not explain the blamed one: they are shown, but do not name the cause.
@@ -78,11 +78,15 @@ export function explainAll(model: Model, now: WindowGrowth): Explained[] {
     .sort((a, b) => b.share - a.share)
 }
 
-/** The resources at their limit, of any stage. They need no baseline. */
+/** The resources at their limit up to now, of any stage. They need no baseline. */
 export const atLimit = (model: Model, now: Window, before: readonly Window[]): Weighed[] =>
   model.stages.flatMap(stage =>
     weighAll(model, still(stage, before), now).filter(
-      ({ kind, explains, blames }) => kind === 'exhausted' && explains === 1 && !blames,
+      ({ kind, explains, blames, limit = usedUp, expression }) =>
+        kind === 'exhausted' &&
+        explains === 1 &&
+        !blames &&
+        (numberIn(expression, recent(now)) ?? limit) >= limit,
     ),
   )
 

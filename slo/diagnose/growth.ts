@@ -90,9 +90,8 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
   // While no budget burns, both halves of the window must be slow: one large piece of work is no slowness.
   const halves = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : []
-  // While a budget burns, the last third must be slow if work ended in it: otherwise the slowness is over.
-  const parts = baseline.isQuiet ? [partOf(now, 2 / 3, 1)] : halves
-  const lasts = Math.min(current, ...parts.map(part => secondsOf(part) ?? current))
+  // The last third must be slow if work ended in it: otherwise the slowness is over.
+  const lasts = Math.min(current, ...[...halves, recent(now)].map(part => secondsOf(part) ?? current))
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
     const before = seconds.slice(0, at)
@@ -107,6 +106,9 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
 
 export const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
   windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
+
+/** The last third of a window: what is no longer seen in it is over. */
+export const recent = (window: Window): Window => partOf(window, 2 / 3, 1)
 
 /** Seconds above which a stage with these earlier times is slow. */
 function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {

@@ -7,18 +7,26 @@ import { modelOf } from './model.ts'
 
 const stepMs = 15_000
 const model = modelOf(readDirectory().service)
+const burning = {
+  incidents: [{ fromMs: 3_600_000, toMs: Number.POSITIVE_INFINITY }],
+  now: ['availability'],
+}
 /** An hour of calm; then the world of a second since the fault. */
-const verdictAt = (seconds: number, during: (second: number) => Partial<World>) => {
+const verdictAt = (
+  seconds: number,
+  during: (second: number) => Partial<World>,
+  { burns = true, before = {} }: { burns?: boolean; before?: Partial<World> } = {},
+) => {
   const series = live({
     seconds: 3_600 + seconds,
     stepMs,
-    world: second => (second > 3_600 ? during(second - 3_600) : {}),
+    world: second => ({ ...before, ...(second > 3_600 && during(second - 3_600)) }),
   })
-  const burning = {
-    incidents: [{ fromMs: 3_600_000, toMs: Number.POSITIVE_INFINITY }],
-    now: ['availability'],
-  }
-  return diagnose(model, series, { atMs: 3_600_000 + seconds * 1000, stepMs, burning })
+  return diagnose(model, series, {
+    atMs: 3_600_000 + seconds * 1000,
+    stepMs,
+    ...(burns && { burning }),
+  })
 }
 
 test('a stage that is slow for two scrapes is not named yet, and one that stays slow is', () => {
@@ -48,4 +56,48 @@ test('what was slow is not named once a converter that hung is replaced and no p
   expect(verdictAt(290, hung)).toMatchObject({ verdict: 'wait', cause: 'queue-stalled' })
   for (const seconds of [480, 510, 540, 570])
     expect(verdictAt(seconds, hung)).toMatchObject({ verdict: 'unknown', cause: null })
+})
+
+test('a fault that is over for a minute is not named, also while no budget burns', () => {
+  const slowLines = (second: number) => (second <= 300 ? { body: 8 } : {})
+  const verdicts = [300, 360].map(seconds => verdictAt(seconds, slowLines, { burns: false }).verdict)
+  expect(verdicts).toEqual(['receive', 'healthy'])
+})
+
+test('once the disk has room again, the calls that failed before do not name another cause', () => {
+  const full = (second: number) =>
+    second <= 300 ? { disk: { free: 0, files: 1e6 }, failing: { ...calm().failing, uploads: 1 } } : {}
+  expect(verdictAt(300, full)).toMatchObject({ verdict: 'receive', cause: 'disk-full' })
+  expect(verdictAt(375, full).verdict).toBe('unknown')
+})
+
+test('a web that is down is away within a minute, and the way to it is not named before', () => {
+  const named = [45, 60].map(seconds => verdictAt(seconds, () => ({ webUp: false })).cause)
+  expect(named).toEqual([null, 'dependency-away'])
+})
+
+test('after converters were away for less than a minute the queue is not named as stalled', () => {
+  const redeployed = (second: number) => (second <= 45 ? { converterUp: false } : {})
+  for (const seconds of [75, 105])
+    expect(verdictAt(seconds, redeployed, { burns: false }).cause, `${seconds} s`).not.toBe('queue-stalled')
+})
+
+test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {
+  const short = () => ({ outOfMemory: 0.6, hung: 1 })
+  expect(verdictAt(300, short)).toMatchObject({ verdict: 'convert', cause: 'memory' })
+})
+
+test('people’s first photos after an hour of the probe’s small ones are no fault', () => {
+  const night = { photosASecond: 1 / 30, pixels: 3072 }
+  const morning = () => ({ photosASecond: 0.1, pixels: 24e6 })
+  expect(verdictAt(180, morning, { burns: false, before: night }).verdict).toBe('healthy')
+})
+
+test('while the photos that waited for a slow store are worked off, the store is still the cause', () => {
+  const slowDisk = (second: number) => (second <= 300 ? { put: { web: 0.004, converter: 0.5 } } : {})
+  expect(verdictAt(345, slowDisk, { burns: false })).toMatchObject({
+    verdict: 'store',
+    cause: 'disk-latency',
+  })
+  expect(verdictAt(375, slowDisk, { burns: false }).cause).not.toBe('cpu')
 })

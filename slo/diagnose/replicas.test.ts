@@ -10,7 +10,7 @@ const times = Array.from({ length: 20 }, (_, n) => n * 15_000)
 type Process = {
   job: string
   instance: string
-  up?: boolean
+  up?: boolean | ((n: number) => boolean)
   stage?: string
   seconds?: number
   /** When service discovery has it, and when no longer. */
@@ -32,7 +32,7 @@ const recorded = (processes: Process[]): Series[] =>
           series('tintype_stage_seconds_count', { stage }, n => n),
         ]
       : []
-    return [series('up', {}, () => Number(up)), ...took]
+    return [series('up', {}, n => Number(typeof up === 'function' ? up(n) : up)), ...took]
   })
 
 /** The last minute beside four before it. */
@@ -51,6 +51,11 @@ test('one of several that is away is named, and one alone is not: that is its se
   expect(odd(web('0', true), web('1', false), web('2', true))).toEqual(['web 1 is away'])
   expect(odd(web('0', false))).toEqual([])
   expect(odd(web('0', false), web('1', false))).toEqual([])
+})
+
+test('a process of which three of four scrapes are lost is not away', () => {
+  const lossy = (instance: string) => ({ job: 'web', instance, up: (n: number) => n % 4 === 3 })
+  expect(jobs([lossy('0'), lossy('1')])).toMatchObject([{ isAway: false, odd: [] }, {}, {}])
 })
 
 const pods = [

@@ -1,7 +1,7 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, still } from './growth.ts'
+import { attribute, type Grown, median, minBaselineWindows, recent, secondsIn, still } from './growth.ts'
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
@@ -26,7 +26,7 @@ const slowRatio = 2
  */
 export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
   return jobsIn(model, now).map(job => {
-    const all = upIn(job, now)
+    const all = upIn(job, recent(now))
     const up = [...all].filter(([, isUp]) => isUp).map(([instance]) => instance)
     const gone = goneOf(model, job, now, baseline)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
@@ -44,13 +44,13 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The scraped processes of a job in a window, and whether each answered in more than half of it. */
+/** The scraped processes of a job in a window, and whether each answered in it. Lost scrapes are no missing process. */
 function upIn(job: string, window: Window): Map<string, boolean> {
   const answered = parseExpression(
-    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
+    `max by (instance) (max_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
   )
   return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > 0.5]),
+    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > 0]),
   )
 }
 
@@ -59,14 +59,13 @@ function upIn(job: string, window: Window): Map<string, boolean> {
  * baseline gives the earlier number, and fewer may be on purpose.
  */
 function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
-  // A process without samples in the last third of the window is no longer scraped.
-  const recent = partOf(now, 2 / 3, 1)
-  // Without any sample the measurements are late or missing, not the processes.
-  if (numberIn(parseExpression(`count(${upMetric})`), recent) === null) return []
+  // Without any recent sample the measurements are late or missing, not the processes.
+  if (numberIn(parseExpression(`count(${upMetric})`), recent(now)) === null) return []
   const expected = model.expected ? numberIn(model.expected(job), now) : null
   const known = baseline.map(window => [...upIn(job, window)].filter(([, isUp]) => isUp))
   const usual = known.length < minBaselineWindows ? 0 : median(known.map(({ length }) => length))
-  const present = upIn(job, recent)
+  // A process without recent samples is no longer scraped.
+  const present = upIn(job, recent(now))
   const missing = Math.round(expected ?? usual) - present.size
   if (missing <= 0) return []
   const seen = new Set([...known.flat(), ...upIn(job, now)].map(([instance]) => instance))

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
-import { openEmbedded } from '../sources/embedded.ts'
 import type { Series } from '../sources/index.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
-import { createStore, recorderFile } from '../sources/recorder/store.ts'
+import { createStore, openStore, recorderFile } from '../sources/recorder/store.ts'
 import { live } from '../test/incident.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { calm } from '../test/world.ts'
@@ -64,7 +63,7 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
   test('the same samples give the same verdict, from Prometheus and from the recorder', async () => {
     const dataDir = await temporaryFolder()
     record(dataDir, series)
-    const sources = [openPrometheus(prometheus.url, directory.service), openEmbedded(dataDir)]
+    const sources = [openPrometheus(prometheus.url, directory.service), openStore(recorderFile(dataDir))]
     const [one, other] = await Promise.all(sources.map(source => diagnoseAt(directory, source, atMs)))
     for (const source of sources) await source.close()
     expect(one).toEqual(other)

@@ -70,6 +70,7 @@ export const schema = {
       job: required(matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')),
       instance: text,
       url: required(url),
+      headers: { '*': text },
     },
   ],
   selectors: { '*': text },

@@ -128,6 +128,18 @@ test('two targets of one job and instance are refused', () => {
   expect(() => of('/metrics', '/others')).toThrow('targets: web web:1 is there twice')
 })
 
+test('a target of service.yaml may need a token of the environment', () => {
+  const headers = '{ Authorization: "Bearer ${SHOP_TOKEN}" }'
+  const { service } = parseService(
+    'x',
+    `service: shop\ntargets: [{ job: web, url: http://web:1/metrics, headers: ${headers} }]`,
+  )
+  const of = (environment: Record<string, string>) =>
+    openTargets({ SCRAPE_TARGETS: [], TARGETS_FILE: '' }, service, environment)()
+  expect(of({ SHOP_TOKEN: 'abc' })).toMatchObject([{ headers: { Authorization: 'Bearer abc' } }])
+  expect(() => of({})).toThrow('SHOP_TOKEN is not set')
+})
+
 test('slo records itself beside another service that is called slo, and once when its own target is given', () => {
   const target = (instance: string, url: string) => ({ job: 'slo', instance, url: new URL(url) })
   const self = target('0', 'http://127.0.0.1:9084/metrics')

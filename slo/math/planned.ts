@@ -30,13 +30,8 @@ export function readPlanned(dataDir: string): Planned[] {
     .sort((one, other) => one.from - other.from)
 }
 
-/**
- * Adds a downtime, or changes its reason. When there are too many, the oldest is removed.
- * @throws RangeError when its minutes are not valid.
- */
+/** Adds a downtime, or changes its reason. When there are too many, the oldest is removed. */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {
-  if (!Number.isInteger(from) || !Number.isInteger(to) || to <= from || to - from > maxPlannedMinutes)
-    throw new RangeError(`planned downtime must be 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)
   const kept = readPlanned(dataDir)
   for (const { id } of kept.slice(0, Math.max(0, kept.length - limits.plannedDowntimes.value + 1))) {
     countLimit('plannedDowntimes')
@@ -48,6 +43,5 @@ export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 
   return planned
 }
 
-export const removePlanned = (dataDir: string, id: string): void => {
-  if (/^\d+-\d+$/.test(id)) rmSync(join(folderOf(dataDir), `${id}.json`), { force: true })
-}
+export const removePlanned = (dataDir: string, id: Planned['id']): void =>
+  rmSync(join(folderOf(dataDir), `${id}.json`), { force: true })

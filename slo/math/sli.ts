@@ -19,17 +19,11 @@ export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
 export const isDoubtful = ({ good, total }: Slot): boolean => good > total || good < 0
 
 /** Running sums over judged slots, so that any window takes two subtractions. Outside of them nothing counts. */
-export type Tally = {
-  from: Minute
-  to: Minute
-  bad: Float64Array
-  total: Float64Array
-  unknown: Float64Array
-}
+export type Tally = ReturnType<typeof tally>
 
 /** Sums an objective's slots, which must have no gaps: [from, from + slots.length). */
-export function tally(objective: Judging, from: Minute, slots: readonly Slot[]): Tally {
-  const sums = (): Float64Array => new Float64Array(slots.length + 1)
+export function tally(objective: Judging, from: Minute, slots: readonly Slot[]) {
+  const sums = () => new Float64Array(slots.length + 1)
   const result = { from, to: from + slots.length, bad: sums(), total: sums(), unknown: sums() }
   for (const [i, slot] of slots.entries()) {
     const { good, total, unknown } = judge(objective, slot)

@@ -9,7 +9,7 @@ import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } fro
 import { boundMatcher, inGo, isWithin, matches } from '../sources/selector.ts'
 import { type Document, type Finding, found } from './document.ts'
 import type { parseFiles } from './objectives.ts'
-import { queriesOf, query, windowPath } from './openslo.ts'
+import { type Part, queriesOf, query, windowPath } from './openslo.ts'
 
 /** What lint knows about the source of the metrics. */
 export type Reading = {
@@ -20,8 +20,10 @@ export type Reading = {
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
-/** Samples of ten minutes at a scrape a minute, of which one may be late. */
-const leastSamples = 9
+/** Samples of ten minutes at a scrape a minute, of which one may be late. That of a gauge counts for two minutes. */
+const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
+/** More falls of a counter in an hour than restarts of a process that fails, which Kubernetes delays to five minutes. */
+const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
@@ -125,7 +127,7 @@ export async function lintSeen(
     const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
     const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
-    const isSliced = objective.method === 'Timeslices' && objective.sli.kind === 'ratio'
+    const isSliced = objective.method === 'Timeslices'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
       // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
       const refused = (error: Error) => {
@@ -138,10 +140,15 @@ export async function lintSeen(
         // Names only, because a histogram of many labels has too many series to list.
         const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
-        else if (part === 'total' && isSliced) {
-          const [sampled] = await api.instant(`max(count_over_time(${selector}[10m]))`, atSeconds)
-          const samples = sampled?.samples[0]?.value ?? 10
-          if (samples < leastSamples)
+        else {
+          const most = async (counted: string) =>
+            (await api.instant(`max(${counted})`, atSeconds))[0]?.samples[0]?.value ?? 0
+          const falls = part === 'total' ? await most(`resets(${selector}[1h])`) : 0
+          if (falls > mostFalls)
+            findings.push(found(document, query(part), 'falls-often', { selector, falls }))
+          const least = (isSliced && leastSamples[part]) || 0
+          const samples = least > 0 ? await most(`count_over_time(${selector}[10m])`) : least
+          if (samples > 0 && samples < least)
             findings.push(found(document, query(part), 'sampled-seldom', { selector, samples }))
         }
         const metric = metricIn(selector)

@@ -1,10 +1,9 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { type Loop, onChange, startLoop } from '@tintype/lib/repeat.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
-import { type Loop, startLoop } from '../serve/loop.ts'
-import { onChange } from '../serve/on-change.ts'
 
 const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in that quarter. */
@@ -33,7 +32,7 @@ export type Probe = {
   close(signal: AbortSignal): Promise<void>
 }
 
-export type ProbeOptions = {
+type ProbeOptions = {
   environment: Readonly<Record<string, string | undefined>>
   dataDir: string
   metrics: Metrics

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { dayMs } from '@tintype/lib/day.ts'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { askBounded, type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of a request by phase; 0 for a phase that was not reached or does not exist (tls on http). */
@@ -73,11 +74,8 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
   } catch (error) {
     signal.throwIfAborted()
     clock.enter(null)
-    const { name, message } = error as Error
-    return {
-      ...clock.measured,
-      failed: name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message || name,
-    }
+    const isLate = (error as Error).name === 'TimeoutError'
+    return { ...clock.measured, failed: isLate ? `no answer within ${timeoutMs} ms` : messageOf(error) }
   } finally {
     clearTimeout(cut)
   }

@@ -10,7 +10,7 @@ import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
 import { readDirectory } from '../directory.ts'
 import { startSlo } from '../serve/start-slo.ts'
-import { openEmbedded } from '../sources/embedded.ts'
+import { openStore, recorderFile } from '../sources/recorder/store.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
 import { probeOf, stepProbe } from './steps.ts'
 
@@ -270,7 +270,7 @@ test('of a website without metrics slo records its own probe', async () => {
   const ports = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
   const slo = await startSlo(readDirectory(folder), { ...environment, ...ports })
   await slo.stop()
-  const source = openEmbedded(folder)
+  const source = openStore(recorderFile(folder))
   const recorded = await source.series(['slo_probe_attempts_total'], 0, Date.now())
   await source.close()
   expect(recorded.map(({ labels }) => labels.outcome).sort()).toEqual(['failure', 'success'])

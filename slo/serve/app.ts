@@ -1,7 +1,11 @@
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cached } from '@tintype/lib/cached.ts'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
+import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
+import { isLoopback } from '@tintype/lib/loopback.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isRunning } from '@tintype/lib/process-name.ts'
@@ -16,11 +20,9 @@ import { isOver, maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
-import { addActions, isLocal } from './act.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { statusOf } from './public-status.ts'
 import { createPublicWork, type Work } from './public-work.ts'
-import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
 import { stateOf } from './state.ts'
 import { readUnderWay } from './under-way.ts'
@@ -142,4 +144,68 @@ export function createSloApp(options: {
   })
   finishRoutes(app, options)
   return app
+}
+
+const proxied = ['forwarded', 'via', 'x-forwarded-for']
+
+/**
+ * Whether a request comes from this machine or through a tunnel to it (ssh -L, kubectl port-forward). Its Host must be
+ * local, too: another site could make its own name point here (DNS rebinding).
+ */
+const isLocal = (request: Request): boolean =>
+  isLoopback(request.socket.remoteAddress ?? '') &&
+  isLoopback(request.hostname ?? '') &&
+  !proxied.some(name => name in request.headers)
+
+/** Lets only requests of slo's own page pass: a form of another origin cannot send JSON, and a script sends Origin. */
+const guard: RequestHandler = (request, _response, next) => {
+  if (!isLocal(request))
+    throw new Problem(403, 'not-local', `Allowed only from this machine: ${program} diagnose --detail`)
+  const { origin, host } = request.headers
+  if (origin !== undefined && origin !== `http://${host}`)
+    throw new Problem(403, 'other-origin', 'Only slo’s own page may send this request.')
+  if (!request.is('application/json')) throw new Problem(415, 'not-json', 'Send application/json.')
+  next()
+}
+
+/** The actions of the page's two buttons. The port is public, so both are allowed from this machine only. */
+function addActions(app: Express, diagnosis: Diagnoser): void {
+  app.post('/api/diagnosis', guard, async (_request, response) => {
+    const why = await diagnosis.look(Date.now())
+    if (why !== null) throw new Problem(502, 'no-verdict', `There is no verdict: ${why}`)
+    response.status(204).end()
+  })
+  app.post('/api/detail', guard, json('jsonBytes'), async (request, response) => {
+    // The stage that the page showed. The verdict may have changed since.
+    const raised = await diagnosis.raise(String(request.body?.stage)).catch(error => {
+      throw new Problem(502, 'not-raised', `The service did not answer: ${messageOf(error)}`)
+    })
+    if (!raised) throw new Problem(400, 'no-stage', 'stage must be one that diagnose names.')
+    response.json({ ...raised, until: new Date(raised.until).toISOString() })
+  })
+}
+
+/** Runbooks of alerts that every service has. */
+const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
+/** Runbooks are sent as plain text, because a browser would download Markdown. */
+const asText = {
+  headers: { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' },
+  acceptRanges: false,
+}
+
+/**
+ * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in
+ * ../ko/runbooks is sent for `?lang=ko` and to browsers that prefer Korean.
+ */
+function runbooks({ folder, service }: Directory): RequestHandler<{ name: string }> {
+  const folders = [resolve(folder, service.runbooks), general]
+  const translated = folders.flatMap(each => [resolve(each, '../ko/runbooks'), each])
+  return (request, response, next) => {
+    const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'
+    const sendFrom = ([root, ...rest]: string[]): void => {
+      if (root === undefined) next()
+      else response.sendFile(request.params.name, { ...asText, root }, missing => missing && sendFrom(rest))
+    }
+    sendFrom(isKorean ? translated : folders)
+  }
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '@tintype/lib/cached.ts'
+import { type Loop, startLoop } from '@tintype/lib/repeat.ts'
 import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { bad } from '../math/sli.ts'
-import { type Loop, startLoop } from './loop.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 

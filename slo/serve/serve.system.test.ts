@@ -43,7 +43,7 @@ test('what burns when slo starts is sent, once an objective, with what is left',
   expect(sent()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
-    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last 15m\. .* What to do: http:\S+$/,
   )
   const address = text?.match(/http:\S+$/)?.[0] as string
   const runbook = await fetch(address)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { firstStalled } from '@tintype/lib/pulse.ts'
+import { onChange } from '@tintype/lib/repeat.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { createLog, logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -14,15 +15,14 @@ import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
 import { probeOf } from '../probe/steps.ts'
-import { embeddedSource, recordedSelectors } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
+import { recordedSelectors } from '../sources/recorder/reader.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
-import { onChange } from './on-change.ts'
 import { startStatus } from './public-status.ts'
 import { openTargets, withSelf } from './targets.ts'
 import { startWatch } from './watch.ts'
@@ -76,7 +76,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
   const metrics = createMetrics('slo', config.VERSION, names)
   const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
-  const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
+  const source = service.prometheus ? openPrometheus(service.prometheus, service) : store
 
   const alertStore = openAlertStore(
     alertStoreFile(dataDir),
@@ -100,6 +100,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,
+    dataDir,
     log,
   })
 
@@ -141,9 +142,9 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
       await Promise.all([listening.close(graceMs), admin.close(0)])
       log.info('slo.stopped')
       await log.close()
-      // The embedded source reads the recorder's own file.
-      if (service.prometheus) await source.close()
-      store.close()
+      // Without Prometheus both are the recorder's file.
+      if (source !== store) await source.close()
+      await store.close()
       release()
     },
   }

@@ -51,7 +51,7 @@ export function stateOf(
 const timeOrNull = (minute: Minute | null): string | null => (minute === null ? null : toIso(minute))
 
 function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
-  const { objective, standing, firings, burns, goneAt, silentSince = view.at } = view
+  const { objective, standing, firings, burns, goneAtRateOf, silentSince = view.at } = view
   const { id: name, displayName, description, method, unit, target, windowMinutes, runbook } = objective
   const { span, good, bad, unknown, budget, budgetLeft } = standing
   return {
@@ -71,7 +71,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     target: toNumber(target),
     from: toIso(span.from),
     to: toIso(span.to),
-    goneAt: timeOrNull(goneAt),
+    goneAt: timeOrNull(goneAtRateOf(60)),
     silentSince: timeOrNull(silentSince < view.at ? silentSince : null),
     tiers: burns.map(({ tier, long, short }) => ({
       ...tier,

@@ -20,9 +20,12 @@ export function openTargets(
   environment: Readonly<Record<string, string | undefined>>,
 ): (onTrouble?: (why: string | null) => void) => readonly Target[] {
   const ofService = () =>
-    targets.map(({ job, instance, url }) => {
+    targets.map(({ job, instance = '', url, headers: written }) => {
       const parsed = URL.parse(expand(url, environment))
-      return { job, instance: instance ? expand(instance, environment) : (parsed?.host ?? url), url: parsed }
+      const headers = Object.fromEntries(
+        Object.entries(written).map(([name, value]) => [name, expand(value, environment)]),
+      )
+      return { job, instance: expand(instance, environment) || (parsed?.host ?? url), url: parsed, headers }
     })
   let last: readonly Target[] | undefined
   return (onTrouble = () => {}) => {

@@ -11,27 +11,28 @@ type Seen = Omit<RecordedObjective, 'silentSince'> & Partial<Pick<RecordedObject
 /** One objective's state at a full minute. */
 export type View = ReturnType<typeof viewOf>
 
-const rateMinutes = 60
-
 /** `start`: when the SLO began. */
 export function viewOf(recorded: Seen, start: Minute, at: Minute) {
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
   const window = windowAt(objective, at)
   const now = standing(objective, tally, spanOf({ start, to: at }, recorded))
-  const hour = standing(objective, tally, { from: at - rateMinutes, to: at, nominalMinutes: rateMinutes })
   // The budget of events grows with the events until a rolling window is full.
   const isGrowing = method === 'Occurrences' && (calendar !== null || begun > at - windowMinutes)
-  const lost = hour.bad - (isGrowing ? hour.budget : 0)
-  const goneAt = at + Math.max(0, Math.floor((now.budgetLeft / Math.max(0, lost)) * rateMinutes))
   const end = calendar ? window.from + window.nominalMinutes : at + windowMinutes
+  /** When the budget is used up at the rate of the last minutes; null when it lasts until the window ends. */
+  const goneAtRateOf = (minutes: number): Minute | null => {
+    const last = standing(objective, tally, { from: at - minutes, to: at, nominalMinutes: minutes })
+    const lost = last.bad - (isGrowing ? last.budget : 0)
+    const goneAt = at + Math.max(0, Math.floor((now.budgetLeft / Math.max(0, lost)) * minutes))
+    return goneAt < end ? goneAt : null
+  }
   return {
     ...recorded,
     at,
     start,
     standing: now,
-    /** When the budget is used up at the rate of the last hour; null when it lasts until the window ends. */
-    goneAt: goneAt < end ? goneAt : null,
+    goneAtRateOf,
     burns: tiers.map(tier => ({
       tier,
       long: burnRate(objective, tally, at, tier.longMinutes),

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -8,6 +9,7 @@ import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
+import { addPlanned } from '../math/planned.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
@@ -123,6 +125,7 @@ function watching(
   heartbeat: URL | null = null,
   objectives = [objective],
   evaluations: Evaluations = openEvaluations(objectives, fake, alertStore),
+  dataDir = '/nowhere',
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
@@ -140,6 +143,7 @@ function watching(
     heartbeat,
     diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
+    dataDir,
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
   return { watch, logged, updates }
@@ -289,6 +293,18 @@ test('of an objective that could not be read for three minutes one alert says wh
   expect(updates[0]?.map(({ group }) => group)).toContain('availability')
 })
 
+test('while no objective can be read, one alert for all says why', async () => {
+  const store = await newStore()
+  const blind = { ...burning, group: 'monitoring', name: 'monitoring-blind', since: 7 }
+  store.record({ group: blind.group, status: 'firing', severity: 'page', since: 7, at: 7, alerts: [blind] })
+  const away = { ...source().fake, slots: () => Promise.reject(new SourceError('Prometheus is away')) }
+  const { watch, updates } = watching(away, store, null, null, [objective, other])
+  await until(() => updates.length > 0)
+  await watch.stop()
+  const monitoring = updates[0]?.filter(({ name }) => name === blind.name)
+  expect(monitoring).toMatchObject([{ group: 'monitoring', text: expect.stringMatching(/known\. .*away/) }])
+})
+
 test('between the evaluations of two objectives other work of the process goes on, such as the probe', async () => {
   const store = await newStore()
   const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake, store)
@@ -341,6 +357,25 @@ test.each<[string, (() => Promise<Sends>) | null, boolean]>([
   await until(() => updates.length > 0)
   await watch.stop()
   expect(updates[0]?.map(({ group }) => group)).toEqual(sends ? expect.arrayContaining(['availability']) : [])
+})
+
+test('an alert in a planned downtime says so, as the person on call may not know of it', async () => {
+  const [store, dataDir] = [await newStore(), await temporaryFolder()]
+  const now = Math.floor(Date.now() / 60_000)
+  addPlanned(dataDir, { from: now - 5, to: now + 40, reason: 'larger disk' })
+  const evaluations = openEvaluations([objective], offline(), store)
+  const { watch, updates } = watching(offline(), store, null, null, [objective], evaluations, dataDir)
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(updates[0]?.[0]?.text).toMatch(/ A downtime is planned until .* UTC: larger disk\.$/)
+  // The folder of planned downtime is a file, so that it cannot be read.
+  const damaged = await temporaryFolder()
+  mkdirSync(`${damaged}/slo`)
+  writeFileSync(`${damaged}/slo/planned`, '')
+  const again = watching(offline(), store, null, null, [objective], evaluations, damaged)
+  await until(() => again.updates.length > 0)
+  await again.watch.stop()
+  expect(again.updates[0]?.[0]?.text).not.toContain('downtime')
 })
 
 test('slo sends in the place of an Alertmanager whose SloWatchdog does not arrive, and ends what it began', async () => {

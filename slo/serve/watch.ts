@@ -3,18 +3,19 @@ import { setImmediate as others } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
+import { onChange, startLoop } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, cut } from '../alerts/text.ts'
 import { isBurning } from '../math/burn-rate.ts'
+import { readPlanned } from '../math/planned.ts'
+import { toMinute, toShort } from '../math/time.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
-import { startLoop } from './loop.ts'
-import { onChange } from './on-change.ts'
 import { expectSign, sawNoPause } from './sign.ts'
 import type { View } from './view.ts'
 
@@ -47,9 +48,11 @@ export function startWatch(options: {
   heartbeat: URL | null
   diagnosis: Diagnoser
   pages: () => string
+  /** It has the planned downtime. */
+  dataDir: string
   log: Log
 }) {
-  const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
+  const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, dataDir, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
   const sentSince = (name: Silence, of?: Objective) =>
@@ -78,12 +81,13 @@ export function startWatch(options: {
     if (silent !== null) delegated.clear()
     logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
     const unruled = delegated.size === 0 ? '' : ' slo sends this: Prometheus has no rules of this objective.'
+    const downtime = downtimeAt(toMinute(now), dataDir)
     // slo also sends the end of alerts that it began to send.
     const begunHere = notifier.begun()
     const alerts = own.flatMap(alert => {
       const isDelegated = delegated.has(ungrouped(alert.group))
       if (isDelegated && !begunHere.has(alert.group)) return []
-      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled), diagnosis: verdict }]
+      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled) + downtime, diagnosis: verdict }]
     })
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),
@@ -91,7 +95,10 @@ export function startWatch(options: {
     // When no objective can be read, one alert covers all.
     const isBlind = blind.length === measured.length
     const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
-    const all = isBlind ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since))) : []
+    const [why] = evaluations.unread().values()
+    const all = isBlind
+      ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since)), undefined, why)
+      : []
     void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
   }
 
@@ -174,6 +181,16 @@ export function startWatch(options: {
   }
 }
 
+/** The downtime that is planned now, in words; none when it cannot be read, as alerts must be sent all the same. */
+function downtimeAt(minute: Minute, dataDir: string): string {
+  try {
+    const planned = readPlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
+    return planned ? ` A downtime is planned until ${toShort(planned.to)} UTC: ${planned.reason}.` : ''
+  } catch {
+    return ''
+  }
+}
+
 export const silences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
@@ -186,12 +203,12 @@ type Silence = keyof typeof silences
 const monitoringOf = (objective?: Objective): string =>
   objective ? `${monitoring} of ${objective.id}` : monitoring
 
-/** The alert about a sign of life that is missing since a time; for one objective with the reason. */
+/** The alert about a sign of life that is missing since a time, for one objective or all, with the reason. */
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
     ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why)}`
-    : silences[name]
+    : `${silences[name]} ${cut(why)}`.trim()
   const runbook = `docs/runbooks/${name}.md`
   return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]
 }

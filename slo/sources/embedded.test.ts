@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { contractData, contractObjectives, sourceContract } from './contract.ts'
-import { embeddedSource } from './embedded.ts'
 import { createStore } from './recorder/store.ts'
 
 describe('the embedded recorder as a source', () => {
@@ -28,10 +27,10 @@ describe('the embedded recorder as a source', () => {
         store.append({ job, instance, at, samples: scrape.map(({ sample }) => sample) })
     }
   })
-  afterAll(() => {
-    store.close()
+  afterAll(async () => {
+    await store.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
-  sourceContract(() => embeddedSource(store))
+  sourceContract(() => store)
 })

@@ -1,4 +1,5 @@
 import { address } from '@tintype/lib/config.ts'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
@@ -6,6 +7,7 @@ import { turns } from '@tintype/lib/turns.ts'
 import type { Sample } from './counter.ts'
 import { type Series, SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
+import { tokenHeaders } from './token-headers.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
@@ -60,7 +62,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const parameters = new URLSearchParams([...new URLSearchParams(ofAddress), ...own])
     const ask = (isGet: boolean) =>
       askBounded(`${base}${path}${isGet ? `?${parameters}` : ''}`, {
-        headers: { ...scope.headers, 'content-type': 'application/x-www-form-urlencoded' },
+        headers: { ...tokenHeaders(scope.headers), 'content-type': 'application/x-www-form-urlencoded' },
         signal: AbortSignal.timeout(limits.readSeconds.value * 1000),
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
@@ -74,7 +76,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const { status, headers, body } = await turn(read).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
-      if (limit === null) return fail(`is away: ${error.message || error.code}`, error)
+      if (limit === null) return fail(`is away: ${messageOf(error)}`, error)
       countLimit(limit)
       if (limit === 'readBytes') return fail(`answered ${error.message}: ${what}`)
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
@@ -91,8 +93,12 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         `${shown} answered ${answered}${said} and not as Prometheus does: ${hintAt(status)}`,
       )
     }
-    // Up to version 2.53 warnings include hints about the query, although the answer is complete.
-    const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
+    // Up to version 2.53 warnings include hints about the query, although the answer is complete. Thanos says of a time
+    // before its samples that no store matched; of the present it would mean that its stores are away.
+    const at = Number(own.get('end') ?? own.get('time') ?? Infinity)
+    const isPast = at < Date.now() / 1000 - 3600
+    const harmless = isPast ? /^PromQL info:|No StoreAPIs matched/ : /^PromQL info:/
+    const warnings = answer.warnings?.filter(each => !harmless.test(each)) ?? []
     if (answer.isPartial) warnings.push('isPartial')
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data

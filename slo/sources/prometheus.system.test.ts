@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -5,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { describeWithParts } from '../../test/support.ts'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
 import { lintSeen } from '../objectives/lint-metrics.ts'
@@ -185,6 +186,13 @@ describe('a Prometheus that is none', () => {
     for (const each of seen) expect(each).toMatch(/^\/vm\/api\/v1\/.*nocache=1/)
   })
 
+  test('a time before the samples of Thanos has none, and a present without its stores is no answer', async () => {
+    const url = await answeringWith([], { warnings: ['No StoreAPIs matched for this query'] })
+    const read = (at: number) => prometheusApi(url).query('up[1m]', at)
+    expect(await read(Date.now() / 1000 - 86_400)).toEqual([])
+    await expect(read(Date.now() / 1000)).rejects.toThrow('only in part: No StoreAPIs')
+  })
+
   test('a hint at the query is no answer in part, also where version 2.53 calls it a warning', async () => {
     const url = await answeringWith([], { warnings: ['PromQL info: metric might not be a counter: "a"'] })
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
@@ -282,6 +290,18 @@ describe('a Prometheus that is none', () => {
     expect(await source.slots(sli, 0, 1)).toMatchObject([{ unknown: true }])
     expect(await source.labelValues(sli, 'job', 0, 1)).toEqual([])
     expect(await source.series(['up'], 0, 60_000)).toEqual([])
+    // A cluster renews the token of a pod in its file.
+    const file = `${await temporaryFolder()}/token`
+    const ofFile = openPrometheus(url, {
+      ...unscoped,
+      headers: { ...headers, Authorization: `Bearer @${file}` },
+    })
+    for (const token of ['old', 'abc\n']) {
+      writeFileSync(file, token)
+      const read = ofFile.series(['up'], 0, 60_000)
+      if (token === 'old') await expect(read).rejects.toThrow('answered 401')
+      else expect(await read).toEqual([])
+    }
     const sends = await alertmanagerSends(url, { ...unscoped, headers })
     expect(sends({ name: 'availability', service: 'shop' })).toBe(false)
     expect(seen.length).toBeGreaterThan(5)

@@ -1,15 +1,23 @@
 import { gridSeconds, processLabels, scrapedSeconds } from './counter.ts'
 import { type Counter, type ThresholdSli, thresholdOperators } from './index.ts'
-import { formatSelector } from './promql.ts'
+import { formatSelector, outsideQuotes, selectorsOf } from './promql.ts'
 
 /** PromQL of a counter over a range: the samples of a selector, or an expression computed at each step. */
 export const rangeOf = ({ promql, selector }: Counter, range: string, stepSeconds = gridSeconds): string =>
   selector ? `${formatSelector(selector)}[${range}]` : `(${promql})[${range}:${stepSeconds}s]`
 
-/** PromQL that counts the readings of the last minute that compare with the value, or those that do not. */
+/**
+ * PromQL that counts the readings of the last minute that compare with the value, or those that do not. Prometheus takes
+ * a sample of up to five minutes ago for a reading, also while it is down itself: two minutes are the most here.
+ */
 export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean): string {
   const operators = isGood ? thresholdOperators : ({ lt: '>=', lte: '>', gt: '<=', gte: '<' } as const)
-  return `count_over_time(((${gauge}) ${operators[operator]} ${value})[55s:${gridSeconds}s])`
+  // With an offset the samples are not those of now, and `or vector(0)` gives a reading without samples.
+  const isOfSamples = !/\b(offset|vector|absent\w*)\b|@/i.test(outsideQuotes(gauge))
+  const selectors = new Set(isOfSamples ? selectorsOf(gauge) : [])
+  const sampled = [...selectors].map(each => `count_over_time(${each}[${scrapedSeconds}s])`).join(' or ')
+  const recent = sampled && ` and on() (${sampled})`
+  return `count_over_time(((${gauge}) ${operators[operator]} ${value}${recent})[55s:${gridSeconds}s])`
 }
 
 /**

@@ -177,22 +177,24 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
   })
 
   test('a threshold is compared in each minute, and a minute without the gauge is unknown', async () => {
-    const text = openSlo(
-      'busy',
-      { thresholdMetric: metric('sum(http_requests_total)') },
-      {
-        method: 'Timeslices',
-        op: 'gte',
-        value: 120,
-        timeSliceTarget: 0.5,
-        target: 0.9,
-      },
-    )
-    const busy = parseObjectives('x.yaml', text)[0]?.objectives[0] as Objective
+    const of = (query: string): Objective => {
+      const more = { method: 'Timeslices', op: 'gte', value: 120, timeSliceTarget: 0.5, target: 0.9 }
+      const text = openSlo('busy', { thresholdMetric: metric(query) }, more)
+      return parseObjectives('x.yaml', text)[0]?.objectives[0] as Objective
+    }
+    const busy = of('sum(http_requests_total)')
     const slots = await source().slots(busy.sli, begin - 1, begin + minutes)
     expect(slots[0]).toEqual({ start: begin - 1, good: 0, total: 0, unknown: true })
     expect(slots[5]).toMatchObject({ good: 0, total: 6, unknown: false })
     expect(slots[12]).toMatchObject({ good: 6, total: 6 })
+    // Prometheus would take the last sample for up to five minutes.
+    const end = begin + minutes
+    expect(await source().slots(busy.sli, end + 2, end + 4)).toMatchObject([
+      { unknown: true },
+      { unknown: true },
+    ])
+    const without = of('sum(rate(never_total[5m])) or vector(200)')
+    expect(await source().slots(without.sli, begin, begin + 1)).toMatchObject([{ good: 6 }])
   })
 
   test('a counter of too many series is summed by Prometheus, to the same counts but in the minute of a restart', async () => {

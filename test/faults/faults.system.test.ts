@@ -31,15 +31,15 @@ test.each([drill, other].map((each, i) => [each.name, each, i] as const))('%s is
   expect(each.truth).toContain(saidIn(findings[i] as Finding))
 })
 
-test('a drill fails when diagnose is blind to what the fault does', () => {
+test('a drill fails when diagnose is blind to what the fault does', async () => {
   const folder = recordingOf(keep, drill)
   const at = Date.parse(JSON.parse(readFileSync(`${folder}.json`, 'utf8')).at)
   const store = openStore(recorderFile(folder))
   const model = modelOf(readDirectory().service)
   const shown = ['tintype_slot_oldest_seconds', 'tintype_conversions_total']
   const blinded = metricsRead(model).filter(name => !shown.includes(name))
-  const series = store?.read(blinded, at - 60_000, at) ?? []
-  store?.close()
+  const series = await store.series(blinded, at - 60_000, at)
+  await store.close()
   const verdict = diagnose(model, series, { atMs: at, stepMs: scrapeSeconds * 1000 })
   expect(isNamed({ ...findings[0], verdict })).toBe(false)
 })

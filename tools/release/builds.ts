@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { dayMs } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { Build } from '../fleet.ts'
 import { cache } from '../parts/install.ts'
@@ -64,13 +65,34 @@ export function buildOf(it: Named): Build {
 }
 
 function checkout(commit: string): string {
-  const folder = join(cache, 'releases', commit)
+  const releases = join(cache, 'releases')
+  const folder = join(releases, commit)
   if (existsSync(folder)) return folder
+  removeUnused(releases)
   const draft = `${folder}.tmp`
   rmSync(draft, { recursive: true, force: true })
-  layOut(commit, draft)
+  try {
+    layOut(commit, draft)
+  } catch (cause) {
+    // Without a network, for example. npm has said why.
+    const why = (cause as Error).message.split('\n')[0]
+    throw new ExpectedError(`the files of ${commit.slice(0, 12)} are not complete: ${why}`, { cause })
+  }
   renameSync(draft, folder)
   return folder
+}
+
+/**
+ * Removes the checkouts from which no process runs. Those of the last day stay for a second try, and because another
+ * release may be about to start from them.
+ */
+export function removeUnused(releases: string): void {
+  const { status, stdout } = spawnSync('ps', ['-A', '-ww', '-o', 'args='], { encoding: 'utf8' })
+  // Without ps, as in some containers, it is not known what runs.
+  if (status !== 0) return
+  for (const folder of globSync('*', { cwd: releases }).map(name => join(releases, name)))
+    if (!stdout.includes(`${folder}/`) && Date.now() - statSync(folder).mtimeMs > dayMs)
+      rmSync(folder, { recursive: true })
 }
 
 /** Writes a commit's files into a folder, and installs the packages of its lock. */

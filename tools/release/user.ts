@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import sharp from 'sharp'
+import { messagesOf } from '../../lib/errors.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 import type { Reason } from './judge.ts'
@@ -69,8 +70,7 @@ async function journey(web: string, image: Buffer, probeToken: string): Promise<
       await someone.request(`/photos/${id}`, { method: 'DELETE' })
     }
   } catch (error) {
-    const { message, cause } = error as Error
-    return cause instanceof Error ? `${message}: ${cause.message}` : message
+    return messagesOf(error)
   }
 }
 

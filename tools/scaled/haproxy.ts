@@ -80,7 +80,8 @@ defaults
   timeout server 90s
   timeout check 3s
   timeout http-request 60s
-  timeout http-keep-alive 60s
+  # Longer than the 60 s of common load balancers and of nginx, which else send a request on a connection that is being closed.
+  timeout http-keep-alive 75s
   option redispatch 1
   retries 3
   retry-on conn-failure empty-response

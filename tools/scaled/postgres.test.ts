@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
-import { serverFor } from './postgres.ts'
+import { makeDatabase, postgresUser, serverFor } from './postgres.ts'
 
 describeWithParts('PostgreSQL of npm run scaled', ['postgres'], ({ postgres }) => {
   test('is the version that made the files, also beside the newer one that an upgrade of Debian brings; without it that is said', async () => {
@@ -19,5 +19,10 @@ describeWithParts('PostgreSQL of npm run scaled', ['postgres'], ({ postgres }) =
     expect(() => serverFor(folder, newer as string)).toThrow(
       'was made by PostgreSQL 9.6, which is not installed',
     )
+  })
+
+  test('says why its files could not be made: the error named the command alone', () => {
+    const make = () => makeDatabase(postgres, '/proc/data', postgresUser(), [])
+    expect(make).toThrow(/initdb: error: could not create directory "\/proc\/data"/)
   })
 })

@@ -30,7 +30,12 @@ const beside = (program: string, name: string): string => join(dirname(realpathS
 /** Creates the database's files. `options` are those of `initdb`. */
 export function makeDatabase(program: string, folder: string, user: User, options: string[]): void {
   const initdb = ['-D', folder, '-U', 'tintype', '-E', 'UTF8', '--locale=C', ...options]
-  execFileSync(beside(program, 'initdb'), initdb, { ...user, cwd: dirname(folder), stdio: 'ignore' })
+  execFileSync(beside(program, 'initdb'), initdb, {
+    ...user,
+    cwd: dirname(folder),
+    // Its reason becomes part of the error.
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
 }
 
 /**

@@ -2,10 +2,18 @@
 const toleranceMs = 2_000
 let offsetMs = 0
 
-/** Compares the browser's clock with the Date header of a response. */
-export function noteClock(date: string | null): void {
-  const offset = Date.parse(date ?? '') - Date.now()
+let session: string | null = null
+
+/**
+ * Compares the browser's clock with the Date header of a response, and its session with that of the one before: the event
+ * `session` says that it is another one, as after the person has cleared the cookies, or as without cookies each time.
+ */
+export function noteHeaders(header: (name: string) => string | null): void {
+  const offset = Date.parse(header('date') ?? '') - Date.now()
   if (Number.isFinite(offset)) offsetMs = Math.abs(offset) > toleranceMs ? offset : 0
+  const last = session
+  session = header('tintype-session') ?? last
+  if (last && last !== session) (globalThis as unknown as EventTarget).dispatchEvent(new Event('session'))
 }
 
 /** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
@@ -29,6 +37,6 @@ export async function getJson<T>(address: string, timeoutMs?: number): Promise<T
 /** A request to the page's server. @throws when it does not answer, or not in time. */
 export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })
-  noteClock(response.headers.get('date'))
+  noteHeaders(name => response.headers.get(name))
   return response
 }

@@ -88,6 +88,10 @@ export const nameOf = (entry: Entry): string =>
   `${entry.payload.event ?? ''}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
+/** An entry for people: as JSON, in which the lines of a stack are lines. */
+export const entryText = (entry: Entry): string =>
+  JSON.stringify(entry, null, 2).replaceAll(/\\./g, escaped => (escaped === '\\n' ? '\n' : escaped))
+
 const uuid = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g
 
 /**

@@ -11,6 +11,8 @@ import { entriesOf, read, say } from './words.ts'
 
 /** Interval of reading the sizes again: a page may stay open past midnight. */
 const sizingMs = 300_000
+/** Characters of a text that is no key, which is shown again. */
+const maxShown = 200
 const lead = find('#lead')
 const input = find<HTMLInputElement>('#ask input')
 
@@ -21,7 +23,8 @@ input.placeholder = say('placeholder')
 // The page's security policy lets no form send itself.
 find('#ask').addEventListener('submit', event => {
   event.preventDefault()
-  location.href = entriesOf(input.value.trim())
+  const text = input.value.trim()
+  location.href = entriesOf(timelineKeyOf(text) ?? text.slice(0, maxShown))
 })
 const given = (new URLSearchParams(location.search).get('key') ?? '').trim()
 const key = timelineKeyOf(given)

@@ -1,6 +1,6 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import { type Entry, nameOf, type Story, serviceOf, timeOf } from './api.ts'
+import { type Entry, entryText, nameOf, type Story, serviceOf, timeOf } from './api.ts'
 import { axisOf } from './axis.ts'
 import { entriesOf, say, wordFor } from './words.ts'
 
@@ -103,7 +103,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
     { id: anchorOf(entry) },
     h('summary', { click: staysWhenSelected }, line),
     effective && h('p', { class: 'small soft' }, say('corrected', { timestamp })),
-    h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
+    h('pre', { class: 'small' }, entryText(entry)),
     h('p', { class: 'row small' }, link(say('whole'), session), link(say('trace'), trace)),
   )
 }

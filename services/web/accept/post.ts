@@ -10,11 +10,10 @@ import { countAtOnce } from '../visitors/at-once.ts'
 import { uploadRate } from '../visitors/rate.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
-import { preferredWait } from './prefer.ts'
 import { acceptPhoto, isProbe } from './receive.ts'
 import { unsupported } from './sniff.ts'
 import { isOnePiece, maxBodyBytes, mediaType, onePiece, tooLarge } from './upload.ts'
-import { settledWithin } from './wait.ts'
+import { preferredWait, settledWithin } from './wait.ts'
 
 /** Refuses requests before the body is read. */
 export function refuseEarly(web: Web): RequestHandler {

@@ -1,6 +1,6 @@
 /** The public HTTP interface that the page uses. */
 
-import { getJson, noteClock, request } from '@tintype/lib/page/browser/server.ts'
+import { getJson, noteHeaders, request } from '@tintype/lib/page/browser/server.ts'
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
@@ -34,11 +34,14 @@ export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]
   return { photos, next: next?.replace(/^\//, '') ?? null }
 }
 
+/** Whether web itself says that it does not have what was asked for: a proxy's 404 is no problem document. */
+export const isGone = ({ status, headers }: Response): boolean =>
+  status === 404 && headers.get('content-type')?.startsWith('application/problem') === true
+
 /** @throws when the deletion fails. A photo of which web says that it no longer exists counts as deleted. */
 export async function deletePhoto(id: string): Promise<void> {
-  const { ok, status, headers } = await request(`photos/${id}`, { method: 'DELETE' })
-  const isGone = status === 404 && headers.get('content-type')?.startsWith('application/problem')
-  if (!ok && !isGone) throw new Error(`DELETE: ${status}`)
+  const answer = await request(`photos/${id}`, { method: 'DELETE' })
+  if (!answer.ok && !isGone(answer)) throw new Error(`DELETE: ${answer.status}`)
 }
 
 /** Sends the time from click to picture. A failure is ignored. */
@@ -109,7 +112,7 @@ export function sendPhoto(
 const passing = new Set([401, 404, 408])
 
 function answerOf(xhr: XMLHttpRequest): Answer {
-  noteClock(xhr.getResponseHeader('date'))
+  noteHeaders(name => xhr.getResponseHeader(name))
   if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy) {
     const promisedMs = Number(document.body.dataset.promiseSeconds) * 1000
     const acceptedAt = new Date(Date.parse(xhr.response.promiseBy) - promisedMs).toISOString()

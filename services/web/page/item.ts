@@ -20,7 +20,7 @@ export const itemName = ({ upload, photo }: Item): string =>
 
 /** The current text and look of a row. */
 export const lookOf = (item: Item): Look =>
-  item.photo ? lookOfPhoto(item.photo) : lookOfUpload(item.upload.state)
+  item.photo ? lookOfPhoto(item.photo, item.hasNoPicture) : lookOfUpload(item.upload.state)
 
 const stopped = (text: string, state: Look['state'] = 'stopped'): Look => ({ state, text, mark: '✕' })
 
@@ -46,8 +46,8 @@ function lookOfUpload(state: Upload['state']): Look {
   }
 }
 
-function lookOfPhoto(photo: Photo): Look {
-  if (photo.state === 'ready') return lookOfReady(photo)
+function lookOfPhoto(photo: Photo, hasNoPicture?: true): Look {
+  if (photo.state === 'ready') return lookOfReady(photo, hasNoPicture)
   if (photo.state === 'failed') {
     const { code, detail } = photo.reason ?? { code: 'unknown', detail: '' }
     const ours = code !== 'undecodable' && code !== 'over-limit'
@@ -62,9 +62,12 @@ function lookOfPhoto(photo: Photo): Look {
   return { state: 'busy', text: say(photo.state, { seconds, of }), share: seconds / of, mark }
 }
 
-function lookOfReady({ kept, damaged, stages: { wait = 0, convert = 0, store = 0 } }: Photo): Look {
+function lookOfReady(photo: Photo, hasNoPicture?: true): Look {
+  const { kept, damaged, stages } = photo
+  const { wait = 0, convert = 0, store = 0 } = stages
   const late = kept === false
   // The time that the promise counts: from the last byte received to the durable thumbnail.
   const text = say(late ? 'readyLate' : 'ready', { seconds: wait + convert + store })
-  return { state: late ? 'late' : 'ready', text: damaged ? `${text} · ${say('damaged')}` : text }
+  const all = [text, damaged && say('damaged'), hasNoPicture && say('noPicture')].filter(Boolean).join(' · ')
+  return { state: late ? 'late' : 'ready', text: all, ...(hasNoPicture && { mark: '✕' }) }
 }

@@ -133,7 +133,7 @@ export async function refresh(): Promise<void> {
   let next: string | null = 'photos'
   do {
     const { photos, next: further }: Awaited<ReturnType<typeof fetchPhotos>> = await fetchPhotos(next)
-    const oldest = photos.at(-1)?.id ?? ''
+    const oldest = photos.at(-1)?.id ?? newest // none is left of this part when all of it was just deleted
     const listedIds = new Set(photos.map(({ id }) => id))
     // Ids sort newest first. A photo that was in this part of the list and no longer is was deleted elsewhere.
     for (const id of before)

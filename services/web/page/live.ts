@@ -1,3 +1,4 @@
+import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
 import type { Photo } from './api.ts'
 import { refresh } from './list.ts'
 import { deleted, items, showPhoto, underWay } from './photos.ts'
@@ -57,8 +58,9 @@ export function live(connected: (why: Unreached) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  // An open stream stays with its session, which ends when the person clears the cookies.
-  for (const name of ['online', 'session']) addEventListener(name, () => document.hidden || open())
+  // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab.
+  addEventListener('session', () => document.hidden || (takesCookies() && open()))
+  addEventListener('online', () => document.hidden || open())
   addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)
   if (!document.hidden) open()

@@ -22,7 +22,10 @@ export type Upload = Unsent & {
 }
 
 /** An upload, its photo, or a photo from the server. */
-export type Item = { upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }
+export type Item = ({ upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }) & {
+  /** Its thumbnail cannot be shown. */
+  hasNoPicture?: true
+}
 
 export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
 export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)
@@ -51,28 +54,37 @@ export function drop(item: Item): void {
 }
 
 /** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
-const early = new Map<string, Photo>()
+const early = new Map<string, { photo: Photo; until: number }>()
+/** A browser reports progress now and then: a small photo may be whole while its upload seems to have just begun. */
+const earlyMs = 1_000
 /** Deleted photos, which a list that was read before their deletion must not bring back. */
 const gone = new Set<string>()
 
-const answerExpected = (): boolean =>
-  items().some(({ upload, photo }) => !photo && upload?.state.is === 'sending' && upload.state.share === 1)
+/** What is sent of each upload in progress, 0 to 1. */
+const shares = (): number[] =>
+  items().flatMap(({ upload, photo }) => (!photo && upload?.state.is === 'sending' ? upload.state.share : []))
 
 /** Shows the server's state of a photo. */
 export function showPhoto(photo: Photo): void {
   if (gone.has(photo.id)) return
   const known = withPhoto(photo.id)
   if (known) merge(known, photo)
-  else if (answerExpected()) early.set(photo.id, photo)
-  else put({ photo })
+  else if (shares().length === 0) put({ photo })
+  else {
+    const { until = performance.now() + earlyMs } = early.get(photo.id) ?? {}
+    early.set(photo.id, { photo, until })
+    setTimeout(showEarly, earlyMs)
+  }
 }
 
 /** Shows what was reported while a response was expected. */
 export function showEarly(): void {
-  if (answerExpected()) return
-  const photos = [...early.values()]
-  early.clear()
-  for (const photo of photos) showPhoto(photo)
+  const sent = shares()
+  for (const [id, { photo, until }] of early) {
+    if (sent.includes(1) || (sent.length > 0 && performance.now() < until)) continue
+    early.delete(id)
+    if (!gone.has(id) && !withPhoto(id)) put({ photo })
+  }
 }
 
 /** A late event does not reset a finished photo. */
@@ -92,7 +104,7 @@ export function accept(item: Item & { upload: Upload }, photo: Photo): void {
   remember(photo.id, { name: upload.name, traceId: upload.traceId })
   // The row keeps `upload`, and listeners of `cancel` keep its file: a pasted photo would stay in memory.
   Object.assign(upload, { file: undefined, cancel: new AbortController() })
-  merge(item, known?.photo ?? early.get(photo.id) ?? photo)
+  merge(item, known?.photo ?? early.get(photo.id)?.photo ?? photo)
   early.delete(photo.id)
 }
 

@@ -1,10 +1,11 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { request } from '@tintype/lib/page/browser/server.ts'
 import { announce } from './announce.ts'
-import { deletePhoto, type Photo, reportExperience } from './api.ts'
+import { deletePhoto, isGone, type Photo, reportExperience } from './api.ts'
 import { itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
 import { remember } from './memory.ts'
-import { deleted, drop, type Item } from './photos.ts'
+import { changed, deleted, drop, type Item } from './photos.ts'
 import { send } from './uploads.ts'
 import { say } from './words.ts'
 
@@ -129,7 +130,12 @@ async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement): 
   if (!photo) return
   const readyAt = performance.now()
   const image = await load(`photos/${photo.id}/thumbnail`, place)
-  if (!image) return
+  if (image === 'none') {
+    item.hasNoPicture = true
+    changed(item)
+    announce(`${itemName(item)}: ${say('noPicture')}`)
+  }
+  if (typeof image === 'string') return
   if (upload && lastHiddenAt <= upload.chosenAt) {
     const experience = (performance.now() - upload.chosenAt) / 1000
     remember(photo.id, { deliver: (performance.now() - readyAt) / 1000, experience })
@@ -156,12 +162,23 @@ async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement): 
 const firstPauseMs = 2_000
 const longestPauseMs = 30_000
 
-/** Undefined when its row was removed before it loaded. */
-async function load(src: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
+/** `none` when storage has lost it, or the browser does not know its format; `removed` when its row is gone. */
+async function load(src: string, place: HTMLElement): Promise<HTMLImageElement | 'none' | 'removed'> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     const image = h('img', { src, alt: '' })
     if (!(await image.decode().catch(() => 'failed'))) return image
+    const isNone = await request(src).then(isUnusable, () => false)
+    if (isNone) return 'none'
     await new Promise(resolve => setTimeout(resolve, pauseMs))
-    if (!place.isConnected) return undefined
+    if (!place.isConnected) return 'removed'
   }
 }
+
+/** Whether web has answered, and there is no picture in the answer. */
+const isUnusable = async (answer: Response): Promise<boolean> =>
+  answer.ok
+    ? createImageBitmap(await answer.blob()).then(
+        () => false,
+        () => true,
+      )
+    : isGone(answer)

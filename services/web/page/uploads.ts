@@ -5,7 +5,7 @@ import { accept, changed, type Item, type Upload } from './photos.ts'
 
 /** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
 const sendingAtOnce = 2
-/** About ten minutes with the pauses below. Then an upload is given up, but only if the service answers other requests. */
+/** About ten minutes with the pauses below. Then an upload that is not answered is given up, but only if other requests are. */
 const maxTries = 25
 const longestPauseSeconds = 30
 
@@ -45,10 +45,7 @@ export function send(item: Sent): void {
 async function next(): Promise<void> {
   const item = sending < sendingAtOnce && waiting.shift()
   if (!item) return
-  if (sending++ === 0) {
-    const announce = () => dispatchEvent(new Event('session'))
-    session = request('status.json').then(announce, () => {})
-  }
+  if (sending++ === 0) session = request('status.json').catch(() => {})
   await session
   const seconds = await deliver(item)
   sending--
@@ -87,8 +84,9 @@ async function deliver(item: Sent): Promise<number | undefined> {
       continue
     }
     if (answer.kind === 'cancelled' || signal.aborted) return
-    const isReached = upload.tries >= maxTries && (await fetchPhotos().catch(() => false))
-    if (isReached) return void become({ is: 'given-up' })
+    // A service that is busy says itself when to come again.
+    const isLast = answer.kind === 'unreachable' && upload.tries >= maxTries
+    if (isLast && (await fetchPhotos().catch(() => false))) return void become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
     if (answer.kind === 'unreachable') return seconds

@@ -26,8 +26,10 @@ export function thumbnail(web: Web): RequestHandler {
       throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
     }
     const { size, format } = request.query
+    // A photo's own format is `jpeg`.
+    const wanted = format === 'jpeg' ? 'jpg' : format
     const chosen = result.thumbnails.find(
-      made => (size ?? `${made.side}`) === `${made.side}` && (format ?? made.format) === made.format,
+      made => (size ?? `${made.side}`) === `${made.side}` && (wanted ?? made.format) === made.format,
     )
     if (!chosen) {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')

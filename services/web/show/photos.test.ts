@@ -49,7 +49,7 @@ describe('a photo', () => {
       stages: { wait: 0.1, convert: 0.2, store: 0.01 },
     })
     const thumbnail = await person.call('GET', photo.links.thumbnail)
-    expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/png'])
+    expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/jpeg'])
     expect(Buffer.from(await thumbnail.arrayBuffer())).toEqual(png(4, 4))
 
     const original = await person.call('GET', photo.links.original)
@@ -95,6 +95,7 @@ describe('a photo', () => {
     await first.arrayBuffer()
     expect((await person.call('GET', links.thumbnail, { headers })).status).toBe(304)
     expect((await person.call('GET', `${links.thumbnail}?size=320`)).status).toBe(200)
+    expect((await person.call('GET', `${links.thumbnail}?format=jpeg`)).status).toBe(200)
     expect((await person.call('GET', `${links.thumbnail}?size=321`)).status).toBe(404)
     const head = await person.call('HEAD', links.original)
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(png().length)])
@@ -105,7 +106,7 @@ describe('a photo', () => {
     const person = running.visitor()
     const { id, links } = await view(await person.post(png()))
     await convertNext(running)
-    const lost = (await keysOf(running)).find(key => key.endsWith('320.png')) as string
+    const lost = (await keysOf(running)).find(key => key.endsWith('320.jpg')) as string
     await running.storage.delete(lost)
     const answer = await person.call('GET', links.thumbnail)
     expect([answer.status, answer.headers.get('cache-control'), await answer.json()]).toEqual([
@@ -115,7 +116,21 @@ describe('a photo', () => {
     ])
     expect(running.entries.find(({ event }) => event === 'photo.file-lost')).toMatchObject({
       photo: id,
-      file: '320.png',
+      file: '320.jpg',
+    })
+  })
+
+  test('that cannot be read is in the log of its session, with the route', async () => {
+    const { web, visitor, entries } = await startWeb()
+    const person = visitor()
+    const { links } = await view(await person.post(png(4, 4, 200_000)))
+    web.storage.get = () => Promise.reject(Object.assign(new Error('the disk broke'), { code: 'EIO' }))
+    expect((await person.call('GET', links.original)).status).toBe(503)
+    const { session } = entries.find(({ event }) => event === 'photo.accepted') ?? {}
+    expect(entries.find(({ event }) => event === 'request.failed')).toMatchObject({
+      session: expect.stringMatching(session as string),
+      route: '/photos/:id/original',
+      error: expect.stringContaining('the disk broke'),
     })
   })
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
@@ -8,15 +9,17 @@ import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { createWebApp } from '../app.ts'
 import { openapi } from '../openapi.ts'
 import { sweep } from '../sweeper.ts'
-import { openWeb, type Web, type WebConfig } from '../web.ts'
+import { openWeb, type Web, type WebConfig, webVariables } from '../web.ts'
 import { png } from './images.ts'
 
-const config: WebConfig = {
+const config = {
+  ...readConfig({ PROBE_TOKEN: 'probe-token', SESSION_SECRET: 'session-secret' }, pick(...webVariables)),
   KEEP_DEAD_LETTERS_DAYS: 1,
   KEEP_KEYS_DAYS: 1,
   KEEP_PHOTOS_DAYS: 0,
@@ -65,10 +68,7 @@ export async function startWeb(given: Partial<WebConfig> = {}, { converter = tru
     metrics,
     log,
     account: openAccount(metrics, log),
-    config: { ...config, ...given },
-    probeToken: 'probe-token',
-    sessionSecret: 'session-secret',
-    otherPages: { dataDir: folder, sloUrl: null },
+    config: { ...config, DATA_DIR: folder, ...given },
     draining: draining.signal,
     stopped: stopped.signal,
   })
@@ -166,10 +166,10 @@ export async function convertNext({ queue, storage }: Running, failure?: Failure
     return photo
   }
   const bytes = png(4, 4)
-  await store('320.png', bytes)
+  await store('320.jpg', bytes)
   await write({
     state: 'ready',
-    thumbnails: [{ side: 320, format: 'png', width: 4, height: 4, bytes: bytes.length }],
+    thumbnails: [{ side: 320, format: 'jpg', width: 4, height: 4, bytes: bytes.length }],
     durableAt,
     stages: { wait: 0.1, convert: 0.2, store: 0.01 },
   })

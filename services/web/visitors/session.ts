@@ -5,7 +5,7 @@ import { currentSession } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
-import type { WebOptions } from '../web.ts'
+import type { Web } from '../web.ts'
 
 const cookieName = 'tintype_session'
 /**
@@ -33,7 +33,7 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so
  * no session store is needed.
  */
-export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
+export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestHandler {
   const own = { https: ownCookieName(secret, 'https'), http: ownCookieName(secret, 'http') }
   const patterns = [cookieName, own.https, own.http].map(
     name => new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g'),
@@ -57,12 +57,27 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const returning = known !== undefined
     response.locals.visitor = { owner, session, returning } satisfies Visitor
     response.locals.session = session
+    // The page learns from it that its event stream is of an earlier session: the person has cleared the cookies.
+    response.set('Tintype-Session', session)
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
     describeSpan({ [attributes.session]: session })
     currentSession.run(session, next)
   }
+}
+
+/**
+ * Warns when another secret signed the cookies before: people who have those lose their photos. So do the people of
+ * several webs whose secrets differ, each time that another web answers.
+ */
+export async function warnOfOtherSecret({ sessionSecret, storage, log }: Web): Promise<void> {
+  const mark = sign('the secret', sessionSecret)
+  const last = await storage.read('session-secret')
+  if (`${last}` === mark) return
+  const means = 'SESSION_SECRET differs from that of the last web: give every web the same one'
+  if (last !== 'not-found') log.warn('session.other-secret', { means })
+  await storage.put('session-secret', Buffer.from(mark))
 }
 
 const sign = (id: string, secret: string): string =>

@@ -1,12 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inflateRawSync } from 'node:zlib'
-import type { Minute, Selector, Series } from '../index.ts'
+import { ratioSlot } from '../counter.ts'
+import { type Minute, type Selector, type Series, type Sli, type Source, SourceError } from '../index.ts'
 import { matches } from '../selector.ts'
 import { labelsOf } from './exposition.ts'
 
 type ScrapeRow = { layout: number; at: number; numbers: Uint8Array }
 type HourRow = { start: number; increases: Uint8Array }
-export type Reader = ReturnType<typeof reader>
 export const minutesAnHour = 60
 
 /** Decodes a stored hour of increases; without a row 60 minutes without a sample (NaN). */
@@ -18,7 +18,18 @@ export function decodeHour(blob: Uint8Array | undefined): Float64Array {
     : new Float64Array(blob.slice().buffer)
 }
 
-export function reader(db: DatabaseSync) {
+/** @throws SourceError for an indicator that the recorder cannot read. */
+export function recordedSelectors(sli: Sli) {
+  if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
+    return { ...sli, part: sli.part.selector, total: sli.total.selector }
+  const computed = sli.kind === 'threshold' ? sli.gauge : (sli.part.selector ? sli.total : sli.part).promql
+  throw new SourceError(
+    `the embedded recorder reads counters as name{label="value"}, and their sum; ${computed} needs a Prometheus (PROMETHEUS_URL)`,
+  )
+}
+
+/** An open recorder's file as a source. Closing the source closes the file. */
+export function reader(db: DatabaseSync): Source {
   const seriesNamed = db.prepare('SELECT id, labels FROM series WHERE name = ?')
   const named = (name: string) =>
     seriesNamed.all(name).map(({ id, labels }) => ({ id: id as number, labels: labelsOf(labels as string) }))
@@ -40,12 +51,41 @@ export function reader(db: DatabaseSync) {
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 
+  /** Increases in each minute of [from, to), summed over the selected counters; NaN when none had a sample. */
+  const increases = (selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array => {
+    const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
+    for (const { id } of selected(selector))
+      for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
+        const [cells, offset] = [decodeHour(row.increases), row.start - from]
+        const last = Math.min(minutesAnHour, sums.length - offset)
+        for (let i = Math.max(0, -offset); i < last; i++) {
+          const count = cells[i] as number
+          if (!Number.isNaN(count)) sums[offset + i] = (sums[offset + i] || 0) + count
+        }
+      }
+    return sums
+  }
+
   return {
-    /** The samples of these metrics in (fromMs, toMs], by series; with `stepMs` the first of each step. */
-    read(names: readonly string[], fromMs: number, toMs: number, stepMs = 1): Series[] {
+    now: async () => Date.now(),
+    async slots(sli, from, to) {
+      const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
+      const parts = increases(part, maxGapSeconds, from, to)
+      const totals = increases(total, maxGapSeconds, from, to)
+      return Array.from(totals, (count, i) => ratioSlot(counts, from + i, parts[i], count))
+    },
+    async seenBefore(sli, minute) {
+      const { total, maxGapSeconds } = recordedSelectors(sli)
+      return selected(total).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined)
+    },
+    async labelValues(sli, label, from, to) {
+      const counted = selected(recordedSelectors(sli).total).filter(({ id }) => seenIn.get(id, from, to))
+      return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))].sort()
+    },
+    async series(metrics, fromMs, toMs, stepMs = 1) {
       type Filled = Series & { points: Series['points'][number][] }
       const wanted = new Map<number, Filled>()
-      for (const name of names)
+      for (const name of metrics)
         for (const { id, labels } of named(name)) wanted.set(id, { name, labels, points: [] })
       const layouts = new Map<number, { column: number; series: Filled }[]>()
       const columnsOf = (layout: number) => {
@@ -63,34 +103,6 @@ export function reader(db: DatabaseSync) {
       }
       return [...wanted.values()].filter(({ points }) => points.length > 0)
     },
-
-    /** Increases in each minute of [from, to), summed over the selected counters; NaN when none had a sample. */
-    increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array {
-      const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
-      for (const { id } of selected(selector))
-        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
-          const [cells, offset] = [decodeHour(row.increases), row.start - from]
-          const last = Math.min(minutesAnHour, sums.length - offset)
-          for (let i = Math.max(0, -offset); i < last; i++) {
-            const count = cells[i] as number
-            if (!Number.isNaN(count)) sums[offset + i] = (sums[offset + i] || 0) + count
-          }
-        }
-      return sums
-    },
-
-    /**
-     * Whether a selected counter was above zero at or before the start of a minute, and was rolled up with that gap.
-     */
-    aboveZeroBy: (selector: Selector, maxGapSeconds: number, minute: Minute): boolean =>
-      selected(selector).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined),
-
-    /** Values of a label of the selected counters that have a sample in the hours of [from, to). */
-    labelValues(selector: Selector, label: string, from: Minute, to: Minute): string[] {
-      const counted = selected(selector).filter(({ id }) => seenIn.get(id, from, to) !== undefined)
-      return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))]
-    },
-
-    close: () => db.close(),
+    close: async () => db.close(),
   }
 }

@@ -14,9 +14,14 @@ import { createStore } from './store.ts'
 const never = new AbortController().signal
 
 type Answer = { status?: number; type?: string; location?: string; body: string }
-async function exposing(answer: (path?: string) => Answer) {
-  const server = createServer(({ url }, response) => {
-    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', location, body } = answer(url)
+async function exposing(answer: (path?: string, token?: string) => Answer) {
+  const server = createServer(({ url, headers: { authorization } }, response) => {
+    const {
+      status = 200,
+      type = 'application/openmetrics-text; version=1.0.0',
+      location,
+      body,
+    } = answer(url, authorization)
     response.writeHead(status, { 'Content-Type': type, ...(location && { location }) }).end(body)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -43,6 +48,15 @@ test.each([
   const { samples, trouble } = await scrape(await exposing(() => answer), 30_000, never)
   expect(samples).toBeNull()
   expect(trouble).toContain(word)
+})
+
+test('a target that wants a token gets it', async () => {
+  const target = await exposing((_, token) =>
+    token === 'Bearer abc' ? { body: kept(1) } : { status: 401, body: '' },
+  )
+  const headers = { Authorization: 'Bearer abc' }
+  expect((await scrape({ ...target, headers }, 30_000, never)).samples).toHaveLength(1)
+  expect((await scrape(target, 30_000, never)).trouble).toBe('answer 401')
 })
 
 test('a target that is away is no samples and a word', async () => {
@@ -111,9 +125,10 @@ async function recording(target: Target, intervalMs: number, others: readonly Ta
     store,
     log,
   })
-  const points = (name: string) =>
-    store.read([name], 0, Date.now()).find(({ labels }) => (labels.outcome ?? 'kept') === 'kept')?.points ??
-    []
+  const points = async (name: string) => {
+    const series = await store.series([name], 0, Date.now())
+    return series.find(({ labels }) => (labels.outcome ?? 'kept') === 'kept')?.points ?? []
+  }
   return { folder, store, said, metrics, recorder, points }
 }
 
@@ -123,10 +138,10 @@ test('records at each interval, and says once that a target is away', async () =
   let count = 0
   const target = await exposing(() => ({ body: kept(count++) }))
   const { said, recorder, points } = await recording(target, 300)
-  await until(() => points('tintype_promises_total').length >= 3)
+  await until(async () => (await points('tintype_promises_total')).length >= 3)
   said.length = 0 // on a busy machine a scrape may have come too late
   target.close()
-  await until(() => points('up').filter(({ value }) => value === 0).length >= 3)
+  await until(async () => (await points('up')).filter(({ value }) => value === 0).length >= 3)
   await recorder.stop()
   expect(said).toEqual(['scrape.failed'])
 })
@@ -139,9 +154,9 @@ test('a target that hangs does not cost the others every second scrape', async (
   const url = new URL(`http://127.0.0.1:${(hanging.address() as AddressInfo).port}/metrics`)
   const target = await exposing(() => ({ body: kept(1) }))
   const { recorder, points } = await recording(target, 1_600, [{ job: 'hung', instance: '0', url }])
-  await until(() => points('tintype_promises_total').length >= 4)
+  await until(async () => (await points('tintype_promises_total')).length >= 4)
   await recorder.stop()
-  const times = points('tintype_promises_total').map(({ at }) => at)
+  const times = (await points('tintype_promises_total')).map(({ at }) => at)
   expect(Math.min(...times.slice(1, 4).map((at, i) => at - (times[i] as number)))).toBeLessThan(2_400)
 })
 
@@ -149,7 +164,7 @@ test('a stop records what was counted since the last scrape, of targets that ans
   const target = await exposing(() => ({ body: kept(5) }))
   const alive = await recording(target, neverMs)
   await alive.recorder.stop()
-  expect(alive.points('tintype_promises_total')).toMatchObject([{ value: 5 }])
+  expect(await alive.points('tintype_promises_total')).toMatchObject([{ value: 5 }])
 
   target.close()
   const stopped = await recording(target, neverMs)
@@ -157,8 +172,8 @@ test('a stop records what was counted since the last scrape, of targets that ans
   web.increment('tintype_promises_total', { outcome: 'kept' }, 7)
   await writeLastMetrics(web, 'web', { DATA_DIR: stopped.folder, INSTANCE: '0' })
   await stopped.recorder.stop()
-  expect(stopped.points('tintype_promises_total')).toMatchObject([{ value: 7 }])
-  expect(stopped.points('up')).toMatchObject([{ value: 1 }])
+  expect(await stopped.points('tintype_promises_total')).toMatchObject([{ value: 7 }])
+  expect(await stopped.points('up')).toMatchObject([{ value: 1 }])
   expect(readdirSync(lastMetricsFolder(stopped.folder))).toEqual([])
 })
 

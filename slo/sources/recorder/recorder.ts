@@ -4,15 +4,15 @@ import { endProcess } from '@tintype/lib/errors.ts'
 import { askBounded, type BoundedAnswer, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
+import { type Loop, onChange, startLoop } from '@tintype/lib/repeat.ts'
 import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-metrics.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { type Loop, startLoop } from '../../serve/loop.ts'
-import { onChange } from '../../serve/on-change.ts'
+import { tokenHeaders } from '../token-headers.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
 import type { Writer } from './writer.ts'
 
 /** `job` and `instance` identify a target, also when a restart moves it to another address. */
-export type Target = { job: string; instance: string; url: URL }
+export type Target = { job: string; instance: string; url: URL; headers?: Readonly<Record<string, string>> }
 
 /** Bounds of a scrape's timeout: a busy machine needs more than 200 ms. */
 const minScrapeMs = 1_000
@@ -117,13 +117,16 @@ type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?
 
 /** Scrapes a target once. Never throws. A metric with too many series is left out. */
 export async function scrape(
-  { url }: Pick<Target, 'url'>,
+  { url, headers }: Pick<Target, 'url' | 'headers'>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
     const options = {
-      headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
+      headers: {
+        Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5',
+        ...tokenHeaders(headers),
+      },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     }

@@ -1,20 +1,21 @@
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
-import type { Selector, Sli } from '../index.ts'
+import type { Selector, Sli, Source } from '../index.ts'
 import { parseSelector } from '../promql.ts'
-import type { Reader } from './reader.ts'
 import { createStore, openStore } from './store.ts'
 
 const kept = selecting('kept')
 const counter = (selector: Selector) => ({ promql: '', selector })
-const sli: Sli = {
+const sliOf = (total: Selector, maxGapSeconds = 75): Sli => ({
   kind: 'ratio',
   counts: 'good',
-  part: counter(kept),
-  total: counter(selecting('kept|broken')),
-  maxGapSeconds: 75,
-}
+  part: counter(total),
+  total: counter(total),
+  maxGapSeconds,
+})
+const sli: Sli = { ...sliOf(selecting('kept|broken')), part: counter(kept) } as Sli
+const ofKept = sliOf(kept)
 const minute = 60_000
 const noon = Date.UTC(2026, 10, 22, 12)
 const noonMinute = noon / minute
@@ -41,10 +42,8 @@ const scrapeOf = (at: number, value: number | null, instance = 'a:1') => ({
 })
 
 /** Increases of each minute since noon, null for no sample. */
-const minutesOf = (store: Reader, count: number) =>
-  Array.from(store.increases(kept, 75, noonMinute, noonMinute + count), value =>
-    Number.isNaN(value) ? null : value,
-  )
+const minutesOf = async (store: Source, count: number, from = noonMinute, of = ofKept) =>
+  (await store.slots(of, from, from + count)).map(({ total, unknown }) => (unknown ? null : total))
 
 function selecting(outcomes: string): Selector {
   return {
@@ -60,12 +59,12 @@ test('an increase counts in the minute of the sample that shows it, a sample on 
     [60_000, 14],
     [60_001, 19],
   ])
-  expect(minutesOf(store, 2)).toEqual([4, 5])
+  expect(await minutesOf(store, 2)).toEqual([4, 5])
 })
 
 test('the first value of a series is no increase: it may be days old', async () => {
   const { store } = await recorded([[1_000, 5_000]])
-  expect(minutesOf(store, 1)).toEqual([0])
+  expect(await minutesOf(store, 1)).toEqual([0])
 })
 
 test('a value below the last is a restart from zero', async () => {
@@ -74,7 +73,7 @@ test('a value below the last is a restart from zero', async () => {
     [16_000, 3],
     [31_000, 4],
   ])
-  expect(minutesOf(store, 1)).toEqual([4])
+  expect(await minutesOf(store, 1)).toEqual([4])
 })
 
 test('minutes without a sample are known from minutes without an increase, and an increase over a gap is left out', async () => {
@@ -85,7 +84,7 @@ test('minutes without a sample are known from minutes without an increase, and a
     [121_000, null],
     [241_000, 12],
   ])
-  expect(minutesOf(store, 5)).toEqual([0, 2, null, null, 0])
+  expect(await minutesOf(store, 5)).toEqual([0, 2, null, null, 0])
 })
 
 test('NaN and infinite counts are as if they had not been', async () => {
@@ -95,7 +94,7 @@ test('NaN and infinite counts are as if they had not been', async () => {
     [31_000, Infinity],
     [46_000, 8],
   ])
-  expect(minutesOf(store, 1)).toEqual([1])
+  expect(await minutesOf(store, 1)).toEqual([1])
 })
 
 test('a clock that was ahead for a scrape, or the same moment twice, loses no count and holds nothing up', async () => {
@@ -106,10 +105,10 @@ test('a clock that was ahead for a scrape, or the same moment twice, loses no co
     [31_000, 11],
     [46_000, 12],
   ])
-  expect(minutesOf(store, 1)).toEqual([4])
+  expect(await minutesOf(store, 1)).toEqual([4])
   // Of an hour, one minute has what a scrape with a wrong time had: here nothing, since the gap was too long.
-  expect(minutesOf(store, 61).slice(1)).toEqual([...Array(58).fill(null), 0, null])
-  const [series] = store.read([kept.metric], noon, noon + 7_200_000)
+  expect((await minutesOf(store, 61)).slice(1)).toEqual([...Array(58).fill(null), 0, null])
+  const [series] = await store.series([kept.metric], noon, noon + 7_200_000)
   expect(series?.points.map(({ at, value }) => [at - noon, value])).toEqual([
     [1_000, 7],
     [31_000, 11],
@@ -123,21 +122,21 @@ test('what a process counted before it was first scraped counts, and after a res
   store.append(processOf(0, noon + 30_000, 22))
   store.append(scrapeOf(noon + 45_000, null))
   store.append(processOf(45_000, noon + 60_000, 30))
-  expect(minutesOf(store, 1)).toEqual([20 + 2 + 30])
+  expect(await minutesOf(store, 1)).toEqual([20 + 2 + 30])
 })
 
 test('a start time that varies with the clock of its machine is no restart', async () => {
   const { store } = await recorded([])
   for (const [i, seconds] of [0, 1, -1, 0, 1_800, 1_800].entries())
     store.append(processOf((seconds - 3_600) * 1_000, noon + 15_000 * i, 5_000 + i))
-  expect(minutesOf(store, 2)).toEqual([4, 1])
+  expect(await minutesOf(store, 2)).toEqual([4, 1])
 })
 
 test('what a process counted long before the recorder saw it does not count', async () => {
   const { store } = await recorded([])
   store.append(processOf(-3_600_000, noon + 15_000, 5_000))
   store.append(processOf(-3_600_000, noon + 30_000, 5_001))
-  expect(minutesOf(store, 1)).toEqual([1])
+  expect(await minutesOf(store, 1)).toEqual([1])
 })
 
 test('a series born in a running process counts from zero, a counter that is only now rolled up does not', async () => {
@@ -145,30 +144,30 @@ test('a series born in a running process counts from zero, a counter that is onl
   const scrape = processOf(0, noon + 15_000, 7)
   store.append({ ...scrape, samples: scrape.samples.slice(1) })
   store.append(processOf(0, noon + 30_000, 3))
-  expect(minutesOf(store, 1)).toEqual([3])
-  store.close()
+  expect(await minutesOf(store, 1)).toEqual([3])
+  await store.close()
   const without = createStore(`${file}.2`, [])
   without.append(processOf(0, noon + 15_000, 5_000))
-  without.close()
+  await without.close()
   const again = createStore(`${file}.2`, [sli])
   again.append(processOf(0, noon + 30_000, 5_001))
   again.append(processOf(0, noon + 45_000, 5_002))
-  expect(minutesOf(again, 1)).toEqual([1])
+  expect(await minutesOf(again, 1)).toEqual([1])
 })
 
 test('a series given twice in one scrape counts once', async () => {
   const { store } = await recorded([[1_000, 1]])
   const twice = scrapeOf(noon + 16_000, 5)
   store.append({ ...twice, samples: [...(twice.samples ?? []), ...(scrapeOf(0, 50).samples ?? [])] })
-  expect(minutesOf(store, 1)).toEqual([4])
+  expect(await minutesOf(store, 1)).toEqual([4])
 })
 
 test('a recorder started anew goes on where the last one stopped', async () => {
   const { store, file } = await recorded([[1_000, 10]])
-  store.close()
+  await store.close()
   const again = createStore(file, [sli])
   again.append(scrapeOf(noon + 16_000, 15))
-  expect(minutesOf(again, 1)).toEqual([5])
+  expect(await minutesOf(again, 1)).toEqual([5])
 })
 
 test.each([
@@ -186,17 +185,17 @@ test.each([
   ],
 ])('a file that %s is set aside, and the recorder begins anew', async (_, damage) => {
   const { store, file } = await recorded([[1_000, 1]])
-  store.close()
+  await store.close()
   damage(file)
   const damages: string[] = []
   const again = createStore(file, [sli], why => void damages.push(why))
   again.append(scrapeOf(noon, 7))
   again.append(scrapeOf(noon + 15_000, 9))
-  expect(minutesOf(again, 1)).toEqual([2])
-  again.close()
+  expect(await minutesOf(again, 1)).toEqual([2])
+  await again.close()
   expect(damages).toEqual([expect.stringContaining(`the file is now ${file}.damaged`)])
   expect(statSync(`${file}.damaged`).size).toBeGreaterThan(0)
-  createStore(file, [sli], why => void damages.push(why)).close()
+  await createStore(file, [sli], why => void damages.push(why)).close()
   expect(damages).toHaveLength(1)
 })
 
@@ -205,12 +204,12 @@ test('two instances are two series: each keeps its own last value, and they add 
   store.append(scrapeOf(noon + 2_000, 100, 'b:1'))
   store.append(scrapeOf(noon + 16_000, 11))
   store.append(scrapeOf(noon + 17_000, 102, 'b:1'))
-  expect(minutesOf(store, 1)).toEqual([3])
+  expect(await minutesOf(store, 1)).toEqual([3])
 })
 
 test('a counter is selected by the job of its target; a label job that the target exposes is another one', async () => {
   const selector = parseSelector('req_total{job="web"}') as Selector
-  const ofJob: Sli = { ...sli, part: counter(selector), total: counter(selector) }
+  const ofJob = sliOf(selector)
   const store = createStore(`${await temporaryFolder()}/recorder.sqlite`, [ofJob])
   for (const [at, a, b] of [
     [1_000, 1, 10],
@@ -223,7 +222,7 @@ test('a counter is selected by the job of its target; a label job that the targe
       ]
       store.append({ job, instance: '0', at: noon + at, samples })
     }
-  expect(store.increases(selector, 75, noonMinute, noonMinute + 1)[0]).toBe(1 + 20)
+  expect(await minutesOf(store, 1, noonMinute, ofJob)).toEqual([1 + 20])
 })
 
 test('samples are read back by metric, with the labels of their target', async () => {
@@ -231,7 +230,7 @@ test('samples are read back by metric, with the labels of their target', async (
     [1_000, 10],
     [16_000, null],
   ])
-  expect(store.read([kept.metric, 'up'], noon, noon + minute)).toEqual([
+  expect(await store.series([kept.metric, 'up'], noon, noon + minute)).toEqual([
     {
       name: kept.metric,
       labels: { instance: 'a:1', job: 'web', outcome: 'kept' },
@@ -254,7 +253,7 @@ test('with a step, one sample of each is read', async () => {
     [16_000, 11],
     [61_000, 12],
   ])
-  const [series] = store.read([kept.metric], noon, noon + 2 * minute, minute)
+  const [series] = await store.series([kept.metric], noon, noon + 2 * minute, minute)
   expect(series?.points.map(({ value }) => value)).toEqual([10, 12])
 })
 
@@ -264,9 +263,9 @@ test('a reader beside the writer sees what was committed, over the edge of an ho
     [1_000, 3],
   ])
   const reader = openStore(file)
-  expect([...reader.increases(kept, 75, noonMinute - 1, noonMinute + 1)]).toEqual([0, 2])
+  expect(await minutesOf(reader, 2, noonMinute - 1)).toEqual([0, 2])
   expect(() => openStore(`${file}.absent`)).toThrow('nothing was recorded yet')
-  reader.close()
+  await reader.close()
 })
 
 test('samples and minutes are kept for their time, and removed a little at a time; what nothing refers to is gone', async () => {
@@ -278,13 +277,13 @@ test('samples and minutes are kept for their time, and removed a little at a tim
   const lastRoute = { job: 'web', instance: 'a:1', at: noon + 3 * day }
   store.append({ ...lastRoute, samples: [{ name: 'route_once_seen', labels: '', value: 1 }] })
   expect(store.prune(noon + 3 * day, 35)).toEqual({ samples: 2, minutes: 0 })
-  expect(store.read([kept.metric], 0, noon + 4 * day)).toEqual([])
-  expect(store.read(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
-  expect(minutesOf(store, 1)).toEqual([2 - 1])
+  expect(await store.series([kept.metric], 0, noon + 4 * day)).toEqual([])
+  expect(await store.series(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
+  expect(await minutesOf(store, 1)).toEqual([2 - 1])
   expect(store.prune(noon + 1000 * day, 0)).toMatchObject({ minutes: 0 })
   expect(store.prune(noon + 36 * day, 35)).toMatchObject({ minutes: 60 })
-  expect(minutesOf(store, 1)).toEqual([null])
-  expect(store.aboveZeroBy(kept, 75, noonMinute + 9 * 1440)).toBe(false)
+  expect(await minutesOf(store, 1)).toEqual([null])
+  expect(await store.seenBefore(ofKept, noonMinute + 9 * 1440)).toBe(false)
 })
 
 test('of many counters as much is removed in an hour as an hour adds', async () => {
@@ -298,7 +297,7 @@ test('a clock that is years ahead for a moment costs the oldest minutes only', a
   for (let hour = 0; hour < 1_000; hour++) store.append(scrapeOf(noon + hour * 3_600_000, hour))
   const year = 365 * 1440 * minute
   expect(store.prune(noon + 10 * year, 35).minutes).toBeLessThan(1_000 * 60)
-  expect([...store.increases(kept, 75, noonMinute + 999 * 60 - 1, noonMinute + 999 * 60)]).toEqual([0])
+  expect(await minutesOf(store, 1, noonMinute + 999 * 60 - 1)).toEqual([0])
 })
 
 test('a scrape of 400 series costs under a kilobyte, or the disk fills', async () => {
@@ -311,7 +310,7 @@ test('a scrape of 400 series costs under a kilobyte, or the disk fills', async (
     }))
     store.append({ job: 'web', instance: 'a:1', at: noon + i * 15_000, samples })
   }
-  store.close()
+  await store.close()
   expect(statSync(file).size / 1_000).toBeLessThan(1_200)
 })
 
@@ -320,12 +319,12 @@ test('a further objective about the same counter, of minutes instead of events, 
     [1_000, 1],
     [16_000, 2],
   ])
-  store.close()
-  const slices = { ...sli, maxGapSeconds: 120 }
+  await store.close()
+  const slices = { ...sli, maxGapSeconds: 120 } as Sli
   const again = createStore(file, [sli, slices])
   again.append(scrapeOf(noon + 7_216_000, 3))
-  const seen = (maxGap: number, minute: number) => again.aboveZeroBy(kept, maxGap, noonMinute + minute)
-  expect([seen(75, 60), seen(120, 60), seen(120, 121)]).toEqual([true, false, true])
+  const seen = (maxGap: number, minute: number) => again.seenBefore(sliOf(kept, maxGap), noonMinute + minute)
+  expect(await Promise.all([seen(75, 60), seen(120, 60), seen(120, 121)])).toEqual([true, false, true])
 })
 
 test('the first sight of a counter above zero is remembered for good', async () => {
@@ -334,7 +333,7 @@ test('the first sight of a counter above zero is remembered for good', async () 
     [61_000, 2],
     [76_000, 0],
   ])
-  expect(store.aboveZeroBy(kept, 75, noonMinute + 1)).toBe(false)
-  expect(store.aboveZeroBy(kept, 75, noonMinute + 2)).toBe(true)
-  expect(store.aboveZeroBy(selecting('broken'), 75, noonMinute + 9)).toBe(false)
+  expect(await store.seenBefore(ofKept, noonMinute + 1)).toBe(false)
+  expect(await store.seenBefore(ofKept, noonMinute + 2)).toBe(true)
+  expect(await store.seenBefore(sliOf(selecting('broken')), noonMinute + 9)).toBe(false)
 })

@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createFile, makeFolder } from '@tintype/lib/disk.ts'
 import { sqliteCode } from '@tintype/lib/errors.ts'
-import { type Sli, SourceError } from '../index.ts'
+import { type Sli, type Source, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
-import { type Reader, reader } from './reader.ts'
+import { reader } from './reader.ts'
 import { writer } from './writer.ts'
 
 /**
@@ -79,7 +79,7 @@ function openToWrite(file: string, onDamage: OnDamage, locking = 'NORMAL'): Data
 }
 
 /** Opens the recorder's file for reading, beside its writer. @throws ExpectedError when it is missing or unreadable. */
-export function openStore(file: string): Reader {
+export function openStore(file: string): Source {
   const db = openReadOnly(file)
   if (!db)
     throw new SourceError(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { preferredWait } from './prefer.ts'
+import { preferredWait } from './wait.ts'
 
 test.each([
   [undefined, 0],

@@ -1,0 +1,18 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import type { Photo } from './api.ts'
+import { drop, items, put, showPhoto } from './photos.ts'
+import { newUpload } from './uploads.ts'
+
+afterEach(() => vi.useRealTimers())
+
+test('a photo whose event comes before the answer to its upload gets no second row, and another’s gets one soon', () => {
+  vi.useFakeTimers()
+  const upload = newUpload({ key: '1', name: 'a.jpg', size: 1 })
+  const sent = { upload: { ...upload, state: { is: 'sending', share: 0 } as const } }
+  put(sent)
+  showPhoto({ id: '1', state: 'queued' } as Photo)
+  expect(items()).toEqual([sent])
+  vi.advanceTimersByTime(1_000)
+  expect(items()).toHaveLength(2)
+  drop(sent)
+})

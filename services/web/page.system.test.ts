@@ -494,6 +494,18 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await stream
   })
 
+  test('webs with different secrets, whose every answer has another session, cause no stream after stream', async () => {
+    let [reads, streams] = [0, 0]
+    page.on('request', request => request.url().endsWith('/events') && streams++)
+    await page.route('**/photos', async route => {
+      const response = await route.fetch()
+      await route.fulfill({ response, headers: { ...response.headers(), 'tintype-session': `${reads++}` } })
+    })
+    await page.reload()
+    await until(() => reads > 3)
+    expect(streams).toBeLessThan(3)
+  })
+
   test('a photo that is sent while nothing else is keeps the open stream', async () => {
     await page.getByText('No photos yet.').waitFor()
     let streams = 0
@@ -1179,12 +1191,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
-  test('a thumbnail that storage has lost is said to be lost, and not waited for', async () => {
+  test('a thumbnail that storage has lost is said to be lost, and not waited for; the page of a network’s login says nothing of it', async () => {
+    let asked = 0
     await page.route('**/thumbnail', route =>
-      route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{}' }),
+      asked++ < 2
+        ? route.fulfill({ contentType: 'text/html', body: 'Sign in' })
+        : route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{}' }),
     )
     await choose(harbour)
     await says('harbour.jpg', /Its thumbnail cannot be shown/)
+    expect(asked).toBeGreaterThan(2)
   })
 
   test('an upload goes on after many tries without a connection, and is given up only where all else works', async () => {

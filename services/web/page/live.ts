@@ -58,8 +58,9 @@ export function live(connected: (why: Unreached) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab.
-  addEventListener('session', () => document.hidden || (takesCookies() && open()))
+  // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab. `check`
+  // opens the next one: webs with different secrets answer with another session each time.
+  addEventListener('session', () => takesCookies() && source?.close())
   addEventListener('online', () => document.hidden || open())
   addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)

@@ -168,17 +168,17 @@ async function load(src: string, place: HTMLElement): Promise<HTMLImageElement |
     const image = h('img', { src, alt: '' })
     if (!(await image.decode().catch(() => 'failed'))) return image
     // Not from the cache, whose answer has the time and the session of an earlier day.
-    if (await request(src, { cache: 'no-store' }).then(isUnusable, () => false)) return 'none'
-    await new Promise(resolve => setTimeout(resolve, pauseMs))
+    const isUseless = await request(src, { cache: 'no-store' })
+      .then(isUnusable)
+      .catch(() => false)
     if (!place.isConnected) return 'removed'
+    if (isUseless) return 'none'
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }
 
-/** Whether web has answered, and there is no picture in the answer. */
+/** Whether web has lost the picture or the browser cannot decode it. A network that asks for a login sends no picture. */
 const isUnusable = async (answer: Response): Promise<boolean> =>
-  answer.ok
-    ? createImageBitmap(await answer.blob()).then(
-        () => false,
-        () => true,
-      )
+  answer.headers.get('content-type')?.startsWith('image/')
+    ? !(await createImageBitmap(await answer.blob()).catch(() => undefined))
     : isGone(answer)

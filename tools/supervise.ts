@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, messageOf } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
@@ -73,7 +73,7 @@ const steadyMs = 30_000
 const askMs = 100
 /**
  * A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml), and one that is not
- * ready after a minute, which is much longer than the slowest start.
+ * ready after a minute, which is longer than the slowest start.
  */
 const aMinute = { everyMs: 10_000, failures: 6, startMs: 60_000 }
 const livezMs = 5_000
@@ -245,6 +245,6 @@ async function whyNotLive(livez: string): Promise<string | null> {
     const { status, body } = await askBounded(livez, { signal, maxMiB: 1 })
     return status === 200 ? null : body.toString().trim()
   } catch (error) {
-    return String(error)
+    return messageOf(error)
   }
 }

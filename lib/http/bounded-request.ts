@@ -121,7 +121,6 @@ async function ask<Body>(
     // The other side closed the kept connection at the moment of its reuse. Every caller may ask twice.
     if (request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(errorCode(error) ?? ''))
       return ask(address, options, read)
-    // A host with several addresses fails with an AggregateError, whose own message is empty.
-    throw error instanceof AggregateError ? error.errors[0] : error
+    throw error
   }
 }

@@ -90,9 +90,12 @@ export function removeUnused(releases: string): void {
   const { status, stdout } = spawnSync('ps', ['-A', '-ww', '-o', 'args='], { encoding: 'utf8' })
   // Without ps, as in some containers, it is not known what runs.
   if (status !== 0) return
-  for (const folder of globSync('*', { cwd: releases }).map(name => join(releases, name)))
-    if (!stdout.includes(`${folder}/`) && Date.now() - statSync(folder).mtimeMs > dayMs)
-      rmSync(folder, { recursive: true })
+  for (const folder of globSync('*', { cwd: releases }).map(name => join(releases, name))) {
+    // Another release may remove it at the same time.
+    const { mtimeMs = 0 } = statSync(folder, { throwIfNoEntry: false }) ?? {}
+    if (!stdout.includes(`${folder}/`) && Date.now() - mtimeMs > dayMs)
+      rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** Writes a commit's files into a folder, and installs the packages of its lock. */

@@ -6,7 +6,7 @@ export class ExpectedError extends Error {
   override name = 'ExpectedError'
 }
 
-/** What an error says. That of a connection to a host of several addresses says nothing itself, but for each address. */
+/** An error's message. That of a connection to a host of several addresses has none itself, but one for each address. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error.message) return withQuota(error.message)
@@ -15,7 +15,7 @@ export function messageOf(error: unknown): string {
     : (errorCode(error) ?? error.name)
 }
 
-/** What an error and its causes say, without what one of them repeats. */
+/** The messages of an error and its causes. A cause that the message before it already quotes is left out. */
 export function messagesOf(error: unknown): string {
   const all = [messageOf(error)]
   for (let cause = error; cause instanceof Error; cause = cause.cause)

@@ -5,7 +5,7 @@ import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile
 import { failed, outcomeOf, putResult } from './settle.ts'
 
 const clock = openSteadyClock()
-/** The time for what ends a photo by its age. A clock that went ahead would end all: the queue's, maybe a server's, must agree. */
+/** The time by which ages are judged. A clock that went ahead would end all photos: the queue's, maybe a server's, must agree. */
 export const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
   Math.min(clock.believed(), queue.now())
 export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): number =>

@@ -123,13 +123,13 @@ async function follow(
  * Corrects a result.json that shows the promise as kept when the queue counts it as broken: only result.json outlives
  * the queue's 8 days. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
-async function correctLate<R extends ResultRecord>({ queue, storage }: PhotoContext, job: Job, result: R) {
+async function correctLate({ queue, storage }: PhotoContext, job: Job, result: ResultRecord) {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
     result.state === 'failed' ? { ...result, failedAt: late } : { ...withStore(result, now), durableAt: late }
   await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected), { beside: true })
-  return corrected as R
+  return corrected
 }
 
 /** The result, with stage `store` ending at `durableAt`. */

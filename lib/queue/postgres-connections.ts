@@ -17,7 +17,7 @@ export function openConnections(
 ) {
   const pool = new pg.Pool({
     ...settings,
-    // A frozen server does not close its side, and must not keep a command alive: `use` does until its answer.
+    // The connection to a frozen server stays open and would keep a command alive. `use` keeps it alive while it waits.
     stream: () => new Socket().unref(),
     onConnect,
     max: limits.queueConnections.value,

@@ -12,7 +12,7 @@ import * as schema from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
-/** Long, because a migration may have to rewrite a table. The launcher would kill a start of 60 s, without its reason. */
+/** Long, because a migration may have to rewrite a table. The launcher kills a process that is not ready after 60 s. */
 const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
@@ -35,6 +35,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       await schema.assertUnpooled(client, connections)
     })
   } catch (cause) {
+    await connections.close()
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
     throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })

@@ -47,7 +47,7 @@ function watchEventLoop(metrics: Metrics): void {
 /** A scrape waits at most this long for a disk. Until the disk answers it shows the last known value. */
 const diskAnswerMs = 100
 
-/** The free space of the fullest file system of `folders`, and the fewest files that one still takes, read at each scrape. */
+/** The free space of the fullest file system of `folders`, and the fewest free files of one, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const look = cached(0, async () => {
     // A missing folder gives NaN: a number would be read as free space.

@@ -62,7 +62,11 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return undecodable(rare, `samples are ${kindOfSample}`)
   const kind = costlyKind(header, bytes)
   const detail = pixelRefusal(header, format, maxPixels, kind)
-  if (detail) return overLimit(detail)
+  if (detail) {
+    const reason: FailureReason = { code: 'over-limit', detail }
+    const refused: Undecodable = { outcome: 'undecodable', reason, limit: 'photoPixels' }
+    return refused
+  }
   const warnings: string[] = []
   const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
@@ -197,10 +201,4 @@ const undecodable = (detail: string, error?: string): Undecodable => ({
   outcome: 'undecodable',
   reason: { code: 'undecodable', detail },
   ...(error !== undefined && { error }),
-})
-
-const overLimit = (detail: string): Undecodable => ({
-  outcome: 'undecodable',
-  reason: { code: 'over-limit', detail },
-  limit: 'photoPixels',
 })

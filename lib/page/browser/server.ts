@@ -5,8 +5,8 @@ let offsetMs = 0
 let session: string | null = null
 
 /**
- * Compares the browser's clock with the Date header of a response, and its session with that of the one before: the event
- * `session` says that it is another one, as after the person has cleared the cookies, or as without cookies each time.
+ * Compares the browser's clock with the Date header of a response, and its session with that of the response before. When
+ * it differs, `session` is dispatched: the person has cleared the cookies, or the browser takes none and each response differs.
  */
 export function noteHeaders(header: (name: string) => string | null): void {
   const offset = Date.parse(header('date') ?? '') - Date.now()

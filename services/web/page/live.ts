@@ -21,6 +21,7 @@ const reopenMs = 10_000
 export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
+  let renewedAt = Number.NEGATIVE_INFINITY
   let readAt = 0
 
   async function read(): Promise<void> {
@@ -58,9 +59,14 @@ export function live(connected: (why: Unreached) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab. `check`
-  // opens the next one: webs with different secrets answer with another session each time.
-  addEventListener('session', () => takesCookies() && source?.close())
+  // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab.
+  addEventListener('session', () => {
+    if (document.hidden || !takesCookies()) return
+    // Webs with different secrets answer with another session each time. `check` opens the next stream.
+    if (performance.now() - renewedAt < reopenMs) return source?.close()
+    renewedAt = performance.now()
+    open()
+  })
   addEventListener('online', () => document.hidden || open())
   addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)

@@ -105,7 +105,7 @@ export function assertDurable(server: ServerState): void {
 const backendOf = async (client: pg.ClientBase): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
-/** @throws Error when a second connection has the first one's process of the server: a pooler gives it to each in turn. */
+/** @throws Error when a second connection has the first one's process of the server, which a pooler shares. */
 export async function assertUnpooled(first: pg.ClientBase, others: Connections): Promise<void> {
   if ((await backendOf(first)) === (await others.use(backendOf)))
     throw refusal(

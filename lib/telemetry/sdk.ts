@@ -100,14 +100,12 @@ async function openExporter(config: TracingConfig, service: string, environment:
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   // Reads the endpoint, headers and timeout by OpenTelemetry's own variables. Its agent would ask no proxy.
-  const [ca, cert, key] = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].map(name =>
-    pem(name, environment),
-  )
+  const [ca, cert, key] = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].map(pemOf(environment))
   return new OTLPTraceExporter({ httpAgentOptions: { keepAlive: true, ca, cert, key, ...proxyFor(address) } })
 }
 
-/** A file that OpenTelemetry's variables for TLS name; undefined when it cannot be read, of which OpenTelemetry warns. */
-function pem(name: string, environment: NodeJS.ProcessEnv): Buffer | undefined {
+/** The file that a variable for TLS names; undefined when it cannot be read, of which OpenTelemetry warns. */
+const pemOf = (environment: NodeJS.ProcessEnv) => (name: string) => {
   const [file, ofAll] = ['TRACES_', ''].map(signal => environment[`OTEL_EXPORTER_OTLP_${signal}${name}`])
   try {
     return readFileSync(file || ofAll || '')

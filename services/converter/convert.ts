@@ -84,10 +84,8 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side, salvaged), salvaged))
   if ('reason' in part || isBlank(part, format)) return whole
-  const isHarmless =
-    format === 'jpeg' || format === 'png'
-      ? !lacksPixels(photo, salvaged, 1)
-      : harmless.test(whole.error ?? '')
+  const isWarned = format === 'jpeg' || format === 'png'
+  const isHarmless = isWarned ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 

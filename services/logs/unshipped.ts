@@ -44,9 +44,8 @@ async function heldIn(folder: string, day: string): Promise<Map<string, number>>
     for (const name of namesIn(join(folder, source))) {
       const [, epoch, , written = epoch] = segmentName.exec(name) ?? []
       if (epoch === undefined) continue
-      await read(join(folder, source, name), `${source}.${epoch}`, `${source}.${written}`).catch(
-        ignore('ENOENT'),
-      )
+      const reading = read(join(folder, source, name), `${source}.${epoch}`, `${source}.${written}`)
+      await reading.catch(ignore('ENOENT'))
     }
   return newest
 }

@@ -62,8 +62,7 @@ function lookOfPhoto(photo: Photo, hasNoPicture?: true): Look {
   return { state: 'busy', text: say(photo.state, { seconds, of }), share: seconds / of, mark }
 }
 
-function lookOfReady(photo: Photo, hasNoPicture?: true): Look {
-  const { kept, damaged, stages } = photo
+function lookOfReady({ kept, damaged, stages }: Photo, hasNoPicture?: true): Look {
   const { wait = 0, convert = 0, store = 0 } = stages
   const late = kept === false
   // The time that the promise counts: from the last byte received to the durable thumbnail.

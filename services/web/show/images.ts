@@ -49,9 +49,8 @@ export function original(web: Web): RequestHandler {
     const { id, format, contentType, bytes } = photo.record
     const { name } = request.query
     const base = typeof name === 'string' ? name.replace(/\.[a-z]\w*$/i, '') : ''
-    response
-      .attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
-      .set('Content-Type', contentType)
+    response.attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
+    response.set('Content-Type', contentType)
     await send(web, request, response, photo, { file: 'original', bytes })
   }
 }

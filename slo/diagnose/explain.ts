@@ -132,7 +132,8 @@ function explained(
   if (kind === 'exhausted') return now >= limit && leftOf(baseline, limit, now) ? 1 : 0
   if (kind === 'part') return grown.growth > 0 ? (now - (baseline ?? 0)) / grown.growth : 0
   if (baseline === null) return 0
-  if (kind === 'taken') return now - baseline
+  // Of the time that was left to the process before.
+  if (kind === 'taken') return baseline < 1 ? (now - baseline) / (1 - baseline) : 0
   // A queue grows without bound when the load exceeds what its workers can do, so twice the load explains all of it.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
   const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Number.POSITIVE_INFINITY)

@@ -64,7 +64,7 @@ export function attribute(model: Model, baseline: Baseline, now: Window): Grown[
   return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
 }
 
-function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): Grown {
+export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): Grown {
   const secondsOf = (window: Window) => secondsIn(stage, window, model.failedSeconds)
   const current = secondsOf(now)
   const known = baseline.windows.flatMap((window, i) => {

@@ -71,8 +71,8 @@ test('once the disk has room again, the calls that failed before do not name ano
   expect(verdictAt(375, full).verdict).toBe('unknown')
 })
 
-test('a web that is down is away within a minute, and the way to it is not named before', () => {
-  const named = [45, 60].map(seconds => verdictAt(seconds, () => ({ webUp: false })).cause)
+test('a web that is down is away within 90 s, and the way to it is not named before', () => {
+  const named = [60, 90].map(seconds => verdictAt(seconds, () => ({ webUp: false })).cause)
   expect(named).toEqual([null, 'dependency-away'])
 })
 
@@ -100,4 +100,17 @@ test('while the photos that waited for a slow store are worked off, the store is
     cause: 'disk-latency',
   })
   expect(verdictAt(375, slowDisk, { burns: false }).cause).not.toBe('cpu')
+})
+
+test('a web that gets less of a processor is named also on a machine that was busy before', () => {
+  const world = (starved: number, lag: number, put: number): Partial<World> => ({
+    starved,
+    lag: { ...calm().lag, web: lag },
+    put: { ...calm().put, web: put },
+  })
+  const found = verdictAt(180, () => world(0.945, 0.16, 0.25), {
+    burns: false,
+    before: world(0.82, 0.035, 0.06),
+  })
+  expect(found).toMatchObject({ verdict: 'receive', cause: 'cpu' })
 })

@@ -46,7 +46,7 @@ const maxReplicas = 3
 function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
     return cause === null ? 'Healthy: no stage takes longer than it did.' : `No stage is slow, but: ${cause}.`
-  if (verdict === 'unknown') return `Unknown: there is not enough data to say (${remarks.join('; ')}).`
+  if (verdict === 'unknown') return `Unknown: no cause can be named (${remarks.join('; ')}).`
   const named = cause === null ? 'for a reason that no metric explains' : `because of ${cause}`
   const why = also?.cause ? `, because of ${also.cause}` : ''
   const second = also ? ` Also slower: ${also.stage}${why} (${percent(also.share)} of the growth).` : ''

@@ -1,7 +1,17 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { attribute, type Grown, median, minBaselineWindows, recent, secondsIn, still } from './growth.ts'
+import {
+  attribute,
+  type Baseline,
+  type Grown,
+  growthOf,
+  median,
+  minBaselineWindows,
+  recent,
+  secondsIn,
+  still,
+} from './growth.ts'
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
@@ -24,11 +34,13 @@ const slowRatio = 2
  * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
  * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
-export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
+export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[] {
   return jobsIn(model, now).map(job => {
-    const all = upIn(job, recent(now))
-    const up = [...all].filter(([, isUp]) => isUp).map(([instance]) => instance)
-    const gone = goneOf(model, job, now, baseline)
+    const all = upIn(job, now)
+    // One that answers again is not away, nor is one of which every other scrape is lost.
+    const answers = upIn(job, recent(now), 0)
+    const up = [...all.keys()].filter(instance => all.get(instance) || answers.get(instance))
+    const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
     if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
     const away = [...all.keys()].filter(instance => !up.includes(instance))
@@ -36,7 +48,7 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
       const text = remark('away', { process: `${job} ${instance}` })
       return { instance, text, isAway: true }
     })
-    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now)] }
+    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline)] }
   })
 }
 
@@ -44,13 +56,13 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The scraped processes of a job in a window, and whether each answered in it. Lost scrapes are no missing process. */
-function upIn(job: string, window: Window): Map<string, boolean> {
+/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
+function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
   const answered = parseExpression(
-    `max by (instance) (max_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
+    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
   )
   return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > 0]),
+    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
   )
 }
 
@@ -78,9 +90,21 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   }))
 }
 
-function slowReplicas(model: Model, job: string, instances: readonly string[], now: Window): OddReplica[] {
+function slowReplicas(
+  model: Model,
+  job: string,
+  instances: readonly string[],
+  now: Window,
+  baseline: Baseline,
+): OddReplica[] {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
+  // The photos of one process may be larger than those of the others by chance, and then were so before.
+  const isUnusual = (stage: Stage, window: Window, instance: string) => {
+    const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
+    const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
+    return before.length < minBaselineWindows || growth > 0
+  }
   const times = stages.map(stage => ({
     stage,
     ofEach: alone.map(({ window }) => secondsIn(stage, window, model.failedSeconds)),
@@ -88,11 +112,13 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
-    const grown = times.map(({ stage, ofEach }) => beside(stage, ofEach, i, others)).filter(isSlow)
+    const grown = times
+      .map(({ stage, ofEach }) => beside(stage, ofEach, i, others))
+      .filter(each => isSlow(each) && isUnusual(each.of, window, instance))
     const [most] = grown.toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
-    const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
-    const slow = explain(model, most, { window, grown: attribute(model, baseline, window) })
+    const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
+    const slow = explain(model, most, { window, grown: attribute(model, compared, window) })
     const [best] = slow.evidence
     const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {
       process: `${job} ${instance}`,

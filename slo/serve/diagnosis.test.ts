@@ -43,7 +43,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   await looking
   const found = diagnosis.found(Date.now()) as FoundVerdict
   expect(inShort(found, 'http://slo')).toBe(
-    'Unknown: there is not enough data to say (there is no earlier time to compare with; nothing was measured; no stage has data). Note: http://slo/note',
+    'Unknown: no cause can be named (there is no earlier time to compare with; nothing was measured; no stage has data). Note: http://slo/note',
   )
   expect(diagnosis.found(Date.now() + 10 * 60_000)).toBeNull()
   expect(diagnosis.last()).toBe(found)

@@ -47,7 +47,8 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
 
   beforeAll(async () => {
     folder = await temporaryFolder(afterAll)
-    tintype = await startTintype(folder, { SCRAPE_SECONDS: '1', PROMISE_SECONDS: '6' })
+    // A promise short enough to be broken soon, and long enough for four photos to be accepted by a busy machine.
+    tintype = await startTintype(folder, { SCRAPE_SECONDS: '1', PROMISE_SECONDS: '10' })
     someone = person(tintype.address)
     stack = await startStack({
       folder: join(folder, 'stack'),
@@ -80,9 +81,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
       for (let i = 0; i < 4; i++) await someone.upload(image)
       await until(
         async () => Number((await ask('sum(tintype_promises_total{outcome="broken"})'))[0]?.value[1]) > 2,
-        {
-          timeoutMs: 30_000,
-        },
+        { timeoutMs: 60_000, what: 'three broken promises' },
       )
     } finally {
       process.kill(converter, 'SIGCONT')

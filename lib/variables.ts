@@ -8,7 +8,7 @@ import { levels } from './telemetry/catalogue.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 
-const host = is.variable('127.0.0.1', 'an IP address or host name, without a port', given =>
+const host = is.variable('127.0.0.1', 'an IP address or host name, without a port or brackets', given =>
   isIP(given) !== 0 || /^[\w.-]+$/.test(given) ? given : undefined,
 )
 

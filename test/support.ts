@@ -114,20 +114,23 @@ export function describeWithParts<N extends PartName>(
   })
 }
 
-/**
- * A real file system of so many bytes, to fill up; the test is skipped with the reason where none can be mounted
- * (that takes root). Unmounted when the test ends.
- */
+/** Mounts a real file system of so many bytes, to fill up. Gives the reason where none can be mounted: that takes root. */
+export function mountSmallDisk(folder: string, bytes: number): string | undefined {
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder])
+  return status === 0 ? undefined : `no small disk can be mounted here, root may: ${stderr}`
+}
+
+/** Unmounts a small disk, also a busy one, and removes its folder. */
+export async function removeSmallDisk(folder: string): Promise<void> {
+  spawnSync('umount', ['-l', folder])
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** A small disk until the test ends; the test is skipped with the reason where none can be mounted. */
 export async function smallDisk(context: TestContext, bytes: number): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-disk-'))
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder])
-  if (status !== 0) {
-    await rm(folder, { recursive: true })
-    context.skip(`no small disk can be mounted here, root may: ${stderr}`)
-  }
-  onTestFinished(async () => {
-    spawnSync('umount', ['-l', folder])
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  })
+  onTestFinished(() => removeSmallDisk(folder))
+  const refusal = mountSmallDisk(folder, bytes)
+  if (refusal) context.skip(refusal)
   return folder
 }

@@ -322,7 +322,7 @@ describe('files', () => {
     ])
   })
 
-  test('format, lint and types are clean', { timeout: 120_000 }, () => {
+  test('format, lint and types are clean', { timeout: 300_000 }, () => {
     const { status, output } = npmRun('lint')
     expect(status, `npm run format mends most of it:\n${output}`).toBe(0)
   })

@@ -33,7 +33,7 @@ test('a process that lives and no longer moves is ended and started again, with 
       log: { error: note, warn: note } as unknown as Log,
       stopMs: 30_000,
     },
-    { everyMs: 20, failures: 3 },
+    { everyMs: 20, failures: 3, startMs: 60_000 },
   )
   onTestFinished(() => web.stop())
   await web.ready
@@ -87,6 +87,24 @@ test('a process that hangs is killed when its stop takes too long', async () => 
   process.kill(web.pid() as number, 'SIGSTOP')
   await web.stop()
   expect(said).toEqual(['process.stuck'])
+})
+
+test('a process that never becomes ready is killed with the reason in the log: it said SIGKILL alone', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, "process.on('disconnect', () => process.exit())\nsetInterval(() => {}, 1_000)")
+  const said: unknown[] = []
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady: () => {},
+      log: { error: (...given: unknown[]) => void said.push(given), warn: () => {} } as unknown as Log,
+      stopMs: 30_000,
+    },
+    { everyMs: 20, failures: 3, startMs: 100 },
+  )
+  await expect(web.ready).rejects.toThrow('web did not start: SIGKILL')
+  expect(said).toEqual([['process.stuck', { process: 'web', why: 'it was not ready in time' }]])
 })
 
 test('a process that a signal to all has ended is not started again while the others stop', async () => {

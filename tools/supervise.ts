@@ -69,12 +69,13 @@ const firstDelayMs = 200
 const maxDelayMs = 5_000
 /** After this time a process has recovered, and its next restart has the first delay. */
 const steadyMs = 30_000
-/** Much longer than the slowest start. A process that is not ready by then hangs, and is killed. */
-const startMs = 60_000
 /** Interval of checks whether a program can be used. */
 const askMs = 100
-/** A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml). */
-const aMinute = { everyMs: 10_000, failures: 6 }
+/**
+ * A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml), and one that is not
+ * ready after a minute, which is much longer than the slowest start.
+ */
+const aMinute = { everyMs: 10_000, failures: 6, startMs: 60_000 }
 const livezMs = 5_000
 type Liveness = typeof aMinute
 
@@ -94,8 +95,14 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   let current = start(service, hooks)
   let deaths = 0
 
+  const killAfter = (ms: number, child: ChildProcess, why: string) =>
+    globalThis.setTimeout(() => {
+      hooks.log.error('process.stuck', { process: name, why })
+      child.kill('SIGKILL')
+    }, ms)
+
   async function becomesReady({ child }: Started): Promise<boolean> {
-    const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
+    const hangs = killAfter(liveness.startMs, child, 'it was not ready in time')
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)
     if (!endpoints) return false
@@ -155,10 +162,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
       stopping.abort()
       const { child, ended } = current
       child.kill('script' in service ? 'SIGTERM' : service.stopSignal)
-      const hangs = globalThis.setTimeout(() => {
-        hooks.log.error('process.stuck', { process: name, why: 'it did not stop' })
-        child.kill('SIGKILL')
-      }, hooks.stopMs)
+      const hangs = killAfter(hooks.stopMs, child, 'it did not stop')
       await ended
       clearTimeout(hangs)
     },

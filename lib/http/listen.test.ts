@@ -216,7 +216,9 @@ describe('a client that is sent bytes', () => {
       client.bytes() < (performance.now() - start) * bytesPerMs && client.socket.read(65_536)
     const timer = setInterval(readDue, 4)
     onTestFinished(() => clearInterval(timer))
-    await until(() => client.isClosed() || client.bytes() > 7_000 * bytesPerMs)
+    // Twice as long as a client may take nothing. A busy machine reads less in it, and as steadily.
+    const isLong = () => performance.now() - start > 7_000 && client.bytes() > 8_000_000
+    await until(() => client.isClosed() || isLong())
     expect(client.isClosed()).toBe(false)
   })
 

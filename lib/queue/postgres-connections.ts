@@ -9,7 +9,7 @@ export type Connections = ReturnType<typeof openConnections>
 /** Deadline of each answer, for a frozen server or a dead network. */
 const answerMs = limits.queueAnswer.value * 1000
 
-/** Connections are opened when they are needed. `onConnect` prepares a new one. */
+/** Connections are opened when they are needed. `onConnect` prepares a new one. A query may take `withinMs`. */
 export function openConnections(
   settings: pg.ClientConfig,
   onConnect: (client: pg.ClientBase) => Promise<void>,
@@ -22,7 +22,7 @@ export function openConnections(
     onConnect,
     max: limits.queueConnections.value,
     idleTimeoutMillis: 0,
-    connectionTimeoutMillis: withinMs,
+    connectionTimeoutMillis: answerMs,
     query_timeout: withinMs,
   })
   // Without listeners the error of a broken connection would end the process. The next query on it fails anyway.
@@ -43,7 +43,7 @@ export function openConnections(
         client = await pool.connect()
         return await work(client)
       } catch (error) {
-        failure = withCode(error as NodeJS.ErrnoException, withinMs)
+        failure = withCode(error as NodeJS.ErrnoException)
         throw failure
       } finally {
         clearInterval(alive)
@@ -55,12 +55,10 @@ export function openConnections(
 }
 
 /** Adds the code that pg's own errors lack, and the message that an AggregateError lacks. */
-function withCode(error: NodeJS.ErrnoException, withinMs: number): Error {
+function withCode(error: NodeJS.ErrnoException): Error {
   const { message, code } = error
   if (message && code) return error
   if (/timeout/.test(message))
-    return Object.assign(new Error(`the server gave no answer within ${withinMs / 1000} s`), {
-      code: noAnswer,
-    })
+    return Object.assign(new Error('the server did not answer in time'), { code: noAnswer })
   return Object.assign(new Error(messageOf(error), { cause: error }), { code: code ?? 'ECONNRESET' })
 }

@@ -12,8 +12,8 @@ import * as schema from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
-/** Long, because a migration may have to rewrite a table. */
-const migrationMs = 60_000
+/** Long, because a migration may have to rewrite a table. The launcher would kill a start of 60 s, without its reason. */
+const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 const undefinedTable = '42P01'

@@ -40,7 +40,7 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
     !child.killed && child.exitCode === null && child.signalCode === null && child.connected
   const hung = setTimeout(kill, startMs)
   const ended = once(child, 'exit').then(() => {
-    throw new Error(`a converter child ${howItEnded(child)} before it was ready`)
+    throw new ExpectedError(`a converter child ${howItEnded(child)} before it was ready`)
   })
   try {
     await Promise.race([once(child, 'message'), ended])

@@ -131,23 +131,19 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
   const small = input.autoOrient().resize(side, side, box)
   if (depth !== 'float') return icc ? withProfile(small, icc) : small
   // In 'b-w' sharp would drop the alpha. In 'srgb' it repeats the grey for each colour, and the floats stay as they are.
-  const floating = small
-    .keepIccProfile()
-    .toColourspace(isGrey ? 'srgb' : space)
-    .raw({ depth })
-  const { data, info } = await floating.toBuffer({ resolveWithObject: true })
+  const floating = small.keepIccProfile().toColourspace(isGrey ? 'srgb' : space)
+  const { data, info } = await floating.raw({ depth }).toBuffer({ resolveWithObject: true })
   const { width, height, channels } = info
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
   // Of light white is 1, and highlights are several times brighter.
   const white = floats.some(each => each > 16) ? 255 : 1
-  const most = isGrey ? 255 : 65_535
   const isAlpha = (index: number) => channels % 2 === 0 && index % channels === channels - 1
   const sampleOf = (float: number, index: number) => {
     const share = Math.min(1, Math.max(0, float / (isAlpha(index) ? 1 : white))) || 0 // 0 for NaN
-    return Math.round(most * (icc || white > 1 || isAlpha(index) ? share : share ** (1 / 2.2)))
+    return Math.round(65_535 * (icc || white > 1 || isAlpha(index) ? share : share ** (1 / 2.2)))
   }
-  const samples = isGrey ? Uint8Array.from(floats, sampleOf) : Uint16Array.from(floats, sampleOf)
-  const image = sharp(samples, { raw: { width, height, channels } }).toColourspace(isGrey ? 'srgb' : 'rgb16')
+  const samples = Uint16Array.from(floats, sampleOf)
+  const image = sharp(samples, { raw: { width, height, channels } }).toColourspace('rgb16')
   return icc ? (await withProfile(image, icc)).withIccProfile('srgb') : image
 }
 

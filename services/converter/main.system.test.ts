@@ -88,22 +88,6 @@ test('no child outlives a converter that is killed, even in the midst of a conve
   await until(() => !processes().some(({ pid }) => children.includes(pid)))
 })
 
-test('a child that decodes strangers’ bytes has no secret in its environment or arguments', async context => {
-  const { start } = await house(context)
-  const planted = [
-    'INGEST_TOKEN',
-    'SESSION_SECRET',
-    'AWS_SECRET_ACCESS_KEY',
-    'DATABASE_PASSWORD',
-    'ANY_OTHER',
-  ]
-  const { child } = await start(Object.fromEntries(planted.map(name => [name, 'planted'])))
-  const [decoder] = childrenOf(child.pid as number)
-  const environment = readFileSync(`/proc/${decoder?.pid}/environ`, 'utf8')
-  expect(environment).toContain('MALLOC_ARENA_MAX=2')
-  expect(`${environment}${decoder?.command}`).not.toContain('planted')
-})
-
 test('bombs and oversized photos end failed with a reason each, and the service goes on', async context => {
   const { queue, storage, start, get } = await house(context)
   await start({ CHILD_MEMORY_BYTES: String(190 * 2 ** 20) })
@@ -124,9 +108,22 @@ test('bombs and oversized photos end failed with a reason each, and the service 
   await until(async () => (await get('/readyz')).status === 200)
 })
 
-test('its metrics are there from the start; asked to stop, it finishes what is under way first', async context => {
+test('its child has no secret; its metrics are there from the start; asked to stop, it finishes what is under way first', async context => {
   const { queue, storage, start, get } = await house(context)
-  const { child, stop } = await start()
+  const planted = [
+    'INGEST_TOKEN',
+    'SESSION_SECRET',
+    'AWS_SECRET_ACCESS_KEY',
+    'DATABASE_PASSWORD',
+    'ANY_OTHER',
+  ]
+  const { child, stop } = await start(Object.fromEntries(planted.map(name => [name, 'planted'])))
+  // It decodes strangers' bytes.
+  const [decoder] = childrenOf(child.pid as number)
+  const environment = readFileSync(`/proc/${decoder?.pid}/environ`, 'utf8')
+  expect(environment).toContain('MALLOC_ARENA_MAX=2')
+  expect(`${environment}${decoder?.command}`).not.toContain('planted')
+
   const { text } = await get('/metrics')
   expect(text).toContain('tintype_slots 1')
   expect(text).toContain('tintype_slots_busy 0')
@@ -134,7 +131,6 @@ test('its metrics are there from the start; asked to stop, it finishes what is u
   expect(text).toContain('tintype_promises_total{outcome="kept"} 0')
   expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true}' })
 
-  const [decoder] = childrenOf(child.pid as number)
   // Halted until SIGCONT, so that the conversion cannot end before the stop is requested.
   process.kill(decoder?.pid as number, 'SIGSTOP')
   const job = await enqueuePhoto({ queue, storage }, await photo())

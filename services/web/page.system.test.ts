@@ -1096,7 +1096,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
-  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots', async () => {
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots; an original under its name', async () => {
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')
@@ -1104,6 +1104,10 @@ describeWithParts('the upload page', ['chromium'], parts => {
       .getByRole('link', { name: /^Download/ })
       .click()
     expect((await saved).suggestedFilename()).toMatch(/^Screenshot 2026-11-26 at 10-04-22-thumbnail\.jpe?g$/)
+    await row('Screenshot').locator('.open').click()
+    const original = page.waitForEvent('download')
+    await row('Screenshot').getByRole('link', { name: 'Original' }).click()
+    expect((await original).suggestedFilename()).toBe('Screenshot 2026-11-26 at 10.04.22.jpg')
   })
 
   test('a double click on Delete, or Enter held down, only asks', async () => {

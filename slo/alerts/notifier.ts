@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -165,7 +165,7 @@ async function post(webhook: URL, key: string, body: object, signal: AbortSignal
     if (answer.status >= 200 && answer.status < 300) return { why: null, pauseMs: 0 }
     return { why: inWords(answer), pauseMs: pauseOf(answer.headers['retry-after']) }
   } catch (error) {
-    return { why: String(error), pauseMs: 0 }
+    return { why: messagesOf(error), pauseMs: 0 }
   }
 }
 

@@ -4,8 +4,11 @@ import type { PrometheusApi } from '../sources/prometheus-api.ts'
 /** The metrics of a job in a Prometheus from which objectives can be made. */
 export type Discovered = {
   job: string
-  /** A counter of requests, the matcher of failed ones, and the share of these so far. */
-  requests: { metric: string; failed: string; share: number } | undefined
+  /**
+   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted`: a matcher without the
+   * series of their sum, which would count each request twice.
+   */
+  requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
   /** The job's process metrics, which most client libraries expose, and the result of a blackbox exporter. */
@@ -14,23 +17,26 @@ export type Discovered = {
   scrapeSeconds?: number | undefined
 }
 
-/** Its values are the first digits of statuses. */
-const ofEnvoy = 'envoy_response_code_class'
-/** Labels that may contain a status. */
-const statusLabels = [
-  'code',
-  'status',
-  'status_code',
-  'statusCode',
-  'http_status_code',
-  'http_response_status_code',
-  'response_code',
-  'class',
-  ofEnvoy,
-]
+const http = { isStatus: /^[1-5](\d\d|xx)$/, isFailed: /^5/, failed: '=~"5.."' }
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
-const isStatus = (label: string, value = ''): boolean =>
-  label === ofEnvoy ? value !== '' : /^[1-5](\d\d|xx)$/.test(value)
+/** Labels that may contain a status, which of their values are failures of the server, and their matcher. */
+const statuses = [
+  { ...http, label: 'code' },
+  { ...http, label: 'status' },
+  { ...http, label: 'status_code' },
+  { ...http, label: 'statusCode' },
+  { ...http, label: 'http_status_code' },
+  { ...http, label: 'http_response_status_code' },
+  { ...http, label: 'response_code' },
+  { ...http, label: 'class' },
+  { ...http, label: 'envoy_response_code_class', isStatus: /^[1-5]$/, failed: '="5"' },
+  {
+    label: 'grpc_code',
+    isStatus: /./,
+    isFailed: new RegExp(`^(${grpcFailures})$`),
+    failed: `=~"${grpcFailures}"`,
+  },
+]
 /** Counters of requests whose names do not say so. */
 const unusualCounters =
   'nginx_ingress_controller_requests|(apisix|kong)_http_status|envoy_http_downstream_rq_xx'
@@ -48,10 +54,10 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
-    await read(`.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`, [
-      'grpc_code',
-      ...statusLabels,
-    ]),
+    await read(
+      `.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`,
+      statuses.map(({ label }) => label),
+    ),
   )
   const durations = durationsIn(
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
@@ -88,16 +94,16 @@ function eventsOf({ name, samples }: Metric): number {
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   for (const { name, samples } of metrics) {
-    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(each, labels[each])))
-    const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
-    if (!label && !isGrpc) continue
-    const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
-    const bad = samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? ''))
-    const failed = label
-      ? `${label}${label === ofEnvoy ? '="5"' : '=~"5.."'}`
-      : `grpc_code=~"${grpcFailures}"`
-    const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples }) || 0
-    return { metric: name, failed, share }
+    const kind = statuses.find(({ label, isStatus }) =>
+      samples.some(({ labels }) => isStatus.test(labels[label] ?? '')),
+    )
+    if (!kind) continue
+    const { label, isFailed, failed } = kind
+    const single = samples.filter(({ labels }) => labels[label] !== 'total')
+    const bad = single.filter(({ labels }) => isFailed.test(labels[label] ?? ''))
+    const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples: single }) || 0
+    const counted = single.length < samples.length ? { counted: `${label}!="total"` } : {}
+    return { metric: name, failed: `${label}${failed}`, share, ...counted }
   }
   return undefined
 }

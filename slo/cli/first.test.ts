@@ -104,6 +104,18 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 
+test('the sum of all statuses, as nginx-vts has it, is not counted beside them', async () => {
+  const counted = (code: string, value: number): Sample => [
+    { __name__: 'nginx_vts_server_requests_total', code },
+    value,
+  ]
+  const api = prometheus([counted('2xx', 98), counted('5xx', 2), counted('total', 100)], [])
+  const found = await discover(api, 'nginx', 0)
+  expect(found.requests).toMatchObject({ share: 0.02, counted: 'code!="total"' })
+  const written = firstDirectory(found, 'http://x')['objectives/requests.yaml']
+  expect(written).toContain(`query: 'nginx_vts_server_requests_total{job="nginx",code!="total"}'`)
+})
+
 test('of an exporter that counts only its scrapes no requests are found', async () => {
   const api = prometheus([[{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6]], [])
   expect((await discover(api, 'node', 0)).requests).toBeUndefined()

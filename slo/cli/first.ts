@@ -25,11 +25,12 @@ type Values = Readonly<Record<string, string | number | undefined>>
 
 function valuesOf(found: Discovered, prometheus: string): Values {
   const { job, requests, durations, process, scrapeSeconds = 15 } = found
+  // A selector, escaped for YAML's single quotes.
+  const ofJob = `job=${JSON.stringify(job)}`.replaceAll("'", "''")
   return {
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
-    // A selector, escaped for YAML's single quotes.
-    ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
+    ofJob,
     // A password does not belong into a file that others read.
     prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
@@ -38,6 +39,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     online: process.has('probe_success') ? 'min(probe_success' : 'max(up',
     ...(requests && {
       requests: requests.metric,
+      ofCounted: [ofJob, ...(requests.counted ? [requests.counted] : [])].join(),
       failed: requests.failed,
       succeeded: percent(1 - requests.share),
       requestTarget: targetFor(1 - requests.share),

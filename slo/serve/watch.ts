@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { onChange, startLoop } from '@tintype/lib/repeat.ts'
@@ -220,6 +220,6 @@ async function beat(url: URL, log: Log): Promise<void> {
     // Redirects are not followed, so their target has received nothing.
     if (answer.status >= 300) throw new Error(inWords(answer))
   } catch (error) {
-    log.warn('heartbeat.failed', { error: String(error) })
+    log.warn('heartbeat.failed', { error: messagesOf(error) })
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { messagesOf } from '@tintype/lib/errors.ts'
 import sharp from 'sharp'
-import { messagesOf } from '../../lib/errors.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 import type { Reason } from './judge.ts'

@@ -7,7 +7,7 @@ import { say } from './words.ts'
 
 /** A photo's time by stage: a sentence, a bar of five stages, and the ids to quote when asking for help. */
 export function journey(photo: Photo): Node[] {
-  const { deliver, experience, traceId } = recall(photo.id)
+  const { name, deliver, experience, traceId } = recall(photo.id)
   const seconds = { ...photo.stages, deliver }
   const stages = [...serverStages, 'deliver'] as const
   const secondsOf = (stage: (typeof stages)[number]) => seconds[stage] ?? 0
@@ -26,7 +26,8 @@ export function journey(photo: Photo): Node[] {
   })
   const ids = [`${say('photo')} `, h('code', {}, photo.id)]
   if (traceId) ids.push(` · ${say('trace')} `, h('code', {}, traceId))
-  const original = { href: `photos/${photo.id}/original`, target: '_blank', rel: 'noopener' }
+  const query = name ? `?${new URLSearchParams({ name })}` : ''
+  const original = { href: `photos/${photo.id}/original${query}`, download: '' }
   const links = h('p', { class: 'small' }, h('a', original, say('original')))
   const story = h(
     'div',

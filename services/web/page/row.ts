@@ -167,8 +167,8 @@ async function load(src: string, place: HTMLElement): Promise<HTMLImageElement |
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     const image = h('img', { src, alt: '' })
     if (!(await image.decode().catch(() => 'failed'))) return image
-    const isNone = await request(src).then(isUnusable, () => false)
-    if (isNone) return 'none'
+    // Not from the cache, whose answer has the time and the session of an earlier day.
+    if (await request(src, { cache: 'no-store' }).then(isUnusable, () => false)) return 'none'
     await new Promise(resolve => setTimeout(resolve, pauseMs))
     if (!place.isConnected) return 'removed'
   }

@@ -42,15 +42,16 @@ export function thumbnail(web: Web): RequestHandler {
   }
 }
 
-/** GET /photos/{id}/original: the uploaded bytes, for download. */
+/** GET /photos/{id}/original: the uploaded bytes, for download. Only the person's browser knows the `name` of the file. */
 export function original(web: Web): RequestHandler {
   return async (request, response) => {
     const photo = await photoOf(web, response, request.params.id)
     const { id, format, contentType, bytes } = photo.record
-    response.set({
-      'Content-Type': contentType,
-      'Content-Disposition': `attachment; filename="${id}.${format === 'jpeg' ? 'jpg' : format}"`,
-    })
+    const { name } = request.query
+    const base = typeof name === 'string' ? name.replace(/\.[a-z]\w*$/i, '') : ''
+    response
+      .attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
+      .set('Content-Type', contentType)
     await send(web, request, response, photo, { file: 'original', bytes })
   }
 }

@@ -53,7 +53,13 @@ describe('a photo', () => {
     expect(Buffer.from(await thumbnail.arrayBuffer())).toEqual(png(4, 4))
 
     const original = await person.call('GET', photo.links.original)
-    expect(original.headers.get('content-disposition')).toBe(`attachment; filename="${photo.id}.png"`)
+    expect(original.headers.get('content-disposition')).toBe(`attachment; filename=${photo.id}.png`)
+    const named = async (name: string) =>
+      (await person.call('HEAD', `${photo.links.original}?name=${encodeURIComponent(name)}`)).headers.get(
+        'content-disposition',
+      )
+    expect(await named('IMG 2031.HEIC')).toBe('attachment; filename="IMG 2031.png"')
+    expect(await named('사진"\r\n/../x.y.jpg')).toBe('attachment; filename=x.y.png')
     expect(original.headers.get('x-content-type-options')).toBe('nosniff')
     expect(Buffer.from(await original.arrayBuffer())).toEqual(bytes)
 

@@ -67,6 +67,8 @@ export function live(connected: (why: Unreached) => void): void {
     renewedAt = performance.now()
     open()
   })
+  // A failed upload does not say whether a proxy wants the person to sign in. Hundreds may fail at once.
+  addEventListener('unreached', () => document.hidden || performance.now() - readAt < pollMs || void read())
   addEventListener('online', () => document.hidden || open())
   addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)

@@ -92,7 +92,7 @@ async function follow(
   span?: Span,
   at = endedAt(result),
 ): Promise<Settled> {
-  const { job } = claim
+  const { job, attempt } = claim
   const { queue, account, log } = context
   const ended =
     result.state === 'ready' ? await queue.complete(claim, at) : await queue.fail(claim, result.reason, at)
@@ -113,10 +113,9 @@ async function follow(
     return { state: 'ready', durableAt: at, stages }
   }
   const state = 'next' in ended ? ended.next : 'failed'
-  const { reason } = result
   if (state !== 'retry')
-    log.info('photo.failed', { photo, attempt: claim.attempt, reason: reason.code }, sessionOf(job.owner))
-  return { state, reason }
+    log.info('photo.failed', { photo, attempt, reason: result.reason.code }, sessionOf(job.owner))
+  return { state, reason: result.reason }
 }
 
 /**

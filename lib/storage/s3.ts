@@ -133,10 +133,9 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
       // As consoles show it: in the host name, or behind the address of an account.
       const isTwice = new RegExp(`//${Bucket}\\.|/${Bucket}/?$`).test(endpoint)
       const region = cause.$response?.headers['x-amz-bucket-region']
-      const isLimited = cause.$metadata?.httpStatusCode === 413
       const fix = isTwice
         ? 'leave the bucket out of the endpoint'
-        : isLimited
+        : cause.$metadata?.httpStatusCode === 413
           ? 'let its proxy take them (client_max_body_size of nginx)'
           : region && `region=${region}`
       const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}${fix ? `; ${fix}` : ''}`

@@ -168,11 +168,10 @@ async function load(src: string, place: HTMLElement): Promise<HTMLImageElement |
     const image = h('img', { src, alt: '' })
     if (!(await image.decode().catch(() => 'failed'))) return image
     // Not from the cache, whose answer has the time and the session of an earlier day.
-    const isUseless = await request(src, { cache: 'no-store' })
-      .then(isUnusable)
-      .catch(() => false)
+    const looking = request(src, { cache: 'no-store' }).then(isUnusable)
+    const isLost = await looking.catch(() => false)
     if (!place.isConnected) return 'removed'
-    if (isUseless) return 'none'
+    if (isLost) return 'none'
     await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }

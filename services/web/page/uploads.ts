@@ -51,6 +51,7 @@ async function next(): Promise<void> {
   sending--
   void next()
   if (seconds === undefined) return
+  dispatchEvent(new Event('unreached'))
   // Others are sent meanwhile: the network may pass all but this photo.
   await pause(seconds, item.upload.cancel.signal, true)
   waiting.push(item)
@@ -89,10 +90,7 @@ async function deliver(item: Sent): Promise<number | undefined> {
     if (isLast && (await fetchPhotos().catch(() => false))) return void become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
-    if (answer.kind === 'unreachable') {
-      dispatchEvent(new Event('unreached'))
-      return seconds
-    }
+    if (answer.kind === 'unreachable') return seconds
     await pause(seconds, signal, false)
   }
 }

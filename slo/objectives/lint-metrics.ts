@@ -20,7 +20,7 @@ export type Reading = {
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
-/** Samples of ten minutes at a scrape a minute, of which one may be late. That of a gauge counts for two minutes. */
+/** Samples in ten minutes, one of which may be late: of a counter one a minute, of a gauge one each two minutes. */
 const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
 /** More falls of a counter in an hour than restarts of a process that fails, which Kubernetes delays to five minutes. */
 const mostFalls = 20

@@ -22,7 +22,7 @@ export type Reading = {
 
 /** Samples in ten minutes, one of which may be late: of a counter one a minute, of a gauge one each two minutes. */
 const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
-/** More falls of a counter in an hour than restarts of a process that fails, which Kubernetes delays to five minutes. */
+/** More falls of a counter in an hour than a failing process has restarts: Kubernetes soon waits five minutes for each. */
 const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */

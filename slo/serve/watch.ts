@@ -87,7 +87,10 @@ export function startWatch(options: {
     const alerts = own.flatMap(alert => {
       const isDelegated = delegated.has(ungrouped(alert.group))
       if (isDelegated && !begunHere.has(alert.group)) return []
-      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled) + downtime, diagnosis: verdict }]
+      const more = (isDelegated ? '' : unruled) + downtime
+      // After a restart the sent text has it already.
+      const text = alert.text.endsWith(more) ? alert.text : alert.text + more
+      return [{ ...alert, text, diagnosis: verdict }]
     })
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),

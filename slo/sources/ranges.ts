@@ -7,8 +7,8 @@ export const rangeOf = ({ promql, selector }: Counter, range: string, stepSecond
   selector ? `${formatSelector(selector)}[${range}]` : `(${promql})[${range}:${stepSeconds}s]`
 
 /**
- * PromQL that counts the readings of the last minute that compare with the value, or those that do not. Prometheus takes
- * a sample of up to five minutes ago for a reading, also while it is down itself: two minutes are the most here.
+ * PromQL that counts the readings of the last minute that compare with the value, or those that do not. Prometheus would
+ * read a sample of up to five minutes ago, also for minutes in which it was down itself; here it is at most two minutes old.
  */
 export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean): string {
   const operators = isGood ? thresholdOperators : ({ lt: '>=', lte: '>', gt: '<=', gte: '<' } as const)

@@ -69,8 +69,11 @@ export function createNotifier(options: {
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return void missed.delete(group)
+    // All alerts of an objective have one text. Those of the monitoring are about several things.
+    const last = ({ name, text }: Alert) =>
+      lastFiring.get(group)?.find(each => each.name === name || each.labels?.objective)?.text ?? text
     if (message.status === 'resolved')
-      message.alerts = message.alerts.map(each => withLastText(each, lastFiring.get(group)))
+      message.alerts = message.alerts.map(each => ({ ...each, text: last(each) }))
     const before = missed.get(group)
     if (before?.status !== message.status || before.severity !== message.severity)
       log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
@@ -132,12 +135,6 @@ export function createNotifier(options: {
 }
 
 const isPage = ({ severity }: Alert): boolean => severity === 'page'
-
-/** All alerts of an objective have one text. Those of the monitoring are about several things. */
-const withLastText = (alert: Alert, last: readonly Alert[] = []): Alert => ({
-  ...alert,
-  text: last.find(each => each.name === alert.name || each.labels?.objective)?.text ?? alert.text,
-})
 
 /** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
 function nextMessage(

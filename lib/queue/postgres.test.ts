@@ -211,6 +211,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       shared.on('data', bytes => asking?.write(bytes))
       const pooler = createServer(client => {
         let isGreeted = false
+        client.on('error', () => {})
         client.on('data', bytes => {
           if (!isGreeted && greeting.length > 0) client.write(Buffer.concat(greeting))
           else if (bytes[0] !== 'X'.charCodeAt(0)) {

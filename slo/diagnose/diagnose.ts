@@ -102,7 +102,9 @@ function slowest(seen: Situation): Answer | undefined {
   const isClear = best !== undefined && !isContested(seen, first.stage)
   const settling = isClear ? settlingSteps : nowSteps
   if (!isYoung && !isSettled(seen, first.stage, settling, isClear))
-    return unknown([remark('justSlow', { stage: first.stage, seconds: (settling * stepMs) / 1000 })])
+    return unknown([
+      remark('justSlow', { stage: first.stage, seconds: Math.round((settling * stepMs) / 1000) }),
+    ])
   return {
     ...answer(first.stage, best, best ? [best, ...first.evidence] : first.evidence, first.share),
     also: second

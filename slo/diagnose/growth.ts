@@ -104,7 +104,7 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
   return found(known.length, false)
 }
 
-export const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
+const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
   windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
 
 /** The last third of a window: what is no longer seen in it is over. */

@@ -99,17 +99,13 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
     return before.length < minBaselineWindows || growth > 0
   }
-  const times = stages.map(stage => ({
-    stage,
-    ofEach: alone.map(({ window }) => secondsIn(stage, window, model.failedSeconds)),
-  }))
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
-    const grown = times
-      .map(({ stage, ofEach }) => beside(stage, ofEach, i, others))
+    const [most] = stages
+      .map(stage => beside(model, stage, window, others))
       .filter(each => isSlow(each) && isUnusual(each.of, window, instance))
-    const [most] = grown.toSorted((a, b) => b.growth - a.growth)
+      .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, compared, window) })
@@ -125,15 +121,11 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
   })
 }
 
-/** The time of a stage in the process `i`, compared with the others. `ofEach`: seconds, null without data. */
-function beside(
-  stage: Stage,
-  ofEach: readonly (number | null)[],
-  i: number,
-  others: readonly Window[],
-): Grown {
-  const now = ofEach[i] ?? null
-  const baseline = median(ofEach.toSpliced(i, 1).filter(each => each !== null))
+/** The time of a stage in a process, compared with the others. */
+function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
+  const secondsOf = (each: Window) => secondsIn(stage, each, model.failedSeconds)
+  const now = secondsOf(window)
+  const baseline = median(others.map(secondsOf).filter(each => each !== null))
   const growth = (now ?? 0) - baseline
   const isLarge = growth > stage.floorSeconds && growth > baseline * (slowRatio - 1)
   return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }

@@ -11,6 +11,7 @@ import {
   items,
   put,
   showEarly,
+  showOlderPhoto,
   showPhoto,
   type Upload,
   watch,
@@ -36,9 +37,11 @@ export function add(files: readonly File[]): void {
     if (old) drop(old)
     const item = { upload: newUpload(file, old?.upload?.key) }
     put(item)
+    // A smaller video would be refused, too.
+    const tooLarge = isTaken(file) ? 'tooLarge' : 'noPhoto'
     const problem = !remembersPhotos
       ? say('noCookies')
-      : file.size > maxUploadBytes && say(tooLarge(file), { bytes: file.size, most: maxUploadBytes })
+      : file.size > maxUploadBytes && say(tooLarge, { bytes: file.size, most: maxUploadBytes })
     if (problem) {
       item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
       changed(item)
@@ -47,9 +50,6 @@ export function add(files: readonly File[]): void {
   // At once: a photo that is ready in the meantime would not be counted.
   showChanges()
 }
-
-/** A smaller video would be refused, too. */
-const tooLarge = (file: File) => (isTaken(file) ? 'tooLarge' : 'noPhoto')
 
 /** Not by their dates: phones date a photo by when it was chosen. */
 const isSame = (kept: Unsent, file: File): boolean => kept.name === file.name && kept.size === file.size
@@ -141,22 +141,17 @@ export async function refresh(): Promise<void> {
     for (const photo of photos) showPhoto(photo)
     newest = oldest
     next = further
-  } while (next !== null && items().some(isBelow(newest)))
+  } while (next !== null && items().some(({ photo }) => photo && !finished(photo) && photo.id > newest))
   // Also when so many photos came while the tab was hidden that some between them and those shown are not in this list.
   if (!listed || !before.includes(newest)) older = next
   listed = true
   showChanges()
 }
 
-const isBelow =
-  (id: string) =>
-  ({ photo }: Item): boolean =>
-    photo !== undefined && !finished(photo) && photo.id > id
-
 async function showOlder(): Promise<void> {
   const { photos, next } = await fetchPhotos(older ?? 'photos')
   older = next
-  for (const photo of photos) showPhoto(photo)
+  for (const photo of photos) showOlderPhoto(photo)
   showChanges()
   // The button goes with the last page: the keyboard goes on with the first photo that it brought.
   if (next === null) focusOn(withPhoto(photos[0]?.id ?? ''))

@@ -60,7 +60,8 @@ export function live(connected: (why: Unreached) => void): void {
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
   // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab.
   addEventListener('session', () => document.hidden || (takesCookies() && open()))
-  addEventListener('online', () => document.hidden || open())
+  // A failed upload does not say whether a proxy wants the person to sign in.
+  for (const name of ['online', 'unreached']) addEventListener(name, () => document.hidden || open())
   addEventListener('offline', () => connected('offline'))
   setInterval(check, 500)
   if (!document.hidden) open()

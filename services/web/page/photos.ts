@@ -64,12 +64,17 @@ const gone = new Set<string>()
 const shares = (): number[] =>
   items().flatMap(({ upload, photo }) => (!photo && upload?.state.is === 'sending' ? upload.state.share : []))
 
-/** Shows the server's state of a photo. */
-export function showPhoto(photo: Photo): void {
+/** Shows the server's state of a photo that is no upload in progress. */
+export function showOlderPhoto(photo: Photo): void {
   if (gone.has(photo.id)) return
   const known = withPhoto(photo.id)
   if (known) merge(known, photo)
-  else if (shares().length === 0) put({ photo })
+  else put({ photo })
+}
+
+/** Shows the server's state of a photo. */
+export function showPhoto(photo: Photo): void {
+  if (withPhoto(photo.id) || shares().length === 0) showOlderPhoto(photo)
   else {
     const { until = performance.now() + earlyMs } = early.get(photo.id) ?? {}
     early.set(photo.id, { photo, until })
@@ -83,7 +88,7 @@ export function showEarly(): void {
   for (const [id, { photo, until }] of early) {
     if (sent.includes(1) || (sent.length > 0 && performance.now() < until)) continue
     early.delete(id)
-    if (!gone.has(id) && !withPhoto(id)) put({ photo })
+    showOlderPhoto(photo)
   }
 }
 

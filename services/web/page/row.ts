@@ -176,9 +176,4 @@ async function load(src: string, place: HTMLElement): Promise<HTMLImageElement |
 
 /** Whether web has answered, and there is no picture in the answer. */
 const isUnusable = async (answer: Response): Promise<boolean> =>
-  answer.ok
-    ? createImageBitmap(await answer.blob()).then(
-        () => false,
-        () => true,
-      )
-    : isGone(answer)
+  answer.ok ? !(await createImageBitmap(await answer.blob()).catch(() => null)) : isGone(answer)

@@ -89,7 +89,10 @@ async function deliver(item: Sent): Promise<number | undefined> {
     if (isLast && (await fetchPhotos().catch(() => false))) return void become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
-    if (answer.kind === 'unreachable') return seconds
+    if (answer.kind === 'unreachable') {
+      dispatchEvent(new Event('unreached'))
+      return seconds
+    }
     await pause(seconds, signal, false)
   }
 }

@@ -88,7 +88,7 @@ const alert = (name: string, severity: 'page' | 'ticket', group = 'availability'
   group,
   name,
   severity,
-  labels: { tier: name },
+  labels: { objective: group, tier: name },
   since: begin,
   text: `${group} burns`,
   diagnosis: 'Slow in convert: cpu.',
@@ -125,6 +125,22 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   expect(received[1]?.text, 'what was left at the end').toBe(
     'Resolved: availability. It lasted 40 min. Was: availability has 10 minutes left Slow in convert: cpu.',
   )
+})
+
+test('at the end each alert of the monitoring keeps its own text', async () => {
+  const { start, received } = await phone()
+  const { update } = start()
+  const [blind, silent] = ['monitoring-blind', 'watchdog-silent'].map(name => {
+    const { labels: _, ...each } = alert(name, 'page', 'monitoring')
+    return { ...each, text: `${name} for three minutes` }
+  }) as [Alert, Alert]
+  await update([blind, silent], begin)
+  await update([{ ...silent, text: 'watchdog-silent for an hour' }], begin + 60 * minute)
+  await update([], begin + 61 * minute)
+  expect(received.at(-1)?.alerts.map(({ annotations }) => annotations.summary)).toEqual([
+    'monitoring-blind for three minutes',
+    'watchdog-silent for an hour',
+  ])
 })
 
 test('a ticket that becomes a page is sent again; a page that becomes a ticket is not', async () => {

@@ -36,8 +36,8 @@ export function createNotifier(options: {
   const stopping = new AbortController()
   const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
-  /** The last text of each group that fires: its resolved message says what was lost at the end, not at the begin. */
-  const lastTexts = new Map<string, string>()
+  /** What last fired of each group: its resolved message says what was lost at the end, not at the beginning. */
+  const lastFiring = new Map<string, readonly Alert[]>()
   /** Messages that did not arrive. When their alerts end, the resolved message is still sent: it says what happened. */
   const missed = new Map<string, Message>()
   let now = 0
@@ -69,8 +69,11 @@ export function createNotifier(options: {
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return void missed.delete(group)
+    // All alerts of an objective have one text. Those of the monitoring are about several things.
+    const last = ({ name, text }: Alert) =>
+      lastFiring.get(group)?.find(each => each.name === name || each.labels?.objective)?.text ?? text
     if (message.status === 'resolved')
-      message.alerts = message.alerts.map(each => ({ ...each, text: lastTexts.get(group) ?? each.text }))
+      message.alerts = message.alerts.map(each => ({ ...each, text: last(each) }))
     const before = missed.get(group)
     if (before?.status !== message.status || before.severity !== message.severity)
       log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
@@ -81,7 +84,6 @@ export function createNotifier(options: {
     if (webhook !== null && !(await send(message, webhook))) return void missed.set(group, message)
     alertStore.record(message, receiver)
     missed.delete(group)
-    if (message.status === 'resolved') lastTexts.delete(group)
   }
 
   const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
@@ -99,6 +101,9 @@ export function createNotifier(options: {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
     }
+    const kept = begun()
+    for (const group of lastFiring.keys())
+      if (!kept.has(group) && !groups.has(group)) lastFiring.delete(group)
     sending = false
   }
 
@@ -113,7 +118,7 @@ export function createNotifier(options: {
      */
     update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
-      for (const { group, text } of firing) lastTexts.set(group, text)
+      for (const [group, alerts] of groups) lastFiring.set(group, alerts)
       now = nowMs
       changed = true
       if (sending) countLimit('alertMessages')

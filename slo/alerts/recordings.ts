@@ -116,7 +116,7 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
   const sum = `sum${grouping(objective)}`
   const any = `${sum}(count_over_time((${sli.gauge})[1m55s:${gridSeconds}s]))`
-  return `${sum}(${readings(sli, isGood)}) or ${on(objective)} 0 * ${any}`
+  return `${sum}(${readings(sli, isGood, objective.groupBy ?? '')}) or ${on(objective)} 0 * ${any}`
 }
 
 /** Evaluates an expression at a whole UTC minute: the outer [1m:1m] contains exactly one. */

@@ -11,7 +11,7 @@ import { backtest, type Timeline } from '../math/backtest.ts'
 import { tally } from '../math/sli.ts'
 import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { computedKinds, countedKinds, objectivesIn, openSlo, ratio } from '../test/kinds.ts'
+import { computedKinds, countedKinds, metric, objectivesIn, openSlo, ratio } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
@@ -249,6 +249,33 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     const promql_expr_test = [{ expr: 'count(slo:budget_left:ratio)', eval_time: '5m', exp_samples }]
     await runPromtool(promtool, await temporaryFolder(), grouped, [
       { name: 'many groups', interval: '15s', input_series, promql_expr_test },
+    ])
+  })
+
+  test('of a gauge read nothing of a group without recent samples, while others have them', async () => {
+    const more = { method: 'Timeslices', op: 'lte', value: 5, target: 0.9, groupBy: 'city' }
+    const text = openSlo('depth', { thresholdMetric: metric('max by (city) (depth)') }, more)
+    const labels = (city: string) =>
+      `slo:total:increase1m{city="${city}",instance="all",job="tintype",objective="depth",service="tintype"}`
+    await runPromtool(promtool, await temporaryFolder(), objectivesIn(text), [
+      {
+        name: 'one of two sources is away',
+        interval: '15s',
+        input_series: [
+          { series: 'depth{city="Kyiv"}', values: '1x20' },
+          { series: 'depth{city="Lyon"}', values: '1x40' },
+        ],
+        promql_expr_test: [
+          {
+            expr: 'slo:total:increase1m',
+            eval_time: '9m',
+            exp_samples: [
+              { labels: labels('Kyiv'), value: 0 },
+              { labels: labels('Lyon'), value: 6 },
+            ],
+          },
+        ],
+      },
     ])
   })
 

@@ -5,7 +5,7 @@ import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
 
 /** The time of day, with the date when it is a day or more from `near`. */
-const clock = (minute: Minute, near: Minute): string =>
+export const clock = (minute: Minute, near: Minute): string =>
   `${toShort(minute).slice(Math.abs(minute - near) < 1440 ? 6 : 0)} UTC`
 
 const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)

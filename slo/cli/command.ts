@@ -77,7 +77,7 @@ export async function main(
     const taken = Object.fromEntries(all.map(option => [option, { type: typeOf(option) } as const]))
     const { values, positionals } = readArguments(args, taken, paths)
     refuseStrange(Object.keys(values) as Option[], takes, forms)
-    // All at once: the directory and the service read some of them each.
+    // Checked here so that all bad ones are named at once: the directory and the service read only some of them each.
     readConfig(environment, pick(...variables))
     const { run } = await load()
     const nowMs = Date.now()

@@ -5,8 +5,8 @@ import type { PrometheusApi } from '../sources/prometheus-api.ts'
 export type Discovered = {
   job: string
   /**
-   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted`: a matcher without the
-   * series of their sum, which would count each request twice.
+   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted` leaves out a series that
+   * is the sum of the others: with it each request would count twice.
    */
   requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */

@@ -64,7 +64,7 @@ const aSecond = ({ histogram }: Durations): number =>
 
 export const boundSeconds = (durations: Durations): number => Number(durations.le) / aSecond(durations)
 
-/** Fills a template's <placeholders>. A line with an unknown value is removed with its comment, and a list without lines. */
+/** Fills a template's <placeholders>. A line with an unknown value is removed with its comment; so is a list left empty. */
 function fill(template: string, values: Values): string {
   const text = readFileSync(new URL(`first/${template}.yaml`, import.meta.url), 'utf8')
   return text

@@ -70,15 +70,11 @@ const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
 const someWork = 10
 
 /**
- * With little work now, only windows with at least half as much are compared: a mean of almost no work is chance. Where
- * none had that much, work as such is not slow beside a probe's small pieces: they are compared only while a budget burns.
+ * The windows with at least half as much work as now, or with `someWork`: a mean of less is chance. Without such a window
+ * all are compared; but none while no budget burns and there is `someWork` now, because the first rush after hours of a
+ * probe's small work would look slow.
  */
-function comparable(
-  model: Model,
-  windows: readonly Window[],
-  now: Window,
-  burns: boolean,
-): readonly Window[] {
+function comparable(model: Model, windows: Window[], now: Window, burns: boolean): Window[] {
   const { traffic } = model
   if (!traffic) return windows
   const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000

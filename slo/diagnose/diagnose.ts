@@ -22,7 +22,7 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
-/** A second slow stage with less of the growth than one percent is not mentioned. */
+/** A second slow stage with less than this share of the growth is not mentioned. */
 const leastMentioned = 0.01
 /** A filling queue with this share of the growth in the last third of the window may still become the slowest stage. */
 const contested = 1 / 4

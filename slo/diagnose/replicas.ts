@@ -90,16 +90,10 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   }))
 }
 
-function slowReplicas(
-  model: Model,
-  job: string,
-  instances: readonly string[],
-  now: Window,
-  baseline: Baseline,
-): OddReplica[] {
+function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  // The photos of one process may be larger than those of the others by chance, and then were so before.
+  // One process may by chance have larger work than the others: then it was as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
     const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)

@@ -20,9 +20,9 @@ export type Reading = {
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
-/** Samples of ten minutes at a scrape a minute, of which one may be late. That of a gauge counts for two minutes. */
+/** Samples in ten minutes, one of which may be late: of a counter one a minute, of a gauge one each two minutes. */
 const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
-/** More falls of a counter in an hour than restarts of a process that fails, which Kubernetes delays to five minutes. */
+/** More falls of a counter in an hour than a failing process has restarts: Kubernetes soon waits five minutes for each. */
 const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */

@@ -368,6 +368,15 @@ test('an alert in a planned downtime says so, as the person on call may not know
   await until(() => updates.length > 0)
   await watch.stop()
   expect(updates[0]?.[0]?.text).toMatch(/ A downtime is planned until .* UTC: larger disk\.$/)
+  // After a restart, while nothing can be read, the alert is as it was sent.
+  const [alert] = updates[0] as [Alert]
+  store.record({ ...alert, status: 'firing', at: 0, alerts: [alert] })
+  const away = { ...source().fake, slots: () => Promise.reject(new SourceError('Prometheus is away')) }
+  const next = openEvaluations([objective], away, store)
+  const restarted = watching(away, store, null, null, [objective], next, dataDir)
+  await until(() => restarted.updates.length > 0)
+  await restarted.watch.stop()
+  expect(restarted.updates[0]?.find(({ name }) => name === alert.name)?.text).toBe(alert.text)
   // The folder of planned downtime is a file, so that it cannot be read.
   const damaged = await temporaryFolder()
   mkdirSync(`${damaged}/slo`)

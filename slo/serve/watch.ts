@@ -8,10 +8,10 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
-import { alertsOf, cut } from '../alerts/text.ts'
+import { alertsOf, clock, cut } from '../alerts/text.ts'
 import { isBurning } from '../math/burn-rate.ts'
 import { readPlanned } from '../math/planned.ts'
-import { toMinute, toShort } from '../math/time.ts'
+import { toMinute } from '../math/time.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
@@ -48,7 +48,7 @@ export function startWatch(options: {
   heartbeat: URL | null
   diagnosis: Diagnoser
   pages: () => string
-  /** It has the planned downtime. */
+  /** Has the planned downtime. */
   dataDir: string
   log: Log
 }) {
@@ -87,7 +87,10 @@ export function startWatch(options: {
     const alerts = own.flatMap(alert => {
       const isDelegated = delegated.has(ungrouped(alert.group))
       if (isDelegated && !begunHere.has(alert.group)) return []
-      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled) + downtime, diagnosis: verdict }]
+      const more = (isDelegated ? '' : unruled) + downtime
+      // After a restart the sent text has it already.
+      const text = alert.text.endsWith(more) ? alert.text : alert.text + more
+      return [{ ...alert, text, diagnosis: verdict }]
     })
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),
@@ -95,10 +98,9 @@ export function startWatch(options: {
     // When no objective can be read, one alert covers all.
     const isBlind = blind.length === measured.length
     const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
+    const allSince = isBlind ? Math.max(...blind.map(({ since }) => since)) : null
     const [why] = evaluations.unread().values()
-    const all = isBlind
-      ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since)), undefined, why)
-      : []
+    const all = silence('monitoring-blind', allSince, undefined, why)
     void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
   }
 
@@ -181,11 +183,11 @@ export function startWatch(options: {
   }
 }
 
-/** The downtime that is planned now, in words; none when it cannot be read, as alerts must be sent all the same. */
+/** A sentence about the downtime that is planned now; empty also when it cannot be read, because alerts must be sent. */
 function downtimeAt(minute: Minute, dataDir: string): string {
   try {
     const planned = readPlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
-    return planned ? ` A downtime is planned until ${toShort(planned.to)} UTC: ${planned.reason}.` : ''
+    return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
   } catch {
     return ''
   }

@@ -7,16 +7,17 @@ export const rangeOf = ({ promql, selector }: Counter, range: string, stepSecond
   selector ? `${formatSelector(selector)}[${range}]` : `(${promql})[${range}:${stepSeconds}s]`
 
 /**
- * PromQL that counts the readings of the last minute that compare with the value, or those that do not. Prometheus takes
- * a sample of up to five minutes ago for a reading, also while it is down itself: two minutes are the most here.
+ * PromQL that counts the readings of the last minute that compare with the value, or those that do not. Prometheus would
+ * read a sample of up to five minutes ago, also for minutes in which it was down itself; here it is at most two minutes old.
+ * `groupBy`: the label of the groups that are read at once.
  */
-export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean): string {
+export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean, groupBy = ''): string {
   const operators = isGood ? thresholdOperators : ({ lt: '>=', lte: '>', gt: '<=', gte: '<' } as const)
   // With an offset the samples are not those of now, and `or vector(0)` gives a reading without samples.
   const isOfSamples = !/\b(offset|vector|absent\w*)\b|@/i.test(outsideQuotes(gauge))
   const selectors = new Set(isOfSamples ? selectorsOf(gauge) : [])
   const sampled = [...selectors].map(each => `count_over_time(${each}[${scrapedSeconds}s])`).join(' or ')
-  const recent = sampled && ` and on() (${sampled})`
+  const recent = sampled && ` and on(${groupBy}) (${sampled})`
   return `count_over_time(((${gauge}) ${operators[operator]} ${value}${recent})[55s:${gridSeconds}s])`
 }
 

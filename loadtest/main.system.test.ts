@@ -54,10 +54,14 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   test('the load ends with its command: a CI job that is cancelled signals only that', async () => {
     const env = { PATH: process.env.PATH, DATA_DIR: service.dataDir }
     const command = spawn(process.execPath, ['loadtest/main.ts', 'soak'], { env, stdio: 'ignore' })
-    const [k6] = await until(() => {
-      const children = childrenOf(command.pid as number)
-      return children.length > 0 && children
-    })
+    onTestFinished(() => void command.kill('SIGKILL'))
+    const [k6] = await until(
+      () => {
+        const children = childrenOf(command.pid as number)
+        return children.length > 0 && children
+      },
+      { timeoutMs: 90_000, what: 'k6' },
+    )
     command.kill('SIGTERM')
     expect(await once(command, 'exit')).toEqual([2, null])
     expect(existsSync(`/proc/${k6?.pid}`)).toBe(false)

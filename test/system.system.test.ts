@@ -192,7 +192,7 @@ test('an outage pages a person with what is lost and why, and its end is announc
 
   expect(page.commonLabels.severity).toBe('page')
   expect(page.text).toMatch(
-    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last 15m\. .*Note: http:\S+ .*What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last (15m|1h)\. .*Note: http:\S+ .*What to do: http:\S+$/,
   )
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
   expect(during.diagnosis?.verdict.verdict).toBe('wait')

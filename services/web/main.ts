@@ -4,7 +4,6 @@ import { startPulse } from '@tintype/lib/pulse.ts'
 import { createWebApp } from './app.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
-import { warnOfOtherSecret } from './visitors/session.ts'
 import { openWeb, webVariables } from './web.ts'
 
 /** Much longer than the sweep's interval (1 s) and its slowest call of the queue (5 s). */
@@ -13,8 +12,6 @@ const stalledSeconds = 60
 await runPhotoService('web', process.env, webVariables, async (parts, config) => {
   const [draining, stopped] = [new AbortController(), new AbortController()]
   const web = openWeb({ ...parts, config, draining: draining.signal, stopped: stopped.signal })
-  // Storage that fails is reported by what needs it.
-  void warnOfOtherSecret(web).catch(() => {})
   const dependencies = watchDependencies(web)
   const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, process.connected)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)

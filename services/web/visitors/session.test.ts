@@ -2,7 +2,6 @@ import { ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { png } from '../test/images.ts'
 import { startWeb } from '../test/web.ts'
-import { warnOfOtherSecret } from './session.ts'
 
 const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? ''
 
@@ -39,12 +38,6 @@ test('a session that we did not issue is replaced by a new one', async () => {
     expect(answer, cookie).toMatch(/^tintype_session=/)
     expect(answer).not.toContain(id)
   }
-})
-
-test('a web whose secret is not that of the last one says so: its visitors would lose their photos', async () => {
-  const { web, entries } = await startWeb()
-  for (const sessionSecret of ['one', 'one', 'two', 'two']) await warnOfOtherSecret({ ...web, sessionSecret })
-  expect(entries.map(({ event }) => event)).toEqual(['session.other-secret'])
 })
 
 test('of several cookies with our name the one that we issued counts, wherever it stands', async () => {

@@ -67,19 +67,6 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
   }
 }
 
-/**
- * Warns when another secret signed the cookies before: people who have those lose their photos. So do the people of
- * several webs whose secrets differ, each time that another web answers.
- */
-export async function warnOfOtherSecret({ sessionSecret, storage, log }: Web): Promise<void> {
-  const mark = sign('the secret', sessionSecret)
-  const last = await storage.read('session-secret')
-  if (`${last}` === mark) return
-  const means = 'SESSION_SECRET differs from that of the last web: give every web the same one'
-  if (last !== 'not-found') log.warn('session.other-secret', { means })
-  await storage.put('session-secret', Buffer.from(mark))
-}
-
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 

@@ -45,7 +45,8 @@ test('a name with two addresses is reached although the one that answers takes l
   expect(await looking).toMatchObject({ answer: { status: 200 } })
 })
 
-test('of a name whose addresses all refuse, the reason of the first is told', async () => {
+test('of a name whose addresses all refuse, the reason of each is given', async () => {
   const port = await freePort()
-  expect(await look(port)).toMatchObject({ failed: `connect ECONNREFUSED 127.0.0.1:${port}` })
+  const reasons = ['127.0.0.1', '::1'].map(address => `connect ECONNREFUSED ${address}:${port}`)
+  expect(await look(port)).toMatchObject({ failed: reasons.join(', ') })
 })

@@ -69,7 +69,7 @@ test.each([
   await expect(checkAnswers({ url }, {})).rejects.toThrow(said)
 })
 
-test('an address that nobody answers is refused with the reason, which may be a certificate', async () => {
+test('an address at which no server answers is refused with the reason, such as a certificate that is not trusted', async () => {
   const url = `http://127.0.0.1:${await freePort()}`
   await expect(checkAnswers({ url }, {})).rejects.toThrow(
     /^no service answers at http.*: connect ECONNREFUSED/,

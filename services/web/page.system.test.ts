@@ -702,15 +702,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
       new MutationObserver(note).observe(document.querySelector('#said'), { childList: true })
     }`)
     const said = () => page.evaluate<{ at: number; text: string }[]>('said')
-    // However fast they are converted, the page's lists tell it first of one, then of all others at once.
+    // The first list of the page shows one photo as ready, and the next one all, however fast the converter is.
     let lists = 0
     await page.route('**/photos', async route => {
       if (route.request().method() !== 'GET') return route.fallback()
       const photos = await list()
       if (photos.length === 9 && photos.every(({ state }) => state === 'ready')) lists++
-      const isTold = (i: number) => lists > 1 || (lists === 1 && i === 0)
-      const told = photos.map((each, i) => (isTold(i) ? each : { ...each, state: 'queued' }))
-      await route.fulfill({ json: { photos: told, next: null } })
+      const isShown = (i: number) => lists > 1 || (lists === 1 && i === 0)
+      const shown = photos.map((each, i) => (isShown(i) ? each : { ...each, state: 'queued' }))
+      await route.fulfill({ json: { photos: shown, next: null } })
     })
     await choose(...Array.from({ length: 9 }, (_, i) => ({ ...harbour, name: `${i}.jpg` })))
     const summary = '8 changes in your photos. 9 of 9 photos are ready'

@@ -41,7 +41,7 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
 function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, stages } = verdict
-  const withoutData = [...new Set(stages.flatMap(({ lacked }) => lacked))]
+  const metricsWithoutData = [...new Set(stages.flatMap(({ lacked }) => lacked))]
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
   const isEnglish = remarks.some(each => written.includes(each))
@@ -52,10 +52,10 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
     isSlow(verdict) && stageTable(verdict),
     evidence.length > 0 && [h('h3', {}, say('evidence')), evidenceTable(verdict)],
-    withoutData.length > 0 &&
+    metricsWithoutData.length > 0 &&
       folded(
-        say('lackingData', { n: withoutData.length }),
-        items(withoutData.map(metric => h('code', {}, metric))),
+        say('lackingData', { n: metricsWithoutData.length }),
+        items(metricsWithoutData.map(metric => h('code', {}, metric))),
       ),
     examples.length > 0 && [
       h('h3', {}, say('examples')),

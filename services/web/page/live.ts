@@ -21,7 +21,7 @@ const reopenMs = 10_000
 export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
-  let renewedAt = Number.NEGATIVE_INFINITY
+  let reopenedAt = Number.NEGATIVE_INFINITY
   let readAt = 0
 
   async function read(): Promise<void> {
@@ -49,11 +49,16 @@ export function live(connected: (why: Unreached) => void): void {
     })
   }
 
+  function reopen(): void {
+    reopenedAt = performance.now()
+    open()
+  }
+
   function check(): void {
     if (document.hidden) return
     const flowing = source?.readyState === EventSource.OPEN && navigator.onLine
     const now = performance.now()
-    if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
+    if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) reopen()
     else if (!flowing && now - readAt > pollMs) void read()
     else if (now - readAt > (items().some(underWay) ? checkMs : idleMs)) void read()
   }
@@ -63,9 +68,8 @@ export function live(connected: (why: Unreached) => void): void {
   addEventListener('session', () => {
     if (document.hidden || !takesCookies()) return
     // Webs with different secrets answer with another session each time. `check` opens the next stream.
-    if (performance.now() - renewedAt < reopenMs) return source?.close()
-    renewedAt = performance.now()
-    open()
+    if (performance.now() - reopenedAt < reopenMs) source?.close()
+    else reopen()
   })
   // A failed upload does not say whether a proxy wants the person to sign in. Hundreds may fail at once.
   addEventListener('unreached', () => document.hidden || performance.now() - readAt < pollMs || void read())

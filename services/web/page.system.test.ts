@@ -1112,7 +1112,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
-  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots; an original under its name', async () => {
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots, and shown alone; an original is saved under its name', async () => {
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')
@@ -1124,6 +1124,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const original = page.waitForEvent('download')
     await row('Screenshot').getByRole('link', { name: 'Original' }).click()
     expect((await original).suggestedFilename()).toBe('Screenshot 2026-11-26 at 10.04.22.jpg')
+    // Opened in a tab of its own, the picture is shown as the browser shows any: in the middle.
+    const alone = await openTab(context)
+    const address = (await picture('Screenshot').getAttribute('src')) ?? ''
+    await alone.goto(new URL(address, web.endpoints.web).href)
+    expect(await alone.evaluate('getComputedStyle(document.images[0]).marginTop')).not.toBe('0px')
   })
 
   test('a double click on Delete, or Enter held down, only asks', async () => {

@@ -36,7 +36,7 @@ export const run: Verb = async ({ prometheus: given, job: wanted, paths }, conte
   print(`
 job         ${job}
 requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${process.has('probe_success') ? 'probes succeed' : 'scrapes are answered'}`}
-scrapes     ${scrapeSeconds > 60 ? `each ${scrapeSeconds} s: minutes without a sample would be offline, scrape it each 60 s at least` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
+scrapes     ${scrapeSeconds > 30 ? `each ${scrapeSeconds} s: minutes without a sample are offline, scrape it each 30 s, of which one may be late` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
 durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 
 Next, after you have read the files:

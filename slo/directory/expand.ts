@@ -1,8 +1,9 @@
-import { isIPv6 } from 'node:net'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { bracketed, fromHere } from '@tintype/lib/loopback.ts'
 
 /**
  * Replaces `${NAME}` and `${NAME:-default}`. An empty value counts as unset. `encode` gets a value and the text before it.
+ * In a URL a value is written as its host.
  * @throws ConfigError naming a variable without value and default.
  */
 export const expand = (
@@ -13,12 +14,8 @@ export const expand = (
   text.replace(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined, at: number) => {
     const value = values[name] || fallback
     if (value === undefined) throw new ConfigError(`${name} is not set, and "${text}" needs it`)
-    return encode(text.includes('://') ? asHost(value) : value, text.slice(0, at))
+    return encode(
+      text.includes('://') ? fromHere(`//${bracketed(value)}`).slice(2) : value,
+      text.slice(0, at),
+    )
   })
-
-/** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */
-export function asHost(value: string): string {
-  if (value === '0.0.0.0') return '127.0.0.1'
-  if (value === '::') return '[::1]'
-  return isIPv6(value) ? `[${value}]` : value
-}

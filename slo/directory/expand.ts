@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { bracketed, fromHere } from '@tintype/lib/loopback.ts'
 
 type Values = Readonly<Record<string, string | undefined>>
 
@@ -19,7 +19,7 @@ export function throwMissing(missing: readonly string[]): void {
 }
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`. `encode` gets a value and the text before it.
+ * Replaces `${NAME}` and `${NAME:-default}`. `encode` gets a value and the text before it. In a URL a value is written as its host.
  * @throws ConfigError naming the variables without value and default.
  */
 export function expand(
@@ -30,13 +30,7 @@ export function expand(
   throwMissing(missingIn([text], values))
   return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) => {
     const value = values[name] || (fallback as string)
-    return encode(text.includes('://') ? asHost(value) : value, text.slice(0, at))
+    const host = () => fromHere(`//${bracketed(value)}`).slice(2)
+    return encode(text.includes('://') ? host() : value, text.slice(0, at))
   })
-}
-
-/** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */
-export function asHost(value: string): string {
-  if (value === '0.0.0.0') return '127.0.0.1'
-  if (value === '::') return '[::1]'
-  return isIPv6(value) ? `[${value}]` : value
 }

@@ -1,9 +1,5 @@
-<<<<<<< HEAD
 import { randomBytes } from 'node:crypto'
-import { rmSync, statfsSync, writeFileSync } from 'node:fs'
-=======
 import { rmSync, writeFileSync } from 'node:fs'
->>>>>>> main
 import { join } from 'node:path'
 import { roomOn } from '@tintype/lib/disk.ts'
 
@@ -26,13 +22,8 @@ export function freeReserve(dataDir: string): void {
  */
 export function keepReserve(dataDir: string): void {
   try {
-<<<<<<< HEAD
-    if (freeBytes(dataDir) > 2 * reserveBytes)
-      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes), { flag: 'wx' })
-=======
     if (roomOn(dataDir).freeBytes > 2 * reserveBytes)
-      writeFileSync(fileIn(dataDir), Buffer.alloc(reserveBytes), { flag: 'wx' })
->>>>>>> main
+      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes), { flag: 'wx' })
   } catch {
     // It is there already, or the disk is full after all.
   }

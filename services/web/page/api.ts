@@ -11,6 +11,8 @@ export type Photo = {
   reason?: { code: string; detail: string }
   acceptedAt: string
   promiseBy: string
+  /** Of a ready photo; absent in answers of the previous release. */
+  readyAt?: string
   kept?: boolean
   damaged?: true
   stages: Partial<Record<(typeof serverStages)[number], number>>

@@ -18,6 +18,8 @@ import type { Web } from '../web.ts'
 /** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
 export type PhotoView = Omit<ReturnType<typeof common>, 'stages'> & {
   reason?: FailureReason
+  /** When the thumbnail was durable; the promise counts from `acceptedAt` to then. */
+  readyAt?: string
   /** Absent while the promise is open, and when it is void. */
   kept?: boolean | undefined
   /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
@@ -86,7 +88,8 @@ function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | n
     href: `${view.links.thumbnail}?size=${each.side}&format=${each.format}`,
   }))
   const stages = stagesOf(record, withStore(result, durableAt).stages, durableAt)
-  return { ...view, kept, width, height, damaged, thumbnails, stages }
+  const readyAt = new Date(durableAt).toISOString()
+  return { ...view, readyAt, kept, width, height, damaged, thumbnails, stages }
 }
 
 /** `receive` is the time from the first byte to the durable result, less the other stages. */

@@ -48,6 +48,8 @@ describe('a photo', () => {
       kept: true,
       stages: { wait: 0.1, convert: 0.2, store: 0.01 },
     })
+    const { readyAt = '' } = ready
+    expect(readyAt >= photo.acceptedAt && readyAt < photo.promiseBy).toBe(true)
     const thumbnail = await person.call('GET', photo.links.thumbnail)
     expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/jpeg'])
     expect(Buffer.from(await thumbnail.arrayBuffer())).toEqual(png(4, 4))

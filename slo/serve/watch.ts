@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
-import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { onChange, startLoop } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -216,7 +216,7 @@ async function beat(url: URL, log: Log): Promise<void> {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
     const answer = await askStatus(url.href, { signal })
     // Redirects are not followed, so their target has received nothing.
-    if (answer.status >= 300) throw new Error(inWords(answer))
+    if (answer.status >= 300) throw new Error(withoutPath(inWords(answer), url))
   } catch (error) {
     log.warn('heartbeat.failed', { error: messagesOf(error) })
   }

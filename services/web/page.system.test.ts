@@ -494,7 +494,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await stream
   })
 
-  test('webs with different secrets, whose every answer has another session, cause no stream after stream', async () => {
+  test('webs with different secrets, whose every answer has another session, cause no stream after stream, and the page names what its operator should look at', async () => {
     let [reads, streams] = [0, 0]
     // The page before could meet the other sessions, too, and would open a stream of its own.
     await page.goto('about:blank')
@@ -508,6 +508,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await until(() => reads > 5)
     // The first one, one of another session, and one each 10 s.
     expect(streams).toBeLessThanOrEqual(2 + (performance.now() - begun) / 10_000)
+    await page.locator('#state').getByText('SESSION_SECRET').waitFor()
   })
 
   test('a photo that is sent while nothing else is keeps the open stream', async () => {

@@ -121,14 +121,14 @@ test.skipIf(!mayLimit())('a child that the kernel kills because memory ran out l
   const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
   const [pid] = childPids().filter(each => !before.has(each))
   const group = await mkdtemp(join(memoryGroups, 'tintype-'))
-  onTestFinished(() =>
-    until(() =>
+  onTestFinished(async () => {
+    await until(() =>
       rmdir(group).then(
         () => true,
         () => false,
       ),
-    ),
-  )
+    )
+  })
   await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
   await writeFile(join(group, 'cgroup.procs'), String(pid))
   expect(await convert(request('whole'))).toMatchObject({

@@ -1,6 +1,6 @@
 import { address } from '@tintype/lib/config.ts'
 import { type BoundedAnswer, excerpt, inWords } from '@tintype/lib/http/bounded-request.ts'
-import { expand, missingIn, throwMissing } from '../directory/expand.ts'
+import { expand, expandUrl, missingIn, throwMissing } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { type Directory, loadModule } from '../directory.ts'
 import type { Probe, ProbeModule } from './probe.ts'
@@ -59,7 +59,7 @@ export function missingInSteps(steps: readonly ProbeStep[], environment: Readonl
 }
 
 async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {
-  const written = expand(step.url, values)
+  const written = expandUrl(step.url, values)
   const url = address.parse(written)
   // A part of the URL may come from an earlier answer, so it may be invalid.
   if (!url) return { phases: noPhases, failed: `"${written}" is not an address` }

@@ -79,6 +79,7 @@ test('an alert says what is left, or how much was lost beyond it', () => {
   expect(firstAlert(availability, 75)?.text).toMatch(
     /The budget of 60 minutes is used up, and 15 beyond it\.$/,
   )
+  expect(firstAlert(availability, 60)?.text).toMatch(/The budget of 60 minutes is used up\.$/)
 })
 
 test('the budget of a calendar window is gone only before its end, and that of events grows with them', () => {

@@ -50,6 +50,6 @@ function describe(view: View, since: Minute, rateMinutes: number): string {
   const left =
     budgetLeft > 0
       ? `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left${when ?? ''}`
-      : `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
+      : `The budget of ${all} ${unit} is used up${budgetLeft < 0 ? `, and ${Math.ceil(-budgetLeft)} beyond it` : ''}`
   return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${left}.`
 }

@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { bracketed, fromHere } from '@tintype/lib/loopback.ts'
 
 /** Writes a value for its place, which the text before it shows. */
 type Encode = (value: string, before: string) => string
@@ -26,23 +26,16 @@ export function throwMissing(missing: readonly string[]): void {
  */
 export function expand(text: string, values: Values, encode: Encode = value => value): string {
   throwMissing(missingIn([text], values))
-  return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) => {
-    return encode(values[name] || (fallback as string), text.slice(0, at))
-  })
+  return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) =>
+    encode(values[name] || (fallback as string), text.slice(0, at)),
+  )
 }
 
 /** Like `expand`, of a URL: a password may have any character, as may a value in the query. Escapes are kept. */
 export const expandUrl = (text: string, values: Values): string =>
   expand(text, values, (value, before) => {
-    if (/:\/\/([^/?#]*@)?$/.test(before)) return asHost(value)
+    if (/:\/\/([^/?#]*@)?$/.test(before)) return fromHere(`//${bracketed(value)}`).slice(2)
     if (/:\/\/[^/?#]*:$/.test(before)) return encodeURIComponent(value)
     const isInQuery = /\?[^#]*=$/.test(before)
     return isInQuery ? encodeURIComponent(value).replaceAll(/%25(?=[\da-f]{2})/gi, '%') : value
   })
-
-/** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */
-export function asHost(value: string): string {
-  if (value === '0.0.0.0') return '127.0.0.1'
-  if (value === '::') return '[::1]'
-  return isIPv6(value) ? `[${value}]` : value
-}

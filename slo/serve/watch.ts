@@ -10,7 +10,7 @@ import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, clock, cut } from '../alerts/text.ts'
 import { isBurning } from '../math/burn-rate.ts'
-import { readPlanned } from '../math/planned.ts'
+import { readablePlanned } from '../math/planned.ts'
 import { toMinute } from '../math/time.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
@@ -183,14 +183,10 @@ export function startWatch(options: {
   }
 }
 
-/** A sentence about the downtime that is planned now; empty also when it cannot be read, because alerts must be sent. */
+/** A sentence about the downtime that is planned now; empty without one. */
 function downtimeAt(minute: Minute, dataDir: string): string {
-  try {
-    const planned = readPlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
-    return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
-  } catch {
-    return ''
-  }
+  const planned = readablePlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
+  return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
 }
 
 export const silences = {

@@ -82,6 +82,14 @@ test('after converters were away for less than a minute the queue is not named a
     expect(verdictAt(seconds, redeployed, { burns: false }).cause, `${seconds} s`).not.toBe('queue-stalled')
 })
 
+test('converters that end again and again are too few, also while one of them works', () => {
+  const loops = (second: number) => ({
+    converterUp: second % 45 < 15,
+    converterStarted: second - (second % 45),
+  })
+  expect(verdictAt(180, loops)).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
+})
+
 test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {
   const short = () => ({ outOfMemory: 0.6, hung: 1 })
   expect(verdictAt(300, short)).toMatchObject({ verdict: 'convert', cause: 'memory' })

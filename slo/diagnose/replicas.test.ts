@@ -40,12 +40,12 @@ const recorded = (processes: Process[]): Series[] =>
   )
 
 /** The last minute beside four before it. */
-const jobs = (processes: Process[], replicas = '') => {
+const jobs = (processes: Process[], replicas = '', burns = false) => {
   const samples = samplesOf(recorded(processes))
   const windows = [0, 1, 2, 3, 4].map(n => windowOf(samples, { fromMs: n * 60_000, toMs: (n + 1) * 60_000 }))
   const service = { ...readDirectory().service, replicas }
   const baseline = { windows: windows.slice(0, 4), earlierDays: 0, isQuiet: false, history: 4 }
-  return jobsAt(modelOf(service), windows[4] as Window, baseline)
+  return jobsAt(modelOf(service), windows[4] as Window, baseline, burns)
 }
 const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))
 /** The photos of the last minute take so long; those before took 0.3 s. */
@@ -114,6 +114,15 @@ test('a process that has a large photo now and then is not slow when it has the 
   const [third = {}, ...others] = converters(0.3, 0.3, 0.3)
   const large = { ...third, seconds: (n: number) => (n % 8 === 2 ? 3 : 0.3) } as Process
   expect(odd(...others, large)).toEqual([])
+})
+
+test('one that was slower from its first minute is named beside the verdict, and as its cause while a budget burns', () => {
+  const all = converters(0.3, 0.3, 0.3).map((each, i) => ({ ...each, seconds: () => (i === 2 ? 1.2 : 0.3) }))
+  const found = [false, true].map(burns => jobs(all, '', burns).flatMap(({ odd }) => odd))
+  expect(found.flat().map(({ text }) => text)).toEqual(
+    Array(2).fill('converter 2 is slow in convert: 1.20 s, the others 0.30 s'),
+  )
+  expect(found.map(([odd]) => odd?.slow?.stage)).toEqual([undefined, 'convert'])
 })
 
 test('of a Prometheus that others share the jobs are read that the service names, and any where it names none', () => {

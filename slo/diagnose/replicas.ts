@@ -6,6 +6,7 @@ import {
   type Baseline,
   type Grown,
   growthOf,
+  lasting,
   median,
   minBaselineWindows,
   recent,
@@ -34,7 +35,7 @@ const slowRatio = 2
  * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
  * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
-export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[] {
+export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = false): JobState[] {
   return jobsIn(model, now).map(job => {
     const all = upIn(job, now)
     // One that answers again is not away, nor is one of which every other scrape is lost.
@@ -48,7 +49,7 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
       const text = remark('away', { process: `${job} ${instance}` })
       return { instance, text, isAway: true }
     })
-    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline)] }
+    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline, burns)] }
   })
 }
 
@@ -90,21 +91,42 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   }))
 }
 
-function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
-  const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
+function slowReplicas(
+  model: Model,
+  job: string,
+  instances: string[],
+  now: Window,
+  baseline: Baseline,
+  burns: boolean,
+): OddReplica[] {
+  const aloneIn = (window: Window) =>
+    instances.map(instance => ({ instance, window: asIfAlone(job, instance, window) }))
+  const alone = aloneIn(now)
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  // One process may by chance have larger work than the others: then it was as slow before.
+  // One process may by chance have larger work than the others: then it was now and then as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
     const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
     return before.length < minBaselineWindows || growth > 0
+  }
+  const isAlwaysSlow = (stage: Stage, instance: string) => {
+    const slow = baseline.windows.flatMap(window => {
+      const all = aloneIn(window)
+      const own = all.find(each => each.instance === instance)?.window as Window
+      const others = all.flatMap(each => (each.window === own ? [] : each.window))
+      const { now, growth } = beside(model, stage, own, others)
+      return now === null ? [] : growth > 0
+    })
+    return slow.filter(Boolean).length >= slow.length * lasting
   }
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
     const [most] = stages
       .map(stage => beside(model, stage, window, others))
-      .filter(each => isSlow(each) && isUnusual(each.of, window, instance))
+      .filter(isSlow)
+      .map(each => ({ ...each, isUnusual: isUnusual(each.of, window, instance) }))
+      .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
       .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
@@ -117,7 +139,8 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
       seconds: most.now?.toFixed(2) ?? '',
       usual: most.baseline?.toFixed(2) ?? '',
     })
-    return [{ instance, text, isAway: false, slow }]
+    // One that was always slower may be on a slower machine. It is named as the cause only while a budget burns.
+    return [{ instance, text, isAway: false, ...((most.isUnusual || burns) && { slow }) }]
   })
 }
 

@@ -8,6 +8,8 @@ export type World = {
   /** Share of web's runnable time in which it waits for a processor or collects garbage. */
   starved: number
   garbage: number
+  /** Share of time in which what runs waits for memory. */
+  swapping: number
   format: string
   version: string
   probe: { dns: number; connect: number; tls: number; processing: number }
@@ -25,6 +27,8 @@ export type World = {
   lost: number
   /** Failing shares: of uploads, of the converter's calls to storage, of both services' calls to the queue. */
   failing: { uploads: number; storage: number; queue: number }
+  /** The share of uploads that web refuses for load. */
+  refused: number
   /** The phase in which failing journeys of the probe end. */
   probeDies: string | null
   slots: number
@@ -36,6 +40,7 @@ export type World = {
   webStarted: number
   /** 0: no restarts. */
   webRestartsEverySeconds: number
+  converterStarted: number
   lag: { web: number; converter: number }
   eventLag: number
   unexplained: number
@@ -56,6 +61,7 @@ export const calm = (): World => ({
   stolen: 1,
   starved: 0.05,
   garbage: 0.02,
+  swapping: 0,
   format: 'jpeg',
   version: '1.0.0',
   probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
@@ -69,6 +75,7 @@ export const calm = (): World => ({
   session: 0.0001,
   lost: 0.002,
   failing: { uploads: 0, storage: 0, queue: 0 },
+  refused: 0,
   probeDies: null,
   slots: 2,
   hung: 0,
@@ -77,6 +84,7 @@ export const calm = (): World => ({
   webUp: true,
   webStarted: 0,
   webRestartsEverySeconds: 0,
+  converterStarted: 0,
   lag: { web: 0.012, converter: 0.012 },
   eventLag: 0.01,
   unexplained: 0,

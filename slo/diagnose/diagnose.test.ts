@@ -70,6 +70,17 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     receive,
     'memory',
   ],
+  [
+    'web so short of processor that it answers neither scrapes nor the probe',
+    ({ probe }) => ({
+      starved: 0.97,
+      webScraped: false,
+      probeDies: 'processing',
+      probe: { ...probe, processing: 5 },
+    }),
+    receive,
+    'cpu',
+  ],
   ['web collects garbage', ({ lag }) => ({ garbage: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'memory'],
   [
     'web out of descriptors',

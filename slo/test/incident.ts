@@ -135,7 +135,7 @@ export function live({
       each.map(({ own, labels }) => ({ labels, up: own.converterUp })),
       flow,
     )
-    if (now.metricsUp && now.webUp) scrapeWeb(book, now, flow)
+    if (now.metricsUp && now.webUp && now.webScraped) scrapeWeb(book, now, flow)
     for (const { own, labels, able: part, ...took } of each)
       if (own.metricsUp && own.converterUp)
         scrapeConverter(book, own, labels, { ...flow, ...took, done: able === 0 ? 0 : (done * part) / able })
@@ -149,7 +149,7 @@ function scrapeProbe(
   converters: readonly { labels: Labels; up: boolean }[],
   { at, seconds, arriving, done, oldest }: Flow,
 ): void {
-  set('up', { job: 'web' }, world.metricsUp && world.webUp ? 1 : 0)
+  set('up', { job: 'web' }, world.metricsUp && world.webUp && world.webScraped ? 1 : 0)
   for (const { labels, up } of converters) set('up', labels, world.metricsUp && up ? 1 : 0)
   set('up', { job: 'logs' }, world.logsUp ? 1 : 0)
   const slo = { job: 'slo' }
@@ -178,7 +178,8 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
   grow('process_cpu_seconds_total', job, ran)
   grow('tintype_processor_wait_seconds_total', job, (ran * world.starved) / (1 - world.starved))
   grow('nodejs_gc_duration_seconds_sum', job, seconds * world.garbage)
-  grow('tintype_machine_pressure_seconds_total', { ...job, resource: 'memory' }, seconds * world.swapping)
+  for (const [resource, share] of Object.entries({ cpu: world.starved, memory: world.swapping }))
+    grow('tintype_machine_pressure_seconds_total', { ...job, resource }, seconds * share)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)
   set('tintype_disk_free_files', job, world.disk.files)

@@ -36,6 +36,8 @@ export type World = {
   disk: { free: number; files: number }
   descriptors: number
   webUp: boolean
+  /** Whether web answers scrapes while it runs. */
+  webScraped: boolean
   /** Epoch seconds. */
   webStarted: number
   /** 0: no restarts. */
@@ -82,6 +84,7 @@ export const calm = (): World => ({
   disk: { free: 5e9, files: 1e6 },
   descriptors: 0.05,
   webUp: true,
+  webScraped: true,
   webStarted: 0,
   webRestartsEverySeconds: 0,
   converterStarted: 0,

@@ -11,6 +11,8 @@ type Process = {
   job: string
   instance: string
   up?: boolean | ((n: number) => boolean)
+  /** When it started, at the nth scrape. */
+  started?: (n: number) => number
   stage?: string
   /** Of the nth photo. */
   seconds?: (n: number) => number
@@ -22,7 +24,16 @@ type Process = {
 /** What is recorded of each process; one photo each 15 s. */
 const recorded = (processes: Process[]): Series[] =>
   processes.flatMap(
-    ({ job, instance, up = true, stage, seconds = () => 0, bornAt = 0, goneAt = Infinity }) => {
+    ({
+      job,
+      instance,
+      up = true,
+      started = () => 0,
+      stage,
+      seconds = () => 0,
+      bornAt = 0,
+      goneAt = Infinity,
+    }) => {
       const series = (name: string, labels: Record<string, string>, value: (n: number) => number) => ({
         name,
         labels: { job, instance, ...labels },
@@ -35,7 +46,8 @@ const recorded = (processes: Process[]): Series[] =>
             series('tintype_stage_seconds_count', { stage }, n => n),
           ]
         : []
-      return [series('up', {}, n => Number(typeof up === 'function' ? up(n) : up)), ...took]
+      const isUp = series('up', {}, n => Number(typeof up === 'function' ? up(n) : up))
+      return [isUp, series('process_start_time_seconds', {}, started), ...took]
     },
   )
 
@@ -62,6 +74,17 @@ test('one of several that is away is named, and one alone is not: that is its se
   expect(odd(web('0', true), web('1', false), web('2', true))).toEqual(['web 1 is away'])
   expect(odd(web('0', false))).toEqual([])
   expect(odd(web('0', false), web('1', false))).toEqual([])
+})
+
+test('one that starts again and again is named, also where it is the only one, and one restart is not', () => {
+  const starts = (count: number): Process => ({
+    job: 'logs',
+    instance: '0',
+    up: n => n % 2 === 1,
+    started: n => Math.floor(((n - 16) * count) / 3),
+  })
+  expect(odd(starts(3))).toEqual(['logs 0 ends again and again'])
+  expect(odd(starts(1))).toEqual([])
 })
 
 test('a process of which three of four scrapes are lost is not away', () => {

@@ -43,13 +43,21 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = fa
     const up = [...all.keys()].filter(instance => all.get(instance) || answers.get(instance))
     const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
-    if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
-    const away = [...all.keys()].filter(instance => !up.includes(instance))
-    const odd = away.map(instance => {
-      const text = remark('away', { process: `${job} ${instance}` })
-      return { instance, text, isAway: true }
-    })
-    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline, burns)] }
+    if (isAway) return { job, isAway, odd: [] }
+    const named = (name: 'away' | 'ends') => (instance: string) => {
+      const text = remark(name, { process: `${job} ${instance}` })
+      return { instance, text, isAway: name === 'away' }
+    }
+    const away = [...all.keys()].filter(instance => !up.includes(instance)).map(named('away'))
+    // One start is a restart.
+    const ends = isOver(1, 'changes', startMetric, job, now)
+    const odd = [...away, ...up.filter(instance => ends.get(instance)).map(named('ends')), ...gone]
+    const isAlone = all.size + gone.length < 2
+    return {
+      job,
+      isAway,
+      odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline, burns)],
+    }
   })
 }
 
@@ -57,15 +65,22 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = fa
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
-function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
-  const answered = parseExpression(
-    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
-  )
-  return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
-  )
+/** For each process of a job whether a function of a metric is more than a limit in a window. */
+function isOver(
+  limit: number,
+  of: string,
+  metric: string,
+  job: string,
+  window: Window,
+): Map<string, boolean> {
+  const query = `max by (instance) (${of}(${metric}{job=${JSON.stringify(job)}}[$w]))`
+  const found = parseExpression(query).vectorIn(window)
+  return new Map(found.map(({ labels: { instance = '' }, value }) => [instance, value > limit]))
 }
+
+/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
+const upIn = (job: string, window: Window, share = 0.5): Map<string, boolean> =>
+  isOver(share, 'avg_over_time', upMetric, job, window)
 
 /**
  * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the

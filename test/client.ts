@@ -9,6 +9,7 @@ export type Photo = {
   promiseBy: string
   kept?: boolean
   stages: Record<string, number>
+  seconds?: number
   links: Record<string, string>
 }
 

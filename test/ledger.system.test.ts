@@ -234,10 +234,11 @@ test('what clients saw, metrics, log, traces, queue and storage tell the same', 
 
   // Times: the stages of the page, of the log and of the metrics are the same numbers.
   for (const { someone, id } of ready) {
-    const { stages } = await someone.photo(id)
+    const { stages, seconds } = await someone.photo(id)
     const { payload: said } = ours('photo.ready').find(({ payload }) => payload.photo === id) as Entry
     const { payload: taken } = ours('photo.accepted').find(({ payload }) => payload.photo === id) as Entry
     for (const stage of ['wait', 'convert', 'store'] as const) expect(stages[stage], stage).toBe(said[stage])
+    expect(seconds).toBe(said.seconds)
     const { receive = 0, wait = 0, convert = 0, store = 0 } = stages
     expect(receive + wait + convert + store - (taken.receiveSeconds ?? 0)).toBeCloseTo(said.seconds ?? 0, 5)
   }

@@ -597,6 +597,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('li.photo').count()).toBe(2)
   })
 
+  test('a ready photo names the time that its promise counts, which begins before the photo is stored', async () => {
+    const photo = { id: '1', state: 'ready', kept: false, stages: { wait: 50, convert: 2 }, seconds: 61 }
+    await page.route('**/photos', route => route.fulfill({ json: { photos: [photo], next: null } }))
+    await page.reload()
+    await page.getByText(/^ready after (1 min 1|61) s: later than promised/).waitFor()
+  })
+
   test('older photos that cannot be read are said not to be, and a click tries again', async () => {
     const photo = { state: 'ready', acceptedAt: new Date(), promiseBy: new Date(), kept: true, stages: {} }
     await page.route('**/photos', route =>

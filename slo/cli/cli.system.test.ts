@@ -257,9 +257,15 @@ describe('slo on the command line', () => {
     expect(JSON.parse(out)).toEqual(planned)
   })
 
-  test('the pages of slo may be below a path', async () => {
-    const { out } = await slo(await folder(), 'rules', '--pages', 'https://example.org/slo')
-    expect(out).toContain('runbook_url: https://example.org/slo/docs/runbooks/')
+  test('the rules link to SLO_URL, as slo’s own alerts do, or to --pages, which may be below a path', async () => {
+    const environment = { SLO_URL: 'https://slo.example' }
+    for (const [args, pages] of [
+      [[], 'https://slo.example'],
+      [['--pages', 'https://example.org/slo'], 'https://example.org/slo'],
+    ] as const) {
+      const { out } = await runScript('slo/main.ts', ['rules', ...args], environment)
+      expect(out).toContain(`runbook_url: ${pages}/docs/runbooks/`)
+    }
   })
 
   test('a described outage: 10 minutes page fast alone', async () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
 import { openTargets, withSelf } from '../serve/targets.ts'
-import { asHost, expand } from './expand.ts'
+import { expand } from './expand.ts'
 import { parseService } from './service.ts'
 
 const said = (text: string) =>
@@ -225,5 +225,6 @@ test('the README of slo documents each key of service.yaml', () => {
 })
 
 test('an address to bind to is one to reach it at', () => {
-  expect(['0.0.0.0', '::', '::1', 'shop'].map(asHost)).toEqual(['127.0.0.1', '[::1]', '[::1]', 'shop'])
+  const reached = ['0.0.0.0', '::', '::1', 'shop'].map(HOST => expand('http://${HOST}', { HOST }))
+  expect(reached).toEqual(['http://127.0.0.1', 'http://[::1]', 'http://[::1]', 'http://shop'])
 })

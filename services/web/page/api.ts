@@ -14,6 +14,8 @@ export type Photo = {
   kept?: boolean
   damaged?: true
   stages: Partial<Record<(typeof serverStages)[number], number>>
+  /** From the last byte received to the durable thumbnail, which the promise counts; an older web does not send it. */
+  seconds?: number
 }
 
 /** A problem of RFC 9457, or a code of the page when there was no response. */

@@ -251,9 +251,10 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(performance.now() - start, 'not the timeout of the exporter').toBeLessThan(20_000)
 })
 
-test('a photo is one trace also when the propagators of clients are off', async () => {
+test('a photo is one trace also when the propagators of clients are off, and a log level that is none is said to be', async () => {
   const DATA_DIR = await temporaryFolder()
-  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none' })
+  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none', OTEL_LOG_LEVEL: '60' })
+  expect(tintype.stderr()).toContain('OTEL_LOG_LEVEL=60 does not apply')
   const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
   const answer = await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })

@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -131,13 +139,13 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     writeFileSync(git, '#!/bin/sh\n[ "$3" = rev-parse ] && echo 0123456789abcdef || exit 1\n', {
       mode: 0o755,
     })
-    onTestFinished(() => rm(join(cache, 'releases', '0123456789abcdef.tmp'), { recursive: true }))
     const { code, err } = await runScript('tools/release.ts', ['canary', '--to', 'v2'], {
       DATA_DIR: folder,
       PATH: `${folder}:${process.env.PATH}`,
     })
     expect(err).toMatch(/^the files of 0123456789ab are not complete: Command failed: git .*\n$/)
     expect(code).toBe(2)
+    expect(existsSync(join(cache, 'releases', '0123456789abcdef.tmp'))).toBe(false)
   })
 
   function begin(...more: string[]) {

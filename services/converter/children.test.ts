@@ -1,7 +1,7 @@
 import { ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { timesReached } from '@tintype/lib/limits.ts'
@@ -104,6 +104,37 @@ test('a conversion that takes too much memory is ended by the ceiling', async ()
   const { convert, isAlive } = await child({ memoryBytes: 100 * 2 ** 20 }, [{ side: 4_000, format: 'avif' }])
   expect(await convert(request('whole'))).toMatchObject({ outcome: 'memory' })
   expect(isAlive()).toBe(false)
+})
+
+const memoryGroups = '/sys/fs/cgroup/memory'
+const mayLimit = () => {
+  try {
+    accessSync(join(memoryGroups, 'memory.limit_in_bytes'), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test.skipIf(!mayLimit())('a child that the kernel kills because memory ran out lacked memory', async () => {
+  const before = new Set(childPids())
+  const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
+  const [pid] = childPids().filter(each => !before.has(each))
+  const group = await mkdtemp(join(memoryGroups, 'tintype-'))
+  onTestFinished(async () => {
+    await until(() =>
+      rmdir(group).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+  await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
+  await writeFile(join(group, 'cgroup.procs'), String(pid))
+  expect(await convert(request('whole'))).toMatchObject({
+    outcome: 'memory',
+    error: expect.stringContaining('SIGKILL'),
+  })
 })
 
 test('a child that dies is a crash, and so is the next photo given to it', async () => {

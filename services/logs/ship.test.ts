@@ -619,6 +619,8 @@ test('the journal of a dead process passes a proxy that refuses large batches', 
 
 test('a journal that cannot be read does not keep those of other dead processes from being shipped', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  // Before the first entry there is no folder, and nothing is wrong.
+  await shipOrphans(join(local, 'absent'), { url: () => '', token: () => token }, () => {})
   const server = await startServer(at)
   await orphanIn(local)
   mkdirSync(join(local, 'web.0-1'))

@@ -259,6 +259,19 @@ test('what neither the environment nor an earlier step gives is said at the star
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
 })
 
+test('all variables that service.yaml needs are said at once', async () => {
+  const { service } = parseService(
+    'service.yaml',
+    `service: shop
+prometheus: \${PROM}
+targets: [{ job: web, url: "http://\${WEB}/metrics", headers: { Authorization: "Bearer \${TOKEN}" } }]
+probe: [{ name: look, url: "\${SHOP}", capture: { id: { matches: x } } }, { name: buy, url: "\${SHOP}/\${id}/\${ITEM}" }]`,
+  )
+  const started = startSlo({ folder: '.', objectives: [], service }, { SHOP: '' })
+  const said: string = await started.then(String, error => error.message)
+  expect(said.match(/\w+(?= is not set)/g)).toEqual(['PROM', 'WEB', 'TOKEN', 'SHOP', 'SHOP', 'ITEM'])
+})
+
 test('of a website without metrics slo records its own probe', async () => {
   const { environment } = await shop()
   const folder = await temporaryFolder()

@@ -1,6 +1,6 @@
 import { address } from '@tintype/lib/config.ts'
 import { type BoundedAnswer, excerpt, inWords } from '@tintype/lib/http/bounded-request.ts'
-import { expand } from '../directory/expand.ts'
+import { expand, missingIn, throwMissing } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import { type Directory, loadModule } from '../directory.ts'
 import type { Probe, ProbeModule } from './probe.ts'
@@ -26,7 +26,7 @@ export async function probeOf({ folder, service: { probe } }: Directory): Promis
  * @throws ConfigError when a step uses a value that neither the environment nor an earlier step has.
  */
 export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Values>): Probe {
-  checkReferences(steps, environment)
+  throwMissing(missingInSteps(steps, environment))
   return {
     async attempt(signal) {
       const values: Values = { ...environment }
@@ -48,13 +48,14 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   }
 }
 
-/** Checks the values that steps use, once at the start. @throws ConfigError */
-function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Values>): void {
+/** A sentence for each value that a step uses and neither the environment nor an earlier step has. */
+export function missingInSteps(steps: readonly ProbeStep[], environment: Readonly<Values>): string[] {
   const values: Values = { ...environment }
-  for (const { url, body, headers, expect, capture } of steps) {
-    for (const text of [url, body, expect.body, ...Object.values(headers)]) expand(text, values)
+  return steps.flatMap(({ url, body, headers, expect, capture }) => {
+    const missing = missingIn([url, body, expect.body, ...Object.values(headers)], values)
     for (const name of Object.keys(capture)) values[name] = name
-  }
+    return missing
+  })
 }
 
 async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {

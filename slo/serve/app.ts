@@ -16,7 +16,7 @@ import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
-import { isOver, maxPlannedMinutes, readPlanned } from '../math/planned.ts'
+import { isOver, maxPlannedMinutes, readablePlanned, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
@@ -68,7 +68,7 @@ export function createSloApp(options: {
     next()
   })
   const stateAt = (views: readonly View[], now: number, seenMs = now) =>
-    stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory)
+    stateOf({ views, now, seenMs }, diagnosis, readablePlanned(dataDir), directory)
   const stateNow = () => stateAt(watch.views(), Date.now(), watch.seenAt())
   const stateForAll = cached(stateEveryMs, async () => stateNow())
   const { words } = directory.service

@@ -12,10 +12,11 @@ import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
-import { expand } from '../directory/expand.ts'
+import { expand, missingIn, throwMissing } from '../directory/expand.ts'
+import type { Service } from '../directory/service.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
-import { probeOf } from '../probe/steps.ts'
+import { missingInSteps, probeOf } from '../probe/steps.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { recordedSelectors } from '../sources/recorder/reader.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
@@ -50,6 +51,7 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * @throws ConfigError on a bad environment.
  */
 export async function startSlo(written: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+  throwMissing(missingOf(written.service, environment))
   const prometheus = expand(written.service.prometheus, environment)
   const directory = { ...written, service: { ...written.service, prometheus } }
   const { objectives, service } = directory
@@ -150,6 +152,15 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     },
   }
 }
+
+/** What service.yaml needs of the environment and the environment lacks, so that all is named at once. */
+const missingOf = ({ prometheus, targets, probe }: Service, environment: NodeJS.ProcessEnv): string[] => [
+  ...missingIn([prometheus], environment),
+  ...(environment.SCRAPE_TARGETS || environment.TARGETS_FILE ? [] : targets).flatMap(
+    ({ url, instance = '', headers }) => missingIn([url, instance, ...Object.values(headers)], environment),
+  ),
+  ...(typeof probe === 'object' ? missingInSteps(probe, environment) : []),
+]
 
 /** slo as a target of its own recorder. Its address is known only once it listens. */
 const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({

@@ -266,6 +266,21 @@ describe('a Prometheus that is none', () => {
     await expect(read).rejects.toThrow('answered 503')
   })
 
+  test('a Prometheus that refuses some of the questions does not end the lint', async () => {
+    const url = await serve(async (request, response) => {
+      const asked = decodeURIComponent(`${request.url} ${await text(request)}`)
+      const isRefused = /resets|match.*bad/.test(asked)
+      const data = /label/.test(asked) ? ['x'] : { result: [] }
+      response.end(
+        JSON.stringify(
+          isRefused ? { status: 'error', error: 'too many samples' } : { status: 'success', data },
+        ),
+      )
+    })
+    const written = openSlo('x', ratio({ bad: 'x{bad="1"}' }, 'sum(x)'), { target: 0.9 })
+    expect(await lintSeen(parseObjectives('x.yaml', written), prometheusApi(url), 1_000_000)).toEqual([])
+  })
+
   test('a native histogram is no counter, and what counts it is named', async () => {
     const url = await answeringWith([{ metric: {}, histograms: [] }])
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/histogram_count\(\)/)

@@ -43,11 +43,9 @@ export function createWebApp(web: Web): Express {
 
 const securityHeaders: RequestHandler = (_request, response, next) => {
   response.set({
-    'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
     'Referrer-Policy': 'no-referrer',
     'Cross-Origin-Resource-Policy': 'same-origin',
-    'Cache-Control': 'no-store',
   })
   next()
 }

@@ -8,6 +8,7 @@ import type { Size } from '@tintype/lib/photo/record.ts'
 import { ignoreSignals } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
+import { lacksMemory } from './open.ts'
 
 /**
  * The process that decodes, one photo at a time and without state, so that the parent may kill it at any time. It loads
@@ -21,7 +22,7 @@ export type Request = { original: string | Buffer; detailed: boolean }
 export type ChildReply =
   | (Conversion & { bytes: number; readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
-  | { outcome: 'storage' | 'crash'; error: string }
+  | { outcome: 'storage' | 'memory' | 'crash'; error: string }
 
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
@@ -75,6 +76,6 @@ async function convertOriginal(
     const { user, system } = process.cpuUsage(cpu)
     return { ...conversion, bytes: length, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {
-    return { outcome: 'crash', error: String(error) }
+    return { outcome: lacksMemory(error) ? 'memory' : 'crash', error: String(error) }
   }
 }

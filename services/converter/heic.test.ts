@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -220,10 +220,11 @@ describe('limits', () => {
   })
 })
 
-test('libheif is loaded when the first HEIC comes, and only in a thread of the child; that it is away is no fault of the HEIC', async () => {
+test('libheif is loaded when the first HEIC comes, and only in a thread of the child; that it is away, or memory is short, is no fault of the HEIC', async () => {
   const folder = await temporaryFolder()
   const list = join(folder, 'loaded')
   const away = join(folder, 'away')
+  const short = join(folder, 'short')
   const hook = `
     import { appendFileSync, existsSync, readFileSync } from 'node:fs'
     import { registerHooks } from 'node:module'
@@ -232,6 +233,8 @@ test('libheif is loaded when the first HEIC comes, and only in a thread of the c
       appendFileSync(${JSON.stringify(list)}, isMainThread + ' ' + url + '\\n')
       // As while npm replaces node_modules.
       if (/libheif/.test(url) && existsSync(${JSON.stringify(away)})) readFileSync(${JSON.stringify(join(folder, 'none'))})
+      // As below a limit of virtual memory (ulimit -v).
+      if (/libheif/.test(url) && existsSync(${JSON.stringify(short)})) throw new RangeError('WebAssembly: Out of memory')
       return next(url, context)
     } })`
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`
@@ -250,4 +253,6 @@ test('libheif is loaded when the first HEIC comes, and only in a thread of the c
     outcome: 'crash',
     error: expect.stringMatching(/ENOENT/),
   })
+  await rename(away, short)
+  expect(await child.convert({ original: heic(), detailed: false })).toMatchObject({ outcome: 'memory' })
 })

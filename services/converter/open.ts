@@ -173,11 +173,15 @@ export async function orUndecodable<T extends object>(step: () => Promise<T>): P
     const { message, code } = cause as NodeJS.ErrnoException
     // Decoders' errors have no code. Those of Node have one; of them only a read beyond the bytes is the photo's fault.
     const isOfNode = code !== undefined && !(cause instanceof RangeError)
-    if (isOfNode || /out of memory|unable to allocate|creating thread/i.test(message)) throw cause
+    if (isOfNode || lacksMemory(cause) || /creating thread/i.test(message)) throw cause
     const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
     return undecodable(detail ?? unreadable, message)
   }
 }
+
+/** Whether a decoder or Node could allocate no memory, as below a limit of virtual memory. */
+export const lacksMemory = (error: unknown): boolean =>
+  /out of memory|unable to allocate/i.test(String(error))
 
 const notAPhoto = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
 const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'

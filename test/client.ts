@@ -21,7 +21,7 @@ export type Person = {
   upload(image: Buffer | FormData, headers?: Record<string, string>): Promise<Response>
   photo(id: string): Promise<Photo>
   /** Waits until a photo is ready or failed. */
-  settled(id: string, timeoutMs: number): Promise<Photo>
+  settled(id: string, timeoutMs?: number): Promise<Photo>
   /** Opens the stream of events. No later event is missed. It ends with the signal. */
   events(signal: AbortSignal, lastEventId?: string): Promise<AsyncIterable<ServerEvent>>
   readonly cookie: string | undefined
@@ -65,7 +65,7 @@ export function person(address: string, known?: string): Person {
         headers: image instanceof FormData ? headers : { 'Content-Type': 'image/jpeg', ...headers },
         body: image instanceof FormData ? image : new Uint8Array(image),
       }),
-    async settled(id, timeoutMs) {
+    async settled(id, timeoutMs = 90_000) {
       for (const deadline = Date.now() + timeoutMs; ; await setTimeout(100)) {
         const now = await photo(id)
         if (now.state === 'ready' || now.state === 'failed') return now

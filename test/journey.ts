@@ -148,7 +148,7 @@ async function listsPhotos({ someone, photo }: Walk): Promise<void> {
   const photos = await everyPhoto(someone)
   const times = photos.map(({ acceptedAt }) => acceptedAt)
   assert.deepEqual(times, times.toSorted().reverse())
-  assert.equal(photos.length, 17)
+  assert.ok(photos.length === 3 || photos.length === 17, `${photos.length} photos`)
   assert.equal(photos.at(-1)?.id, photo.id)
 }
 
@@ -211,13 +211,21 @@ async function removeAll(someone: Person): Promise<void> {
 
 const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer())
 
+/** What a converter makes of a photo does not depend on where queue and storage are. */
+const ofConverter = [seesOrientations, uploadsFormats]
+
 /**
- * Walks all steps; a step that fails ends the journey, and its photos are deleted.
+ * Walks all steps, without those `ofConverter` when it is short; a step that fails ends the journey, and its photos are
+ * deleted.
  * @throws Error naming the step, with its cause.
  */
-export async function journey(address: string, tell: (line: string) => void = () => {}): Promise<void> {
+export async function journey(
+  address: string,
+  tell: (line: string) => void = () => {},
+  isShort = false,
+): Promise<void> {
   const walk = { address, someone: person(address) } as Walk
-  for (const [title, take] of steps) {
+  for (const [title, take] of steps.filter(([, take]) => !(isShort && ofConverter.includes(take)))) {
     const start = performance.now()
     const took = () => `${((performance.now() - start) / 1000).toFixed(2)} s`
     try {

@@ -117,8 +117,14 @@ async function follow(
     return { state: 'ready', seconds, stages }
   }
   const state = 'next' in ended ? ended.next : 'failed'
+  // Of a promise at any LOG_LEVEL: beside its outcome alone, the page of the logs would take the photo for a late one.
   if (state !== 'retry')
-    log.info('photo.failed', { photo, attempt, reason: result.reason.code }, sessionOf(job.owner))
+    log.info(
+      'photo.failed',
+      { photo, attempt, reason: result.reason.code },
+      sessionOf(job.owner),
+      job.promise,
+    )
   return { state, reason: result.reason }
 }
 

@@ -169,11 +169,11 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     checkout = copyCheckout(join(folder, 'checkout'))
     apply([['services/web/app.ts', '/** Every route', '/** A next version. Every route']], checkout)
     service = await startTintype(join(folder, 'data'), { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5' })
-  }, 120_000)
+  })
   afterAll(async () => {
     await service?.stop()
     if (folder) await rm(folder, { recursive: true, force: true })
-  }, 60_000)
+  })
 
   test('says in a sentence that the packages of a version could not be installed, as without a network', async () => {
     const folder = await temporaryFolder()
@@ -226,9 +226,7 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     return answer.headers.get('tintype-served-by')?.split('/')[0]
   }
   const greenIsGone = () =>
-    until(() => !/green/.test(readFileSync(join(service.dataDir, 'targets.json'), 'utf8')), {
-      timeoutMs: 60_000,
-    })
+    until(() => !/green/.test(readFileSync(join(service.dataDir, 'targets.json'), 'utf8')))
   const lastRecord = () => {
     const name = readdirSync(join(service.dataDir, 'releases'))
       .filter(each => each.endsWith('.md'))
@@ -248,7 +246,7 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
           const shown = await (await fetch(`${service.endpoints.slo}/api/release`)).json()
           return (shown as UnderWay | null)?.look?.percent === 50
         },
-        { timeoutMs: 30_000, what: 'both versions on the page of the promises' },
+        { what: 'both versions on the page of the promises' },
       )
       const seen = new Set<string>()
       for (let n = 0; n < 12; n++) {

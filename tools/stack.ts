@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
@@ -56,6 +56,8 @@ export type Stack = {
 export async function startStack(options: {
   folder: string
   endpoints: Readonly<Record<string, string>>
+  /** In place of the targets that `endpoints` names. */
+  targetsFile?: string
   rules: RuleFile | string
   scrapeSeconds: number
   prometheusPort: number
@@ -63,7 +65,7 @@ export async function startStack(options: {
   /** The address that Alertmanager notifies; null starts no Alertmanager. */
   webhook: URL | null
 }): Promise<Stack> {
-  const { folder, endpoints, scrapeSeconds, webhook } = options
+  const { folder, endpoints, targetsFile: file, scrapeSeconds, webhook } = options
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
   mkdirSync(folder, { recursive: true })
@@ -75,7 +77,7 @@ export async function startStack(options: {
       ),
     }),
     'prometheus.yml': stringify(
-      prometheusConfig({ scrapeSeconds, targets: targetsOf(endpoints), alertmanager }),
+      prometheusConfig({ scrapeSeconds, targets: file ? { file } : targetsOf(endpoints), alertmanager }),
     ),
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
@@ -174,6 +176,8 @@ async function main(args: string[]): Promise<number> {
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
+    // The launcher rewrites it: a release starts processes at other ports.
+    targetsFile: resolve(config.DATA_DIR, 'targets.json'),
     rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, pages),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort,

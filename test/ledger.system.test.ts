@@ -197,7 +197,7 @@ test('what clients saw, metrics, log, traces, queue and storage tell the same', 
         entries.some(({ payload }) => payload.probe)
       return isWhole && { entries, web, converter }
     },
-    { timeoutMs: 60_000, what: 'the whole log, with a photo of the probe' },
+    { what: 'the whole log, with a photo of the probe' },
   )
   const events = (event: string) => entries.filter(({ payload }) => payload.event === event)
   const probes = new Set(
@@ -227,7 +227,7 @@ test('what clients saw, metrics, log, traces, queue and storage tell the same', 
       const all = await tracedOutcomes(folder)
       return all.length >= 7 && all
     },
-    { timeoutMs: 60_000, what: 'the spans on disk' },
+    { what: 'the spans on disk' },
   )
   expect(new Map(traced)).toEqual(outcomes)
   expect(traced).toHaveLength(7)

@@ -79,7 +79,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       env: { ...inherited(), DATA_DIR: folder, SCRAPE_SECONDS: '1', ...webhook },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     if (stack?.exitCode === null) stack.kill('SIGTERM')
     await Promise.all([tintype?.stop(), second?.stop()])
@@ -107,11 +107,9 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       if (!tintype) return
       // Zero before the outage: what a counter says first is not growth.
       await until(async () => (await value('sum(tintype_promises_total{outcome="broken"})')) === 0, {
-        timeoutMs: 60_000,
         what: 'a scrape',
       })
       await until(async () => (await value('ALERTS{alertname="SloWatchdog"}')) === 1, {
-        timeoutMs: 60_000,
         what: 'SloWatchdog',
       })
       const converter = tintype.process('converter')?.pid as number
@@ -124,7 +122,6 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       const message = await until(
         () => messages.find(({ commonLabels }) => commonLabels.objective === 'latency'),
         {
-          timeoutMs: 80_000,
           what: 'the page',
         },
       )
@@ -164,7 +161,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   })
 
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {
-    await until(() => ask(`${alertmanager}/api/v2/status`), { timeoutMs: 30_000 })
+    await until(() => ask(`${alertmanager}/api/v2/status`))
     stack.kill('SIGHUP')
     const [code] = await once(stack, 'exit')
     expect(code).toBe(0)

@@ -216,7 +216,7 @@ test('a page is logged also while the ticket before it is still not taken', asyn
   await update([ticket], begin)
   await update([ticket, page], begin + minute)
   expect(logged).toEqual(['alert.firing', 'alert.firing'])
-}, 20_000)
+})
 
 test('what still fires is sent again after four hours', async () => {
   const { start, said, received } = await phone()

@@ -255,6 +255,9 @@ describe('slo on the command line', () => {
       to: '2030-01-01T02:45:00Z',
       reason: 'disk',
     })
+    // Its id is needed to cancel it, also while nothing was counted.
+    const listed = { code: 2, out: expect.stringContaining(`planned ${planned.id}: 01-01 02:00`) }
+    expect(await slo(data, 'budget')).toMatchObject(listed)
     const { out } = await slo(data, 'budget', '--json', '--cancel', planned.id)
     expect(JSON.parse(out)).toEqual(planned)
   })

@@ -52,14 +52,14 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
     }
     slo = await startScript('slo/main.ts', environment, ['serve', '--config', 'slo/examples/prometheus'])
     driven = drive()
-  }, 120_000)
+  })
   afterAll(async () => {
     ending.abort()
     await driven
     await slo?.stop()
     await stack?.stop()
     await watched?.stop()
-  }, 60_000)
+  })
 
   /** Requests that succeed and requests that fail, until the test ends. */
   async function drive(): Promise<void> {
@@ -76,20 +76,16 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
   const specs = chosen.flatMap(directory =>
     dashboardsOf(directory).map(spec => [relative('', directory.folder), spec.title, spec] as const),
   )
-  test.each(specs)(
-    'of %s: %s returns what each panel says',
-    { timeout: 120_000 },
-    async (_of, _title, spec) => {
-      let flaws: string[] = []
-      await until(
-        async () => {
-          const all = allPanels(spec).map(panel => flawsOf(stack.prometheus, spec, panel))
-          flaws = (await Promise.all(all)).flat()
-          return flaws.length === 0
-        },
-        { timeoutMs: 100_000 },
-      ).catch(() => {})
-      expect([...flaws, ...(await emptyVariables(stack.prometheus, spec))]).toEqual([])
-    },
-  )
+  test.each(specs)('of %s: %s returns what each panel says', async (_of, _title, spec) => {
+    let flaws: string[] = []
+    await until(
+      async () => {
+        const all = allPanels(spec).map(panel => flawsOf(stack.prometheus, spec, panel))
+        flaws = (await Promise.all(all)).flat()
+        return flaws.length === 0
+      },
+      { timeoutMs: 100_000 },
+    ).catch(() => {})
+    expect([...flaws, ...(await emptyVariables(stack.prometheus, spec))]).toEqual([])
+  })
 })

@@ -1,7 +1,6 @@
-import { isIPv6 } from 'node:net'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
-import { ownAddresses, ownName } from './loopback.ts'
+import { bracketed, ownAddresses, ownName } from './loopback.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -43,7 +42,7 @@ function excludeThisMachine(environment: NodeJS.ProcessEnv): void {
   const given = environment.no_proxy ?? environment.NO_PROXY ?? ''
   // fetch knows `*`, no proxy for any machine, only alone.
   if (environment.NODE_USE_ENV_PROXY !== '1' || given === '*') return
-  const own = ownAddresses().map(address => (isIPv6(address) ? `[${address}]` : address))
+  const own = ownAddresses().map(bracketed)
   environment.no_proxy = [given, 'localhost', ownName(), '0.0.0.0', ...own].join()
 }
 

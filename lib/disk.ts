@@ -26,6 +26,12 @@ export const realDisk = {
 }
 export type Disk = typeof realDisk
 
+/** The room of the disk of a folder. `bsize` is the size of a transfer, which is 256 times as large on virtiofs. */
+export function roomOn(folder: string): { usedBytes: number; freeBytes: number } {
+  const { blocks, bfree, bavail, frsize } = fs.statfsSync(folder)
+  return { usedBytes: (blocks - bfree) * frsize, freeBytes: bavail * frsize }
+}
+
 const isFolder = (path: string): boolean =>
   fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
@@ -24,6 +24,12 @@ export function ownAddresses(): string[] {
   }
 }
 
+/** A host as it is written in a URL: IPv6 has brackets there. */
+export const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` : host)
+
 /** A URL as this machine's programs reach it: a bind address that means all interfaces becomes loopback. */
 export const fromHere = (url: string): string =>
   url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')
+
+/** The address of what listens at this host and port of this machine, for its programs. */
+export const urlHere = (host: string, port: number): string => fromHere(`http://${bracketed(host)}:${port}`)

@@ -91,7 +91,7 @@ describe('one photo is one trace', () => {
         const found = collector.spans.filter(span => span.traceId === traceId)
         return names.every(name => found.some(span => span.name === name)) && found
       },
-      { timeoutMs: 60_000, what: `spans ${names} of trace ${traceId}` },
+      { what: `spans ${names} of trace ${traceId}` },
     )
 
   test('from the browser’s traceparent through web, queue and converter to delivery', async () => {
@@ -178,7 +178,7 @@ describe('one photo is one trace', () => {
       what: 'the conversion',
     })
     for (const { pid } of children) process.kill(pid, 'SIGKILL')
-    expect((await user.settled(id, 60_000)).state).toBe('ready')
+    expect((await user.settled(id)).state).toBe('ready')
 
     const spans = await until(
       async () => {
@@ -187,7 +187,7 @@ describe('one photo is one trace', () => {
         )
         return converted.length >= 2 && converted
       },
-      { timeoutMs: 60_000, what: 'two attempts' },
+      { what: 'two attempts' },
     )
     const [first, second] = spans.sort(
       (a, b) => Number(a.attributes[attributes.attempt]) - Number(b.attributes[attributes.attempt]),
@@ -251,9 +251,10 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(performance.now() - start, 'not the timeout of the exporter').toBeLessThan(20_000)
 })
 
-test('a photo is one trace also when the propagators of clients are off', async () => {
+test('a photo is one trace also when the propagators of clients are off, and a log level that is none is said to be', async () => {
   const DATA_DIR = await temporaryFolder()
-  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none' })
+  const tintype = await startTintype(DATA_DIR, { OTEL_PROPAGATORS: 'none', OTEL_LOG_LEVEL: '60' })
+  expect(tintype.stderr()).toContain('OTEL_LOG_LEVEL=60 does not apply')
   const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
   const answer = await person(tintype.address).upload(image, { traceparent, Prefer: 'wait=60' })

@@ -83,6 +83,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
       /** A port that was chosen as free is kept at a restart, because clients and other services know it. */
       environment: ({ name, environment }: Service) => ({
         ...process.env,
+        pm_id: undefined, // pm2 started the launcher, which alone stops the services
         TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
         ...ports(endpoints()),
         ...environment,
@@ -98,7 +99,13 @@ async function run(config: Config, plan: Plan): Promise<void> {
   function publish(): { web?: string } {
     const addresses = plan.publish?.(fleet.ready) ?? endpoints()
     publishTargets()
-    if (published) replaceFile(endpointsFile, `${JSON.stringify(addresses)}\n`)
+    if (!published) return addresses
+    replaceFile(endpointsFile, `${JSON.stringify(addresses)}\n`)
+    const socket = join(control.folder, 'launcher.sock')
+    replaceFile(
+      control.file,
+      JSON.stringify({ pid: process.pid, socket, ino: statSync(config.DATA_DIR).ino }),
+    )
     return addresses
   }
 
@@ -160,9 +167,6 @@ async function run(config: Config, plan: Plan): Promise<void> {
       rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
-    const { ino } = statSync(config.DATA_DIR)
-    const socket = join(control.folder, 'launcher.sock')
-    replaceFile(control.file, JSON.stringify({ pid: process.pid, socket, ino }))
   } catch (error) {
     if (stopping) return
     console.error(`launcher: ${(error as Error).message}`)

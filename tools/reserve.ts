@@ -1,5 +1,7 @@
-import { rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { roomOn } from '@tintype/lib/disk.ts'
 
 /**
  * Room on the disk of DATA_DIR, held by a file, for a start while the disk is full: SQLite's shared memory, the files
@@ -8,21 +10,20 @@ import { join } from 'node:path'
 const reserveBytes = 8 * 2 ** 20
 
 const fileIn = (dataDir: string): string => join(dataDir, 'reserve')
-const freeBytes = (folder: string): number => {
-  const { bavail, bsize } = statfsSync(folder)
-  return bavail * bsize
-}
 
 /** Gives the room to a start that needs it. */
 export function freeReserve(dataDir: string): void {
-  if (freeBytes(dataDir) < reserveBytes) rmSync(fileIn(dataDir), { force: true })
+  if (roomOn(dataDir).freeBytes < reserveBytes) rmSync(fileIn(dataDir), { force: true })
 }
 
-/** Takes the room if there is plenty. It is written, because a hole in a file holds nothing. */
+/**
+ * Takes the room if there is plenty. Random bytes, because a hole in a file, or zeros on a disk that compresses (ZFS,
+ * Btrfs), hold nothing.
+ */
 export function keepReserve(dataDir: string): void {
   try {
-    if (freeBytes(dataDir) > 2 * reserveBytes)
-      writeFileSync(fileIn(dataDir), Buffer.alloc(reserveBytes), { flag: 'wx' })
+    if (roomOn(dataDir).freeBytes > 2 * reserveBytes)
+      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes), { flag: 'wx' })
   } catch {
     // It is there already, or the disk is full after all.
   }

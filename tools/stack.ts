@@ -2,13 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
+import { fromHere } from '@tintype/lib/loopback.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
@@ -22,7 +23,7 @@ const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PO
 
 Starts Prometheus and Alertmanager beside the service that runs on DATA_DIR, until Ctrl-C. Prometheus scrapes every
 SCRAPE_SECONDS and keeps its data in DATA_DIR/stack. Alertmanager notifies ALERT_WEBHOOK_URL, and slo no longer does;
-without the variable no Alertmanager is started, and slo goes on notifying.
+without the variable no Alertmanager is started, and slo goes on notifying. Alerts link to SLO_URL (default: this machine).
   --prometheus-port    default 9090
   --alertmanager-port  default 9093
   --rules              a rule file instead of the rules of slo/tintype
@@ -55,6 +56,8 @@ export type Stack = {
 export async function startStack(options: {
   folder: string
   endpoints: Readonly<Record<string, string>>
+  /** In place of the targets that `endpoints` names. */
+  targetsFile?: string
   rules: RuleFile | string
   scrapeSeconds: number
   prometheusPort: number
@@ -62,7 +65,7 @@ export async function startStack(options: {
   /** The address that Alertmanager notifies; null starts no Alertmanager. */
   webhook: URL | null
 }): Promise<Stack> {
-  const { folder, endpoints, scrapeSeconds, webhook } = options
+  const { folder, endpoints, targetsFile: file, scrapeSeconds, webhook } = options
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
   mkdirSync(folder, { recursive: true })
@@ -74,7 +77,7 @@ export async function startStack(options: {
       ),
     }),
     'prometheus.yml': stringify(
-      prometheusConfig({ scrapeSeconds, targets: targetsOf(endpoints), alertmanager }),
+      prometheusConfig({ scrapeSeconds, targets: file ? { file } : targetsOf(endpoints), alertmanager }),
     ),
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
@@ -149,7 +152,7 @@ async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
 
 async function main(args: string[]): Promise<number> {
   const { values } = readArguments(args, options)
-  const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS'))
+  const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS', 'SLO_URL'))
   const [prometheusPort = 0, alertmanagerPort = 0] = (['prometheus-port', 'alertmanager-port'] as const).map(
     name => {
       const number = port(0).parse(values[name])
@@ -164,6 +167,7 @@ async function main(args: string[]): Promise<number> {
   if (!(endpoints && answer))
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
+  const pages = config.SLO_URL?.href ?? (endpoints.slo && fromHere(endpoints.slo))
   // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at
   // which the two read their configuration again and go on.
   const asked = new Promise<undefined>(resolve => {
@@ -172,7 +176,9 @@ async function main(args: string[]): Promise<number> {
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
-    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, endpoints.slo),
+    // The launcher rewrites it: a release starts processes at other ports.
+    targetsFile: resolve(config.DATA_DIR, 'targets.json'),
+    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, pages),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort,
     alertmanagerPort,

@@ -78,6 +78,10 @@ export const askStatus = (address: string, options: Options) =>
 const direct = new http.Agent({ keepAlive: true, timeout: 5_000 })
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
+/** A text for the log without the path of an address, which is a secret at a chat. A redirect to https repeats it. */
+export const withoutPath = (said: string, { pathname }: URL): string =>
+  pathname === '/' ? said : said.replaceAll(pathname, '/…')
+
 type Answer<Body> = { status: number; headers: IncomingHttpHeaders; body: Body }
 
 /** An unexpected answer in words: its status, where a redirect leads, and how its body begins. */

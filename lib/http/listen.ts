@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
 import { Problem, problemMessage, sendProblem } from '../http.ts'
 import { limits } from '../limits.ts'
+import { bracketed } from '../loopback.ts'
 import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
@@ -41,7 +42,7 @@ export async function listen(app: Express, host: string, port: number, shared = 
   server.listen({ port, host, reusePort: shared && process.platform === 'linux' })
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${actual}`
+  const url = `http://${bracketed(host)}:${actual}`
   return {
     url,
     server,

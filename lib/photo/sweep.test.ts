@@ -68,10 +68,13 @@ test('a photo that a crash left between storage and queue is put to work once; o
   const { left, queue, counted, ...rest } = await context()
   const stranded = await left(0, 'original', 'photo.json')
   const old = await left(9 * day, 'original', 'photo.json')
+  const info = vi.spyOn(rest.log, 'info')
   for (let times = 0; times < 2; times++) await sweepStorage({ queue, ...rest }, forever, ignore, never)
   expect(counted.accepted).toEqual([stranded])
   expect(await queue.look(stranded)).toMatchObject({ state: 'queued' })
   expect(await queue.look(old)).toBe('unknown')
+  // By this entry the log's page shows a photo as failed.
+  expect(info).toHaveBeenCalledWith('photo.failed', { photo: old, reason: 'storage' }, expect.anything())
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 

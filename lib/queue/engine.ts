@@ -1,3 +1,4 @@
+import { limits } from '../limits.ts'
 import type { CallOutcome, QueueOperation } from '../telemetry/catalogue.ts'
 import type { QueueEvent } from './job.ts'
 
@@ -19,11 +20,11 @@ export type QueueOptions = {
 
 export type Settings = ReturnType<typeof settingsOf>
 
-export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: QueueOptions) => ({
-  maxAttempts,
-  maxDepth,
-  version,
-})
+export const settingsOf = ({
+  maxAttempts = 3,
+  maxDepth = limits.queueDepth.value,
+  version = '',
+}: QueueOptions) => ({ maxAttempts, maxDepth, version })
 
 type Value = string | number | null
 /** A prepared statement with parameters `?`, or `?1`, which may occur several times. SQLite answers synchronously. */

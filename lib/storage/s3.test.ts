@@ -25,6 +25,7 @@ async function startBucket({
   let begun = 0
   let conflicts = 0
   const deleted: (string | undefined)[] = []
+  const stored: number[] = []
   const server = createServer(async (request, response) => {
     if (silent) return
     begun++
@@ -63,7 +64,13 @@ async function startBucket({
       response.end('<Error><Code>PreconditionFailed</Code></Error>')
     } else if (request.url?.includes('list-type'))
       response.end('<ListBucketResult><Contents><Key>a/b</Key></Contents></ListBucketResult>')
-    else response.end()
+    else if (request.method === 'POST')
+      response.end('<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>')
+    else {
+      const isObject = request.method === 'PUT' && !request.url?.includes('uploadId')
+      if (isObject) stored.push(Number(request.headers['content-length']))
+      response.end()
+    }
   }).listen(0, '127.0.0.1')
   onTestFinished(() => {
     server.closeAllConnections()
@@ -74,6 +81,7 @@ async function startBucket({
   return {
     url,
     deleted,
+    stored,
     begun: () => begun,
     answerAfter(ms: number) {
       lateMs = ms
@@ -117,6 +125,21 @@ test('a proxy that takes only small bodies, as nginx does by default, is refused
   await expect(openStorage(url)).rejects.toThrow(
     /^cannot write 5 MiB to the bucket .* 413 .*; let its proxy take them/,
   )
+})
+
+test('a start stores a few bytes: of 5 MiB at each start a bucket with versions would keep a version for ever', async () => {
+  const { url, stored } = await startBucket()
+  const storage = await openStorage(url)
+  await storage.close()
+  expect(stored).toEqual(['removed at once\n'.length])
+})
+
+test('a session token may end in a newline, as the other credentials may: no header may contain it', async () => {
+  vi.stubEnv('AWS_SESSION_TOKEN', 'token\n')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { url } = await startBucket()
+  const storage = await openStorage(url)
+  await storage.close()
 })
 
 test('a server that answers 404 to the removal of what is not there has removed it', async () => {

@@ -103,8 +103,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
   // The key starts with a dot, which no storage key does, and is not that of another process that starts now.
   const Key = `${prefix}.tintype-${randomUUID()}`
   const Body = Buffer.from('removed at once\n')
-  const put = (more?: { IfNoneMatch: '*' } | { Body: Buffer }) =>
-    send(new s3.PutObjectCommand({ Bucket, Key, Body, ...more }))
+  const put = (more?: { IfNoneMatch: '*' }) => send(new s3.PutObjectCommand({ Bucket, Key, Body, ...more }))
   const putAgain = async () => {
     const refused = ignore('PreconditionFailed', 'ConditionalRequestConflict')
     if (await put({ IfNoneMatch: '*' }).catch(refused))
@@ -116,6 +115,13 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     send(new s3.GetObjectCommand({ Bucket, Key: `${Key}-missing` }))
       .then(({ Body }) => (Body as Readable).destroy())
       .catch(ignore('NoSuchKey'))
+  // A part and no object, which a bucket with versions would keep for ever.
+  const putPart = async () => {
+    const { UploadId } = await send(new s3.CreateMultipartUploadCommand({ Bucket, Key }))
+    const part = { Bucket, Key, UploadId, PartNumber: 1, Body: Buffer.alloc(partBytes) }
+    const abort = () => send(new s3.AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {})
+    await send(new s3.UploadPartCommand(part)).finally(abort)
+  }
   const steps: [what: string, step: () => Promise<unknown>][] = [
     // Lists first: SeaweedFS creates a missing bucket on a write.
     ['list', () => send(new s3.ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys: 1 }))],
@@ -125,7 +131,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     ['detect a missing file in', miss],
     ['delete from', remove],
     // As large as any request: nginx in front of the server takes 1 MiB by default, and only small photos would be stored.
-    ['write 5 MiB to', () => put({ Body: Buffer.alloc(partBytes) }).then(remove)],
+    ['write 5 MiB to', putPart],
   ]
   for (const [what, step] of steps)
     await step().catch(cause => {

@@ -4,6 +4,7 @@ import winston from 'winston'
 import Transport from 'winston-transport'
 import { describeError, messagesOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
+import { urlHere } from '../loopback.ts'
 import { sparsely } from '../repeat.ts'
 import { secret } from '../secrets.ts'
 import type { Config } from '../variables.ts'
@@ -101,7 +102,7 @@ export function openLog(
   self: () => string | undefined = () => undefined,
 ): Log {
   const { DATA_DIR, FLUSH_SECONDS, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
-  const here = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
+  const here = LOGS_PORT === 0 ? undefined : urlHere(HOST, LOGS_PORT)
   // Read anew for each batch: when DATA_DIR is replaced, the first process that notices makes a new secret.
   const token = () => secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
   token() // an empty file of a secret prevents the start

@@ -37,6 +37,7 @@ test('a gauge that nothing has set yet is not a number, so that it is not read a
     const gauges = [...body.matchAll(/^# TYPE (tintype_\S+) gauge$/gm)].map(match => match[1])
     expect(gauges.length).toBeGreaterThan(2)
     for (const name of gauges) expect(body).not.toMatch(new RegExp(`^${name} 0$`, 'm'))
+    expect(body).toMatch(/^nodejs_eventloop_lag_min_seconds (NaN|0\.)/m)
   }
 })
 

@@ -103,4 +103,5 @@ function proc(file: string): string {
 /** The second number, in ns, is the waiting time. The file describes the first thread, which runs the event loop. */
 const processorWaitSeconds = (): number => Number(proc('self/schedstat').split(' ')[1] ?? 0) / 1e9
 
-const oomKills = (): number => Number(/^oom_kill (\d+)/m.exec(proc('vmstat'))?.[1] ?? 0)
+/** Processes of this machine that the kernel killed because memory ran out; 0 where it does not report it. */
+export const oomKills = (): number => Number(/^oom_kill (\d+)/m.exec(proc('vmstat'))?.[1] ?? 0)

@@ -71,7 +71,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     /** The metrics in the format of an Accept header: OpenMetrics when preferred, else Prometheus text 0.0.4. */
     async render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
       await Promise.all(reads.map(read => read()))
-      const openMetrics = await registry.metrics()
+      const openMetrics = (await registry.metrics()).replace(noLag, '$1NaN')
       return prefersOpenMetrics(accept)
         ? { contentType: 'application/openmetrics-text; version=1.0.0; charset=utf-8', body: openMetrics }
         : { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: toPrometheusText(openMetrics) }
@@ -85,6 +85,9 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   all.set('tintype_build_info', { version, service }, 1)
   return all
 }
+
+/** The least lag since a scrape of less than 10 ms ago, in which prom-client measured none. */
+const noLag = /^(nodejs_eventloop_lag_min_seconds )9223372036\.\d+$/m
 
 function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {
   const common = { name, help: helpOf[name], labelNames: Object.keys(labels), registers: [registry] }

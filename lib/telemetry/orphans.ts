@@ -1,4 +1,4 @@
-import { readdirSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { findSegments, type Segment, type ShippableJournal, segmentName } from './journal.ts'
 import { ownFolder } from './own.ts'
@@ -13,7 +13,8 @@ export async function shipOrphans(
   destination: Destination,
   onTrouble: (error: unknown) => void,
 ): Promise<void> {
-  for (const each of readdirSync(root, { withFileTypes: true }))
+  // There is no folder before the first entry, which LOG_LEVEL may put off for hours.
+  for (const each of existsSync(root) ? readdirSync(root, { withFileTypes: true }) : [])
     if (each.isDirectory()) await shipOrphan(join(root, each.name), destination, onTrouble).catch(onTrouble)
 }
 

@@ -22,6 +22,11 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ['OTEL_EXPORTER_OTLP_PROTOCOL', /^(http\/json)?$/, byJson],
   ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', /^(http\/json)?$/, byJson],
   ['OTEL_METRICS_EXPORTER', /^(none)?$/, 'metrics are read at /metrics'],
+  [
+    'OTEL_LOG_LEVEL',
+    /^(none|error|warn|info|debug|verbose|all)?$/i,
+    'it is none, error, warn, info, debug, verbose or all',
+  ],
   ['OTEL_LOGS_EXPORTER', /^(none)?$/, 'log entries are sent to LOGS_URL'],
   [
     'OTEL_SERVICE_NAME',
@@ -54,7 +59,8 @@ export async function startTracing(
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
   environment.OTEL_BSP_SCHEDULE_DELAY ||= String(flushMs)
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and spans that a collector refuses.
-  const level = environment.OTEL_LOG_LEVEL?.trim().toUpperCase() ?? ''
+  // The enumeration also has its numbers as names.
+  const [level = 'WARN'] = /^[A-Z]+$/.exec(environment.OTEL_LOG_LEVEL?.trim().toUpperCase() ?? '') ?? []
   diag.setLogger(ofStderr, DiagLogLevel[level as keyof typeof DiagLogLevel] ?? DiagLogLevel.WARN)
   // The SDK would replace this logger.
   environment.OTEL_LOG_LEVEL = ''

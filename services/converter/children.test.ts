@@ -1,7 +1,7 @@
 import { ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { timesReached } from '@tintype/lib/limits.ts'
@@ -106,6 +106,37 @@ test('a conversion that takes too much memory is ended by the ceiling', async ()
   expect(isAlive()).toBe(false)
 })
 
+const memoryGroups = '/sys/fs/cgroup/memory'
+const mayLimit = () => {
+  try {
+    accessSync(join(memoryGroups, 'memory.limit_in_bytes'), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test.skipIf(!mayLimit())('a child that the kernel kills because memory ran out lacked memory', async () => {
+  const before = new Set(childPids())
+  const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
+  const [pid] = childPids().filter(each => !before.has(each))
+  const group = await mkdtemp(join(memoryGroups, 'tintype-'))
+  onTestFinished(async () => {
+    await until(() =>
+      rmdir(group).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+  await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
+  await writeFile(join(group, 'cgroup.procs'), String(pid))
+  expect(await convert(request('whole'))).toMatchObject({
+    outcome: 'memory',
+    error: expect.stringContaining('SIGKILL'),
+  })
+})
+
 test('a child that dies is a crash, and so is the next photo given to it', async () => {
   const before = new Set(childPids())
   const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
@@ -145,12 +176,26 @@ test('when memory is short the kernel takes a child first', async () => {
   await until(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '800')
 })
 
-test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
-  const command = ['-n', '10', process.execPath, join(import.meta.dirname, 'child.ts')]
+async function startedBy(...command: [string, ...string[]]) {
+  const [file, ...options] = command
   const setup = JSON.stringify({ sizes: [{ side: 64, format: 'jpg' }], maxPixels: 2 ** 28 })
-  const started = spawn('nice', [...command, setup], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = [join(import.meta.dirname, 'child.ts'), setup]
+  const started = spawn(file, [...options, ...child], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   onTestFinished(() => void started.kill('SIGKILL'))
-  await once(started, 'message')
+  expect(await Promise.race([once(started, 'message'), once(started, 'exit')])).toEqual(['ready', undefined])
+  return started
+}
+
+test('a child starts where systemd’s SystemCallFilter=~@resources forbids it to set its priority', async () => {
+  const refusing = `import os from 'node:os'
+    import { syncBuiltinESMExports } from 'node:module'
+    os.setPriority = () => { throw new Error('EPERM') }
+    syncBuiltinESMExports()`
+  await startedBy(process.execPath, '--import', `data:text/javascript,${encodeURIComponent(refusing)}`)
+})
+
+test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
+  const started = await startedBy('nice', '-n', '10', process.execPath)
   const [, fields = ''] = readFileSync(`/proc/${started.pid}/stat`, 'utf8').split(') ')
   expect(fields.split(' ')[16]).toBe('10')
 })

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { oomKills } from '@tintype/lib/telemetry/machine.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
@@ -66,6 +67,7 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
 
 function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds) {
   return new Promise<ChildAnswer>(resolve => {
+    const oomKillsBefore = oomKills()
     let killed: ChildAnswer | undefined
     let givenUp: NodeJS.Timeout | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
@@ -100,7 +102,10 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
     }
     // An answer after the kill is ignored, because the child is dead when the next photo comes.
     const onMessage = (answer: unknown) => killed ?? settle(answer as ChildReply)
-    const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
+    const onExit = () => {
+      const outcome = child.signalCode === 'SIGKILL' && oomKills() > oomKillsBefore ? 'memory' : 'crash'
+      settle(killed ?? { outcome, error: `the child ${howItEnded(child)}` })
+    }
     child.on('message', onMessage).on('exit', onExit)
     if (child.exitCode !== null || child.signalCode !== null) onExit()
     else child.send(request, error => error && child.kill('SIGKILL'))

@@ -442,12 +442,14 @@ test('a damaged manifest keeps nothing else from being read, and its revision is
   const second = await publish(into, day)
   const file = manifestFile(into.days, { day, revision: 2 })
   const good = readFileSync(file, 'utf8')
-  writeFileSync(file, Buffer.alloc(good.length))
-  expect((await timeline(into, session)).entries).toHaveLength(2)
-  expect((await verify(into))[0]).toMatchObject({ revision: 1, late: true, faults: [] })
-  expect(due(into, Date.now() + 86_400_000)).toEqual([day])
-  expect(await publish(into, day)).toEqual(second)
-  expect(readFileSync(file, 'utf8')).toBe(good)
+  for (const damaged of [Buffer.alloc(good.length), '{}', '{"streams":[{}]}']) {
+    writeFileSync(file, damaged)
+    expect((await timeline(into, session)).entries).toHaveLength(2)
+    expect((await verify(into))[0]).toMatchObject({ revision: 1, late: true, faults: [] })
+    expect(due(into, Date.now() + 86_400_000)).toEqual([day])
+    expect(await publish(into, day)).toEqual(second)
+    expect(readFileSync(file, 'utf8')).toBe(good)
+  }
 })
 
 test('timelines read all lines of a day whose index is damaged or gone, and the journals when its file is gone', async () => {

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
+import { roomOn } from '@tintype/lib/disk.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
@@ -204,10 +205,5 @@ const ratesOf = (looks: Look[]): number[] =>
 function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number; device: number } {
   const folder = folders.find(each => existsSync(each))
   if (folder === undefined) return { usedBytes: 0, freeBytes: 0, device: 0 }
-  const { blocks, bfree, bavail, frsize } = statfsSync(folder)
-  return {
-    usedBytes: (blocks - bfree) * frsize,
-    freeBytes: bavail * frsize,
-    device: statSync(folder).dev,
-  }
+  return { ...roomOn(folder), device: statSync(folder).dev }
 }

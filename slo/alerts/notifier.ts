@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
-import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
@@ -168,7 +168,7 @@ async function post(webhook: URL, key: string, body: object, signal: AbortSignal
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
     if (answer.status >= 200 && answer.status < 300) return { why: null, pauseMs: 0 }
-    return { why: inWords(answer), pauseMs: pauseOf(answer.headers['retry-after']) }
+    return { why: withoutPath(inWords(answer), webhook), pauseMs: pauseOf(answer.headers['retry-after']) }
   } catch (error) {
     return { why: messagesOf(error), pauseMs: 0 }
   }
@@ -198,7 +198,9 @@ export function payload(
   pages: string,
   more: Readonly<Record<string, string>> = {},
 ) {
-  const groupLabels = { ...more, group }
+  // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
+  const { service = more.service } = alerts[0]?.labels ?? {}
+  const groupLabels = { ...more, ...(service && { service }), group }
   const groupKey = JSON.stringify(groupLabels)
   const labels = { ...groupLabels, severity }
   const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '), 900)

@@ -5,12 +5,12 @@ import type { PrometheusApi } from '../sources/prometheus-api.ts'
 export type Discovered = {
   job: string
   /**
-   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted` leaves out a series that
-   * is the sum of the others: with it each request would count twice.
+   * A counter of requests, the matcher of failed ones, and the share of these so far. `counted` leaves out series with
+   * which each request would count twice.
    */
   requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
-  durations: { histogram: string; le: string; share: number } | undefined
+  durations: { histogram: string; le: string; share: number; counted?: string } | undefined
   /** The job's process metrics, which most client libraries expose, and the result of a blackbox exporter. */
   process: ReadonlySet<string>
   /** The scrape interval; undefined when unknown. */
@@ -37,6 +37,8 @@ const statuses = [
     failed: `=~"${grpcFailures}"`,
   },
 ]
+/** Labels by which a mesh counts a request at both of its ends, with the value of the serving end: Istio, Linkerd. */
+const servingEnds = Object.entries({ reporter: 'destination', direction: 'inbound' })
 /** Counters of requests whose names do not say so. */
 const unusualCounters =
   'nginx_ingress_controller_requests|(apisix|kong)_http_status|envoy_http_downstream_rq_xx'
@@ -50,7 +52,8 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
   const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
   const read = (names: string, labels: readonly string[]) => {
     const most = `topk(${mostMetrics}, sum by (__name__) (${ofJob(names)}))`
-    const query = `sum by (${['__name__', ...labels]}) (${ofJob(names)}) and on (__name__) ${most}`
+    const all = ['__name__', ...servingEnds.map(([label]) => label), ...labels]
+    const query = `sum by (${all}) (${ofJob(names)}) and on (__name__) ${most}`
     return readMetrics(api, query, atSeconds)
   }
   const requests = requestsIn(
@@ -71,7 +74,12 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
   return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
 
-type Metric = { name: string; samples: { labels: Readonly<Record<string, string>>; value: number }[] }
+/** `end`: if both ends of a mesh count, the matcher of the serving end, and the samples are its own. */
+type Metric = {
+  name: string
+  end: string
+  samples: { labels: Readonly<Record<string, string>>; value: number }[]
+}
 
 /** The metrics of an expression now, without those that count no requests of users, by size. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
@@ -81,19 +89,28 @@ async function readMetrics(api: PrometheusApi, query: string, atSeconds: number)
     [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
       // Names of other characters, as of OTLP, are no selector without quotation marks.
       .filter(([name]) => /^[\w:]+$/.test(name) && !notOfUsers.test(name))
-      .map(([name, samples]) => ({ name, samples }))
+      .map(([name, samples]) => ({ name, ...atServingEnd(samples) }))
       .sort((one, other) => eventsOf(other) - eventsOf(one))
   )
 }
 
+function atServingEnd(samples: Metric['samples']): Pick<Metric, 'end' | 'samples'> {
+  for (const [label, value] of servingEnds) {
+    const served = samples.filter(({ labels }) => labels[label] === value)
+    if (served.length > 0 && served.length < samples.length)
+      return { end: `${label}="${value}"`, samples: served }
+  }
+  return { end: '', samples }
+}
+
 /** The events of a metric. A histogram's largest bucket counts all of its events. */
-function eventsOf({ name, samples }: Metric): number {
+function eventsOf({ name, samples }: Pick<Metric, 'name' | 'samples'>): number {
   const values = samples.map(({ value }) => value)
   return name.endsWith('_bucket') ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0)
 }
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
-  for (const { name, samples } of metrics) {
+  for (const { name, end, samples } of metrics) {
     const kind = statuses.find(({ label, isStatus }) =>
       samples.some(({ labels }) => isStatus.test(labels[label] ?? '')),
     )
@@ -102,8 +119,9 @@ function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
     const single = samples.filter(({ labels }) => labels[label] !== 'total')
     const bad = single.filter(({ labels }) => isFailed.test(labels[label] ?? ''))
     const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples: single }) || 0
-    const counted = single.length < samples.length ? { counted: `${label}!="total"` } : {}
-    return { metric: name, failed: `${label}${failed}`, share, ...counted }
+    const total = single.length < samples.length && `${label}!="total"`
+    const counted = [end, total].filter(Boolean).join()
+    return { metric: name, failed: `${label}${failed}`, share, ...(counted && { counted }) }
   }
   return undefined
 }
@@ -121,5 +139,6 @@ function durationsIn(metrics: readonly Metric[], requests: string | undefined): 
     .filter(({ le }) => Number.isFinite(Number(le)))
     .sort((one, other) => Number(one.le) - Number(other.le))
   const bound = bounds.find(({ share }) => share >= nearlyAll) ?? bounds.at(-1)
-  return bound && { histogram: best.name.replace(/_bucket$/, ''), ...bound }
+  const { end: counted } = best
+  return bound && { histogram: best.name.replace(/_bucket$/, ''), ...bound, ...(counted && { counted }) }
 }

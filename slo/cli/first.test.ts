@@ -116,6 +116,33 @@ test('the sum of all statuses, as nginx-vts has it, is not counted beside them',
   expect(written).toContain(`query: 'nginx_vts_server_requests_total{job="nginx",code!="total"}'`)
 })
 
+test('a request that both ends of a mesh count, as Istio and Linkerd do, is counted at the end that serves it', async () => {
+  const labels = { __name__: 'istio_requests_total', response_code: '200' }
+  const bucket = { __name__: 'istio_request_duration_milliseconds_bucket', le: '100' }
+  const api = prometheus(
+    [
+      [{ ...labels, reporter: 'source' }, 900],
+      [{ ...labels, reporter: 'destination' }, 99],
+      [{ ...labels, reporter: 'destination', response_code: '503' }, 1],
+    ],
+    [
+      [{ ...bucket, reporter: 'source' }, 900],
+      [{ ...bucket, reporter: 'destination' }, 100],
+    ],
+  )
+  const found = await discover(api, 'shop', 0)
+  expect(found.requests).toMatchObject({ share: 0.01, counted: 'reporter="destination"' })
+  const files = Object.values(firstDirectory(found, 'http://x')).join()
+  const queries = files.match(/istio_\w+\{[^}]*\}/g) ?? []
+  expect(queries.length).toBeGreaterThan(5)
+  expect(queries.filter(each => !each.includes('job="shop",reporter="destination"'))).toEqual([])
+  const linkerd: Sample = [{ __name__: 'response_total', status_code: '200', direction: 'inbound' }, 5]
+  expect((await discover(prometheus([linkerd], []), 'shop', 0)).requests?.counted).toBeUndefined()
+  const sent: Sample = [{ ...linkerd[0], direction: 'outbound' }, 7]
+  const both = await discover(prometheus([linkerd, sent], []), 'shop', 0)
+  expect(both.requests?.counted).toBe('direction="inbound"')
+})
+
 test('of an exporter that counts only its scrapes no requests are found', async () => {
   const api = prometheus([[{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6]], [])
   expect((await discover(api, 'node', 0)).requests).toBeUndefined()

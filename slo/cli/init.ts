@@ -12,12 +12,13 @@ import { status, type Verb } from './context.ts'
 import { discover } from './discover.ts'
 import { boundSeconds, firstDirectory } from './first.ts'
 
-export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => {
+export const run: Verb = async ({ prometheus: given, job: wanted, paths }, context) => {
   const { environment, nowMs, print } = context
+  const config = readConfig(environment, pick('PROMETHEUS_URL', 'PROMETHEUS_HEADERS'))
+  const prometheus = given || config.PROMETHEUS_URL
   const [folder = context.folder, ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
-  const { PROMETHEUS_HEADERS: headers } = readConfig(environment, pick('PROMETHEUS_HEADERS'))
-  const api = prometheusApi(prometheus, { ...unscoped, headers })
+  const api = prometheusApi(prometheus, { ...unscoped, headers: config.PROMETHEUS_HEADERS })
   const atSeconds = Math.floor(nowMs / 1000)
   const job = await chooseJob(api, wanted, atSeconds)
   const found = await discover(api, job, atSeconds)
@@ -35,7 +36,7 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
   print(`
 job         ${job}
 requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${process.has('probe_success') ? 'probes succeed' : 'scrapes are answered'}`}
-scrapes     ${scrapeSeconds > 60 ? `each ${scrapeSeconds} s: minutes without a sample would be offline, scrape it each 60 s at least` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
+scrapes     ${scrapeSeconds > 30 ? `each ${scrapeSeconds} s: minutes without a sample are offline, scrape it each 30 s, of which one may be late` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
 durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 
 Next, after you have read the files:

@@ -1,5 +1,6 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { address, base } from '@tintype/lib/config.ts'
+import { address, base, readConfig } from '@tintype/lib/config.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
 import { defaultDeadman, status, type Verb } from './context.ts'
@@ -13,7 +14,8 @@ export const run: Verb = async (given, context) => {
   for (const each of given.alertmanager ? [webhook, deadman] : [])
     if (!each.startsWith('/') && !address.parse(each))
       throw new UsageError(`"${each}" is neither an http(s) address nor the path of a file with one`)
-  const pages = base.parse(given.pages ?? defaultPages)
+  const { SLO_URL } = readConfig(context.environment, pick('SLO_URL'))
+  const pages = base.parse(given.pages ?? SLO_URL?.href ?? defaultPages)
   if (!pages) throw new UsageError(`--pages "${given.pages}" is not an http(s) address`)
   const file = given.alertmanager
     ? alertmanagerConfig({ webhook, deadman }, objectives, service)

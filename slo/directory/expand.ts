@@ -1,24 +1,41 @@
-import { isIPv6 } from 'node:net'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { bracketed, fromHere } from '@tintype/lib/loopback.ts'
+
+/** Writes a value for its place, which the text before it shows. */
+type Encode = (value: string, before: string) => string
+type Values = Readonly<Record<string, string | undefined>>
+
+const variable = /\$\{(\w+)(?::-([^}]*))?\}/g
+
+/** A sentence for each variable of these texts that has neither a value nor a default. An empty value counts as unset. */
+export const missingIn = (texts: readonly string[], values: Values): string[] =>
+  texts.flatMap(text =>
+    [...text.matchAll(variable)].flatMap(([, name = '', fallback]) =>
+      (values[name] || fallback) === undefined ? `${name} is not set, and "${text}" needs it` : [],
+    ),
+  )
+
+/** @throws ConfigError with all of these sentences. */
+export function throwMissing(missing: readonly string[]): void {
+  if (missing.length > 0) throw new ConfigError([...new Set(missing)].join('\n'))
+}
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`. An empty value counts as unset. `encode` gets a value and the text before it.
- * @throws ConfigError naming a variable without value and default.
+ * Replaces `${NAME}` and `${NAME:-default}`.
+ * @throws ConfigError naming the variables without value and default.
  */
-export const expand = (
-  text: string,
-  values: Readonly<Record<string, string | undefined>>,
-  encode = (value: string, _before: string) => value,
-): string =>
-  text.replace(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined, at: number) => {
-    const value = values[name] || fallback
-    if (value === undefined) throw new ConfigError(`${name} is not set, and "${text}" needs it`)
-    return encode(text.includes('://') ? asHost(value) : value, text.slice(0, at))
-  })
-
-/** The host of a URL: a bind address that means all interfaces becomes loopback, and IPv6 gets brackets. */
-export function asHost(value: string): string {
-  if (value === '0.0.0.0') return '127.0.0.1'
-  if (value === '::') return '[::1]'
-  return isIPv6(value) ? `[${value}]` : value
+export function expand(text: string, values: Values, encode: Encode = value => value): string {
+  throwMissing(missingIn([text], values))
+  return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) =>
+    encode(values[name] || (fallback as string), text.slice(0, at)),
+  )
 }
+
+/** Like `expand`, of a URL: a password may have any character, as may a value in the query. Escapes are kept. */
+export const expandUrl = (text: string, values: Values): string =>
+  expand(text, values, (value, before) => {
+    if (/:\/\/([^/?#]*@)?$/.test(before)) return fromHere(`//${bracketed(value)}`).slice(2)
+    if (/:\/\/[^/?#]*:$/.test(before)) return encodeURIComponent(value)
+    const isInQuery = /\?[^#]*=$/.test(before)
+    return isInQuery ? encodeURIComponent(value).replaceAll(/%25(?=[\da-f]{2})/gi, '%') : value
+  })

@@ -30,6 +30,15 @@ export function readPlanned(dataDir: string): Planned[] {
     .sort((one, other) => one.from - other.from)
 }
 
+/** The same for pages and alerts, which must also work while the folder cannot be read. */
+export function readablePlanned(dataDir: string): Planned[] {
+  try {
+    return readPlanned(dataDir)
+  } catch {
+    return []
+  }
+}
+
 /** Adds a downtime, or changes its reason. When there are too many, the oldest is removed. */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {
   const kept = readPlanned(dataDir)

@@ -1,4 +1,4 @@
-import { timeIn } from '@tintype/lib/day.ts'
+import { dayMs, dayOf, timeIn } from '@tintype/lib/day.ts'
 import type { Minute } from '../sources/index.ts'
 
 export const toMinute = (ms: number): Minute => Math.floor(ms / 60_000)
@@ -16,7 +16,9 @@ export const toDuration = (minutes: number): string =>
     .replaceAll(/[pt]/g, '')
 
 export const timeFormat =
-  'a time in UTC: 2026-11-22T14:05Z, "today 14:05", "tomorrow 02:00", epoch seconds, or now'
+  'a time in UTC: 2026-11-22T14:05Z, "yesterday 14:05", "today 14:05", "tomorrow 02:00", epoch seconds, or now'
+
+const days = { yesterday: -1, today: 0, tomorrow: 1 }
 
 /** Parses a time to epoch ms; undefined when it is none. A time without a zone is UTC. */
 export function parseTime(text: string, nowMs: number): number | undefined {
@@ -24,9 +26,10 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
   // As in addresses of Grafana.
   if (/^\d{13}$/.test(text)) return Number(text)
-  const [, day, clock] = /^(today|tomorrow) (\d{2}:\d{2})$/.exec(text) ?? []
-  const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
-  const iso = day ? `${date}T${clock}Z` : text.replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')
+  const iso = text
+    .replace(/^(yesterday|today|tomorrow)\b/, day => dayOf(nowMs + days[day as keyof typeof days] * dayMs))
+    .replace(/^(\d{4}-\d\d-\d\d) (\d:)/, '$1T0$2')
+    .replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')
   const ms = timeIn(/T[\d:.]+$/.test(iso) ? `${iso}Z` : iso)
   return Number.isNaN(ms) ? undefined : ms
 }

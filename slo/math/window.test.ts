@@ -53,4 +53,12 @@ test('a time is read with its zone or as UTC, with a space before the clock, or 
   const noon = Date.parse('2026-01-31T11:30:00Z')
   expect(parseTime(`${noon}`, 0)).toBe(noon)
   expect(times.map(text => parseTime(text, noon))).toEqual([noon, noon, noon + 3_600_000])
+  const days = ['yesterday 12:30', 'today 9:30', 'tomorrow', 'today', '2026-01-31 9:30']
+  const hours = [-23, -2, 12.5, -11.5, -2]
+  expect(days.map(text => parseTime(text, noon))).toEqual(hours.map(each => noon + each * 3_600_000))
+  expect(['yesterday 25:00', 'today14:05', 'someday 14:05'].map(text => parseTime(text, noon))).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ])
 })

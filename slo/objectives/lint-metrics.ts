@@ -129,20 +129,28 @@ export async function lintSeen(
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
     const isSliced = objective.method === 'Timeslices'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
-      // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
       const refused = (error: Error) => {
         if (!(error instanceof Refused)) throw error
-        findings.push(found(document, query(part), 'refused', { message: error.message }))
+        return error
       }
-      await api.instant(`count(${promql})`, atSeconds).catch(refused)
+      // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
+      const answer = await api.instant(`count(${promql})`, atSeconds).catch(refused)
+      if (answer instanceof Refused)
+        findings.push(found(document, query(part), 'refused', { message: answer.message }))
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
         // Names only, because a histogram of many labels has too many series to list.
-        const seen = await api.labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
+        const seen = await api
+          .labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
+          .catch(refused)
+        if (seen instanceof Refused) continue
         if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
         else {
-          const most = async (counted: string) =>
-            (await api.instant(`max(${counted})`, atSeconds))[0]?.samples[0]?.value ?? 0
+          // Too many samples for this Prometheus are no fault of the query, which is read piece by piece.
+          const most = async (counted: string) => {
+            const answer = await api.instant(`max(${counted})`, atSeconds).catch(refused)
+            return answer instanceof Refused ? 0 : (answer[0]?.samples[0]?.value ?? 0)
+          }
           const falls = part === 'total' ? await most(`resets(${selector}[1h])`) : 0
           if (falls > mostFalls)
             findings.push(found(document, query(part), 'falls-often', { selector, falls }))

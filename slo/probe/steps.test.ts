@@ -212,6 +212,14 @@ test.each([
   expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
 })
 
+test('a text is found in a page as a browser shows it', async () => {
+  const { environment } = await shop((_, response) =>
+    response.setHeader('Content-Type', 'text/html').end('<h1>Don&#39;t panic: bread &amp; butter</h1>'),
+  )
+  const step = `  - { name: look, url: "\${SHOP}", expect: { body: "Don't panic: bread & butter" } }`
+  expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
   const { asked, environment } = await shop((_, response) => response.end('{}'))
   const { failure } = await walk(order, environment)
@@ -257,6 +265,19 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('all variables that service.yaml needs are said at once', async () => {
+  const { service } = parseService(
+    'service.yaml',
+    `service: shop
+prometheus: \${PROM}
+targets: [{ job: web, url: "http://\${WEB}/metrics", headers: { Authorization: "Bearer \${TOKEN}" } }]
+probe: [{ name: look, url: "\${SHOP}", capture: { id: { matches: x } } }, { name: buy, url: "\${SHOP}/\${id}/\${ITEM}" }]`,
+  )
+  const started = startSlo({ folder: '.', objectives: [], service }, { SHOP: '' })
+  const said: string = await started.then(String, error => error.message)
+  expect(said.match(/\w+(?= is not set)/g)).toEqual(['PROM', 'WEB', 'TOKEN', 'SHOP', 'SHOP', 'ITEM'])
 })
 
 test('of a website without metrics slo records its own probe', async () => {

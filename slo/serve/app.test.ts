@@ -80,6 +80,13 @@ test('before the first minute there is no status, as on web', async () => {
   expect((await ask('status.json')).status).toBe(404)
 })
 
+test('the pages work while the planned downtime cannot be read, as after a restore by another user', async () => {
+  const { ask, dataDir } = await pages()
+  mkdirSync(join(dataDir, 'slo'))
+  writeFileSync(join(dataDir, 'slo', 'planned'), '') // a file, because root may read any folder
+  expect(await (await ask('api/state')).json()).toMatchObject({ planned: [] })
+})
+
 test('the note shows alerts and budgets as they were at the time of the verdict', async () => {
   const verdict = { verdict: 'unknown', cause: null, since: null, lever: null, also: null, confidence: 0 }
   const lists = { evidence: [], stages: [], remarks: [], replicas: [], context: [] }

@@ -16,7 +16,7 @@ import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
-import { isOver, maxPlannedMinutes, readPlanned } from '../math/planned.ts'
+import { isOver, maxPlannedMinutes, readablePlanned, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { type Source, SourceError } from '../sources/index.ts'
@@ -53,8 +53,7 @@ export function createSloApp(options: {
     title: directory.service.displayName,
     program,
   })
-  const app = createApp(options)
-  app.use(refuseRebound)
+  const app = createApp(options).use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
@@ -63,12 +62,8 @@ export function createSloApp(options: {
     path.endsWith('/') ? response.redirect(301, `../status${url.slice(path.length)}`) : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
-  app.use('/api', (_request, response, next) => {
-    response.set('Cache-Control', 'no-store')
-    next()
-  })
   const stateAt = (views: readonly View[], now: number, seenMs = now) =>
-    stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory)
+    stateOf({ views, now, seenMs }, diagnosis, readablePlanned(dataDir), directory)
   const stateNow = () => stateAt(watch.views(), Date.now(), watch.seenAt())
   const stateForAll = cached(stateEveryMs, async () => stateNow())
   const { words } = directory.service
@@ -98,7 +93,7 @@ export function createSloApp(options: {
     // An alert of that time may have ended since.
     const views = await watch.viewsAt(toMinute(found.at), pause)
     const note = incidentNote({ ...found, atMs: found.at, directory, views })
-    response.set('Cache-Control', 'no-store').type('text').send(note)
+    response.type('text').send(note)
   })
   const stages = cached(readEveryMs, () => {
     const now = Date.now()
@@ -140,7 +135,7 @@ export function createSloApp(options: {
   app.get('/status.json', (_request, response) => {
     const now = statusOf(watch.views(), watch.seenAt())
     if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    response.set('Cache-Control', 'no-store').json(now)
+    response.json(now)
   })
   finishRoutes(app, options)
   return app

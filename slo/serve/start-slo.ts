@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { urlHere } from '@tintype/lib/loopback.ts'
 import { firstStalled } from '@tintype/lib/pulse.ts'
 import { onChange } from '@tintype/lib/repeat.ts'
 import type { Running } from '@tintype/lib/run.ts'
@@ -11,10 +12,11 @@ import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
-import { asHost, expand } from '../directory/expand.ts'
+import { expandUrl, missingIn, throwMissing } from '../directory/expand.ts'
+import type { Service } from '../directory/service.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
-import { probeOf } from '../probe/steps.ts'
+import { missingInSteps, probeOf } from '../probe/steps.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { recordedSelectors } from '../sources/recorder/reader.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
@@ -49,7 +51,8 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * @throws ConfigError on a bad environment.
  */
 export async function startSlo(written: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
-  const prometheus = expand(written.service.prometheus, environment)
+  throwMissing(missingOf(written.service, environment))
+  const prometheus = expandUrl(written.service.prometheus, environment)
   const directory = { ...written, service: { ...written.service, prometheus } }
   const { objectives, service } = directory
   const config = readConfig(environment, used)
@@ -82,7 +85,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     alertStoreFile(dataDir),
     onChange(why => why && log.error('alerts.not-written', { error: why })),
   )
-  let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
+  let pages = config.SLO_URL?.href ?? urlHere(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({
     alertStore,
     webhook: config.ALERT_WEBHOOK_URL,
@@ -90,7 +93,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     labels: { service: service.service, ...service.selectors },
     log,
   })
-  const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
+  const logs = service.logServer ? config.LOGS_URL || urlHere(config.HOST, config.LOGS_PORT) : ''
   const diagnosis = openDiagnosis(directory, dataDir, logs, targets, log, alertStore, environment)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
@@ -107,7 +110,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
-  pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
+  pages = config.SLO_URL?.href ?? urlHere(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const admin = await listen(
     createAdmin({ metrics, log, watch, stalled, selectors: service.selectors }),
@@ -150,11 +153,18 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   }
 }
 
+/** What service.yaml needs of the environment and the environment lacks, so that all is named at once. */
+const missingOf = ({ prometheus, targets, probe }: Service, environment: NodeJS.ProcessEnv): string[] => [
+  ...missingIn([prometheus], environment),
+  ...(environment.SCRAPE_TARGETS || environment.TARGETS_FILE ? [] : targets).flatMap(
+    ({ url, instance = '', headers }) => missingIn([url, instance, ...Object.values(headers)], environment),
+  ),
+  ...(typeof probe === 'object' ? missingInSteps(probe, environment) : []),
+]
+
 /** slo as a target of its own recorder. Its address is known only once it listens. */
 const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
   job: 'slo',
   instance: INSTANCE,
-  url: new URL('/metrics', reach(ADMIN_HOST, Number(new URL(url).port))),
+  url: new URL('/metrics', urlHere(ADMIN_HOST, Number(new URL(url).port))),
 })
-
-const reach = (host: string, port: number): string => `http://${asHost(host)}:${port}`

@@ -129,7 +129,11 @@ function watching(
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
-  const note = (event: string) => void logged.push(event)
+  const errors: unknown[] = []
+  const note = (event: string, about?: { error?: string }) => {
+    logged.push(event)
+    errors.push(about?.error)
+  }
   const watch = startWatch({
     evaluations,
     notifier: {
@@ -146,7 +150,7 @@ function watching(
     dataDir,
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
-  return { watch, logged, updates }
+  return { watch, logged, errors, updates }
 }
 
 async function newStore(): Promise<AlertStore> {
@@ -466,15 +470,18 @@ test('a grouped objective has a budget for each group, also for one that begins 
   expect(await idsAt(begin + 103 + 1_500)).toEqual([objective.id, 'by-city{city="x"}'])
 })
 
-test('a heartbeat that is redirected did not arrive', async () => {
-  const outside = createServer((_, response) => response.writeHead(301, { Location: '/' }).end())
+test('a heartbeat that is redirected did not arrive, and its path, a secret, is not logged', async () => {
+  const outside = createServer(({ url }, response) =>
+    response.writeHead(301, { Location: `https://deadman${url}` }).end(),
+  )
   outside.listen(0, '127.0.0.1')
   await once(outside, 'listening')
   onTestFinished(() => void outside.close())
   const url = new URL(`http://127.0.0.1:${(outside.address() as AddressInfo).port}/ping`)
-  const { watch, logged } = watching(source().fake, await newStore(), null, url)
+  const { watch, logged, errors } = watching(source().fake, await newStore(), null, url)
   await until(() => logged.includes('heartbeat.failed'))
   await watch.stop()
+  expect(errors).toContain('answer 301 to https://deadman/…')
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

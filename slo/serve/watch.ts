@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
-import { askStatus, inWords } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { onChange, startLoop } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -10,7 +10,7 @@ import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, clock, cut } from '../alerts/text.ts'
 import { isBurning } from '../math/burn-rate.ts'
-import { readPlanned } from '../math/planned.ts'
+import { readablePlanned } from '../math/planned.ts'
 import { toMinute } from '../math/time.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective } from '../sources/index.ts'
@@ -183,14 +183,10 @@ export function startWatch(options: {
   }
 }
 
-/** A sentence about the downtime that is planned now; empty also when it cannot be read, because alerts must be sent. */
+/** A sentence about the downtime that is planned now; empty without one. */
 function downtimeAt(minute: Minute, dataDir: string): string {
-  try {
-    const planned = readPlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
-    return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
-  } catch {
-    return ''
-  }
+  const planned = readablePlanned(dataDir).find(({ from, to }) => from <= minute && minute < to)
+  return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
 }
 
 export const silences = {
@@ -220,7 +216,7 @@ async function beat(url: URL, log: Log): Promise<void> {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
     const answer = await askStatus(url.href, { signal })
     // Redirects are not followed, so their target has received nothing.
-    if (answer.status >= 300) throw new Error(inWords(answer))
+    if (answer.status >= 300) throw new Error(withoutPath(inWords(answer), url))
   } catch (error) {
     log.warn('heartbeat.failed', { error: messagesOf(error) })
   }

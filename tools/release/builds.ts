@@ -74,6 +74,7 @@ function checkout(commit: string): string {
   try {
     layOut(commit, draft)
   } catch (cause) {
+    rmSync(draft, { recursive: true, force: true })
     // Without a network, for example. npm has said why.
     const why = (cause as Error).message.split('\n')[0]
     throw new ExpectedError(`the files of ${commit.slice(0, 12)} are not complete: ${why}`, { cause })

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fromHere } from '@tintype/lib/loopback.ts'
+import { bracketed, urlHere } from '@tintype/lib/loopback.ts'
 import { freePort } from '../free-port.ts'
 import type { Config } from '../launcher.ts'
 import type { Service } from '../supervise.ts'
@@ -33,7 +33,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
   const { HOST, DATA_DIR, GRACE_SECONDS: graceSeconds } = config
   const folder = resolve(DATA_DIR, 'haproxy')
   mkdirSync(folder, { recursive: true })
-  const front = { host: HOST.includes(':') ? `[${HOST}]` : HOST, port, adminPort: await freePort() }
+  const front = { host: bracketed(HOST), port, adminPort: await freePort() }
   const file = join(folder, 'haproxy.cfg')
   const socket = join(socketFolder, 'haproxy.sock')
   const standing: Record<Color, Backend[]> = { blue: [...webs], green: [] }
@@ -50,7 +50,7 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
       throw new Error(`HAProxy refused "${command}": ${answer}`)
   }
   const endpoints = {
-    web: fromHere(`http://${front.host}:${front.port}`),
+    web: urlHere(HOST, port),
     haproxyAdmin: `http://127.0.0.1:${front.adminPort}`,
   }
   return {
@@ -83,11 +83,11 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
         await ask(socket, command.replace('%', `${color}/${name}`))
     },
     async share(green, keep) {
-      if (keep) {
-        kept = green
-        write()
-      }
       await send(`set map ${shareFile} green ${green}`)
+      // Afterwards: when HAProxy refuses, the way back goes by `kept`.
+      if (!keep) return
+      kept = green
+      write()
     },
     serving: () => (kept === 100 ? 'green' : (colors[0] as Color)),
   }

@@ -1,8 +1,8 @@
 /** Prometheus' configuration, for npm run stack and compose. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
-  /** `host:port` of each administration port, by job. */
-  targets: Readonly<Record<string, readonly string[]>>
+  /** `host:port` of each administration port, by job, or a file of them that Prometheus watches. */
+  targets: Readonly<Record<string, readonly string[]>> | { file: string }
   alertmanager: string | null
 }) {
   const { scrapeSeconds, targets, alertmanager } = options
@@ -12,10 +12,13 @@ export function prometheusConfig(options: {
     ...(alertmanager && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
     }),
-    scrape_configs: Object.entries(targets).map(([job, addresses]) => ({
-      job_name: job,
-      static_configs: [{ targets: addresses }],
-    })),
+    scrape_configs:
+      'file' in targets
+        ? [{ job_name: 'tintype', file_sd_configs: [{ files: [targets.file] }] }]
+        : Object.entries(targets).map(([job, addresses]) => ({
+            job_name: job,
+            static_configs: [{ targets: addresses }],
+          })),
   }
 }
 

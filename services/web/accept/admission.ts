@@ -71,5 +71,5 @@ export function openAdmission(
   }
 }
 
-export const tooMany = (retrySeconds: number, limit?: LimitName): Problem =>
+export const tooMany = (retrySeconds: number, limit: LimitName): Problem =>
   tryAgain(503, 'busy', 'So many photos are waiting that yours would be late.', retrySeconds, limit)

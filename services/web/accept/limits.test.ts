@@ -49,6 +49,16 @@ const problemOf = async (answer: Response) => [
   answer.headers.has('retry-after'),
 ]
 
+test('a queue that is full refuses a photo, which is removed, and takes it once there is room', async () => {
+  lowerLimit('queueDepth', 1)
+  const running = await startWeb({ PROMISE_SECONDS: 60 })
+  expect((await running.visitor().post(photo)).status).toBe(202)
+  expect(await problemOf(await running.visitor().post(photo))).toEqual([503, 'busy', true])
+  expect(await reached(running, 'queueDepth')).toBe(1)
+  await convertNext(running)
+  expect((await running.visitor().post(photo)).status).toBe(202)
+})
+
 describe('uploads at once', () => {
   test('60 that stall close the door to nobody else', async () => {
     const running = await startWeb({ PROMISE_SECONDS: 60 }, { converter: false })

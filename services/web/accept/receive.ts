@@ -98,7 +98,7 @@ function keyOf(owner: Owner, given: string | undefined): Key | undefined {
 
 function refusalOf(refused: Refused, maxBytes: number): Problem {
   if (refused === 'too-large') return tooLarge(maxBytes)
-  if (refused === 'full') return tooMany(60)
+  if (refused === 'full') return tooMany(60, 'queueDepth')
   if (refused === 'deleted')
     return new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
   const detail = 'This Idempotency-Key was used for another photo. Use a new key for each photo.'

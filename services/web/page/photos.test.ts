@@ -12,7 +12,10 @@ test('a photo whose event comes before the answer to its upload gets no second r
   put(sent)
   showPhoto({ id: '1', state: 'queued' } as Photo)
   expect(items()).toEqual([sent])
+  // Firefox rounds its clock: it may show less than the time of a timer that has ended.
+  const rounded = vi.spyOn(performance, 'now').mockReturnValue(0)
   vi.advanceTimersByTime(1_000)
+  rounded.mockRestore()
   expect(items()).toHaveLength(2)
   drop(sent)
 })

@@ -54,7 +54,7 @@ export function drop(item: Item): void {
 }
 
 /** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
-const early = new Map<string, { photo: Photo; until: number }>()
+const early = new Map<string, { photo: Photo; isDue: boolean }>()
 /** A browser reports progress now and then: a small photo may be whole while its upload seems to have just begun. */
 const earlyMs = 1_000
 /** Deleted photos, which a list that was read before their deletion must not bring back. */
@@ -76,17 +76,21 @@ export function showOlderPhoto(photo: Photo): void {
 export function showPhoto(photo: Photo): void {
   if (withPhoto(photo.id) || shares().length === 0) showOlderPhoto(photo)
   else {
-    const { until = performance.now() + earlyMs } = early.get(photo.id) ?? {}
-    early.set(photo.id, { photo, until })
-    setTimeout(showEarly, earlyMs)
+    const held = early.get(photo.id) ?? { photo, isDue: false }
+    early.set(photo.id, Object.assign(held, { photo }))
+    // Not by a comparison of times: Firefox rounds its clock, so that the last timer could come before its time.
+    setTimeout(() => {
+      held.isDue = true
+      showEarly()
+    }, earlyMs)
   }
 }
 
 /** Shows what was reported while a response was expected. */
 export function showEarly(): void {
   const sent = shares()
-  for (const [id, { photo, until }] of early) {
-    if (sent.includes(1) || (sent.length > 0 && performance.now() < until)) continue
+  for (const [id, { photo, isDue }] of early) {
+    if (sent.includes(1) || (sent.length > 0 && !isDue)) continue
     early.delete(id)
     showOlderPhoto(photo)
   }

@@ -24,6 +24,8 @@ export type PhotoView = Omit<ReturnType<typeof common>, 'stages'> & {
   damaged?: true | undefined
   thumbnails?: (ThumbnailRecord & { href: string })[]
   stages: { receive: number } & Partial<Ready['stages']>
+  /** What the promise counts: from the last byte received to the durable thumbnails. Only of a ready photo. */
+  seconds?: number
 }
 
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
@@ -86,7 +88,8 @@ function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | n
     href: `${view.links.thumbnail}?size=${each.side}&format=${each.format}`,
   }))
   const stages = stagesOf(record, withStore(result, durableAt).stages, durableAt)
-  return { ...view, kept, width, height, damaged, thumbnails, stages }
+  const seconds = roundedSeconds(durableAt - Date.parse(record.receivedAt))
+  return { ...view, kept, width, height, damaged, thumbnails, stages, seconds }
 }
 
 /** `receive` is the time from the first byte to the durable result, less the other stages. */

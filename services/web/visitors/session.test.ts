@@ -22,8 +22,8 @@ test('a view of the page renews the cookie of the session', async () => {
   expect(cookieOf(await fetch(`${url}/`, { headers: { cookie } }))).toContain(`${cookie}; Max-Age=34560000`)
 })
 
-test('a session that we did not issue is replaced by a new one', async () => {
-  const { url } = await startWeb()
+test('a session that we did not issue is replaced by a new one, and the log says once that secrets may differ', async () => {
+  const { url, entries } = await startWeb()
   const [value = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')
   const id = value.slice('tintype_session='.length, 'tintype_session='.length + 32)
   const forged = [
@@ -38,6 +38,7 @@ test('a session that we did not issue is replaced by a new one', async () => {
     expect(answer, cookie).toMatch(/^tintype_session=/)
     expect(answer).not.toContain(id)
   }
+  expect(entries.filter(({ event }) => event === 'session.other-secret')).toHaveLength(1)
 })
 
 test('of several cookies with our name the one that we issued counts, wherever it stands', async () => {

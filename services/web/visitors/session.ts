@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { schemeOf } from '@tintype/lib/http.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
 import { currentSession } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
@@ -15,6 +16,8 @@ const cookieName = 'tintype_session'
  */
 const ownCookieName = (secret: string, scheme: 'http' | 'https'): string =>
   `${cookieName}_${createHmac('sha256', secret).update(scheme).digest('hex').slice(0, 8)}`
+const sameSecret =
+  'A cookie that another SESSION_SECRET signed was replaced, and its person sees no photos. All webs behind one address need the same secret.'
 /** 400 days, the longest time that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
 
@@ -38,9 +41,11 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
   const patterns = [cookieName, own.https, own.http].map(
     name => new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g'),
   )
+  const { failed: refused } = sparsely((advice: string) => log.warn('session.other-secret', { advice }))
   return (request, response, next) => {
     const start = performance.now()
-    const known = issuedSession(request.headers.cookie ?? '', patterns, secret)
+    const { known, isOther } = issuedSession(request.headers.cookie ?? '', patterns, secret)
+    if (isOther) refused(sameSecret)
     const id = known ?? randomBytes(16).toString('hex')
     // A form that another site posts comes without the cookie, and a new one would replace it: all photos would be lost.
     const isForeign = request.method === 'POST' && request.get('sec-fetch-site') === 'cross-site'
@@ -70,9 +75,14 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 
-/** The valid session of a Cookie header, which may have several cookies of one name, for other paths or domains. */
-function issuedSession(header: string, patterns: RegExp[], secret: string): string | undefined {
-  for (const [, id = '', signature = ''] of patterns.flatMap(pattern => [...header.matchAll(pattern)]))
-    if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
-  return undefined
+/**
+ * The valid session of a Cookie header, which may have several cookies of one name, for other paths or domains.
+ * `isOther`: it has none, but one that another secret signed.
+ */
+function issuedSession(header: string, patterns: RegExp[], secret: string) {
+  const cookies = patterns.flatMap(pattern => [...header.matchAll(pattern)])
+  const isValid = ([, id = '', signature = '']: string[]) =>
+    timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))
+  const known = cookies.find(isValid)?.[1]
+  return { known, isOther: known === undefined && cookies.length > 0 }
 }

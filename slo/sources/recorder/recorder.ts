@@ -36,6 +36,9 @@ type Options = {
   log: Log
 }
 
+const mixed =
+  'several processes answer in turn at this address, and a part of what they count is lost: scrape each at its own'
+
 /** Scrapes all targets in parallel at each interval, aligned to the clock, and once more when stopped. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
@@ -54,8 +57,8 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
       if (signal.aborted || (!samples && (isLast || isWithdrawn()))) return
       if (limit) countLimit(limit)
       try {
-        store.append({ ...target, at, samples })
-        say(trouble)
+        const isMixed = store.append({ ...target, at, samples })
+        say(trouble ?? (isMixed ? mixed : null))
       } catch (error) {
         say(trouble ?? `could not be recorded: ${(error as Error).message}`)
       }

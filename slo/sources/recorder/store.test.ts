@@ -132,6 +132,22 @@ test('a start time that varies with the clock of its machine is no restart', asy
   expect(await minutesOf(store, 2)).toEqual([4, 1])
 })
 
+test('of two processes that answer in turn behind a load balancer no count is taken for the growth of the other', async () => {
+  const { store } = await recorded([])
+  const [one, other] = [-7_200_000, -3_600_000]
+  const append = (started: number, seconds: number, value: number) =>
+    store.append(processOf(started, noon + seconds * 1_000, value))
+  expect([append(one, 15, 5_000), append(other, 30, 8_000)]).toEqual([false, false])
+  expect(append(one, 61, 5_002)).toBe(true)
+  append(other, 76, 8_002)
+  append(other, 91, 8_005)
+  append(one, 106, 5_009)
+  expect((await minutesOf(store, 2))[1]).toBe(3)
+  // A restart still counts from zero.
+  append(125_000, 130, 6)
+  expect((await minutesOf(store, 3))[2]).toBe(6)
+})
+
 test('what a process counted long before the recorder saw it does not count', async () => {
   const { store } = await recorded([])
   store.append(processOf(-3_600_000, noon + 15_000, 5_000))

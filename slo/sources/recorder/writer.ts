@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
+import { dayMs, daysMs } from '@tintype/lib/day.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
@@ -20,7 +21,6 @@ type Scrape = {
 export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
-const dayMs = 24 * hourMs
 /**
  * Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. Of
  * hours as many more as two hours add, or the file of many counters would grow for ever.
@@ -39,11 +39,11 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
   const birthOf = births(db)
   const newestSeries = db.prepare('SELECT max(id) AS id FROM series')
 
-  const append = ({ job, instance, at, samples }: Scrape): void => {
+  const append = ({ job, instance, at, samples }: Scrape): boolean => {
     const target = ids.target(job, instance)
     // Later samples would make each counter seem to fall.
     removeLater.run(target, at)
-    const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
+    const { anew, zero, newborn, isMixed = false } = birthOf(target, samples ?? [], at)
     const known = Number(newestSeries.get()?.id ?? 0)
     const values = new Map<number, number>()
     const up = { name: 'up', labels: '', value: samples ? 1 : 0 }
@@ -60,6 +60,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
     }
     const numbers = deflateRawSync(new Uint8Array(Float64Array.from(values.values()).buffer), { level: 1 })
     insert.run(target, at, ids.layout([...values.keys()].join()), numbers)
+    return isMixed
   }
 
   const pruneScrapes = db.prepare(
@@ -75,10 +76,13 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
   ].map(query => db.prepare(query))
   let lastSweep = 0
   return {
-    /** Appends a scrape. If its time is before the target's last one (clock set back), later scrapes are removed. */
-    append(scrape: Scrape): void {
+    /**
+     * Appends a scrape. If its time is before the target's last one (clock set back), later scrapes are removed. Returns
+     * whether several processes answer in turn.
+     */
+    append(scrape: Scrape): boolean {
       try {
-        transaction(db, () => append(scrape))
+        return transaction(db, () => append(scrape))
       } catch (error) {
         // Series ids of a rolled-back transaction must be discarded, or later rows would refer to missing series.
         ids.forgetSeries()
@@ -89,7 +93,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
     isThere: (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino,
     /** Removes some expired rows, and returns how many. `keepDays`: for the minutes; 0 means no limit. */
     prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
-      const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
+      const keepMs = daysMs(keepDays)
       const samplesFrom = nowMs - Math.min(limits.sampleAge.value * dayMs, keepMs)
       const samples = Number(pruneScrapes.run(samplesFrom, pruneRows).changes)
       if (Math.abs(nowMs - lastSweep) < hourMs) return { samples, minutes: 0 }
@@ -115,15 +119,17 @@ const removeOrphans = `
  * Start values of a series without a sample of this process: `zero`, or `newborn` if the series is new. `anew`:
  * recorded samples are an earlier process's.
  */
-type Birth = { anew: boolean; zero?: Sample; newborn?: Sample }
+type Birth = { anew: boolean; zero?: Sample; newborn?: Sample; isMixed?: boolean }
 
 /**
  * A process counts from zero at its start, and a series that is new in it from its last scrape. Without a start time
- * nothing is known.
+ * nothing is known. When a process that started earlier answers again, several answer in turn, as behind a load balancer:
+ * for an hour the growth from one to another is not counted, which would be all that each has counted.
  */
 function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')
   const set = db.prepare('INSERT OR REPLACE INTO process(target, started, at) VALUES (?, ?, ?)')
+  const mixedAt = new Map<number, number>()
   return (target, samples, at) => {
     const started = samples.find(({ name }) => name === 'process_start_time_seconds')?.value
     if (started === undefined || !isCounterValue(started)) return { anew: false }
@@ -132,7 +138,11 @@ function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at
     // Some runtimes compute the start time for each scrape, so that it varies with their clock (dotnet/runtime#108959):
     // a process that started before its last scrape is the same one.
     const isSame = last && (last.started === started || started * 1000 < last.at - clockSkewMs)
-    if (isSame) return { anew: false, newborn: { timeMs: last.at, value: 0 } }
+    const laterMs = last ? (started - last.started) * 1000 : 0
+    if (laterMs < -clockSkewMs) mixedAt.set(target, at)
+    const isMixed = at - (mixedAt.get(target) ?? -Infinity) < hourMs
+    if (isSame && isMixed && Math.abs(laterMs) > clockSkewMs) return { anew: true, isMixed }
+    if (isSame) return { anew: false, newborn: { timeMs: last.at, value: 0 }, isMixed }
     const zero = { timeMs: Math.min(at, started * 1000), value: 0 }
     return { anew: last !== undefined, zero, newborn: zero }
   }
@@ -204,12 +214,13 @@ function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, strin
 }
 
 /** Runs a transaction. A failed one that is still open would prevent all later ones, so it is rolled back first. */
-function transaction(db: DatabaseSync, act: () => void): void {
+function transaction<T>(db: DatabaseSync, act: () => T): T {
   if (db.isTransaction) db.exec('ROLLBACK')
   db.exec('BEGIN IMMEDIATE')
   try {
-    act()
+    const result = act()
     db.exec('COMMIT')
+    return result
   } catch (error) {
     // A failed COMMIT has often rolled back already.
     if (db.isTransaction) db.exec('ROLLBACK')

@@ -1,8 +1,11 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { WitnessCounts } from '../../directory/witnesses.ts'
 
-/** `at`: epoch milliseconds. `traced`: false for a photo that a sampler left out of the traces. */
-export type Seen = { outcome: Outcome; at: number; traced?: boolean }
+/**
+ * `at`: epoch milliseconds. `traced`: false for a photo that a sampler left out of the traces. `source`: the process that
+ * settled it, as `service.instance`.
+ */
+export type Seen = { outcome: Outcome; at: number; traced?: boolean; source?: string }
 
 /** The outcomes in one store of telemetry by photo, and the restarts of counting processes in that store. */
 export type Outcomes = { photos: Map<string, Seen>; restarts: number }

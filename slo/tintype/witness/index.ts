@@ -6,17 +6,21 @@ import type { Stores } from '../../diagnose/open-examples.ts'
 import type { WitnessModule } from '../../directory/witnesses.ts'
 import { readEntries } from '../log-entries.ts'
 import { compare, type Outcomes, type Seen } from './compare.ts'
-import { attributeOf, filesSince, spansIn } from './otlp.ts'
+import { attributeOf, coveredSince, filesSince, spansIn } from './otlp.ts'
 
 /** Compares the traces of DATA_DIR and the log server's entries with the metrics of the objective `latency`. */
 export const compareWitnesses: WitnessModule['compareWitnesses'] = async given => {
   const { counted, stores, fromMs, toMs, scrapeMs } = given
   const { good: kept = 0, bad: broken = 0 } = counted('latency') ?? {}
-  const [traces, logs] = await Promise.all([
-    outcomesInTraces(join(stores.dataDir, 'traces'), fromMs, toMs),
+  const folder = join(stores.dataDir, 'traces')
+  const [traces, logs, covered] = await Promise.all([
+    outcomesInTraces(folder, fromMs, toMs),
     outcomesInLogs(stores, fromMs, toMs),
+    coveredSince(folder, fromMs),
   ])
-  return compare({ metrics: { kept, broken }, traces, logs, fromMs, toMs, scrapeMs })
+  // Trace files are removed by age and size, and are written only while no collector is set: a part is no witness.
+  const isPart = logs?.photos.values().some(({ at, source = '' }) => at < (covered.get(source) ?? 0))
+  return compare({ metrics: { kept, broken }, traces: isPart ? null : traces, logs, fromMs, toMs, scrapeMs })
 }
 
 /** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
@@ -48,9 +52,15 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
       if (!payload.photo) return
       const outcome = String(payload.event).slice('promise.'.length) as Outcome
       const traced = payload.traced !== false
-      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp), traced })
       // An id is its stream and a sequence number.
-      streams.add(sourceOf(id))
+      const stream = sourceOf(id)
+      photos.set(String(payload.photo), {
+        outcome,
+        at: Date.parse(timestamp),
+        traced,
+        source: sourceOf(stream),
+      })
+      streams.add(stream)
     },
   )
   if (!isWhole) return null

@@ -1,5 +1,5 @@
 import { createReadStream, globSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseJson } from '@tintype/lib/json.ts'
 import { linesOfStream } from '@tintype/lib/lines.ts'
 
@@ -29,6 +29,20 @@ export async function* spansIn(folder: string, sinceMs: number, text: string): A
     const chunks = createReadStream(file, { highWaterMark: 2 ** 20 })
     for await (const line of linesOfStream(chunks, text)) yield* spansOf(line)
   }
+}
+
+/** Since when, in epoch ms, the files written since a time have the spans of each process (`service.instance`). */
+export async function coveredSince(folder: string, sinceMs: number): Promise<Map<string, number>> {
+  const covered = new Map<string, number>()
+  for (const file of filesSince(folder, sinceMs)) {
+    const source = basename(file).split('.', 2).join('.')
+    for await (const line of linesOfStream(createReadStream(file), '')) {
+      const starts = spansOf(line).map(({ startTimeUnixNano }) => Number(startTimeUnixNano) / 1e6)
+      covered.set(source, Math.min(covered.get(source) ?? Number.POSITIVE_INFINITY, ...starts))
+      break
+    }
+  }
+  return covered
 }
 
 /** The spans of a line; none if a kill or a full disk left the line incomplete. */

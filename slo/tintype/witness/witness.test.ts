@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { linesOfStream } from '@tintype/lib/lines.ts'
@@ -7,7 +7,7 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import { compare, type MeasuredOutcomes, type Outcomes, type Seen } from './compare.ts'
-import { outcomesInLogs, outcomesInTraces } from './index.ts'
+import { compareWitnesses, outcomesInLogs, outcomesInTraces } from './index.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
 const hour = 3_600_000
@@ -51,12 +51,39 @@ const entry = (seq: number, event: string, photo?: string, epoch = 1) =>
     payload: { event, level: 'info', photo },
   })}\n`
 
-test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {
-  const lines = entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', 2) + entry(3, 'promise.none')
+/** An environment with a log server that answers these entries. */
+async function logServer(lines: string) {
   const server = createServer((_, response) => void response.end(lines)).listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
   onTestFinished(() => void server.close())
-  const environment = { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+test('traces whose older files were removed by size or age are no witness: they would lack photos', async () => {
+  const dataDir = await temporaryFolder()
+  await mkdir(`${dataDir}/traces`)
+  const compared = async (startMs: number) => {
+    const left = { ...span('b', 'kept', noon + 60_000), startTimeUnixNano: `${startMs}000000` }
+    await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, exported(left))
+    return compareWitnesses({
+      counted: () => ({ good: 2, bad: 0 }),
+      stores: {
+        dataDir,
+        environment: await logServer(entry(1, 'promise.kept', 'a') + entry(2, 'promise.kept', 'b')),
+      },
+      fromMs: noon - hour,
+      toMs: noon + hour,
+      scrapeMs: 15_000,
+    })
+  }
+  expect(await compared(noon + 59_000)).toMatchObject({ agree: true, counts: { traces: null } })
+  expect(await compared(noon - 1_000)).toMatchObject({ agree: false, disagreements: [{ ids: ['a'] }] })
+})
+
+test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {
+  const environment = await logServer(
+    entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', 2) + entry(3, 'promise.none'),
+  )
   const outcomes = await outcomesInLogs({ dataDir: '', environment }, noon, noon + hour)
   expect([...(outcomes?.photos ?? [])].map(([photo, { outcome }]) => [photo, outcome])).toEqual([
     ['a', 'kept'],

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
@@ -29,14 +30,16 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
     const folder = await temporaryFolder(afterAll)
     const [prometheusPort, sloAdminPort] = [await freePort(), await freePort()]
     watched = await startServer(parts, join(folder, 'watched'), {})
+    // A Prometheus that scrapes itself, the one of the example, and slo, which probes it.
+    const targets = [
+      { targets: [`127.0.0.1:${prometheusPort}`], labels: { job: 'itself' } },
+      { targets: [new URL(watched.url).host], labels: { job: 'prometheus' } },
+      { targets: [`127.0.0.1:${sloAdminPort}`], labels: { job: 'slo' } },
+    ]
+    writeFileSync(join(folder, 'targets.json'), JSON.stringify(targets))
     stack = await startStack({
-      folder: join(folder, 'stack'),
-      // A Prometheus that scrapes itself, the one of the example, and slo, which probes it.
-      endpoints: {
-        itselfAdmin: `http://127.0.0.1:${prometheusPort}`,
-        prometheusAdmin: watched.url,
-        sloAdmin: `http://127.0.0.1:${sloAdminPort}`,
-      },
+      dataDir: folder,
+      deadman: '',
       rules: { groups: groups.map((group, i) => ({ ...group, name: named(group.name, i) })) },
       scrapeSeconds: 1,
       prometheusPort,

@@ -51,8 +51,8 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
     tintype = await startTintype(folder, { SCRAPE_SECONDS: '1', PROMISE_SECONDS: '10' })
     someone = person(tintype.address)
     stack = await startStack({
-      folder: join(folder, 'stack'),
-      endpoints: tintype.endpoints,
+      dataDir: folder,
+      deadman: '',
       rules: faster(rules(directory.objectives, directory.service), times),
       scrapeSeconds: 1,
       prometheusPort: await freePort(),

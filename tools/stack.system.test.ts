@@ -31,6 +31,7 @@ type Message = {
 }
 
 describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
+  let folder: string
   let tintype: Tintype | undefined
   let stack: ReturnType<typeof spawn>
   let prometheus: string
@@ -48,7 +49,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   }).listen(0, '127.0.0.1')
 
   beforeAll(async () => {
-    const folder = await temporaryFolder(afterAll)
+    folder = await temporaryFolder(afterAll)
     const [prometheusPort, alertmanagerPort] = [await freePort(), await freePort()]
     prometheus = `http://127.0.0.1:${prometheusPort}`
     alertmanager = `http://127.0.0.1:${alertmanagerPort}`
@@ -148,6 +149,12 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       expect(messages.filter(({ groupLabels }) => groupLabels.group !== undefined)).toEqual([])
     },
   )
+
+  test('Prometheus scrapes what the launcher lists, which a release changes', async () => {
+    const config = () => ask<{ data: { yaml: string } }>(`${prometheus}/api/v1/status/config`)
+    const { data } = await until(config, { timeoutMs: 30_000, what: 'its configuration' })
+    expect(data.yaml).toContain(join(folder, 'targets.json'))
+  })
 
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {
     await until(() => ask(`${alertmanager}/api/v2/status`), { timeoutMs: 30_000 })

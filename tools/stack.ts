@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
@@ -17,7 +17,7 @@ import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts
 import { ruleYaml } from '../slo/cli/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
 import { part } from './parts.ts'
-import { prometheusConfig, targetsOf } from './stack/config.ts'
+import { prometheusConfig } from './stack/config.ts'
 
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 
@@ -54,8 +54,10 @@ export type Stack = {
 
 /** @throws when a part is missing, ends at once or does not become ready. */
 export async function startStack(options: {
-  folder: string
-  endpoints: Readonly<Record<string, string>>
+  /** Absolute. */
+  dataDir: string
+  /** slo's receiver of SloWatchdog. */
+  deadman: string
   rules: RuleFile | string
   scrapeSeconds: number
   prometheusPort: number
@@ -63,19 +65,18 @@ export async function startStack(options: {
   /** The address that Alertmanager notifies; null starts no Alertmanager. */
   webhook: URL | null
 }): Promise<Stack> {
-  const { folder, endpoints, scrapeSeconds, webhook } = options
+  const { dataDir, deadman, scrapeSeconds, webhook } = options
+  const folder = join(dataDir, 'stack')
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
   mkdirSync(folder, { recursive: true })
   const files = {
     'rules.yml': typeof options.rules === 'string' ? options.rules : ruleYaml(options.rules),
     ...(webhook && {
-      'alertmanager.yml': stringify(
-        alertmanagerConfig({ webhook: webhook.href, deadman: `${endpoints.sloAdmin}/alerts` }),
-      ),
+      'alertmanager.yml': stringify(alertmanagerConfig({ webhook: webhook.href, deadman })),
     }),
     'prometheus.yml': stringify(
-      prometheusConfig({ scrapeSeconds, targets: targetsOf(endpoints), alertmanager }),
+      prometheusConfig({ scrapeSeconds, targets: join(dataDir, 'targets.json'), alertmanager }),
     ),
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
@@ -172,8 +173,8 @@ async function main(args: string[]): Promise<number> {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => resolve(undefined))
   })
   const stack = await startStack({
-    folder: join(config.DATA_DIR, 'stack'),
-    endpoints,
+    dataDir: resolve(config.DATA_DIR),
+    deadman: `${endpoints.sloAdmin}/alerts`,
     rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, pages),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort,

@@ -1,8 +1,8 @@
 /** Prometheus' configuration, for npm run stack and compose. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
-  /** `host:port` of each administration port, by job. */
-  targets: Readonly<Record<string, readonly string[]>>
+  /** `host:port` of each administration port, by job; or the launcher's file of targets, which a release changes. */
+  targets: Readonly<Record<string, readonly string[]>> | string
   alertmanager: string | null
 }) {
   const { scrapeSeconds, targets, alertmanager } = options
@@ -12,10 +12,13 @@ export function prometheusConfig(options: {
     ...(alertmanager && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
     }),
-    scrape_configs: Object.entries(targets).map(([job, addresses]) => ({
-      job_name: job,
-      static_configs: [{ targets: addresses }],
-    })),
+    scrape_configs:
+      typeof targets === 'string'
+        ? [{ job_name: 'tintype', file_sd_configs: [{ files: [targets], refresh_interval: '10s' }] }]
+        : Object.entries(targets).map(([job, addresses]) => ({
+            job_name: job,
+            static_configs: [{ targets: addresses }],
+          })),
   }
 }
 

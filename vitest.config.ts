@@ -7,10 +7,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const folders = '{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}'
 /** Each limit is far above what a busy machine needs: a test that fails by one waited for what never came. */
 const shared = {
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  testTimeout: 180_000,
+  hookTimeout: 240_000,
   pool: 'forks' as const,
-  expect: { poll: { timeout: 30_000 } },
+  expect: { poll: { timeout: 90_000 } },
 }
 
 /** A process for each file, which loads every package anew, takes 75 s of processor time. */
@@ -60,7 +60,7 @@ export default defineConfig({
           name: 'system',
           include: [`${folders}/**/*.system.test.ts`],
           exclude: ['**/node_modules/**'],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           ...reused,
         },
       },

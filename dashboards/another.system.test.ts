@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
@@ -30,16 +29,14 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
     const folder = await temporaryFolder(afterAll)
     const [prometheusPort, sloAdminPort] = [await freePort(), await freePort()]
     watched = await startServer(parts, join(folder, 'watched'), {})
-    // A Prometheus that scrapes itself, the one of the example, and slo, which probes it.
-    const targets = [
-      { targets: [`127.0.0.1:${prometheusPort}`], labels: { job: 'itself' } },
-      { targets: [new URL(watched.url).host], labels: { job: 'prometheus' } },
-      { targets: [`127.0.0.1:${sloAdminPort}`], labels: { job: 'slo' } },
-    ]
-    writeFileSync(join(folder, 'targets.json'), JSON.stringify(targets))
     stack = await startStack({
-      dataDir: folder,
-      deadman: '',
+      folder: join(folder, 'stack'),
+      // A Prometheus that scrapes itself, the one of the example, and slo, which probes it.
+      endpoints: {
+        itselfAdmin: `http://127.0.0.1:${prometheusPort}`,
+        prometheusAdmin: watched.url,
+        sloAdmin: `http://127.0.0.1:${sloAdminPort}`,
+      },
       rules: { groups: groups.map((group, i) => ({ ...group, name: named(group.name, i) })) },
       scrapeSeconds: 1,
       prometheusPort,
@@ -55,14 +52,14 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
     }
     slo = await startScript('slo/main.ts', environment, ['serve', '--config', 'slo/examples/prometheus'])
     driven = drive()
-  }, 120_000)
+  })
   afterAll(async () => {
     ending.abort()
     await driven
     await slo?.stop()
     await stack?.stop()
     await watched?.stop()
-  }, 60_000)
+  })
 
   /** Requests that succeed and requests that fail, until the test ends. */
   async function drive(): Promise<void> {
@@ -79,20 +76,16 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
   const specs = chosen.flatMap(directory =>
     dashboardsOf(directory).map(spec => [relative('', directory.folder), spec.title, spec] as const),
   )
-  test.each(specs)(
-    'of %s: %s returns what each panel says',
-    { timeout: 120_000 },
-    async (_of, _title, spec) => {
-      let flaws: string[] = []
-      await until(
-        async () => {
-          const all = allPanels(spec).map(panel => flawsOf(stack.prometheus, spec, panel))
-          flaws = (await Promise.all(all)).flat()
-          return flaws.length === 0
-        },
-        { timeoutMs: 100_000 },
-      ).catch(() => {})
-      expect([...flaws, ...(await emptyVariables(stack.prometheus, spec))]).toEqual([])
-    },
-  )
+  test.each(specs)('of %s: %s returns what each panel says', async (_of, _title, spec) => {
+    let flaws: string[] = []
+    await until(
+      async () => {
+        const all = allPanels(spec).map(panel => flawsOf(stack.prometheus, spec, panel))
+        flaws = (await Promise.all(all)).flat()
+        return flaws.length === 0
+      },
+      { timeoutMs: 100_000 },
+    ).catch(() => {})
+    expect([...flaws, ...(await emptyVariables(stack.prometheus, spec))]).toEqual([])
+  })
 })

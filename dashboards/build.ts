@@ -65,9 +65,11 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
   for (const page of spec.pages ?? [])
     builder.link(new dashboard.DashboardLinkBuilder(page.title).url(`$${page.name}`).targetBlank(true))
   for (const variable of variables(spec)) builder.withVariable(variable)
+  // A shared dashboard of Grafana asks for the data of a panel by the id in its file.
+  let id = 0
   for (const row of spec.rows) {
-    builder.withRow(new dashboard.RowBuilder(row.title))
-    for (const panel of row.panels) builder.withPanel(buildPanel(spec, panel))
+    builder.withRow(new dashboard.RowBuilder(row.title).id(++id))
+    for (const panel of row.panels) builder.withPanel(buildPanel(spec, panel).id(++id))
   }
   return builder.build()
 }

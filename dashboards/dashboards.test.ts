@@ -53,8 +53,10 @@ describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] 
           .map(({ title }) => title),
       ).toEqual([])
     })
-    test('gives each query of a panel an id of its own', () => {
-      for (const { targets = [] } of build(spec).panels as { targets?: { refId: string }[] }[])
+    test('gives each panel an id of its own, and each query of a panel', () => {
+      const built = build(spec).panels as { id?: number; targets?: { refId: string }[] }[]
+      expect(new Set(built.map(({ id }) => id).filter(Boolean)).size).toBe(built.length)
+      for (const { targets = [] } of built)
         expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
     })
   },

@@ -12,7 +12,7 @@ describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
       const scaled = overlays.find(each => basename(each) === 'scaled') as string
       manifests = buildOverlay(kubectl, scaled)
       checker = await startChecker()
-    }, 240_000)
+    })
     afterAll(() => checker?.stop())
 
     const refusals = async (given: readonly Manifest[]) =>

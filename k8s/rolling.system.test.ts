@@ -70,9 +70,6 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
       await until(
         async () =>
           (await proxy.tell('show stat')).includes(`web,${web.name},`) && (await isUp(proxy, web.name)),
-        {
-          timeoutMs: 30_000,
-        },
       )
     }
     for (const i of converters.keys()) {
@@ -82,25 +79,17 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
     return traffic.stop()
   }
 
-  test.runIf(process.env.TEST_FULL)(
-    'loses no request, nor an upload under way',
-    { timeout: 180_000 },
-    async () => {
-      const { answers, failures } = await roll(true)
-      expect(failures).toEqual([])
-      expect(new Set(answers)).toEqual(new Set(['page 200', 'photo 201', 'slow photo 201']))
-      expect(answers.length).toBeGreaterThan(50)
-    },
-  )
+  test.runIf(process.env.TEST_FULL)('loses no request, nor an upload under way', async () => {
+    const { answers, failures } = await roll(true)
+    expect(failures).toEqual([])
+    expect(new Set(answers)).toEqual(new Set(['page 200', 'photo 201', 'slow photo 201']))
+    expect(answers.length).toBeGreaterThan(50)
+  })
 
-  test.runIf(process.env.TEST_FULL)(
-    'without the wait before SIGTERM requests would be lost',
-    { timeout: 180_000 },
-    async () => {
-      const { failures } = await roll(false)
-      expect(failures.length).toBeGreaterThan(0)
-    },
-  )
+  test.runIf(process.env.TEST_FULL)('without the wait before SIGTERM requests would be lost', async () => {
+    const { failures } = await roll(false)
+    expect(failures.length).toBeGreaterThan(0)
+  })
 
   async function startProxy(folder: string, webs: readonly (Web & { admin: number })[]) {
     const port = await freePort()
@@ -143,8 +132,7 @@ ${servers.join('\n')}
       return answer
     }
     const proxy = { url: `http://127.0.0.1:${port}`, tell }
-    for (const { name } of webs)
-      await until(() => isUp(proxy, name).catch(() => false), { timeoutMs: 30_000 })
+    for (const { name } of webs) await until(() => isUp(proxy, name).catch(() => false))
     return proxy
   }
 
@@ -178,7 +166,7 @@ async function startTraffic(url: string) {
       const view = await fetch(`${url}/photos/${id}`, { headers: { cookie } })
       return ((await view.json()) as { state: string }).state === 'ready'
     }
-    if (response.status === 202) await until(isReady, { timeoutMs: 60_000, what: `photo ${id} is ready` })
+    if (response.status === 202) await until(isReady, { what: `photo ${id} is ready` })
     return response.status === 202 ? 201 : response.status
   }
   const page = async () => {

@@ -60,7 +60,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
         const children = childrenOf(command.pid as number)
         return children.length > 0 && children
       },
-      { timeoutMs: 90_000, what: 'k6' },
+      { what: 'k6' },
     )
     command.kill('SIGTERM')
     expect(await once(command, 'exit')).toEqual([2, null])

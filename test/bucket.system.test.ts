@@ -39,7 +39,7 @@ describeWithParts('the whole service with its photos in a bucket', ['seaweedfs']
         const again = await someone.upload(image)
         if (again.status !== 202) return sleep(100, false)
         const { id } = (await again.json()) as { id: string }
-        return (await someone.settled(id, 60_000)).state === 'ready'
+        return (await someone.settled(id)).state === 'ready'
       })
     },
   )

@@ -9,6 +9,7 @@ export type Photo = {
   promiseBy: string
   kept?: boolean
   stages: Record<string, number>
+  seconds?: number
   links: Record<string, string>
 }
 
@@ -20,7 +21,7 @@ export type Person = {
   upload(image: Buffer | FormData, headers?: Record<string, string>): Promise<Response>
   photo(id: string): Promise<Photo>
   /** Waits until a photo is ready or failed. */
-  settled(id: string, timeoutMs: number): Promise<Photo>
+  settled(id: string, timeoutMs?: number): Promise<Photo>
   /** Opens the stream of events. No later event is missed. It ends with the signal. */
   events(signal: AbortSignal, lastEventId?: string): Promise<AsyncIterable<ServerEvent>>
   readonly cookie: string | undefined
@@ -29,14 +30,18 @@ export type Person = {
 /** Timeout of each request, so that a service that hangs is a failure. */
 const requestTimeoutMs = 90_000
 
-/** A new person, or with a cookie a returning one. */
+/** A new person, or with a cookie a returning one. The address may have a proxy's prefix, user and password. */
 export function person(address: string, known?: string): Person {
+  const { origin, pathname, username, password } = new URL(address)
+  const base = origin + pathname.replace(/\/$/, '')
+  const login = username && `Basic ${btoa(decodeURIComponent(`${username}:${password}`))}`
   let cookie = known
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)
     if (cookie) headers.set('Cookie', cookie)
+    if (login) headers.set('Authorization', login)
     const signal = init.signal ?? AbortSignal.timeout(requestTimeoutMs)
-    const response = await fetch(new URL(path, address), { redirect: 'manual', ...init, headers, signal })
+    const response = await fetch(base + path, { redirect: 'manual', ...init, headers, signal })
     const given = response.headers.getSetCookie().find(each => each.startsWith('tintype_session='))
     if (given) cookie = given.split(';')[0]
     return response
@@ -60,7 +65,7 @@ export function person(address: string, known?: string): Person {
         headers: image instanceof FormData ? headers : { 'Content-Type': 'image/jpeg', ...headers },
         body: image instanceof FormData ? image : new Uint8Array(image),
       }),
-    async settled(id, timeoutMs) {
+    async settled(id, timeoutMs = 90_000) {
       for (const deadline = Date.now() + timeoutMs; ; await setTimeout(100)) {
         const now = await photo(id)
         if (now.state === 'ready' || now.state === 'failed') return now

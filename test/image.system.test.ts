@@ -222,7 +222,6 @@ describe.skipIf(!process.env.TEST_FULL)('the image’s steps in a clean folder, 
 
   test.for(['web', 'converter', 'logs', 'slo'])(
     '%s starts, and ends with 0 at SIGTERM',
-    { timeout: 120_000 },
     async (argument, context) => {
       const running = await start(context, argument)
       expect(JSON.parse(await running.ready)).toHaveProperty(

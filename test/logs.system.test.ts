@@ -37,7 +37,7 @@ const whole = (photo: string) =>
       const events = entries.map(({ payload }) => payload.event)
       return ['photo.accepted', 'promise.kept'].every(each => events.includes(each)) && entries
     },
-    { timeoutMs: 30_000, what: `the promise of ${photo} in the logs` },
+    { what: `the promise of ${photo} in the logs` },
   )
 
 const service = ({ id }: Entry) => id.split('.')[0]
@@ -269,5 +269,5 @@ describeWithParts('the timeline page', ['chromium'], () => {
     await page.locator('#lead').getByText('The log server answered with an error: HTTP 502').waitFor()
     await page.goto(`${tintype.endpoints.logs}/?lang=ko`)
     expect(await page.title()).toBe('Tintype: 로그')
-  }, 120_000)
+  })
 })

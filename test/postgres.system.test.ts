@@ -12,7 +12,7 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
     onTestFinished(server.stop)
     const tintype = await startTintype(await temporaryFolder(), { QUEUE_URL: server.newUrl() })
     onTestFinished(async () => void (await tintype.stop()))
-    await journey(tintype.address)
+    await journey(tintype.address, undefined, true)
 
     const someone = person(tintype.address)
     const image = await photo(400, 300, 1)
@@ -49,7 +49,7 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
       return answer.status === 202
     })
     expect(await readiness()).toMatchObject({ body: { dependencies: { queue: 'ok' } } })
-    for (const id of accepted) expect((await someone.settled(id, 60_000)).state).toBe('ready')
+    for (const id of accepted) expect((await someone.settled(id)).state).toBe('ready')
     expect(
       (['web', 'converter'] as const).map(name => tintype.process(name)?.pid),
       'none had to be started again',

@@ -73,7 +73,6 @@ export async function startPostgres(program: string, settings: string[] = []): P
       log += chunk
     })
     await until(() => /ready to accept/.test(log) || started.exitCode !== null, {
-      timeoutMs: 30_000,
       what: 'PostgreSQL',
     })
     if (started.exitCode !== null) throw new Error(`PostgreSQL did not start:\n${log}`)

@@ -96,7 +96,7 @@ async function start(folder: string, port: number, program: string, args: string
     return stores(client, bucket)
   }
   run()
-  await until(isReady, { timeoutMs: 60_000, what: `${program} is ready` })
+  await until(isReady, { what: `${program} is ready` })
   return {
     url: `s3://${bucket}?endpoint=${endpoint}`,
     endpoint,
@@ -105,7 +105,7 @@ async function start(folder: string, port: number, program: string, args: string
     async crash() {
       await end()
       run()
-      await until(isReady, { timeoutMs: 60_000, what: `${program} is ready again` })
+      await until(isReady, { what: `${program} is ready again` })
     },
     async stop() {
       client.destroy()

@@ -37,7 +37,6 @@ export async function startTintype(...args: Parameters<typeof startService>): Pr
       // Those of a killed launcher end a moment later, and write into the folder until then.
       const left = () => processes().filter(each => before.some(({ pid }) => pid === each.pid))
       await until(() => left().length === 0, {
-        timeoutMs: 60_000,
         what: `the end of all processes of ${pid}`,
       })
       return code

@@ -37,7 +37,7 @@ export function lowerLimit(name: keyof typeof limits, value: number): void {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 30_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 90_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | undefined | null>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
-import { dayOf } from '@tintype/lib/day.ts'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../tools/free-port.ts'
@@ -47,7 +46,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tintype-'))
   image = await photo(800, 600, 1)
   tintype = await startTintype(folder, { ...settings(), WEB_PORT: String(await freePort()) })
-}, 120_000)
+})
 afterAll(async () => {
   await tintype?.stop()
   phone.close()
@@ -99,8 +98,16 @@ test('each process exposes the metrics of the catalogue, from zero, and no other
 test('a converter killed under load loses no photo', async () => {
   const people = [person(tintype.address), person(tintype.address)]
   for (const someone of people) await someone.request('/photos')
+  // Refused while there is no converter: on a busy machine its start takes longer than the last one counts as live.
+  const insist = (someone: Person) =>
+    until(() =>
+      upload(someone).then(
+        () => true,
+        () => false,
+      ),
+    )
   for (let round = 0; round < 5; round++) {
-    await Promise.all(people.map(upload))
+    await Promise.all(people.map(insist))
     if (round === 2) process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')
   }
   await expectAllReady()
@@ -108,38 +115,9 @@ test('a converter killed under load loses no photo', async () => {
   expect(tintype.stderr()).toMatch(/process\.ended.*"process":"converter","how":"SIGKILL"/)
 })
 
-/** What a command prints; a command of slo by its clock. */
-const command = async (script: string, words: string[]): Promise<string> =>
-  (await runScript(script, words, { DATA_DIR: folder, ...settings() })).out
-const logs = (...words: string[]) => command('services/logs/main.ts', words)
-const slo = (...words: string[]) => command('slo/main.ts', words)
-
-test('the day’s one log has each photo’s entries once, across services', async () => {
-  const day = dayOf(Date.now())
-  // Accepted after the kill: a process that dies between the outcome of a photo and its entry leaves no entry.
-  for (const { id } of acknowledged.slice(-3)) {
-    // An entry reaches the log server a moment after its event: a later revision of the day has it.
-    const story = await until(
-      async () => {
-        await logs('publish', '--day', day)
-        const timeline = JSON.parse(await logs('timeline', '--session', id, '--json')) as {
-          entries: { id: string; payload: { event: string } }[]
-        }
-        return (
-          ['photo.accepted', 'promise.kept'].every(event =>
-            timeline.entries.some(({ payload }) => payload.event === event),
-          ) && timeline.entries
-        )
-      },
-      { timeoutMs: 30_000, what: `the whole story of ${id}` },
-    )
-    const events = story.map(({ payload }) => payload.event)
-    // Not in order: a converter may be at it before web has written its line.
-    for (const once of ['photo.accepted', 'promise.kept'])
-      expect(events.filter(event => event === once)).toHaveLength(1)
-    expect(new Set(story.map(entry => entry.id.split('.')[0]))).toEqual(new Set(['web', 'converter']))
-  }
-})
+/** What a command of slo prints, by its clock. */
+const slo = async (...words: string[]): Promise<string> =>
+  (await runScript('slo/main.ts', words, { DATA_DIR: folder, ...settings() })).out
 
 test('the probe finds the service online and the page shows it', async () => {
   // Minutes in which the converter was away are offline; on a busy machine these are several of slo's.
@@ -147,7 +125,7 @@ test('the probe finds the service online and the page shows it', async () => {
     const answer = await fetch(`${tintype.address}/status.json`)
     return answer.ok && ((await answer.json()) as { online: boolean | null }).online
   }
-  await until(isOnline, { timeoutMs: 90_000, what: 'a status.json that says online' })
+  await until(isOnline, { what: 'a status.json that says online' })
 })
 
 type State = {
@@ -169,37 +147,38 @@ const said = (status: string) =>
   messages.find(each => each.status === status && each.groupLabels.group === 'availability')
 
 test('an outage pages a person with what is lost and why, and its end is announced', {
-  timeout: 240_000,
+  timeout: 500_000,
 }, async () => {
   // What the tests before this did is over, and diagnosis has something to compare with.
-  await until(async () => (await open()).length === 0, { timeoutMs: 90_000, what: 'quiet' })
+  await until(async () => (await open()).length === 0, { what: 'quiet' })
   messages.length = 0
-  await until(() => sloNow() - undisturbed > baselineMs, { timeoutMs: 60_000, what: 'a baseline' })
+  await until(() => sloNow() - undisturbed > baselineMs, { what: 'a baseline' })
   // The launcher, which would start the converter again, is halted.
   process.kill(tintype.pid, 'SIGSTOP')
   onTestFinished(() => void process.kill(tintype.pid, 'SIGCONT'))
   process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')
-  const page = await until(() => said('firing'), { timeoutMs: 90_000, what: 'the page' })
+  const page = await until(() => said('firing'), { what: 'the page' })
   // Of the first minutes of an outage little is known on a busy machine: what is found is looked at again each minute.
   const during = await until(
     async () => {
       const now = await availability()
       return now.diagnosis?.verdict.cause === 'no-workers' && now
     },
-    { timeoutMs: 60_000, what: 'the cause' },
+    { what: 'the cause' },
   )
   process.kill(tintype.pid, 'SIGCONT')
 
   expect(page.commonLabels.severity).toBe('page')
+  // What else it says depends on how many minutes were offline before, and whether diagnosis had time: text.test.ts.
   expect(page.text).toMatch(
-    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget left, gone at \d\d:\d\d UTC at the rate of the last (15m|1h)\. .*Note: http:\S+ .*What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” has been burning its budget since \d\d:\d\d UTC\. .*Page: http:\S+ What to do: http:\S+$/,
   )
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
   expect(during.diagnosis?.verdict.verdict).toBe('wait')
   for (const { name, strip } of during.objectives)
     expect(strip.states, `${name}: before the service was there, nothing was measured`).toMatch(/^\.+[oxu]/)
 
-  await until(() => said('resolved'), { timeoutMs: 90_000, what: 'its end' })
+  await until(() => said('resolved'), { what: 'its end' })
   const after = await availability()
   expect(await open()).toEqual([])
   const report = JSON.parse(await slo('report', '--json', '--at', after.to as string))

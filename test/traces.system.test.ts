@@ -91,7 +91,7 @@ describe('one photo is one trace', () => {
         const found = collector.spans.filter(span => span.traceId === traceId)
         return names.every(name => found.some(span => span.name === name)) && found
       },
-      { timeoutMs: 60_000, what: `spans ${names} of trace ${traceId}` },
+      { what: `spans ${names} of trace ${traceId}` },
     )
 
   test('from the browser’s traceparent through web, queue and converter to delivery', async () => {
@@ -178,7 +178,7 @@ describe('one photo is one trace', () => {
       what: 'the conversion',
     })
     for (const { pid } of children) process.kill(pid, 'SIGKILL')
-    expect((await user.settled(id, 60_000)).state).toBe('ready')
+    expect((await user.settled(id)).state).toBe('ready')
 
     const spans = await until(
       async () => {
@@ -187,7 +187,7 @@ describe('one photo is one trace', () => {
         )
         return converted.length >= 2 && converted
       },
-      { timeoutMs: 60_000, what: 'two attempts' },
+      { what: 'two attempts' },
     )
     const [first, second] = spans.sort(
       (a, b) => Number(a.attributes[attributes.attempt]) - Number(b.attributes[attributes.attempt]),

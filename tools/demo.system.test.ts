@@ -42,4 +42,4 @@ test('Ctrl-C ends the demo and removes everything', async () => {
   expect(existsSync(/in (\S+)/.exec(output)?.[1] ?? '')).toBe(false)
   expect(output).not.toContain('\u001b')
   expect(output).toMatch(/open +http:\/\/localhost:\d+/)
-}, 200_000)
+})

@@ -5,6 +5,7 @@ import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
 import { sameSignalMs } from '@tintype/lib/terminal.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Person, type Photo, person } from '../test/client.ts'
@@ -175,6 +176,11 @@ describe('npm start', () => {
 
   test('starts again on a disk that became full, and a photo can be seen and deleted; killed, it takes its services with it', async context => {
     context.skip(noDisk !== undefined, noDisk)
+    const reserve = readFileSync(join(folder, 'reserve'))
+    expect(
+      deflateRawSync(reserve, { level: 1 }).length,
+      'a disk that compresses holds nothing for zeros',
+    ).toBeGreaterThan(reserve.length / 2)
     const filler = join(folder, 'filler')
     await writeFile(filler, Buffer.alloc(diskBytes)).catch(() => {})
     tintype = await startTintype(folder)

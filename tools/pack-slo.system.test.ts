@@ -69,7 +69,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     // slo asks about whole seconds, so the one of this sample must be over.
     const seen = Date.now() / 1000
     await until(() => Math.floor(Date.now() / 1000) > seen)
-  }, 180_000)
+  })
   afterAll(() => prometheus?.stop())
 
   test('the command slo has a usage, and finds nothing wrong with the examples', async () => {
@@ -120,7 +120,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
       serving.stdout?.on('data', chunk => {
         out += chunk
       })
-      await until(() => out.includes('{"ready":'), { timeoutMs: 30_000 })
+      await until(() => out.includes('{"ready":'))
       const { ready } = JSON.parse(out.split('\n').find(line => line.startsWith('{"ready":')) as string)
       const page = await (await fetch(ready.slo)).text()
       expect(page).toContain('<title>prometheus</title>')

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { roomOn } from '@tintype/lib/disk.ts'
@@ -15,11 +16,14 @@ export function freeReserve(dataDir: string): void {
   if (roomOn(dataDir).freeBytes < reserveBytes) rmSync(fileIn(dataDir), { force: true })
 }
 
-/** Takes the room if there is plenty. It is written, because a hole in a file holds nothing. */
+/**
+ * Takes the room if there is plenty. Random bytes, because a hole in a file, or zeros on a disk that compresses (ZFS,
+ * Btrfs), hold nothing.
+ */
 export function keepReserve(dataDir: string): void {
   try {
     if (roomOn(dataDir).freeBytes > 2 * reserveBytes)
-      writeFileSync(fileIn(dataDir), Buffer.alloc(reserveBytes), { flag: 'wx' })
+      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes), { flag: 'wx' })
   } catch {
     // It is there already, or the disk is full after all.
   }

@@ -17,7 +17,7 @@ import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts
 import { ruleYaml } from '../slo/cli/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
 import { part } from './parts.ts'
-import { prometheusConfig } from './stack/config.ts'
+import { prometheusConfig, targetsOf } from './stack/config.ts'
 
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 
@@ -54,10 +54,10 @@ export type Stack = {
 
 /** @throws when a part is missing, ends at once or does not become ready. */
 export async function startStack(options: {
-  /** Absolute. */
-  dataDir: string
-  /** slo's receiver of SloWatchdog. */
-  deadman: string
+  folder: string
+  endpoints: Readonly<Record<string, string>>
+  /** In place of the targets that `endpoints` names. */
+  targetsFile?: string
   rules: RuleFile | string
   scrapeSeconds: number
   prometheusPort: number
@@ -65,18 +65,19 @@ export async function startStack(options: {
   /** The address that Alertmanager notifies; null starts no Alertmanager. */
   webhook: URL | null
 }): Promise<Stack> {
-  const { dataDir, deadman, scrapeSeconds, webhook } = options
-  const folder = join(dataDir, 'stack')
+  const { folder, endpoints, targetsFile: file, scrapeSeconds, webhook } = options
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
   mkdirSync(folder, { recursive: true })
   const files = {
     'rules.yml': typeof options.rules === 'string' ? options.rules : ruleYaml(options.rules),
     ...(webhook && {
-      'alertmanager.yml': stringify(alertmanagerConfig({ webhook: webhook.href, deadman })),
+      'alertmanager.yml': stringify(
+        alertmanagerConfig({ webhook: webhook.href, deadman: `${endpoints.sloAdmin}/alerts` }),
+      ),
     }),
     'prometheus.yml': stringify(
-      prometheusConfig({ scrapeSeconds, targets: join(dataDir, 'targets.json'), alertmanager }),
+      prometheusConfig({ scrapeSeconds, targets: file ? { file } : targetsOf(endpoints), alertmanager }),
     ),
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
@@ -173,8 +174,10 @@ async function main(args: string[]): Promise<number> {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => resolve(undefined))
   })
   const stack = await startStack({
-    dataDir: resolve(config.DATA_DIR),
-    deadman: `${endpoints.sloAdmin}/alerts`,
+    folder: join(config.DATA_DIR, 'stack'),
+    endpoints,
+    // The launcher rewrites it: a release starts processes at other ports.
+    targetsFile: resolve(config.DATA_DIR, 'targets.json'),
     rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, pages),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort,

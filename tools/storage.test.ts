@@ -35,7 +35,7 @@ describeWithParts('the lifecycle of a bucket', ['seaweedfs'], ({ seaweedfs }) =>
     }
     const keys = 'here/keys/: objects are removed after 1 days'
     const parts =
-      'here/: parts of unfinished uploads are removed after 1 days, versions of deleted objects are removed after 1 days'
+      'here/: parts of unfinished uploads are removed after 1 days, versions of deleted objects are removed after 1 days, then their delete markers'
     const photos = (days: number) => `here/photos/: objects are removed after ${days} days`
     expect(await lifecycle('0')).toEqual({ code: 1, equal: false, present: [], wanted: [keys, parts] })
     const written = {

@@ -26,8 +26,8 @@ Exit status: 0 the rules match, 1 they differ, or the server has no such rules, 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
 /**
- * An upload that a kill interrupts leaves parts, and a deleted photo in a bucket with versions its version. Both take
- * space and appear in no listing.
+ * An upload that a kill interrupts leaves parts, and a deleted photo in a bucket with versions its version and a delete
+ * marker. They take space or slow listings, and appear in none.
  */
 const unseenDays = 1
 
@@ -45,6 +45,7 @@ function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number })
   const aborting = rule('uploads', prefix, {
     AbortIncompleteMultipartUpload: { DaysAfterInitiation: unseenDays },
     NoncurrentVersionExpiration: { NoncurrentDays: unseenDays },
+    Expiration: { ExpiredObjectDeleteMarker: true },
   })
   return {
     wanted: [...expiring.filter(({ Expiration }) => Expiration?.Days), aborting],
@@ -59,9 +60,10 @@ function inWords(rule: LifecycleRule): string {
     NoncurrentVersionExpiration: versions,
   } = rule
   const removed = [
-    ...(old ? [`objects are removed after ${old.Days} days`] : []),
+    ...(old?.Days ? [`objects are removed after ${old.Days} days`] : []),
     ...(parts ? [`parts of unfinished uploads are removed after ${parts.DaysAfterInitiation} days`] : []),
     ...(versions ? [`versions of deleted objects are removed after ${versions.NoncurrentDays} days`] : []),
+    ...(old?.ExpiredObjectDeleteMarker ? ['then their delete markers'] : []),
   ].join(', ')
   return `${rule.Filter?.Prefix || 'the whole bucket'}: ${removed}${rule.Status === 'Enabled' ? '' : ' (disabled)'}`
 }

@@ -16,7 +16,7 @@ import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
 export const owner: Owner = 'ab'.repeat(16)
 
-/** `ended`: the entries that say how a photo ended. */
+/** `ended`: the entries that say how a photo ended; those of a failed one are logged at any LOG_LEVEL. */
 type Counted = Record<'settled' | 'ended', [photo: string, what: string][]> &
   Record<'accepted' | 'errors', string[]>
 
@@ -26,8 +26,9 @@ const silent = ({ errors, ended }: Counted): Log => {
   return {
     error: event => void errors.push(event),
     warn: nothing,
-    info: (event, { photo } = {}) => {
-      if (/^photo\.(ready|failed)$/.test(event)) ended.push([String(photo), event])
+    info: (event, { photo } = {}, _session, isWanted) => {
+      if (event === 'photo.ready' || (event === 'photo.failed' && isWanted))
+        ended.push([String(photo), event])
     },
     debug: nothing,
     detailed: () => false,

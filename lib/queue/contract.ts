@@ -84,7 +84,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
     if (claim === 'aborted') throw new Error('the test did not abort it')
     return claim
   }
-  const timeIs = (at: number) => until(() => Date.now() >= at, { timeoutMs: 60_000, what: 'the time' })
+  const timeIs = (at: number) => until(() => Date.now() >= at, { what: 'the time' })
   /** Claims a job; null when none waits within a moment. */
   const claimNow = (queue: Queue, lease = leaseMs, withinMs = 300) =>
     queue.claim('test', lease, AbortSignal.timeout(withinMs))

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { realpathSync } from 'node:fs'
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -140,6 +140,20 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       }
       for (const [wrong, why] of Object.entries(cases))
         expect(explainError(await refusal(wrong))).toMatch(new RegExp(`^queue "postgres://.*": ${why}$`))
+    })
+
+    test('a password that nothing gives is said to be missing: it must be a string, said the client', async () => {
+      const hba = join(server.folder, 'pg_hba.conf')
+      const rules = readFileSync(hba, 'utf8')
+      writeFileSync(hba, `host all asked 127.0.0.1/32 scram-sha-256\n${rules}`)
+      onTestFinished(() => writeFileSync(hba, rules))
+      const admin = await client(server.newUrl())
+      await admin.query(`CREATE ROLE asked LOGIN PASSWORD 'x'`)
+      await admin.query('SELECT pg_reload_conf()')
+      const url = server.newUrl().replace('tintype@', 'asked@')
+      const why = () => openQueue(url).then(queue => queue.close(), explainError)
+      const said = await until(why, { what: 'the new rules' })
+      expect(said).toMatch(/: the server asks for a password: QUEUE_URL, PGPASSWORD or .* must have it$/)
     })
 
     test('settings of a role change neither times nor waits: with few digits each photo was received in 1970 or 2033', async () => {
@@ -328,7 +342,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await other.query('ROLLBACK')
       const start = performance.now()
       await queue.enqueue(job())
-      await until(() => before.length === 3, { timeoutMs: 50_000 })
+      await until(() => before.length === 3)
       expect(performance.now() - start, 'whether it still comes').toBeGreaterThan(900)
     })
 

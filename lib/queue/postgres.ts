@@ -17,6 +17,7 @@ const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 const undefinedTable = '42P01'
+const noPassword = 'the server asks for a password: QUEUE_URL, PGPASSWORD or ~/.pgpass must have it'
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -38,7 +39,8 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
     await connections.close()
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
-    throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })
+    const message = (cause as Error).message.replace(/^SASL.*password must be.*/, noPassword)
+    throw new What(`queue "${address.name}": ${message}`, { cause })
   } finally {
     await migrating.close()
   }

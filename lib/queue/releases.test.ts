@@ -56,7 +56,6 @@ function work(queue: Pick<Queue, 'enqueue' | 'complete'>, claim: () => Promise<C
 function betweenReleases(name: string, newUrl: () => Promise<string>): void {
   test.runIf(isThere)(
     `${name}: the last release works on while this one adds its columns, and both take each other's photos`,
-    { timeout: 60_000 },
     async () => {
       const url = await newUrl()
       const old = await openElsewhere(url, {}, join(checkout, 'lib/queue/contract-process.ts'))

@@ -37,8 +37,13 @@ export async function connect(address: S3Address) {
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
     const given = await config.credentials()
-    const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]
-    return { ...given, accessKeyId, secretAccessKey }
+    const { accessKeyId: id, secretAccessKey: secret, sessionToken: token } = given
+    return {
+      ...given,
+      accessKeyId: id.trim(),
+      secretAccessKey: secret.trim(),
+      ...(token && { sessionToken: token.trim() }),
+    }
   }
   // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. This machine’s own addresses are asked directly.
   const isLocal = endpoint !== undefined && isHere(new URL(endpoint).hostname)

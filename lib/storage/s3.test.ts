@@ -134,6 +134,14 @@ test('a start stores a few bytes: of 5 MiB at each start a bucket with versions 
   expect(stored).toEqual(['removed at once\n'.length])
 })
 
+test('a session token may end in a newline, as the other credentials may: no header may contain it', async () => {
+  vi.stubEnv('AWS_SESSION_TOKEN', 'token\n')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { url } = await startBucket()
+  const storage = await openStorage(url)
+  await storage.close()
+})
+
 test('a server that answers 404 to the removal of what is not there has removed it', async () => {
   const { url } = await startBucket({ missing: [404, '<Error><Code>NoSuchKey</Code></Error>'] })
   const storage = await openStorage(url)

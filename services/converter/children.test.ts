@@ -176,12 +176,26 @@ test('when memory is short the kernel takes a child first', async () => {
   await until(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '800')
 })
 
-test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
-  const command = ['-n', '10', process.execPath, join(import.meta.dirname, 'child.ts')]
+async function startedBy(...command: [string, ...string[]]) {
+  const [file, ...options] = command
   const setup = JSON.stringify({ sizes: [{ side: 64, format: 'jpg' }], maxPixels: 2 ** 28 })
-  const started = spawn('nice', [...command, setup], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = [join(import.meta.dirname, 'child.ts'), setup]
+  const started = spawn(file, [...options, ...child], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   onTestFinished(() => void started.kill('SIGKILL'))
-  await once(started, 'message')
+  expect(await Promise.race([once(started, 'message'), once(started, 'exit')])).toEqual(['ready', undefined])
+  return started
+}
+
+test('a child starts where systemd’s SystemCallFilter=~@resources forbids it to set its priority', async () => {
+  const refusing = `import os from 'node:os'
+    import { syncBuiltinESMExports } from 'node:module'
+    os.setPriority = () => { throw new Error('EPERM') }
+    syncBuiltinESMExports()`
+  await startedBy(process.execPath, '--import', `data:text/javascript,${encodeURIComponent(refusing)}`)
+})
+
+test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
+  const started = await startedBy('nice', '-n', '10', process.execPath)
   const [, fields = ''] = readFileSync(`/proc/${started.pid}/stat`, 'utf8').split(') ')
   expect(fields.split(' ')[16]).toBe('10')
 })

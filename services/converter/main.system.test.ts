@@ -30,7 +30,7 @@ async function house({ onTestFinished }: TestContext) {
   /** Starts a converter that is killed at a fault point, be it before it says that it is ready. */
   const startAndDie = async (point: string) => {
     const started = await start({ FAULT_POINT: `${point}:1` }).catch(() => undefined)
-    if (started) await until(() => started.child.signalCode === 'SIGKILL', { timeoutMs: 60_000 })
+    if (started) await until(() => started.child.signalCode === 'SIGKILL')
   }
   const get = async (path: string) => {
     const response = await fetch(`${converter?.endpoints.converterAdmin}${path}`)
@@ -71,7 +71,7 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
     const job = await enqueuePhoto({ queue, storage }, await photo())
     for (let attempt = 1; attempt <= 3; attempt++) await startAndDie('convert.claimed')
     await start()
-    await until(async () => (await queueStateOf(queue, job)) === 'lost', { timeoutMs: 60_000 })
+    await until(async () => (await queueStateOf(queue, job)) === 'lost')
     const next = await enqueuePhoto({ queue, storage }, await photo())
     await until(() => resultOf(storage, next))
   })
@@ -103,7 +103,7 @@ test('bombs and oversized photos end failed with a reason each, and the service 
   for (const job of refused)
     expect(await until(() => resultOf(storage, job))).toMatchObject({ reason: { code: 'over-limit' } })
   expect(await until(() => resultOf(storage, good))).toMatchObject({ state: 'ready' })
-  const ended = await until(() => resultOf(storage, heavy), { timeoutMs: 60_000 })
+  const ended = await until(() => resultOf(storage, heavy))
   expect(ended).toMatchObject({ state: 'failed', reason: { code: 'memory' } })
   await until(async () => (await get('/readyz')).status === 200)
 })

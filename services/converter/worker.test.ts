@@ -55,7 +55,6 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
         ((await queueStateOf(queue, job)) === 'done' || (await queueStateOf(queue, job)) === 'dead') &&
         resultOf(storage, job),
       {
-        timeoutMs: 50_000,
         what: `the result of ${job.photo}`,
       },
     )

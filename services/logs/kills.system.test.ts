@@ -48,9 +48,7 @@ const logs = async (writer: Writer, more: number) => {
 async function faultsOf(folders: Folders, writers: Writer[]): Promise<unknown[]> {
   const living = writers.at(-1)?.child
   living?.kill('SIGUSR2')
-  await until(async () => (await waitForShipping(folders)).length === 0, {
-    timeoutMs: 30_000,
-  })
+  await until(async () => (await waitForShipping(folders)).length === 0)
   living?.kill('SIGTERM')
   await writers.at(-1)?.ended
   const days = readdirSync(folders.streams).filter(name => /^\d{4}/.test(name))

@@ -148,7 +148,7 @@ test('a proxy that refuses large batches gets smaller ones, and every entry pass
     1,
     300,
   )
-  await until(() => countLines(at) >= 300, { timeoutMs: 20_000 })
+  await until(() => countLines(at) >= 300)
   expect(kept(at)).toEqual(upTo(300))
   expect(refused).toBeGreaterThan(2)
 })
@@ -464,7 +464,7 @@ test('a journal that a person emptied while its process runs is shipped on', asy
   await until(() => countLines(at) >= 50)
   for (const name of segments(local)) truncateSync(join(local, 'web.0', name))
   write(log, 51, 60)
-  await until(() => countLines(at) >= 60, { timeoutMs: 20_000 })
+  await until(() => countLines(at) >= 60)
   expect(kept(at)).toEqual(upTo(60))
 })
 
@@ -548,7 +548,7 @@ test('of two processes with one name that began in the same second, each ships i
   await until(() => countLines(at) >= 20)
   // So much that the first segment is acknowledged and removed.
   for (let n = 0; n < 90; n++) second.info('test.large', { n: 1_000 + n, text: 'x'.repeat(60_000) })
-  await until(() => countLines(at) >= 110, { timeoutMs: 20_000 })
+  await until(() => countLines(at) >= 110)
   await until(() => !segments(theirs).some(name => /^\d+\.1\./.test(name)))
   await second.close()
   write(
@@ -557,7 +557,7 @@ test('of two processes with one name that began in the same second, each ships i
     210,
   )
   write(first, 11, 20)
-  await until(() => countLines(at) >= 130, { timeoutMs: 20_000 })
+  await until(() => countLines(at) >= 130)
   const numbers = kept(at).toSorted((a, b) => a - b)
   expect(numbers.filter(n => n < 1_000)).toEqual([
     ...upTo(20),

@@ -17,7 +17,7 @@ import { describeWithParts, type Started, startScript, until } from '../../test/
 /** With SHOTS=folder the pictures of the page are drawn there: `upload.png` is the one of README. */
 const shots = process.env.SHOTS
 /** Long enough for a busy machine, short enough to see a photo late. */
-const promiseSeconds = shots ? 60 : 8
+const promiseSeconds = shots ? 60 : 20
 
 type File = { name: string; mimeType: string; buffer: Buffer }
 
@@ -56,7 +56,6 @@ describeWithParts('the upload page', ['chromium'], parts => {
     }
     // Motion, which no test looks at, takes a fifth of the browser's processor time.
     context = await browser.newContext({ locale: 'en-GB', reducedMotion: 'reduce' })
-    context.setDefaultTimeout(60_000)
     page = await openTab(context)
   })
 
@@ -106,14 +105,17 @@ describeWithParts('the upload page', ['chromium'], parts => {
   const choose = (...files: File[]) => page.setInputFiles('#choose', files)
   const ready = (name: string) => picture(name).waitFor()
 
-  /** The first upload of a page, or of a context's pages, is refused for load. */
-  function refuseFirst(of: Page | BrowserContext) {
-    let refusals = 1
-    return of.route('**/photos', route =>
-      route.request().method() === 'POST' && refusals-- > 0
+  /** Uploads of a page, or of a context's pages, are refused for load until the returned function is called. */
+  async function refuse(of: Page | BrowserContext): Promise<() => void> {
+    let isBusy = true
+    await of.route('**/photos', route =>
+      route.request().method() === 'POST' && isBusy
         ? route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
         : route.fallback(),
     )
+    return () => {
+      isBusy = false
+    }
   }
 
   /** Hands files to the page as a drop or a paste does. */
@@ -128,7 +130,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
 
   test('an empty page says what to do and takes exactly the types that the service takes', async () => {
     await page.getByText('No photos yet.').waitFor()
-    await page.getByText('up to 2 MB · ready within 8.0 s').waitFor()
+    await page.getByText('up to 2 MB · ready within 20 s').waitFor()
     const accept = (await page.locator('#choose').getAttribute('accept'))?.split(',')
     const isHeic = (name: string) => /heic|heif|hif/.test(name)
     expect(accept?.filter(name => name.startsWith('image/') && !isHeic(name))).toEqual(
@@ -257,7 +259,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const { length } = harbour.buffer
     await choose({ ...harbour, name: 'half.jpg', buffer: harbour.buffer.subarray(0, length / 2) })
     await ready('half.jpg')
-    await says('half.jpg', /^ready in [\d.]+ s · The file is damaged/)
+    await says('half.jpg', /^ready .* · The file is damaged/)
   })
 
   test('a reload and a second tab show the same photos, and a deletion reaches both', async () => {
@@ -278,7 +280,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     converter.child.kill('SIGSTOP')
     try {
       await choose(harbour)
-      await says('harbour.jpg', new RegExp(`waiting · [1-7] s of ${promiseSeconds}`))
+      await says('harbour.jpg', new RegExp(`waiting · \\d+ s of ${promiseSeconds}`))
       await says('harbour.jpg', /later than promised; still working/)
       expect(await row('harbour.jpg').getAttribute('data-state')).toBe('late')
     } finally {
@@ -289,9 +291,10 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('refused for load, a photo waits as long as it was told and is sent again by itself', async () => {
-    await refuseFirst(page)
+    const accept = await refuse(page)
     await choose(harbour)
     await says('harbour.jpg', /Busy right now; trying again in [1-5] s/)
+    accept()
     await ready('harbour.jpg')
   })
 
@@ -302,7 +305,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
         : route.fallback(),
     )
     await choose(harbour)
-    await says('harbour.jpg', /Busy right now; trying again in (600|59\d) s/)
+    await says('harbour.jpg', /Busy right now; trying again in (600|[45]\d\d) s/)
   })
 
   test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
@@ -313,10 +316,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
         return { release: async () => void locks-- }
       }
     }`)
-    await refuseFirst(page)
+    const accept = await refuse(page)
     await choose(harbour)
     await says('harbour.jpg', /Busy right now/)
     expect(await page.evaluate('locks')).toBe(1)
+    accept()
     await ready('harbour.jpg')
     await until(async () => (await page.evaluate('locks')) === 0, { what: 'the release' })
   })
@@ -428,7 +432,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('a duplicate of a tab, which has a copy of its storage, calls no running upload interrupted', async () => {
-    await refuseFirst(context)
+    const accept = await refuse(context)
     await choose(harbour)
     await says('harbour.jpg', /Busy right now/)
     const opened = page.waitForEvent('popup')
@@ -437,6 +441,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await duplicate.evaluate('sessionStorage.unsent')).toContain('harbour.jpg')
     await duplicate.getByText('No photos yet.').waitFor()
     expect(await duplicate.getByText('The upload was interrupted.').count()).toBe(0)
+    accept()
     await ready('harbour.jpg')
     await duplicate.locator('li.photo').waitFor()
     expect(await duplicate.locator('li.photo').count()).toBe(1)
@@ -593,15 +598,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('a ready photo names the time that its promise counts, which begins before the photo is stored', async () => {
-    const [acceptedAt, readyAt] = ['2026-01-01T00:00:00Z', '2026-01-01T00:01:01Z']
-    const photo = {
-      id: '1',
-      state: 'ready',
-      acceptedAt,
-      readyAt,
-      kept: false,
-      stages: { wait: 50, convert: 2 },
-    }
+    const photo = { id: '1', state: 'ready', kept: false, stages: { wait: 50, convert: 2 }, seconds: 61 }
     await page.route('**/photos', route => route.fulfill({ json: { photos: [photo], next: null } }))
     await page.reload()
     await page.getByText(/^ready after (1 min 1|61) s: later than promised/).waitFor()
@@ -695,7 +692,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])
     await page
       .getByRole('status')
-      .getByText(/: ready in/)
+      .getByText(/: ready (in|after)/)
       .waitFor()
     const devtools = await context.newCDPSession(page)
     const { nodes } = await devtools.send('Accessibility.getFullAXTree')
@@ -733,7 +730,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const summary = '8 changes in your photos. 9 of 9 photos are ready'
     await until(async () => (await said()).at(-1)?.text === summary, { what: 'the summary' })
     const [one, all, ...more] = await said()
-    expect(one?.text).toMatch(/^\d\.jpg: ready in .* 1 of 9 photos/)
+    expect(one?.text).toMatch(/^\d\.jpg: ready .* 1 of 9 photos/)
     expect((all?.at ?? 0) - (one?.at ?? 0)).toBeGreaterThan(4_900)
     expect(more).toEqual([])
   })
@@ -1050,17 +1047,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all([tab.waitForEvent('close'), (await asked).accept()])
   })
 
-  test('a photo that is dragged within the page is not sent again', async () => {
+  test('a picture can be dragged out of the page, and dropped on the page it is not sent again', async () => {
     await choose(harbour)
     await ready('harbour.jpg')
-    await page.evaluate(`addEventListener('drop', ({ dataTransfer }) => {
-      document.title = [...dataTransfer.types].join()
-    })`)
+    await page.evaluate(`addEventListener('drop', () => { document.title += '!' })`)
     await picture('harbour.jpg').dragTo(page.locator('#drop'))
     expect(await page.locator('[data-over]').count()).toBe(0)
+    expect([await page.title(), await page.textContent('#taken')]).toEqual(['Tintype!', ''])
     await hand('drop', pines)
     await ready('pines.png')
-    expect(await page.title()).toBe('Files')
     expect(await page.locator('li.photo').count()).toBe(2)
   })
 
@@ -1127,7 +1122,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
-  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots; an original under its name', async () => {
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots, and shown alone; an original is saved under its name', async () => {
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')
@@ -1139,6 +1134,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const original = page.waitForEvent('download')
     await row('Screenshot').getByRole('link', { name: 'Original' }).click()
     expect((await original).suggestedFilename()).toBe('Screenshot 2026-11-26 at 10.04.22.jpg')
+    // Opened in a tab of its own, the picture is shown as the browser shows any: in the middle.
+    const alone = await openTab(context)
+    const address = (await picture('Screenshot').getAttribute('src')) ?? ''
+    await alone.goto(new URL(address, web.endpoints.web).href)
+    expect(await alone.evaluate('getComputedStyle(document.images[0]).marginTop')).not.toBe('0px')
   })
 
   test('a double click on Delete, or Enter held down, only asks', async () => {
@@ -1363,7 +1363,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('what another program at this address keeps in the browser breaks nothing', async () => {
-    for (const value of ['[1, null, {}]', '{}', 'dark', 'null']) {
+    for (const value of ['[1, null, {}]', 'dark', 'null']) {
       await page.evaluate(`{
         const { setItem } = Object.getPrototypeOf(localStorage)
         setItem.call(sessionStorage, 'unsent', '${value}')

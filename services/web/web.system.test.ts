@@ -171,7 +171,7 @@ test('a full disk is told as 503, logged, and leaves room for what fits', async 
   expect((await post(service.url, png(8, 8, 1_000_000))).status).toBe(202)
 })
 
-test('memory stays flat for 50 MB uploads and for 200 slow ones at once', async () => {
+test('memory stays flat for 50 MB uploads and for 50 slow ones at once', async () => {
   const folder = await temporaryFolder()
   const service = await startService(folder)
   const large = png(8, 8, 52_000_000)
@@ -182,12 +182,12 @@ test('memory stays flat for 50 MB uploads and for 200 slow ones at once', async 
     most = Math.max(most, await memoryBytes(service).catch(() => 0))
   }, 20)
   expect((await post(service.url, slowly(large, 100, 0))).status).toBe(202)
-  const slow = png(8, 8, 1_000_000)
+  const slow = png(8, 8, 4_000_000)
   const answers = await Promise.all(
-    Array.from({ length: 200 }, () => post(service.url, slowly(slow, 10, 100))),
+    Array.from({ length: 50 }, () => post(service.url, slowly(slow, 10, 100))),
   )
   clearInterval(watching)
-  expect(answers.filter(answer => answer.status === 202)).toHaveLength(200)
-  // 200 MB were under way at once. Measured: 20 to 50 MB more, 95 on a machine too busy to collect garbage.
+  expect(answers.filter(answer => answer.status === 202)).toHaveLength(50)
+  // 200 MB were under way at once. Of each upload half a megabyte is in memory at most, when web has little processor time.
   expect((most - before) / 2 ** 20).toBeLessThan(150)
 })

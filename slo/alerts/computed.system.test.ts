@@ -17,7 +17,6 @@ const seeds = [1, 6, 9]
 describeWithParts('expressions and thresholds', ['prometheus', 'promtool'], parts => {
   test.runIf(process.env.TEST_FULL).each(seeds)(
     'read from Prometheus alert as the rules do, outages %i',
-    { timeout: 300_000 },
     async seed => {
       const simulated = simulate(randomScenario(seed))
       const folder = await mkdtemp(join(tmpdir(), 'slo-'))

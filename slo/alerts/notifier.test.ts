@@ -216,7 +216,7 @@ test('a page is logged also while the ticket before it is still not taken', asyn
   await update([ticket], begin)
   await update([ticket, page], begin + minute)
   expect(logged).toEqual(['alert.firing', 'alert.firing'])
-}, 20_000)
+})
 
 test('what still fires is sent again after four hours', async () => {
   const { start, said, received } = await phone()
@@ -323,6 +323,17 @@ test('equal groups of two services have nothing in common by which a receiver co
   expect([shop, forum].map(({ commonLabels, groupLabels }) => [commonLabels, groupLabels])).toMatchObject([
     [{ service: 'shop' }, { service: 'shop', group: 'availability' }],
     [{ service: 'forum' }, { service: 'forum', group: 'availability' }],
+  ])
+})
+
+test('an alert has the service of its objective, as the rules’ alerts have, and one of the monitoring that of the directory', async () => {
+  const { start, received } = await phone()
+  const ofForum = { ...page, labels: { ...page.labels, service: 'forum' } }
+  await start(undefined, { service: 'shop' }).update([ofForum, alert('blind', 'page', 'monitoring')], begin)
+  const services = received.map(({ alerts, commonLabels }) => [alerts[0]?.labels, commonLabels])
+  expect(services).toMatchObject([
+    [{ service: 'forum' }, { service: 'forum' }],
+    [{ service: 'shop' }, { service: 'shop' }],
   ])
 })
 

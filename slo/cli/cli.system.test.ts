@@ -152,11 +152,13 @@ test('backtest of a day that slo recorded itself: what burns now fires, and the 
 test('diagnose --detail --json is JSON, also where no service can be asked for detail; a time to come is now', async () => {
   const data = await folder()
   recordDay(data, days.burning as (typeof days)[string])
-  const { out } = await slo(data, 'diagnose', '--json', '--detail', '--at', '2100-01-01')
+  const ask = ['diagnose', '--json', '--detail', '--at', '2100-01-01']
+  const targets = ['web', 'converter'].map(job => `${job}=http://127.0.0.1:9/of-scrape-targets`).join()
+  const { out } = await runScript('slo/main.ts', ask, { DATA_DIR: data, SCRAPE_TARGETS: targets })
   const { verdict, detail } = JSON.parse(out)
   expect({ verdict, detail }).toEqual({
     verdict: expect.stringMatching(/^(wait|receive)$/),
-    detail: expect.stringMatching(/^detail could not be raised: /),
+    detail: expect.stringMatching(/^detail could not be raised: .*of-scrape-targets/),
   })
   const earlier = await slo(data, 'diagnose', '--detail', '--at', '2020-01-01')
   expect(earlier.out).toContain('detail could not be raised: no stage is named')

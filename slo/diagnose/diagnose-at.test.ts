@@ -1,7 +1,7 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { lowerLimit } from '../../test/support.ts'
+import { lowerLimit, until } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { diagnoseAt } from './diagnose-at.ts'
@@ -46,10 +46,11 @@ test('a metric with too many series is named as missing, and the others are read
 })
 
 test('all reads are sent to a hanging Prometheus at once, so that diagnosis waits for it only once', async () => {
-  lowerLimit('readSeconds', 2)
-  const askedAt: number[] = []
-  const source = await sourceOf(() => void askedAt.push(performance.now()))
-  await expect(diagnoseAt(readDirectory(), source, Date.now())).rejects.toThrow('did not answer within 2 s')
-  expect(askedAt.length).toBeGreaterThan(1)
-  expect(Math.max(...askedAt) - Math.min(...askedAt)).toBeLessThan(1_900)
+  lowerLimit('readSeconds', 600)
+  const asked: ServerResponse[] = []
+  const source = await sourceOf((_, response) => void asked.push(response))
+  const reading = diagnoseAt(readDirectory(), source, Date.now())
+  await until(() => asked.length > 1, { what: 'a second read, while the first one waits' })
+  for (const response of asked) response.destroy()
+  await expect(reading).rejects.toThrow()
 })

@@ -58,6 +58,29 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
   ['the queue locked for web', ({ queue }) => ({ queue: { ...queue, web: 1.2 } }), receive, 'queue-stalled'],
   ['web’s event loop blocked', ({ lag }) => ({ lag: { ...lag, web: 0.8 } }), receive, 'event-loop'],
   ['web short of processor', ({ lag }) => ({ starved: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'cpu'],
+  [
+    'web, which collects garbage for a quarter of its time',
+    ({ lag }) => ({ garbage: 0.27, lag: { ...lag, web: 0.28 } }),
+    receive,
+    'memory',
+  ],
+  [
+    'web on a machine that swaps',
+    ({ lag }) => ({ swapping: 0.65, lag: { ...lag, web: 2 } }),
+    receive,
+    'memory',
+  ],
+  [
+    'web so short of processor that it answers neither scrapes nor the probe',
+    ({ probe }) => ({
+      starved: 0.97,
+      webScraped: false,
+      probeDies: 'processing',
+      probe: { ...probe, processing: 5 },
+    }),
+    receive,
+    'cpu',
+  ],
   ['web collects garbage', ({ lag }) => ({ garbage: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'memory'],
   [
     'web out of descriptors',
@@ -95,6 +118,12 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
   ['children that do not start', () => ({ slots: 0 }), wait, 'no-workers'],
   ['converters do not claim although slots are free', () => ({ claims: false }), wait, 'queue-stalled'],
   [
+    'converters do not claim, and web refuses most photos and those of the probe',
+    () => ({ claims: false, refused: 0.8 }),
+    wait,
+    'queue-stalled',
+  ],
+  [
     'the queue locked for converters',
     ({ queue }) => ({ queue: { ...queue, converter: 2 } }),
     wait,
@@ -124,6 +153,7 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     convert,
     'release',
   ],
+  ['a machine that swaps', () => ({ swapping: 0.8 }), convert, 'memory'],
   ['a poison photo kills children again and again', () => ({ crashes: 0.6 }), convert, 'poison'],
   ['a memory ceiling that is too low', () => ({ outOfMemory: 0.6 }), convert, 'memory'],
   ['one slot hung', () => ({ hung: 1 }), convert, 'hung-slot'],

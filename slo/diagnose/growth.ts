@@ -45,7 +45,7 @@ const failingAnyway = 0.5
 /** From this many windows on, while no budget burns, only a time above all of them is slow: others are chance. */
 const manyWindows = 20
 /** Share of the windows since a stage became slow that must be slow: a single fast window is chance. */
-const lasting = 0.9
+export const lasting = 0.9
 
 /** Seconds of a stage in a window, with `failedSeconds` for each failure; null without data. */
 export function secondsIn(stage: Stage, window: Window, failedSeconds: number): number | null {

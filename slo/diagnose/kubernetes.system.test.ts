@@ -62,7 +62,7 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
       ],
     }
     prometheus = await startServer(parts, await temporaryFolder(afterAll), { config })
-  }, 60_000)
+  })
   afterAll(() => prometheus?.stop())
 
   test('replicas of service.yaml reads from it how many processes of each job there should be', async () => {
@@ -77,7 +77,6 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
     }
     const processes = ({ samples }: Awaited<ReturnType<typeof windowNow>>) => samples(upMetric).length
     await until(async () => processes(await windowNow()) === 5, {
-      timeoutMs: 30_000,
       what: 'a scrape of each',
     })
     const noBaseline = { windows: [], earlierDays: 0, isQuiet: false, history: 0 }
@@ -92,12 +91,12 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
         const now = await counted()
         return now.some(([, odd = []]) => odd.length > 0) && now
       },
-      { timeoutMs: 30_000, what: 'a scrape of kube-state-metrics' },
+      { what: 'a scrape of kube-state-metrics' },
     )
     expect(texts).toEqual([
       ['web', ['web ? is away (2 of web are scraped, 3 should be)']],
       ['converter', ['converter ? is away (1 of converter are scraped, 2 should be)']],
       ['logs', []],
     ])
-  }, 90_000)
+  })
 })

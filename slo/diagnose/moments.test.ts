@@ -76,10 +76,23 @@ test('a web that is down is away within 90 s, and the way to it is not named bef
   expect(named).toEqual([null, 'dependency-away'])
 })
 
+test('a web that answers people and the probe, but no scrape, is not away when its photos seem slow', () => {
+  const unscraped = ({ probe }: World) => ({ webScraped: false, probe: { ...probe, processing: 2 } })
+  expect(verdictAt(240, () => unscraped(calm())).cause).not.toBe('dependency-away')
+})
+
 test('after converters were away for less than a minute the queue is not named as stalled', () => {
   const redeployed = (second: number) => (second <= 45 ? { converterUp: false } : {})
   for (const seconds of [75, 105])
     expect(verdictAt(seconds, redeployed, { burns: false }).cause, `${seconds} s`).not.toBe('queue-stalled')
+})
+
+test('converters that end again and again are too few, also while one of them works', () => {
+  const loops = (second: number) => ({
+    converterUp: second % 45 < 15,
+    converterStarted: second - (second % 45),
+  })
+  expect(verdictAt(180, loops)).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
 })
 
 test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {

@@ -6,6 +6,7 @@ import {
   type Baseline,
   type Grown,
   growthOf,
+  lasting,
   median,
   minBaselineWindows,
   recent,
@@ -34,7 +35,7 @@ const slowRatio = 2
  * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
  * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
-export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[] {
+export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = false): JobState[] {
   return jobsIn(model, now).map(job => {
     const all = upIn(job, now)
     // One that answers again is not away, nor is one of which every other scrape is lost.
@@ -42,13 +43,21 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
     const up = [...all.keys()].filter(instance => all.get(instance) || answers.get(instance))
     const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
-    if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
-    const away = [...all.keys()].filter(instance => !up.includes(instance))
-    const odd = away.map(instance => {
-      const text = remark('away', { process: `${job} ${instance}` })
-      return { instance, text, isAway: true }
-    })
-    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline)] }
+    if (isAway) return { job, isAway, odd: [] }
+    const named = (name: 'away' | 'ends') => (instance: string) => {
+      const text = remark(name, { process: `${job} ${instance}` })
+      return { instance, text, isAway: name === 'away' }
+    }
+    const away = [...all.keys()].filter(instance => !up.includes(instance)).map(named('away'))
+    // One start is a restart.
+    const ends = isOver(1, 'changes', startMetric, job, now)
+    const odd = [...away, ...up.filter(instance => ends.get(instance)).map(named('ends')), ...gone]
+    const isAlone = all.size + gone.length < 2
+    return {
+      job,
+      isAway,
+      odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline, burns)],
+    }
   })
 }
 
@@ -56,15 +65,22 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
-function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
-  const answered = parseExpression(
-    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
-  )
-  return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
-  )
+/** For each process of a job whether a function of a metric is more than a limit in a window. */
+function isOver(
+  limit: number,
+  of: string,
+  metric: string,
+  job: string,
+  window: Window,
+): Map<string, boolean> {
+  const query = `max by (instance) (${of}(${metric}{job=${JSON.stringify(job)}}[$w]))`
+  const found = parseExpression(query).vectorIn(window)
+  return new Map(found.map(({ labels: { instance = '' }, value }) => [instance, value > limit]))
 }
+
+/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
+const upIn = (job: string, window: Window, share = 0.5): Map<string, boolean> =>
+  isOver(share, 'avg_over_time', upMetric, job, window)
 
 /**
  * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the
@@ -90,21 +106,42 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   }))
 }
 
-function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
-  const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
+function slowReplicas(
+  model: Model,
+  job: string,
+  instances: string[],
+  now: Window,
+  baseline: Baseline,
+  burns: boolean,
+): OddReplica[] {
+  const aloneIn = (window: Window) =>
+    instances.map(instance => ({ instance, window: asIfAlone(job, instance, window) }))
+  const alone = aloneIn(now)
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  // One process may by chance have larger work than the others: then it was as slow before.
+  // One process may by chance have larger work than the others: then it was now and then as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
     const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
     return before.length < minBaselineWindows || growth > 0
+  }
+  const isAlwaysSlow = (stage: Stage, instance: string) => {
+    const slow = baseline.windows.flatMap(window => {
+      const all = aloneIn(window)
+      const own = all.find(each => each.instance === instance)?.window as Window
+      const others = all.flatMap(each => (each.window === own ? [] : each.window))
+      const { now, growth } = beside(model, stage, own, others)
+      return now === null ? [] : growth > 0
+    })
+    return slow.filter(Boolean).length >= slow.length * lasting
   }
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
     const [most] = stages
       .map(stage => beside(model, stage, window, others))
-      .filter(each => isSlow(each) && isUnusual(each.of, window, instance))
+      .filter(isSlow)
+      .map(each => ({ ...each, isUnusual: isUnusual(each.of, window, instance) }))
+      .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
       .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
     const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
@@ -117,7 +154,8 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
       seconds: most.now?.toFixed(2) ?? '',
       usual: most.baseline?.toFixed(2) ?? '',
     })
-    return [{ instance, text, isAway: false, slow }]
+    // One that was always slower may be on a slower machine. It is named as the cause only while a budget burns.
+    return [{ instance, text, isAway: false, ...((most.isUnusual || burns) && { slow }) }]
   })
 }
 

@@ -57,7 +57,7 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
       samples: points.map(({ at, value }) => ({ timeMs: at, value })),
     }))
     prometheus = await startPrometheus(parts, await temporaryFolder(afterAll), simulated)
-  }, 120_000)
+  })
   afterAll(() => prometheus?.stop())
 
   test('the same samples give the same verdict, from Prometheus and from the recorder', async () => {
@@ -68,7 +68,7 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
     for (const source of sources) await source.close()
     expect(one).toEqual(other)
     expect(one).toMatchObject({ verdict: 'store', cause: 'disk-latency' })
-  }, 120_000)
+  })
 
   test('each expression of service.yaml has in slo the value that Prometheus gives it', async () => {
     const window = windowOf(samplesOf(series), { fromMs: atMs - windowMs, toMs: atMs })
@@ -87,7 +87,7 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
           0.1 * Math.abs(ours) + 0.01,
         )
     }
-  }, 120_000)
+  })
 })
 
 type Answer = { data: { result: { value: [number, string] }[] }; error?: string }

@@ -67,7 +67,7 @@ describeWithParts('slo for a shop behind HAProxy', ['haproxy', 'prometheus', 'pr
       config: { scrape_configs: [scrape] },
     })
     driving = drive()
-  }, 60_000)
+  })
   afterAll(async () => {
     stopping.abort()
     await driving
@@ -118,7 +118,7 @@ describeWithParts('slo for a shop behind HAProxy', ['haproxy', 'prometheus', 'pr
           const at = Math.ceil(Date.now() / 1000)
           return (await api.range(paged, at, at, 1)).length > 0
         },
-        { timeoutMs: 90_000, what: 'the page' },
+        { what: 'the page' },
       )
     } finally {
       server.kill('SIGCONT')

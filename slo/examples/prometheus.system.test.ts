@@ -118,12 +118,12 @@ describeWithParts(
         GRACE_SECONDS: '1',
       })
       serving = await startScript('slo/main.ts', environment, ['serve', '--config', folder])
-    }, 120_000)
+    })
     afterAll(async () => {
       watched?.process.kill('SIGCONT')
       await serving?.stop()
       await Promise.all([watched, observer, alertmanager].map(each => each?.stop()))
-    }, 60_000)
+    })
 
     test('the directory has no finding, and promtool takes its rules', async () => {
       expect(await run('lint')).toMatchObject({ code: 0, out: 'no findings\n' })
@@ -186,7 +186,7 @@ describeWithParts(
       const paged = async () =>
         (await active()).some(({ labels }) => labels.objective === 'scraped' && labels.severity === 'page')
       watched.process.kill('SIGSTOP')
-      await until(paged, { timeoutMs: 30_000, what: 'the page' })
+      await until(paged, { what: 'the page' })
       watched.process.kill('SIGCONT')
     })
 

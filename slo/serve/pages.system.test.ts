@@ -41,7 +41,7 @@ describeWithParts('the pages of slo', ['chromium'], () => {
       running.push(started)
       urls[name] = started.endpoints.slo as string
     }
-  }, 120_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await Promise.all(running.map(started => started.stop()))
@@ -75,7 +75,6 @@ describeWithParts('the pages of slo', ['chromium'], () => {
     await open(urls.burning)
     await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
       // The next evaluation is up to a minute away.
-      timeoutMs: 90_000,
       what: 'the verdict',
     })
     expect(await page.textContent('.stages-took [data-grew]')).toBe('')
@@ -179,9 +178,7 @@ describeWithParts('the pages of slo', ['chromium'], () => {
     await open(urls.well)
     expect(await page.textContent('#verdict')).toContain('Not diagnosed yet')
     await page.click('text=Diagnose now')
-    await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'), {
-      timeoutMs: 60_000,
-    })
+    await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'))
     expect(await page.locator('text=More detail').count()).toBe(0)
   })
 

@@ -11,7 +11,7 @@ async function sendPhotos({ address }: Tintype, count: number): Promise<void> {
   const [someone, image] = [person(address), await photo(64, 64, 1)]
   for (let i = 0; i < count; i++) {
     const { id } = (await (await someone.upload(image)).json()) as { id: string }
-    expect((await someone.settled(id, 60_000)).state).toBe('ready')
+    expect((await someone.settled(id)).state).toBe('ready')
   }
 }
 

@@ -39,7 +39,7 @@ afterAll(async () => {
 })
 
 test('what burns when slo starts is sent, once an objective, with what is left', async () => {
-  await until(() => received.length === 2, { timeoutMs: 30_000 })
+  await until(() => received.length === 2)
   expect(sent()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
@@ -86,7 +86,7 @@ test('started again on a disk that is full, slo alerts all the same', async cont
   const before = received.length
   const full = await start(disk)
   onTestFinished(async () => void (await full.stop()))
-  await until(() => received.length >= before + 2, { timeoutMs: 30_000, what: 'two messages' })
+  await until(() => received.length >= before + 2, { what: 'two messages' })
   expect(sent(received.slice(before))).toEqual(['availability firing', 'latency firing'])
   await until(() => full.stderr().includes('alerts.not-written'), { what: 'the error of the disk' })
 })

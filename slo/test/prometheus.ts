@@ -48,7 +48,7 @@ export async function startPrometheus(
       ({ ok }) => ok,
       () => false,
     )
-  await until(ready, { timeoutMs: 30_000, what: 'Prometheus’ readiness' })
+  await until(ready, { what: 'Prometheus’ readiness' })
   return {
     url,
     pid: child.pid as number,

@@ -57,7 +57,7 @@ export async function campaign(
           `${verdict.findings.length} findings`,
       )
     }
-    await journey(tintype.address)
+    await journey(tintype.address, undefined, true)
   } finally {
     await tintype.stop()
     rmSync(folder, { recursive: true })

@@ -143,6 +143,8 @@ describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
     const config = { HOST: '127.0.0.1', DATA_DIR, GRACE_SECONDS: 1 } as Config
     const [socketFolder, port] = [await temporaryFolder(), await freePort()]
     const fronting = await openFront({ program: haproxy, config, socketFolder, port, webs: [web] })
+    await expect(fronting.share(100, true)).rejects.toThrow('ENOENT') // it does not run yet
+    expect(fronting.serving(), 'the way back would lead to the new version').toBe('blue')
     const { args, answers } = fronting.service as Extract<Service, Program>
     run(haproxy, args)
     await until(answers)

@@ -1,8 +1,8 @@
 /** Prometheus' configuration, for npm run stack and compose. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
-  /** `host:port` of each administration port, by job; or the launcher's file of targets, which a release changes. */
-  targets: Readonly<Record<string, readonly string[]>> | string
+  /** `host:port` of each administration port, by job, or a file of them that Prometheus watches. */
+  targets: Readonly<Record<string, readonly string[]>> | { file: string }
   alertmanager: string | null
 }) {
   const { scrapeSeconds, targets, alertmanager } = options
@@ -13,8 +13,8 @@ export function prometheusConfig(options: {
       alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
     }),
     scrape_configs:
-      typeof targets === 'string'
-        ? [{ job_name: 'tintype', file_sd_configs: [{ files: [targets], refresh_interval: '10s' }] }]
+      'file' in targets
+        ? [{ job_name: 'tintype', file_sd_configs: [{ files: [targets.file] }] }]
         : Object.entries(targets).map(([job, addresses]) => ({
             job_name: job,
             static_configs: [{ targets: addresses }],

@@ -11,11 +11,11 @@ export type Photo = {
   reason?: { code: string; detail: string }
   acceptedAt: string
   promiseBy: string
-  /** Of a ready photo; absent in answers of the previous release. */
-  readyAt?: string
   kept?: boolean
   damaged?: true
   stages: Partial<Record<(typeof serverStages)[number], number>>
+  /** From the last byte received to the durable thumbnail, which the promise counts; an older web does not send it. */
+  seconds?: number
 }
 
 /** A problem of RFC 9457, or a code of the page when there was no response. */

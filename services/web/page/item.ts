@@ -62,13 +62,10 @@ function lookOfPhoto(photo: Photo, hasNoPicture?: true): Look {
   return { state: 'busy', text: say(photo.state, { seconds, of }), share: seconds / of, mark }
 }
 
-function lookOfReady(photo: Photo, hasNoPicture?: true): Look {
-  const { kept, damaged, acceptedAt, readyAt } = photo
-  const { wait = 0, convert = 0, store = 0 } = photo.stages
+function lookOfReady({ kept, damaged, stages, seconds }: Photo, hasNoPicture?: true): Look {
+  const { wait = 0, convert = 0, store = 0 } = stages
   const late = kept === false
-  // The time that the promise counts: from the last byte received to the durable thumbnail.
-  const seconds = readyAt ? (Date.parse(readyAt) - Date.parse(acceptedAt)) / 1000 : wait + convert + store
-  const text = say(late ? 'readyLate' : 'ready', { seconds })
+  const text = say(late ? 'readyLate' : 'ready', { seconds: seconds ?? wait + convert + store })
   const all = [text, damaged && say('damaged'), hasNoPicture && say('noPicture')].filter(Boolean).join(' · ')
   return { state: late ? 'late' : 'ready', text: all, ...(hasNoPicture && { mark: '✕' }) }
 }

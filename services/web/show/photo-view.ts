@@ -18,14 +18,14 @@ import type { Web } from '../web.ts'
 /** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
 export type PhotoView = Omit<ReturnType<typeof common>, 'stages'> & {
   reason?: FailureReason
-  /** When the thumbnail was durable; the promise counts from `acceptedAt` to then. */
-  readyAt?: string
   /** Absent while the promise is open, and when it is void. */
   kept?: boolean | undefined
   /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
   damaged?: true | undefined
   thumbnails?: (ThumbnailRecord & { href: string })[]
   stages: { receive: number } & Partial<Ready['stages']>
+  /** What the promise counts: from the last byte received to the durable thumbnails. Only of a ready photo. */
+  seconds?: number
 }
 
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
@@ -88,8 +88,8 @@ function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | n
     href: `${view.links.thumbnail}?size=${each.side}&format=${each.format}`,
   }))
   const stages = stagesOf(record, withStore(result, durableAt).stages, durableAt)
-  const readyAt = new Date(durableAt).toISOString()
-  return { ...view, readyAt, kept, width, height, damaged, thumbnails, stages }
+  const seconds = roundedSeconds(durableAt - Date.parse(record.receivedAt))
+  return { ...view, kept, width, height, damaged, thumbnails, stages, seconds }
 }
 
 /** `receive` is the time from the first byte to the durable result, less the other stages. */

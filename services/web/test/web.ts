@@ -74,8 +74,19 @@ export async function startWeb(given: Partial<WebConfig> = {}, { converter = tru
   })
   const listening = await listen(createWebApp(web), '127.0.0.1', 0)
   const swept = sweep(web)
+  // A converter counts as live for 10 s, and a test may take longer on a busy machine: each is announced again.
+  const announced = new Map<string, Parameters<Queue['announce']>[0]>()
+  const { announce } = queue
+  queue.announce = converter => {
+    announced.set(converter.id, converter)
+    return announce(converter)
+  }
+  const announcing = setInterval(() => {
+    for (const each of announced.values()) announce(each).catch(() => {})
+  }, 3_000)
   if (converter) await queue.announce({ id: 'test', slots: 2, serviceSeconds: 0.1 })
   onTestFinished(async () => {
+    clearInterval(announcing)
     draining.abort()
     stopped.abort()
     await listening.close(0)

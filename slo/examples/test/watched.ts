@@ -25,7 +25,7 @@ export async function startProgram(
       ({ ok }) => ok,
       () => false,
     )
-  await until(answers, { timeoutMs: 30_000, what: `an answer of ${command}` })
+  await until(answers, { what: `an answer of ${command}` })
   return {
     url,
     process: child,

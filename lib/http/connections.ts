@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isEventStream, Problem, sendProblem } from '../http.ts'
 import { countLimit, limits } from '../limits.ts'
+import { mostFiles } from '../most-files.ts'
 import { isInvited } from './expect.ts'
 import { outputOf, readUnacknowledged, type Unacknowledged } from './output.ts'
 import { dropRest } from './rest.ts'
@@ -34,16 +34,6 @@ export const tooSlow = new Problem(408, 'too-slow', 'The request came too slowly
 /** How long a client has to receive the 408 before the connection is closed. */
 const farewellMs = 2_000
 
-/** A request needs files besides its connection: they get half of those that this process may open. */
-function halfOfFiles(): number {
-  try {
-    const [, files] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
-    return Math.floor(Number(files ?? Number.POSITIVE_INFINITY) / 2)
-  } catch {
-    return Number.POSITIVE_INFINITY // no Linux
-  }
-}
-
 /**
  * Closes connections whose client stalls: it sends nothing of an awaited body, takes nothing of a written response, or
  * does so below the minimum rate. While the server works on a request, its connection has no deadline here.
@@ -56,7 +46,8 @@ export function watchConnections(server: Server) {
   let stopping = false
   let checking = false
   let checkedAt = performance.now()
-  const most = halfOfFiles()
+  // A request needs files besides its connection.
+  const most = Math.floor(mostFiles() / 2)
 
   server.on('connection', socket => {
     if (connections.size >= Math.min(limits.connections.value, most)) {

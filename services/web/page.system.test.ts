@@ -499,7 +499,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await stream
   })
 
-  test('webs with different secrets, whose every answer has another session, cause no stream after stream', async () => {
+  test('webs with different secrets, whose every answer has another session, cause no stream after stream, and the page names what its operator should look at', async () => {
     let [reads, streams] = [0, 0]
     // The page before could meet the other sessions, too, and would open a stream of its own.
     await page.goto('about:blank')
@@ -513,6 +513,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await until(() => reads > 5)
     // The first one, one of another session, and one each 10 s.
     expect(streams).toBeLessThanOrEqual(2 + (performance.now() - begun) / 10_000)
+    await page.locator('#state').getByText('SESSION_SECRET').waitFor()
   })
 
   test('a photo that is sent while nothing else is keeps the open stream', async () => {
@@ -1249,8 +1250,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const busy = row('harbour.jpg').getByText('Busy right now')
     await until(async () => (await busy.isVisible()) || page.clock.fastForward(30_000))
     isBusy = false
+    const answered = tries
     const givenUp = row('harbour.jpg').getByText('Could not be sent after many tries.')
     await fastForwardUntil(() => givenUp.isVisible())
+    // Tries before that answer do not count.
+    expect(tries - answered).toBeGreaterThan(20)
     await page.unroute('**/photos')
     await row('harbour.jpg').getByRole('button', { name: 'Try again' }).click()
     await ready('harbour.jpg')

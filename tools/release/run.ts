@@ -178,12 +178,7 @@ async function judged(options: Judged): Promise<void> {
     const verdict: Judgement = away
       ? {
           verdict: 'bad',
-          reasons: [
-            await missingMetrics(
-              options,
-              counted.seen.map(({ instance }) => instance),
-            ),
-          ],
+          reasons: [await missingMetrics(options, counted.seen)],
         }
       : judge(counted, { nowMs, staleSeconds, died, journeys, dayTotals })
     record.look({
@@ -219,9 +214,9 @@ async function judged(options: Judged): Promise<void> {
   }
 }
 
-async function missingMetrics({ status }: Judged, seen: string[]): Promise<Reason> {
+async function missingMetrics({ status }: Judged, seen: readonly { instance: string }[]): Promise<Reason> {
   const missing = broughtBy(await status())
-    .filter(({ role }) => !seen.some(each => each.startsWith(role.replace(/-\d+$/, ''))))
+    .filter(({ role }) => !seen.some(({ instance }) => instance.startsWith(role.replace(/-\d+$/, ''))))
     .map(({ name }) => name)
   return {
     what: `the metrics of ${missing.join(', ') || 'a process'} are away`,

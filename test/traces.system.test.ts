@@ -280,7 +280,7 @@ test('without an exporter no trace is written', async () => {
   const web = await startScript('services/web/main.ts', {
     ...anyPorts,
     DATA_DIR,
-    OTEL_TRACES_EXPORTER: 'None',
+    OTEL_TRACES_EXPORTER: 'None ',
   })
   await fetch(web.endpoints.web as string)
   expect(await web.stop('SIGTERM')).toBe(0)

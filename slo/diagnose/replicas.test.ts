@@ -56,7 +56,13 @@ const jobs = (processes: Process[], replicas = '', burns = false) => {
   const samples = samplesOf(recorded(processes))
   const windows = [0, 1, 2, 3, 4].map(n => windowOf(samples, { fromMs: n * 60_000, toMs: (n + 1) * 60_000 }))
   const service = { ...readDirectory().service, replicas }
-  const baseline = { windows: windows.slice(0, 4), earlierDays: 0, isQuiet: false, history: 4 }
+  const baseline = {
+    windows: windows.slice(0, 4),
+    earlierDays: 0,
+    isQuiet: false,
+    isOtherWork: false,
+    history: 4,
+  }
   return jobsAt(modelOf(service), windows[4] as Window, baseline, burns)
 }
 const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))

@@ -144,7 +144,7 @@ function slowReplicas(
       .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
       .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
-    const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
+    const compared = { windows: others, earlierDays: 0, isQuiet: true, isOtherWork: false, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, compared, window) })
     const [best] = slow.evidence
     const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {

@@ -11,7 +11,7 @@ import { lowerLimit, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
-const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
+const bounds = { deadlineMs: 120_000, memoryBytes: 2 ** 30 }
 const request = (name: string) => ({ original: join(folder, name), detailed: false })
 let folder: string
 

@@ -234,6 +234,8 @@ test('a command that finds nothing names the folder that it read, because DATA_D
     expect(text).toContain('/no/data/logs/days')
     expect(code).toBe(2)
   }
+  // The photo may be of another day.
+  expect((await timelineReport(nowhere, { session, day })).text).toContain(`No entry of ${day} in`)
   const wrong = foldersIn(join(await temporaryFolder(), 'data'))
   const { text, code } = await publishDay(wrong, { day })
   expect([code, text]).toEqual([2, `${day}: no entries in ${wrong.streams}\n`])

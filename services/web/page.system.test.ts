@@ -1142,6 +1142,18 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await alone.evaluate('getComputedStyle(document.images[0]).marginTop')).not.toBe('0px')
   })
 
+  test('a double click on Cancel, or Enter held down, ends no other upload', async () => {
+    await page.route('**/photos', route => route.request().method() === 'POST' || route.continue())
+    await choose(harbour, { ...harbour, name: 'pier.jpg' }, { ...harbour, name: 'quay.jpg' })
+    await row('quay.jpg').getByRole('button', { name: 'Cancel' }).dblclick()
+    await row('quay.jpg').waitFor({ state: 'detached' })
+    expect(await page.locator('li.photo').count()).toBe(2)
+    await row('pier.jpg').getByRole('button').focus()
+    for (let repeats = 0; repeats < 3; repeats++) await page.keyboard.down('Enter')
+    await page.keyboard.up('Enter')
+    await row('harbour.jpg').getByRole('button').click()
+  })
+
   test('a double click on Delete, or Enter held down, only asks', async () => {
     await choose(harbour)
     await ready('harbour.jpg')

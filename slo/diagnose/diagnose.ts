@@ -72,7 +72,7 @@ export function diagnose(
   const length = nowSteps * stepMs
   const now = windowOf(samples, { fromMs: atMs - length, toMs: atMs })
   const baseline = baselineOf(model, now, spansRead(atMs, stepMs, days), firstOf(series), burning)
-  const jobs = jobsAt(model, now, baseline, (burning?.now ?? []).length > 0)
+  const jobs = jobsAt(model, now, baseline)
   const compared = { model, baseline, jobs, burning: burning?.now ?? [], stepMs }
   const seen: Situation = { ...compared, ...lookAt(compared, now) }
   const stages = seen.grown.map(({ of: _, before: __, since: ___, isDoubted: ____, ...each }) => ({

@@ -55,6 +55,12 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     receive,
     'disk-latency',
   ],
+  [
+    'a disk on which no write ends',
+    ({ probe }) => ({ diskStands: true, probe: { ...probe, processing: 5 } }),
+    receive,
+    'disk-latency',
+  ],
   ['the queue locked for web', ({ queue }) => ({ queue: { ...queue, web: 1.2 } }), receive, 'queue-stalled'],
   ['web’s event loop blocked', ({ lag }) => ({ lag: { ...lag, web: 0.8 } }), receive, 'event-loop'],
   ['web short of processor', ({ lag }) => ({ starved: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'cpu'],

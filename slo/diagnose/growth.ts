@@ -33,6 +33,8 @@ export type Baseline = {
   earlierDays: number
   /** A budget burns now and none did in these windows: every difference belongs to the incident. */
   isQuiet: boolean
+  /** The windows had less or smaller work than now. */
+  isOtherWork: boolean
   /** Windows recorded before now, including those in which a budget burned. */
   history: number
 }
@@ -59,7 +61,10 @@ const failingIn = ({ failing }: Stage, window: Window): number =>
 
 /** The growth of each stage against the median of the baseline's windows. */
 export function attribute(model: Model, baseline: Baseline, now: Window): Grown[] {
-  const grown = model.stages.map(stage => growthOf(model, stage, baseline, now))
+  return withShares(model.stages.map(stage => growthOf(model, stage, baseline, now)))
+}
+
+export function withShares(grown: readonly Grown[]): Grown[] {
   const all = grown.reduce((sum, { growth }) => sum + growth, 0)
   return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
 }

@@ -106,6 +106,19 @@ test('people’s first photos after an hour of the probe’s small ones are no f
   expect(verdictAt(180, morning, { burns: false, before: night }).verdict).toBe('healthy')
 })
 
+test('a few photos of people after a night of the probe’s small ones are no fault, and a slow store then is one', () => {
+  const night = { photosASecond: 0.001, pixels: 3072 }
+  const morning = { photosASecond: 0.04, pixels: 24e6, body: 3 }
+  const slowStore = { ...morning, put: { web: 0.004, converter: 0.9 } }
+  for (const seconds of [120, 180, 300]) {
+    const [healthy, slow] = [morning, slowStore].map(world =>
+      verdictAt(seconds, () => world, { burns: false, before: night }),
+    )
+    expect(healthy?.verdict, `${seconds} s`).toBe('healthy')
+    expect(slow, `${seconds} s`).toMatchObject({ verdict: 'store', cause: 'disk-latency', also: null })
+  }
+})
+
 test('while the photos that waited for a slow store are worked off, the store is still the cause', () => {
   const slowDisk = (second: number) => (second <= 300 ? { put: { web: 0.004, converter: 0.5 } } : {})
   expect(verdictAt(345, slowDisk, { burns: false })).toMatchObject({

@@ -52,12 +52,18 @@ const recorded = (processes: Process[]): Series[] =>
   )
 
 /** The last minute beside four before it. */
-const jobs = (processes: Process[], replicas = '', burns = false) => {
+const jobs = (processes: Process[], replicas = '', isQuiet = false) => {
   const samples = samplesOf(recorded(processes))
   const windows = [0, 1, 2, 3, 4].map(n => windowOf(samples, { fromMs: n * 60_000, toMs: (n + 1) * 60_000 }))
   const service = { ...readDirectory().service, replicas }
-  const baseline = { windows: windows.slice(0, 4), earlierDays: 0, isQuiet: false, history: 4 }
-  return jobsAt(modelOf(service), windows[4] as Window, baseline, burns)
+  const baseline = {
+    windows: windows.slice(0, 4),
+    earlierDays: 0,
+    isQuiet,
+    isOtherWork: false,
+    history: 4,
+  }
+  return jobsAt(modelOf(service), windows[4] as Window, baseline)
 }
 const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))
 /** The photos of the last minute take so long; those before took 0.3 s. */

@@ -30,12 +30,14 @@ export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
 /** A process is slow when it takes this many times as long as the others. */
 const slowRatio = 2
+/** Windows that tell a process that was always slow from chance. */
+const enoughWindows = 10
 
 /**
  * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
  * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
-export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = false): JobState[] {
+export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[] {
   return jobsIn(model, now).map(job => {
     const all = upIn(job, now)
     // One that answers again is not away, nor is one of which every other scrape is lost.
@@ -53,11 +55,7 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline, burns = fa
     const ends = isOver(1, 'changes', startMetric, job, now)
     const odd = [...away, ...up.filter(instance => ends.get(instance)).map(named('ends')), ...gone]
     const isAlone = all.size + gone.length < 2
-    return {
-      job,
-      isAway,
-      odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline, burns)],
-    }
+    return { job, isAway, odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline)] }
   })
 }
 
@@ -106,17 +104,8 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   }))
 }
 
-function slowReplicas(
-  model: Model,
-  job: string,
-  instances: string[],
-  now: Window,
-  baseline: Baseline,
-  burns: boolean,
-): OddReplica[] {
-  const aloneIn = (window: Window) =>
-    instances.map(instance => ({ instance, window: asIfAlone(job, instance, window) }))
-  const alone = aloneIn(now)
+function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
+  const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
   // One process may by chance have larger work than the others: then it was now and then as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
@@ -125,11 +114,9 @@ function slowReplicas(
     return before.length < minBaselineWindows || growth > 0
   }
   const isAlwaysSlow = (stage: Stage, instance: string) => {
-    const slow = baseline.windows.flatMap(window => {
-      const all = aloneIn(window)
-      const own = all.find(each => each.instance === instance)?.window as Window
-      const others = all.flatMap(each => (each.window === own ? [] : each.window))
-      const { now, growth } = beside(model, stage, own, others)
+    const slow = baseline.windows.slice(-enoughWindows).flatMap(window => {
+      const others = instances.filter(each => each !== instance).map(each => asIfAlone(job, each, window))
+      const { now, growth } = beside(model, stage, asIfAlone(job, instance, window), others)
       return now === null ? [] : growth > 0
     })
     return slow.filter(Boolean).length >= slow.length * lasting
@@ -144,7 +131,7 @@ function slowReplicas(
       .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
       .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
-    const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
+    const compared = { windows: others, earlierDays: 0, isQuiet: true, isOtherWork: false, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, compared, window) })
     const [best] = slow.evidence
     const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {
@@ -155,7 +142,7 @@ function slowReplicas(
       usual: most.baseline?.toFixed(2) ?? '',
     })
     // One that was always slower may be on a slower machine. It is named as the cause only while a budget burns.
-    return [{ instance, text, isAway: false, ...((most.isUnusual || burns) && { slow }) }]
+    return [{ instance, text, isAway: false, ...((most.isUnusual || baseline.isQuiet) && { slow }) }]
   })
 }
 

@@ -108,6 +108,7 @@ export function live({
   for (let at = book.next(); at <= startMs + length * 1000; at = book.next()) {
     const second = (at - startMs) / 1000
     const now = { ...calm(), ...world(second) }
+    if (now.diskStands) now.photosASecond = 0
     if (byChance) now.pixels *= book.sizes(now.photosASecond * seconds)
     const coming = now.photosASecond * seconds * (byChance ? book.chance(now.photosASecond * seconds) : 1)
     const arriving = now.webUp ? coming * book.noise() * (1 - now.failing.uploads) * (1 - now.refused) : 0
@@ -154,7 +155,7 @@ function scrapeProbe(
   set('up', { job: 'logs' }, world.logsUp ? 1 : 0)
   const slo = { job: 'slo' }
   const phases = Object.entries({ ...world.probe, transfer: 0.001, thumbnail: 0.3 })
-  const answered = world.refused > 0.5 ? 'processing' : world.probeDies
+  const answered = world.diskStands || world.refused > 0.5 ? 'processing' : world.probeDies
   const died = world.webUp ? answered : 'connect'
   const last = died ? phases.findIndex(([phase]) => phase === died) : phases.length
   const isLate = oldest > promiseSeconds
@@ -178,7 +179,11 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
   grow('process_cpu_seconds_total', job, ran)
   grow('tintype_processor_wait_seconds_total', job, (ran * world.starved) / (1 - world.starved))
   grow('nodejs_gc_duration_seconds_sum', job, seconds * world.garbage)
-  for (const [resource, share] of Object.entries({ cpu: world.starved, memory: world.swapping }))
+  for (const [resource, share] of Object.entries({
+    cpu: world.starved,
+    memory: world.swapping,
+    io: Number(world.diskStands),
+  }))
     grow('tintype_machine_pressure_seconds_total', { ...job, resource }, seconds * share)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)

@@ -18,6 +18,8 @@ export type World = {
   engine: 'sqlite' | 'postgres'
   put: { web: number; converter: number }
   get: { web: number; converter: number }
+  /** No write ends. */
+  diskStands: boolean
   /** Seconds of each listing of storage; 0: no listing. */
   list: number
   /** The queue's own calls. */
@@ -72,6 +74,7 @@ export const calm = (): World => ({
   engine: 'sqlite',
   put: { web: 0.004, converter: 0.004 },
   get: { web: 0.002, converter: 0.002 },
+  diskStands: false,
   list: 0,
   queue: { web: 0.002, converter: 0.002 },
   session: 0.0001,

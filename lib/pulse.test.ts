@@ -65,7 +65,10 @@ test('shipping stands still when nothing comes of a batch, not when there is non
   log.info('a')
   await asked.promise
   ahead(61)
-  expect(await livez(log)).toEqual({ status: 503, text: 'log shipping has not moved for 61 s\n' })
+  expect(await livez(log)).toEqual({
+    status: 503,
+    text: expect.stringMatching(/^log shipping has not moved for \d+ s\n$/),
+  })
 })
 
 test('a step that fails each time is reported once a minute, and at once after it has worked', async () => {

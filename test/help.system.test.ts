@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { version } from '../lib/version.ts'
+import { sloHere } from '../slo/test/here.ts'
 import { at, commands, fileOf, helpOf, lackingIn, scripts } from './documents/commands.ts'
 import { runScript, temporaryFolder } from './support.ts'
 
@@ -11,10 +12,12 @@ const verbs: Record<string, string[]> = {
 const names = Object.keys(scripts).filter(name => !foreign.test(name) || name === 'k8s:check')
 
 /** All are asked for --help; without TEST_FULL only the most used ones the rest, which is one function for all. */
-const asked = process.env.TEST_FULL ? names : ['start', 'slo', 'logs', 'queue', 'release', 'load']
+const asked = process.env.TEST_FULL ? names : ['start', 'slo', 'logs', 'load']
 
-const run = async (name: string, ...args: string[]) =>
-  runScript(fileOf(name), args, { DATA_DIR: await temporaryFolder() })
+const run = async (name: string, ...args: string[]) => {
+  const environment = { DATA_DIR: await temporaryFolder() }
+  return name === 'slo' ? sloHere(environment, ...args) : runScript(fileOf(name), args, environment)
+}
 
 describe.each(names)('npm run %s', name => {
   test('--help says how to call it, with an example and the exit status', async () => {

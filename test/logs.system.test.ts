@@ -26,8 +26,10 @@ const logs = async (...args: string[]) => {
   return JSON.parse(out)
 }
 
-const storyOf = async (photo: string): Promise<Entry[]> =>
-  (await logs('timeline', '--session', photo).catch(() => ({ entries: [] }))).entries
+const storyOf = async (photo: string): Promise<Entry[]> => {
+  const answer = await fetch(`${tintype.endpoints.logs}/timeline.json?key=${photo}`)
+  return answer.ok ? ((await answer.json()) as { entries: Entry[] }).entries : []
+}
 
 /** The photo's entries once the last ones of web and converter are among them: each ships its own. */
 const whole = (photo: string) =>
@@ -89,6 +91,8 @@ const details = ['session.looked-up', 'storage.called', 'conversion.detail']
 test('one photo’s entries come from web and converter, with one session and one trace, in order', async () => {
   const photo = await upload(person(tintype.address))
   const entries = await whole(photo)
+  const printed = ((await logs('timeline', '--session', photo)).entries as Entry[]).map(({ id }) => id)
+  expect(printed).toEqual(expect.arrayContaining(entries.map(({ id }) => id)))
   expect(new Set(entries.map(service))).toEqual(new Set(['web', 'converter']))
   expect(entries.map(({ payload }) => payload.event)).toEqual(
     expect.arrayContaining(['photo.accepted', 'conversion.attempted', 'photo.ready', 'promise.kept']),
@@ -103,9 +107,7 @@ test('detail raised for one session appears in every service for that session on
   const sessionOf = async (someone: Person) => (await whole(await upload(someone)))[0]?.session ?? ''
   const [session, pastSession] = [await sessionOf(watched), await sessionOf(past)]
   const shownOf = async (key: string) =>
-    ((await logs('timeline', '--session', key)).entries as Entry[]).filter(({ payload }) =>
-      details.includes(payload.event),
-    )
+    (await storyOf(key)).filter(({ payload }) => details.includes(payload.event))
   await raise({ level: 'debug', session: pastSession, forSeconds: 1 })
   await upload(past)
   await until(async () => (await raised()).length === 0)

@@ -15,11 +15,11 @@ import { describeWithParts, runScript, until } from './support.ts'
 
 /** How often each process is killed. */
 const rounds = process.env.TEST_FULL ? 5 : 1
-const startMs = 120_000
+const startMs = 240_000
 /** Diagnosis looks at the last twelve scrapes; what a killed launcher leaves behind ends within the grace time. */
 const settings = { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5' }
 /** A killed process is started again after 0.2 s; on a busy machine a start takes its time. */
-const backMs = 60_000
+const backMs = 150_000
 
 describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => {
   let folder: string

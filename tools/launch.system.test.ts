@@ -105,7 +105,7 @@ describe('npm start', () => {
     processes().filter(({ pid, parent }) => pid === tintype.pid || parent === tintype.pid || known.has(pid))
   const known = new Set<number>()
   /** A start takes a second on an idle machine, and many on a busy one. */
-  const startMs = 60_000
+  const startMs = 150_000
   const remember = () => {
     for (const { pid } of ofFolder()) known.add(pid)
   }

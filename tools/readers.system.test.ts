@@ -11,7 +11,7 @@ import { anyPorts, inherited } from './service.ts'
 /** The reader of standard output and error may end, or stop reading: the service goes on and is stopped as usual. */
 
 const launcher = join(import.meta.dirname, 'launch.ts')
-const startMs = 60_000
+const startMs = 150_000
 
 /** Two ends of a pipe that have nothing to do with each other's blocking mode. */
 async function pipe(): Promise<{ reader: number; writer: number }> {

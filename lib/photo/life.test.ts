@@ -253,7 +253,7 @@ async function comeToAnEnd(world: World, clock: { now: number }, context: PhotoC
 }
 
 test('whatever happens in whatever order, no acknowledged photo is lost, and all records agree', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tintype-life-'))
   let runs = 0

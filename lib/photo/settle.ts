@@ -14,10 +14,7 @@ export type Made = Pick<Ready, 'damaged'> & { width: number; height: number; thu
 export type Stamps = { begunAt: number; encodedAt: number }
 
 export type Settled =
-  /**
-   * `seconds`: from the last byte received to the durable result. `stages`: seconds of each, which add up from the job's
-   * enqueueing.
-   */
+  /** Seconds from the last byte received to the durable result. Those of the stages add up from the job's enqueueing. */
   | { state: 'ready'; seconds: number; stages: Ready['stages'] }
   | { state: 'failed' | 'dead' | 'retry'; reason: FailureReason }
   /** The lease was lost or the photo deleted: this attempt does not settle it. */

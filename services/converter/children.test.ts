@@ -11,7 +11,7 @@ import { lowerLimit, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
-const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
+const bounds = { deadlineMs: 120_000, memoryBytes: 2 ** 30 }
 const request = (name: string) => ({ original: join(folder, name), detailed: false })
 let folder: string
 
@@ -27,9 +27,10 @@ afterAll(() => rm(folder, { recursive: true }))
 async function child(
   limits: Partial<typeof bounds> = {},
   sizes: Size[] = [{ side: 64, format: 'jpg' }],
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<Child> {
   const setup = { sizes, maxPixels: 2 ** 28 }
-  const started = await startChild(setup, { ...bounds, ...limits })
+  const started = await startChild(setup, { ...bounds, ...limits }, environment)
   onTestFinished(() => started.kill())
   return started
 }
@@ -157,6 +158,12 @@ test('a child without access to the storage converts what it is given as bytes',
   expect(await convert({ original: Buffer.from('not a photo'), detailed: false })).toMatchObject({
     outcome: 'undecodable',
   })
+})
+
+test('a child decodes a large WebP in memory: the folder of temporary files may be read-only', async () => {
+  const { convert } = await child({}, undefined, { VIPS_DISC_THRESHOLD: '1k', TMPDIR: join(folder, 'none') })
+  const original = await noise(60, 40).webp().toBuffer()
+  expect(await convert({ original, detailed: false })).toMatchObject({ outcome: 'ok' })
 })
 
 test('a child that cannot start says so', async () => {

@@ -1,7 +1,7 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
 import { withOnePage } from '@tintype/lib/photo/tiff.ts'
-import { mostParts, withoutTexts, withReadableExif } from './png.ts'
+import { mostParts, withNeededChunks, withReadableExif } from './png.ts'
 
 /** `bytes`: the photo's, or a copy. `page`: the one that is shown. `limit`: a reached limit that changes what is shown. */
 type Corrected = { bytes: Buffer; page: number; limit?: LimitName }
@@ -11,7 +11,7 @@ export function correct(photo: Buffer): Corrected {
   const magic = photo.toString('latin1', 0, 4)
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
-  if (magic === '\x89PNG') return { bytes: withoutTexts(withReadableExif(photo)), page: 0 }
+  if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
   const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
   if (single) return { bytes: single, page: 0, limit: 'tiffPages' }

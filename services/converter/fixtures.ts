@@ -237,7 +237,8 @@ export async function enqueuePhoto(
   options: Partial<Job> = {},
 ): Promise<Job> {
   const receivedAt = Date.now()
-  const promiseBy = receivedAt + 60_000
+  // Longer than any busy machine needs.
+  const promiseBy = receivedAt + 3_600_000
   const id = newPhotoId(receivedAt)
   const job = { photo: id, owner, receivedAt, promiseBy, promise: true, ...options }
   const times = { receivedAt: new Date(receivedAt), promiseBy: new Date(promiseBy) }

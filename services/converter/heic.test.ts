@@ -239,7 +239,7 @@ test('libheif is loaded when the first HEIC comes, and only in a thread of the c
     } })`
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`
   const setup = { sizes: [png], maxPixels: 2 ** 28 }
-  const child = await startChild(setup, { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, { NODE_OPTIONS })
+  const child = await startChild(setup, { deadlineMs: 120_000, memoryBytes: 2 ** 30 }, { NODE_OPTIONS })
   onTestFinished(() => child.kill())
   const loaded = async () => (await readFile(list, 'utf8')).split('\n').filter(line => /libheif/.test(line))
   const jpeg = await noise(64, 48).jpeg().toBuffer()

@@ -23,7 +23,7 @@ let children: Child[]
 
 beforeAll(async () => {
   const start = (sizes: Size[]) =>
-    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
+    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 120_000, memoryBytes: 2 ** 30 })
   children = await Promise.all([start([png]), start([png, webp])])
 })
 afterAll(() => {

@@ -57,9 +57,11 @@ function addReading(app: Express, server: LogServer): void {
   // A client that reads entries slowly keeps its turn for hours, which must not delay the pages.
   const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
-    const { json, cut } = await inTurn(lookUp)
-    if (cut) countLimit('timelineBytes')
-    response.type('json').send(json)
+    // A client that left while it waited: a person who reloads the page would wait for all searches before.
+    const found = await inTurn(async () => (response.socket?.readable ? lookUp() : undefined))
+    if (!found) return void response.destroy()
+    if (found.cut) countLimit('timelineBytes')
+    response.type('json').send(found.json)
   }
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))

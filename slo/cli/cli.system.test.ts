@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts, runScript } from '../../test/support.ts'
 import { days, recordDay } from '../test/day.ts'
+import { sloHere } from '../test/here.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { type Scenario, simulate } from '../test/simulate.ts'
 
@@ -19,7 +20,7 @@ async function folder(): Promise<string> {
   return made
 }
 
-const slo = (dataDir: string, ...args: string[]) => runScript('slo/main.ts', args, { DATA_DIR: dataDir })
+const slo = (dataDir: string, ...args: string[]) => sloHere({ DATA_DIR: dataDir }, ...args)
 
 /** Six hours from the epoch: 20 minutes offline from minute 100, every promise late from 200 to 210, a restart. */
 const day: Scenario = {
@@ -81,16 +82,8 @@ describeWithParts('slo on a real Prometheus', ['prometheus', 'promtool'], parts 
   })
 
   test('report: a promise that is broken is exit status 1', async () => {
-    const { code, out } = await slo(
-      data,
-      'report',
-      '--prometheus',
-      running.url,
-      '--at',
-      '2026-01-01T02:00Z',
-      '--window',
-      '1h',
-    )
+    const args = ['--prometheus', running.url, '--at', '2026-01-01T02:00Z', '--window', '1h']
+    const { code, out } = await runScript('slo/main.ts', ['report', ...args], { DATA_DIR: data })
     expect(out).toContain('✕ Online 23 of every 24 hours: broken')
     expect(code).toBe(1)
   })
@@ -234,16 +227,24 @@ describe('slo on the command line', () => {
     const config = await folder()
     writeFileSync(join(config, 'service.yaml'), 'service: shop\n')
     cpSync('slo/tintype/objectives', join(config, 'objectives'), { recursive: true })
-    const { code, err } = await slo(await folder(), 'serve', `--config=${config}`)
+    const serve = ['serve', `--config=${config}`]
+    const { code, err } = await runScript('slo/main.ts', serve, { DATA_DIR: await folder() })
     expect(code).toBe(2)
     expect(err).toMatch(/^nothing to read from: give prometheus, targets or a probe in service\.yaml/)
   })
 
   test('serve names every bad variable at once', async () => {
-    const bad = { DATA_DIR: await folder(), SLO_PORT: 'x', SCRAPE_SECONDS: '0', KEEP_METRICS_DAYS: '-1' }
+    // The directory, the service and its log read some of them each.
+    const wrong = {
+      SLO_PORT: 'x',
+      SCRAPE_SECONDS: '0',
+      KEEP_METRICS_DAYS: '-1',
+      LOGS_PORT: 'y',
+    }
+    const bad = { DATA_DIR: await folder(), ...wrong }
     const { code, err } = await runScript('slo/main.ts', ['serve'], bad)
     expect(code).toBe(2)
-    expect(err).toMatch(/SLO_PORT="x" (.|\n)*SCRAPE_SECONDS="0" (.|\n)*KEEP_METRICS_DAYS="-1" /)
+    for (const [name, value] of Object.entries(wrong)) expect(err).toContain(`${name}="${value}" `)
   })
 
   test('planned downtime is JSON when it is entered and removed', async () => {
@@ -255,6 +256,9 @@ describe('slo on the command line', () => {
       to: '2030-01-01T02:45:00Z',
       reason: 'disk',
     })
+    // Its id is needed to cancel it, also while nothing was counted.
+    const listed = { code: 2, out: expect.stringContaining(`planned ${planned.id}: 01-01 02:00`) }
+    expect(await slo(data, 'budget')).toMatchObject(listed)
     const { out } = await slo(data, 'budget', '--json', '--cancel', planned.id)
     expect(JSON.parse(out)).toEqual(planned)
   })
@@ -265,7 +269,7 @@ describe('slo on the command line', () => {
       [[], 'https://slo.example'],
       [['--pages', 'https://example.org/slo'], 'https://example.org/slo'],
     ] as const) {
-      const { out } = await runScript('slo/main.ts', ['rules', ...args], environment)
+      const { out } = await sloHere(environment, 'rules', ...args)
       expect(out).toContain(`runbook_url: ${pages}/docs/runbooks/`)
     }
   })

@@ -7,6 +7,7 @@ import { lintSeen } from '../objectives/lint-metrics.ts'
 import { parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
+import { sloHere } from '../test/here.ts'
 import { metric, openSlo, ratio } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 
@@ -103,7 +104,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
 
   const slo = (...args: string[]) => {
     const own = args.includes('--config') ? [] : ['--config', join(folder, 'config')]
-    return runScript('slo/main.ts', [...args, ...own], { DATA_DIR: folder })
+    return sloHere({ DATA_DIR: folder }, ...args, ...own)
   }
   const at = ['--at', new Date((midnight + 90) * 60_000).toISOString()]
 
@@ -265,8 +266,13 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   test('without a Prometheus, lint and serve refuse what the recorder cannot read', async () => {
     const targets = 'targets: [{ job: api, url: http://127.0.0.1:9/metrics }]'
     const config = writeConfig('embedded', targets, documents.slice(3))
-    const ask = (verb: string) => slo(verb, '--config', config)
-    expect(await ask('lint')).toMatchObject({ code: 1, out: expect.stringContaining('needs-prometheus') })
-    expect(await ask('serve')).toMatchObject({ code: 1, err: expect.stringContaining('needs a Prometheus') })
+    expect(await slo('lint', '--config', config)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('needs-prometheus'),
+    })
+    const serving = runScript('slo/main.ts', ['serve', '--config', config], {
+      DATA_DIR: await temporaryFolder(),
+    })
+    expect(await serving).toMatchObject({ code: 1, err: expect.stringContaining('needs a Prometheus') })
   })
 })

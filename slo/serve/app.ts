@@ -13,7 +13,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
-import { type Directory, program } from '../directory.ts'
+import { type Directory, program, runbookFolders } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { isOver, maxPlannedMinutes, readablePlanned, readPlanned } from '../math/planned.ts'
@@ -180,8 +180,6 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
   })
 }
 
-/** Runbooks of alerts that every service has. */
-const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
 const asText = {
   headers: { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' },
@@ -192,8 +190,8 @@ const asText = {
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in
  * ../ko/runbooks is sent for `?lang=ko` and to browsers that prefer Korean.
  */
-function runbooks({ folder, service }: Directory): RequestHandler<{ name: string }> {
-  const folders = [resolve(folder, service.runbooks), general]
+function runbooks(directory: Directory): RequestHandler<{ name: string }> {
+  const folders = runbookFolders(directory)
   const translated = folders.flatMap(each => [resolve(each, '../ko/runbooks'), each])
   return (request, response, next) => {
     const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'

@@ -64,9 +64,13 @@ describeWithParts('the pages of slo', ['chromium'], () => {
   }
 
   const open = async (address = ''): Promise<void> => {
-    problems = []
-    await page.goto(address)
-    await page.waitForSelector('html[data-ready]')
+    // A slo with little processor time answers 503 until it has some: its public work is limited.
+    await until(async () => {
+      problems = []
+      await page.goto(address)
+      await page.waitForSelector('html[data-ready]')
+      return !problems.some(each => each.includes('503'))
+    })
     expect(problems).toEqual([])
   }
 
@@ -74,7 +78,8 @@ describeWithParts('the pages of slo', ['chromium'], () => {
   test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
     await open(urls.burning)
     await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
-      // The next evaluation is up to a minute away.
+      // The next evaluation is up to a minute away, and on a busy machine another minute later.
+      timeoutMs: 240_000,
       what: 'the verdict',
     })
     expect(await page.textContent('.stages-took [data-grew]')).toBe('')
@@ -177,8 +182,11 @@ describeWithParts('the pages of slo', ['chromium'], () => {
   test('a good day has nothing to look into until somebody asks', async () => {
     await open(urls.well)
     expect(await page.textContent('#verdict')).toContain('Not diagnosed yet')
-    await page.click('text=Diagnose now')
-    await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'))
+    await until(async () => {
+      // Again, because a slo with little processor time refuses; while it works a click asks nothing.
+      await page.click('text=Diagnose now', { timeout: 2_000 }).catch(() => {})
+      return (await page.textContent('#verdict'))?.includes('Diagnose again')
+    })
     expect(await page.locator('text=More detail').count()).toBe(0)
   })
 

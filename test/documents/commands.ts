@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { variables } from '@tintype/lib/variables.ts'
+import { sloHere } from '../../slo/test/here.ts'
 import { type Ended, runScript } from '../support.ts'
 import { read, root } from '../tidy/sources.ts'
 import { englishOf, pages, sectionsOf } from './page.ts'
@@ -106,7 +107,8 @@ const helps = new Map<string, Promise<Ended>>()
 export function helpOf(script: string, ...verb: string[]): Promise<Ended> {
   const args = [...verb, '--help']
   const key = [script, ...args].join(' ')
-  const asked = helps.get(key) ?? runScript(fileOf(script), args, {})
+  const asked =
+    helps.get(key) ?? (script === 'slo' ? sloHere({}, ...args) : runScript(fileOf(script), args, {}))
   helps.set(key, asked)
   return asked
 }

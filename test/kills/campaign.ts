@@ -95,8 +95,8 @@ async function cutPower(tintype: Tintype): Promise<Tintype> {
   return startTintype(tintype.dataDir, { WEB_PORT: new URL(tintype.address).port })
 }
 
-/** The last victim may be restarting: the longest pause between two starts is 5 s. */
-const backMs = 30_000
+/** The last victim may be restarting: the longest pause between two starts is 5 s, and a busy machine needs a minute for one. */
+const backMs = 150_000
 
 async function answers(address: string): Promise<void> {
   for (const deadline = Date.now() + backMs; ; await setTimeout(50)) {

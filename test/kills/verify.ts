@@ -11,8 +11,8 @@ import { type Acknowledged, type Load, sha256 } from './load.ts'
 export type Finding = { kind: 'lost' | 'duplicated' | 'invented' | 'spoilt'; photo: string; what: string }
 export type Verdict = { acknowledged: number; ready: number; failed: number; findings: Finding[] }
 
-/** The minute, a lease that has to run out, and a margin: whatever is not settled by then is lost. */
-const settleMs = 75_000
+/** The minute, a lease that has to run out, and a margin for a busy machine: whatever is not settled by then is lost. */
+const settleMs = 180_000
 
 /** Compares the service's answers and data with the clients' ledger. */
 export async function verify(

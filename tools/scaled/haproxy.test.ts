@@ -50,7 +50,8 @@ async function start(program: string, blue: readonly Backend[], nameServer = 'pa
   const file = join(await temporaryFolder(), 'haproxy.cfg')
   const config = haproxyConfig({ host: '127.0.0.1', port, adminPort }, { blue, green: [] }, 1)
   writeFileSync(file, config.replace('parse-resolv-conf', nameServer))
-  run(program, ['-db', '-f', file])
+  // A common limit of open files. HAProxy refuses to start with fewer than twice its connections.
+  run('sh', ['-c', 'ulimit -n 4096; exec "$0" "$@"', program, '-db', '-f', file])
   await until(() =>
     fetch(`http://127.0.0.1:${adminPort}/livez`).then(
       ({ ok }) => ok,

@@ -93,8 +93,15 @@ export async function syncFolder(folder: string, disk: Disk = realDisk): Promise
 
 /** Replaces a small file. A reader gets the old or the new content whole, also after a power cut. */
 export function replaceFile(file: string, content: string): void {
+  createDraft(`${file}.tmp`)
   fs.writeFileSync(`${file}.tmp`, content, { flush: true })
   fs.renameSync(`${file}.tmp`, file)
+}
+
+/** Creates an empty file in place of one that a killed process left, perhaps another user's that this one may not write. */
+export function createDraft(file: string): void {
+  fs.rmSync(file, { force: true })
+  createFile(file)
 }
 
 /** For `catch`: ignores errors with these codes and rethrows every other. */

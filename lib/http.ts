@@ -77,14 +77,21 @@ export function problemMessage(problem: Problem): string {
   )
 }
 
-/** The Express app of every service, with request ids and duration histogram. Add routes, then call finishRoutes. */
-export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
+/** An Express app whose answers are not kept by caches, unless a route says for how long. */
+export function plainApp(): Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  app.use(measure(telemetry))
+  app.use((_request, response, next) => {
+    response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+    next()
+  })
   return app
 }
+
+/** The Express app of every service, with request ids and duration histogram. Add routes, then call finishRoutes. */
+export const createApp = (telemetry: { metrics: Metrics; log: Log }): Express =>
+  plainApp().use(measure(telemetry))
 
 /**
  * Call it last. Unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected

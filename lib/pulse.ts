@@ -1,7 +1,10 @@
 export type Pulse = ReturnType<typeof startPulse>
 
+/** Longer than any call takes to answer, if only with an error (5 s of the queue): such a pause is a hang, as of a disk. */
+const hangSeconds = 60
+
 /** The heartbeat of a loop or a thread, for /livez. */
-export function startPulse(name: string, withinSeconds: number) {
+export function startPulse(name: string, withinSeconds = hangSeconds) {
   let movedAt: number | null = performance.now()
   return {
     /** The loop made progress, and must do so again within `withinSeconds`. */

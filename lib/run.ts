@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { ignoreSignals, outliveReaders, stopThenAtOnce, whenDisconnected } from './terminal.ts'
+import { ignoreSignals, outliveReaders, sameSignalMs, stopThenAtOnce, whenDisconnected } from './terminal.ts'
 
 export type Running = {
   /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
@@ -13,14 +13,17 @@ export type Running = {
   stop(): Promise<void>
 }
 
+/** Of the launcher: it is about to stop all services, one after the other; it is this one's turn. */
+export type TurnMessage = 'retire' | 'stop'
+
 /** A stop that exceeds its grace time by more than this ends with exit status 1. */
 const stopMarginMs = 5_000
 
 /**
  * Runs a service: starts it, prints `{"ready":{…}}` on one line, stops it gracefully on the first SIGTERM or SIGINT or
  * when the launcher ends, and at once on the second signal. Exits with 2 on a bad environment. Under a launcher it
- * ignores the terminal's signals, and a second SIGTERM: systemd sends one to every process, and the launcher sends the
- * next when it is this service's turn to stop. Standard output and error need no reader.
+ * ignores the terminal's signals, and a SIGTERM that the launcher got too, as systemd sends it: the launcher says when
+ * it is this service's turn to stop. Standard output and error need no reader.
  */
 export async function run(start: () => Promise<Running>): Promise<void> {
   // pm2 has a channel, too, and stops a service by SIGINT.
@@ -30,7 +33,12 @@ export async function run(start: () => Promise<Running>): Promise<void> {
   armFault(process.env.FAULT_POINT)
   // During the start there is nothing to finish. Without a handler PID 1 of a container would ignore the signals.
   let stop: () => unknown = () => process.exit(0)
-  process.on('SIGTERM', () => stop())
+  let inTurn = false
+  process.on('message', (message: TurnMessage) => {
+    if (message === 'stop') stop()
+    if (message === 'retire') inTurn = true
+  })
+  process.on('SIGTERM', () => void setTimeout(() => inTurn || stop(), launched ? sameSignalMs : 0))
   if (!launched) process.on('SIGINT', () => stop())
   // The IPC channel also closes when the launcher is killed by kill -9, so that no service outlives it.
   whenDisconnected(() => stop())

@@ -53,7 +53,7 @@ async function startChild(env: NodeJS.ProcessEnv = {}) {
     `import { run } from '${import.meta.dirname}/run.ts'
      const stop = () => new Promise(resolve => {
        process.send?.('stopping')
-       process.once('message', resolve)
+       process.on('message', message => message === 'finish' && resolve())
      })
      process.on('SIGTERM', () => process.send?.('SIGTERM'))
      await run(async () => ({ endpoints: {}, graceMs: 60_000, stop }))`,
@@ -74,7 +74,7 @@ async function startChild(env: NodeJS.ProcessEnv = {}) {
       until(() => said.filter(each => each === message).length === times, { what: message }),
       ended,
     ])
-  return { child, ended, says, stderr: () => stderr }
+  return { child, ended, said, says, stderr: () => stderr }
 }
 
 test('a service under a launcher outlives the signals of log rotation, and finishes its stop when SIGTERM reaches it twice, as systemd and the launcher send it', async () => {
@@ -89,9 +89,26 @@ test('a service under a launcher outlives the signals of log rotation, and finis
       what: 'a time at which it is another signal',
     })
   }
+  await says('stopping')
   child.send('finish')
   expect(await ended).toEqual([0, null])
   expect(stderr()).toBe('')
+})
+
+test('a service that systemd’s SIGTERM reaches as it reaches the launcher waits for its turn: the log server ended before what it should receive', async () => {
+  const { child, ended, said, says } = await startChild()
+  child.send('retire')
+  child.kill('SIGTERM')
+  await says('SIGTERM')
+  const received = performance.now()
+  await until(() => performance.now() - received > 2 * sameSignalMs, {
+    what: 'a time at which it would stop',
+  })
+  expect(said).toEqual(['SIGTERM'])
+  child.send('stop')
+  await says('stopping')
+  child.send('finish')
+  expect(await ended).toEqual([0, null])
 })
 
 test('a service under pm2 stops at its SIGINT: with a channel as of a launcher it ignored it and was killed', async () => {

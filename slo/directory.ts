@@ -72,6 +72,15 @@ const noModules = (folder: string, service: Service): Finding[] =>
       : [foundIn(show(join(folder, 'service.yaml')), 'no-module', { key, name })]
   })
 
+/** Runbooks of alerts that every service has. */
+const generalRunbooks = fileURLToPath(new URL('../docs/runbooks', import.meta.url))
+
+/** The folders whose files slo's pages serve as docs/runbooks/NAME. */
+export const runbookFolders = ({ folder, service }: Pick<Directory, 'folder' | 'service'>): string[] => [
+  resolve(folder, service.runbooks),
+  generalRunbooks,
+]
+
 /** Loads a module that service.yaml names; undefined when it names none. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
   return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)

@@ -30,14 +30,18 @@ export type Person = {
 /** Timeout of each request, so that a service that hangs is a failure. */
 const requestTimeoutMs = 90_000
 
-/** A new person, or with a cookie a returning one. */
+/** A new person, or with a cookie a returning one. The address may have a proxy's prefix, user and password. */
 export function person(address: string, known?: string): Person {
+  const { origin, pathname, username, password } = new URL(address)
+  const base = origin + pathname.replace(/\/$/, '')
+  const login = username && `Basic ${btoa(decodeURIComponent(`${username}:${password}`))}`
   let cookie = known
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)
     if (cookie) headers.set('Cookie', cookie)
+    if (login) headers.set('Authorization', login)
     const signal = init.signal ?? AbortSignal.timeout(requestTimeoutMs)
-    const response = await fetch(new URL(path, address), { redirect: 'manual', ...init, headers, signal })
+    const response = await fetch(base + path, { redirect: 'manual', ...init, headers, signal })
     const given = response.headers.getSetCookie().find(each => each.startsWith('tintype_session='))
     if (given) cookie = given.split(';')[0]
     return response

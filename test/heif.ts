@@ -11,6 +11,7 @@ const tiles = {
   white: ['8', 'AAAAFygBrwY4W4jl4r/sMD1VmsJC+TeoY0W4'],
   'red of 10 bits': ['10', 'AAAAICgBrwY4Wvz9N/jL7///rGz6H+m6KqvEJj7vJ1avN6mA'],
   grey: ['grey', 'AAAADSgBrgxwdxkRJPxYZrA='],
+  'grey of AV1': ['grey AV1', 'EgAKCRgZf/7bAQ0GoDINE8MQwAAygAEATF7jeA=='],
   'red of AV1': ['AV1', 'EgAKCTgZf/7SAhoNIDIZEQEhpUAAeQAAl8mdVJYi7DGDZN5MVAeWBA=='],
 } as const
 export type Tile = keyof typeof tiles
@@ -20,6 +21,7 @@ const configurations = {
   8: 'AQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoBAgQWW6kkprm4CGgwIAAAMAMgAAAwACEGIAAQAHRAHBcrAiQA==',
   10: 'AQQIAAAAnbgAAAAAHvAA/P36+gAADwNgAAEAF0ABDAH//wQIAAADAJ24AAADAAAeugJAYQABACpCAQEECAAAAwCduAAAAwAAHqAQIEE2W6kkprm4CGgwIAAAAwMgAAADACFiAAEAB0QBwXKwIkA=',
   grey: 'AQQIAAAAn/gAAAAAHvAA/Pz4+AAADwNgAAEAF0ABDAH//wQIAAADAJ/4AAADAAAeugJAYQABACdCAQEECAAAAwCf+AAAAwAAHsBAgQWW6kkprmwIAAADAMgAAAMACEBiAAEAB0QBwXKwIkA=',
+  'grey AV1': 'gQAcAA==',
   AV1: 'gSACAA==',
 } as const
 const tileWidth = 128
@@ -80,7 +82,7 @@ export function heic(options: HeicOptions = {}): Buffer {
   const add = (item: Omit<Item, 'id'>): number => items.push({ id: items.length + 1, ...item })
   const picture = (tile: Tile, more: Partial<Item> = {}) => {
     const [kind, data] = tiles[tile]
-    const [type, configuration] = kind === 'AV1' ? ['av01', 'av1C'] : ['hvc1', 'hvcC']
+    const [type, configuration] = kind.endsWith('AV1') ? ['av01', 'av1C'] : ['hvc1', 'hvcC']
     const properties = [
       size(tileWidth, tileHeight),
       box(configuration, Buffer.from(configurations[kind], 'base64')),

@@ -14,7 +14,7 @@ import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
 import type { Fronting } from './scaled/front.ts'
-import { type Endpoints, portVariable, type Service } from './supervise.ts'
+import type { Endpoints, Service } from './supervise.ts'
 
 export type Plan = {
   /** The services of a row start together. A row is called when all services of earlier rows are ready. */
@@ -211,6 +211,9 @@ const targetsOf = ({ ready, members }: Fleet, instance: string): object[] =>
     const labels = { job, instance: service.environment?.INSTANCE ?? instance }
     return [{ targets: [new URL(admin).host], labels }]
   })
+
+/** The variable of an endpoint's port: `webAdmin` has WEB_ADMIN_PORT. */
+const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
 
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))

@@ -13,6 +13,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { UnderWay } from '../slo/serve/under-way.ts'
 import { person } from '../test/client.ts'
@@ -20,8 +21,14 @@ import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from '../test/support.ts'
+import { control } from './control.ts'
+import { openFleet } from './fleet.ts'
+import type { Config } from './launcher.ts'
 import { cache } from './parts/install.ts'
 import { removeUnused } from './release/builds.ts'
+import { openReleases } from './release/launched.ts'
+import { openRecord, settleKilled } from './release/record.ts'
+import type { Fronting } from './scaled/front.ts'
 import { inherited } from './service.ts'
 
 const script = join(import.meta.dirname, 'release.ts')
@@ -90,6 +97,53 @@ describe('npm run release', () => {
     expect(err).toMatch(/nothing runs in DATA_DIR/)
     expect(out).toMatch(/canary release of v2 ended without a word: its command was killed/)
     expect(readFileSync(file, 'utf8')).toMatch(/interrupted/)
+  })
+
+  test('once everybody is on the new version a log server that does not start takes nothing back, and is said', async () => {
+    const folder = await temporaryFolder()
+    for (const [version, starts] of [
+      ['old', true],
+      ['new', false],
+    ] as const) {
+      mkdirSync(join(folder, version))
+      const text = `if (process.argv[2] === 'logs' && !${starts}) process.exit(1)
+        console.log(JSON.stringify({ ready: {} }))
+        process.on('disconnect', () => process.exit())`
+      writeFileSync(join(folder, version, 'service.mjs'), text)
+    }
+    const none = () => {}
+    const log = { info: none, warn: none, error: none } as unknown as Log
+    const build = (version: string) => ({ root: join(folder, version), version })
+    const fleet = openFleet({ log, stopMs: 30_000, environment: inherited }, build('old'), none)
+    onTestFinished(fleet.kill)
+    for (const name of ['web', 'logs'])
+      await fleet.start({ name, script: 'service.mjs', args: [name], root: build('old').root })
+    let green = 0
+    const front = {
+      add: async () => {},
+      remove: async () => {},
+      share: async (percent: number) => {
+        green = percent
+      },
+      serving: () => (green === 100 ? 'green' : 'blue'),
+    } as unknown as Fronting
+    await openReleases({ fleet, config: {} as Config, log, socketFolder: folder, front })
+    const launcher = await control(join(folder, 'launcher.sock'))
+    onTestFinished(launcher.close)
+    await launcher.ask('begin', build('new'))
+    expect(await launcher.ask('keep', build('new'))).toEqual(['logs did not start: exit code 1'])
+    const running = [...fleet.members.values()].map(({ role, version }) => `${role} ${version}`)
+    expect(running.toSorted()).toEqual(['logs old', 'web new'])
+  })
+
+  test('killed while the last customers move, its record names the new version, which has them', async () => {
+    const folder = await temporaryFolder()
+    openRecord(folder, 'canary', 'v1', 'v2').keep()
+    const file = join(folder, 'releases', 'under-way.json')
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), process: '' }))
+    expect(settleKilled(folder)).toMatch(
+      /its command was killed, and the launcher gave all customers to v2\.$/,
+    )
   })
 
   test('removes the checkouts of earlier releases, each 300 MB, but not one that runs or is of today', async () => {
@@ -227,7 +281,7 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
       const upload = await person(service.address).upload(await photo(400, 300, 1), { Prefer: 'wait=60' })
       expect(upload.status).toBe(201)
       const next = begin('--patience', '1')
-      await says(next, /its command was killed\. The traffic is on the old version/)
+      await says(next, /its command was killed, and the launcher gave all customers to/)
       expect((await next.ended)[0]).toBe(1)
     })
 

@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { describeError, messageOf } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
+import type { TurnMessage } from '@tintype/lib/run.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
@@ -37,18 +38,13 @@ export type Program = {
   answers(): Promise<Endpoints | undefined>
 }
 
-/** The variable of an endpoint's port: `webAdmin` has WEB_ADMIN_PORT. */
-export const portVariable = (endpoint: string): string =>
-  `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
-
 export type Supervised = {
-  name: string
   pid(): number | undefined
   /** How often the process ended without being stopped. */
   deaths(): number
   /** Resolves at the first ready line. Rejects when the process ends before, which is then not restarted. */
   ready: Promise<void>
-  /** A process that ends is not started again. Called when all are to stop, since a signal may have reached all at once. */
+  /** It is not started again, and waits for its turn to stop: a signal may have reached all processes at once. */
   retire(): void
   /** Asks the process to finish its work, and kills it after `stopMs`. Resolves when it has ended. */
   stop(): Promise<void>
@@ -77,7 +73,6 @@ const askMs = 100
  */
 const patience = { everyMs: 10_000, failures: 6, startMs: 180_000 }
 const livezMs = 5_000
-type Liveness = typeof patience
 
 const root = `${import.meta.dirname}/..`
 /** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
@@ -89,11 +84,13 @@ const arenas = '2'
 type Started = { child: ChildProcess; ended: Promise<string> }
 
 /** Starts a service. Once ready it is restarted whenever it ends or its /livez fails, until `stop` or `kill`. */
-export function supervise(service: Service, hooks: Hooks, liveness: Liveness = patience): Supervised {
+export function supervise(service: Service, hooks: Hooks, liveness = patience): Supervised {
   const { name } = service
   const stopping = new AbortController()
   let current = start(service, hooks)
   let deaths = 0
+
+  const send = (message: TurnMessage) => current.child.connected && current.child.send(message, () => {})
 
   const killAfter = (ms: number, child: ChildProcess, why: string) =>
     globalThis.setTimeout(() => {
@@ -153,14 +150,17 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = p
   }
 
   return {
-    name,
     pid: () => current.child.pid,
     deaths: () => deaths,
     ready: firstStart(),
-    retire: () => stopping.abort(),
+    retire() {
+      stopping.abort()
+      send('retire')
+    },
     async stop() {
       stopping.abort()
       const { child, ended } = current
+      send('stop')
       child.kill('script' in service ? 'SIGTERM' : service.stopSignal)
       const hangs = killAfter(hooks.stopMs, child, 'it did not stop')
       await ended

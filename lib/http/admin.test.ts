@@ -34,6 +34,9 @@ test('the administration port answers HEAD, gives the preferred format of metric
       (await answer.text()).length > 0,
     ]
   }
+  const { headers } = await fetch(`${url}/livez`)
+  const kept = ['cache-control', 'x-content-type-options', 'etag'].map(name => headers.get(name))
+  expect(kept, 'a proxy must not answer in place of the process').toEqual(['no-store', 'nosniff', null])
   const head = { method: 'HEAD' }
   expect((await status('/metrics', head)).slice(0, 1)).toEqual([200])
   const metricsFor = async (accept: string) => (await status('/metrics', { headers: { Accept: accept } }))[1]

@@ -1,5 +1,5 @@
-import express, { type Express } from 'express'
-import { finishRoutes, Problem } from '../http.ts'
+import type { Express } from 'express'
+import { finishRoutes, Problem, plainApp } from '../http.ts'
 import { type Level, levels } from '../telemetry/catalogue.ts'
 import { isSession } from '../telemetry/entry.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -26,9 +26,7 @@ export function adminApp(options: {
 }): Express {
   const { metrics, log, notReady, dependencies, stalled, routes } = options
   metrics.onScrape(() => metrics.set('tintype_log_unshipped_bytes', {}, log.unshipped()))
-  const app = express()
-  app.disable('x-powered-by')
-  app.use(refuseRebound)
+  const app = plainApp().use(refuseRebound)
   app.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.render(request.get('accept'))
     response.set('Content-Type', contentType).send(body)

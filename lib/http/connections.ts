@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isEventStream, Problem, sendProblem } from '../http.ts'
 import { countLimit, limits } from '../limits.ts'
+import { mostFiles } from '../most-files.ts'
 import { isInvited } from './expect.ts'
 import { outputOf, readUnacknowledged, type Unacknowledged } from './output.ts'
 import { dropRest } from './rest.ts'
@@ -45,9 +46,11 @@ export function watchConnections(server: Server) {
   let stopping = false
   let checking = false
   let checkedAt = performance.now()
+  // A request needs files besides its connection.
+  const most = Math.floor(mostFiles() / 2)
 
   server.on('connection', socket => {
-    if (connections.size >= limits.connections.value) {
+    if (connections.size >= Math.min(limits.connections.value, most)) {
       countLimit('connections')
       const { socket: closed } = connections.values().find(isIdle) ?? { socket }
       connections.delete(closed)

@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import express, { type Express, type RequestHandler, type Response } from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
-import { lowerLimit, sampleIn, until } from '../../test/support.ts'
+import { lowerLimit, sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { createApp, finishRoutes } from '../http.ts'
 import { type LimitName, limits } from '../limits.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
@@ -44,6 +48,33 @@ async function serve(routes: (app: Express) => void, patienceSeconds = stalledSe
     },
   }
 }
+
+test('idle connections leave files for requests: where few may be opened, as 4,096, no one was answered any more', async () => {
+  const script = join(await temporaryFolder(), 'server.ts')
+  const here = import.meta.dirname
+  writeFileSync(
+    script,
+    `import { createApp, finishRoutes } from '${here}/../http.ts'
+     import { createMetrics } from '${here}/../telemetry/metrics.ts'
+     import { listen } from '${here}/listen.ts'
+     const log = { error() {}, warn() {}, info() {}, debug() {} }
+     const app = createApp({ metrics: createMetrics('web', 'test'), log })
+     app.get('/', (_request, response) => response.json({ ok: true }))
+     finishRoutes(app, { log })
+     const { url } = await listen(app, '127.0.0.1', 0)
+     console.log(url)`,
+  )
+  const command = ['ulimit -n 100; exec "$0" "$1"', process.execPath, script]
+  const child = spawn('sh', ['-c', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [line] = await once(child.stdout, 'data')
+  const url = String(line).trim()
+  for (let idle = 0; idle < 110; idle += 10) {
+    const ten = Array.from({ length: 10 }, () => connectRaw(url, head('GET', '/')).answer())
+    const answered = (await Promise.all(ten)).filter(answer => answer.includes('200 OK'))
+    expect(answered.length, `beside ${idle} idle connections`).toBe(10)
+  }
+})
 
 const ok: RequestHandler = (_request, response) => void response.json({ ok: true })
 const megabyte = Buffer.alloc(1024 * 1024, 'x')

@@ -19,7 +19,7 @@ export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler
     const objectives = sloUrl?.href ?? slo
     const status = objectives && new URL('status', objectives).href
     const reached = (address = '') => fromBrowser(address, request.hostname)
-    response.set('Cache-Control', 'no-store').json({
+    response.json({
       upload: reached(web),
       status: reached(status),
       objectives: reached(objectives),

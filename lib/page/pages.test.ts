@@ -2,10 +2,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import { basename, dirname } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import express from 'express'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { listen } from '../http/listen.ts'
+import { plainApp } from '../http.ts'
 import { openPages } from './pages.ts'
 
 async function serve() {
@@ -21,7 +21,7 @@ async function serve() {
   await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
   await writeFile(`${folder}/texts.json`, '{ "hello": "Hello" }')
   const pages = openPages(folder, { limit: '5 < 6' })
-  const app = express().use(pages.assets).get('/', pages.html('index.html'))
+  const app = plainApp().use(pages.assets).get('/', pages.html('index.html'))
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const html = await (await fetch(url)).text()

@@ -129,8 +129,7 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
     const asset = assets.get(`${group}/${file}`)
     if (!asset) return next()
     // During a release the page of one version may request files from the other. This version's files are sent, uncached.
-    const ours = version === current
-    response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
+    if (version === current) response.set('Cache-Control', 'public, max-age=31536000, immutable')
     send(request, response, file, asset)
   })
   return router
@@ -155,7 +154,7 @@ function htmlHandler(name: string, html: string): RequestHandler {
 /** Express answers 304 when the browser has the response's ETag. */
 function send(request: Request, response: Response, name: string, asset: Asset): void {
   const encoding = request.acceptsEncodings('gzip') ? 'gzip' : 'identity'
-  response.set({ Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
+  response.set('Vary', 'Accept-Encoding')
   if (encoding !== 'identity') response.set('Content-Encoding', encoding)
   response.type(extname(name).replace(/^\.(ts|json)$/, '.js')).send(asset[encoding])
 }

@@ -36,13 +36,17 @@ export const mediaData = (heif: Buffer): Buffer => inside(heif, 'mdat')
 export const isPremultiplied = (heif: Buffer): boolean =>
   boxes(inside(partsOf(heif), 'iref').subarray(4)).some(({ type }) => type === 'prem')
 
-/** Whether a HEIC is 4:2:2 or 4:4:4, by its decoder's configuration (ISO/IEC 14496-15); phones write 4:2:0. */
-export function hasFullChroma(heic: Buffer): boolean {
+/**
+ * The chroma of a HEIF by its decoder's configuration (ISO/IEC 14496-15, AV1-ISOBMFF): 0 is grey, 1 is 4:2:0, as phones
+ * write it, and any of AVIF, 2 is 4:2:2, 3 is 4:4:4 or unreadable.
+ */
+export function chromaOf(heif: Buffer): number {
   try {
-    const configuration = heifProperties(heic).find(({ type }) => type === 'hvcC')
-    return ((configuration?.body[16] ?? 0) & 3) > 1
+    const found = heifProperties(heif).find(({ type }) => type === 'hvcC' || type === 'av1C')
+    if (found?.type === 'av1C') return (found.body.readUInt8(2) & 0x10) === 0 ? 1 : 0
+    return found ? found.body.readUInt8(16) & 3 : 1
   } catch {
-    return true // the boxes are damaged
+    return 3 // the boxes are damaged
   }
 }
 

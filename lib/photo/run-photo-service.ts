@@ -61,9 +61,8 @@ export async function runPhotoService<N extends VariableName>(
     const config = readConfig(environment, pick<Shared | N>(...shared, ...own)) as Config<Shared> & Config<N>
     const { DATA_DIR, VERSION: version }: Config<Shared> = config
     const graceMs = config.GRACE_SECONDS * 1000
-    const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment
-    const isTraced =
-      OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER?.toLowerCase() !== 'none'
+    const is = (name: string, value: string) => environment[name]?.trim().toLowerCase() === value
+    const isTraced = !is('OTEL_SDK_DISABLED', 'true') && !is('OTEL_TRACES_EXPORTER', 'none')
     const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
     const stopTracing = await sdk?.startTracing(config, name, environment)
     removeOldTraces(DATA_DIR, config.KEEP_TRACES_DAYS)

@@ -14,8 +14,8 @@ export type Made = Pick<Ready, 'damaged'> & { width: number; height: number; thu
 export type Stamps = { begunAt: number; encodedAt: number }
 
 export type Settled =
-  /** Seconds of each stage, which add up from the job's enqueueing to the durable result. */
-  | { state: 'ready'; durableAt: number; stages: Ready['stages'] }
+  /** Seconds from the last byte received to the durable result. Those of the stages add up from the job's enqueueing. */
+  | { state: 'ready'; seconds: number; stages: Ready['stages'] }
   | { state: 'failed' | 'dead' | 'retry'; reason: FailureReason }
   /** The lease was lost or the photo deleted: this attempt does not settle it. */
   | { state: 'stale' }
@@ -109,8 +109,9 @@ async function follow(
   const { photo } = job
   if (result.state === 'ready') {
     const { stages } = withStore(result, at)
-    log.info('photo.ready', { photo, seconds: (at - job.receivedAt) / 1000, ...stages }, sessionOf(job.owner))
-    return { state: 'ready', durableAt: at, stages }
+    const seconds = (at - job.receivedAt) / 1000
+    log.info('photo.ready', { photo, seconds, ...stages }, sessionOf(job.owner))
+    return { state: 'ready', seconds, stages }
   }
   const state = 'next' in ended ? ended.next : 'failed'
   // Of a promise at any LOG_LEVEL: beside its outcome alone, the page of the logs would take the photo for a late one.

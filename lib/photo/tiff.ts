@@ -8,29 +8,50 @@ export const tags = {
   extraSamples: 338,
 }
 
+/** How a TIFF is read (TIFF 6.0, BigTIFF). @throws RangeError beyond the bytes, as do its functions. */
+function layoutOf(bytes: Buffer) {
+  const little = bytes[0] === 0x49
+  const big = bytes[little ? 2 : 3] === 43
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const short = (at: number) => view.getUint16(at, little)
+  const long = (at: number) => view.getUint32(at, little)
+  const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
+  const fraction = (at: number) => long(at) / long(at + 4)
+  const rational = (at: number) => fraction(big ? at : long(at))
+  const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 5: rational, 16: offset }
+  const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
+  /** The end of a page's fields, where the offset of the next page is. */
+  const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
+  return { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
+}
+
 /**
- * The first value of a field of a page of a TIFF (TIFF 6.0, BigTIFF), 0 when that is neither a whole number nor a
- * fraction; undefined without a readable field.
+ * The first value of a field of a page of a TIFF, 0 when that is neither a whole number nor a fraction; undefined without
+ * a readable field.
  */
 export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
-    const little = bytes[0] === 0x49
-    const big = bytes[little ? 2 : 3] === 43
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    const short = (at: number) => view.getUint16(at, little)
-    const long = (at: number) => view.getUint32(at, little)
-    const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-    const fraction = (at: number) => long(at) / long(at + 4)
-    const rational = (at: number) => fraction(big ? at : long(at))
-    const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 5: rational, 16: offset }
-    const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
-    const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
-    let start = offset(big ? 8 : 4)
+    const { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(bytes)
+    let start = firstPage
     for (let before = 0; before < page; before++) start = offset(endOf(start))
     for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
       if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
   } catch {} // beyond the bytes
   return undefined
+}
+
+/** A TIFF of more than `most` pages without all but the first, else undefined: libtiff reads the fields of each several times. */
+export function withOnePage(tiff: Buffer, most: number): Buffer | undefined {
+  try {
+    const { offset, endOf, firstPage, countBytes } = layoutOf(tiff)
+    let pages = 0
+    for (let start = firstPage; start > 0 && pages <= most; start = offset(endOf(start))) pages++
+    if (pages <= most) return undefined
+    const end = endOf(firstPage)
+    return Buffer.from(tiff).fill(0, end, end + Math.max(4, countBytes))
+  } catch {
+    return undefined // the next page is beyond the bytes
+  }
 }
 
 const [subfileType, subDirectories, dngVersion] = [254, 330, 50_706]

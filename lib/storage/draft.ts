@@ -1,6 +1,6 @@
 import { writev } from 'node:fs'
 import { promisify } from 'node:util'
-import { type Disk, ignore } from '../disk.ts'
+import { type Disk, giveToOwner, ignore } from '../disk.ts'
 import { freeBytes } from '../free-bytes.ts'
 import { chunksOf, type Pause } from './chunks.ts'
 import type { NewFile } from './storage.ts'
@@ -32,6 +32,7 @@ export async function writeDraft(
     if (error.code !== 'ENOENT') throw error
     return makeFolder().then(open)
   })
+  giveToOwner(file)
   let bytes: number | 'too-large' = 'too-large'
   try {
     bytes = await write(handle, chunks, source)

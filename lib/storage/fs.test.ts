@@ -258,6 +258,14 @@ describe('the storage folder', () => {
     expect(ran.stdout).toBe('true false\n')
   })
 
+  test('what root stores, as by sudo, belongs to the owner of the folder, whose service must read it', async context => {
+    if (process.getuid?.() !== 0) context.skip('only root may give files away')
+    const folder = await temporaryFolder()
+    await fs.chown(folder, 54321, 54321)
+    await (await openFolder(folder)).put('a/b', body('photo'))
+    for (const name of ['a', 'a/b']) expect((await fs.stat(join(folder, name))).uid).toBe(54321)
+  })
+
   test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {
     const folder = await smallDisk(context, 1_000_000)
     const storage = await openFolder(folder)

@@ -36,14 +36,10 @@ export async function connect(address: S3Address) {
     throw new ConfigError('AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:9000')
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
-    const given = await config.credentials()
-    const { accessKeyId: id, secretAccessKey: secret, sessionToken: token } = given
-    return {
-      ...given,
-      accessKeyId: id.trim(),
-      secretAccessKey: secret.trim(),
-      ...(token && { sessionToken: token.trim() }),
-    }
+    const given = { ...(await config.credentials()) }
+    for (const name of ['accessKeyId', 'secretAccessKey', 'sessionToken'] as const)
+      if (given[name]) given[name] = given[name].trim()
+    return given
   }
   // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. This machine’s own addresses are asked directly.
   const isLocal = endpoint !== undefined && isHere(new URL(endpoint).hostname)

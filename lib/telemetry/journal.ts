@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { syncFolder } from '../disk.ts'
+import { giveToOwner, syncFolder } from '../disk.ts'
 import { errorCode } from '../errors.ts'
 import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
@@ -79,6 +79,7 @@ export function openJournal(
     const segment = { stream, written: into.stream, first: seq + 1, bytes: 0 }
     const file = join(into.path, nameOf(segment))
     const next = { segment: { ...segment, file }, fd: fs.openSync(file, 'ax'), torn: false }
+    giveToOwner(file)
     if (writing) retire(writing)
     later(() => syncFolder(into.path))
     segments.push(next.segment)

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import fs, {
+  chownSync,
   closeSync,
   existsSync,
   ftruncateSync,
@@ -9,6 +10,7 @@ import fs, {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -213,6 +215,16 @@ test.each([
     await log.close()
   },
 )
+
+test('what root logs, as by sudo, belongs to the owner of the folder, whose next start ships it', async context => {
+  if (process.getuid?.() !== 0) context.skip('only root may give files away')
+  const { log, folder } = await logInFolder()
+  chownSync(folder, 54321, 54321)
+  log.info('a')
+  await log.close()
+  for (const name of readdirSync(join(folder, 'web.0')))
+    expect([name, statSync(join(folder, 'web.0', name)).uid]).toEqual([name, 54321])
+})
 
 test('while the clock is set back detail still falls back in time, and a journal that could not be opened is tried again', async () => {
   const folder = await temporaryFolder()

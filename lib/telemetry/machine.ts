@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '../cached.ts'
+import { mostFiles } from '../most-files.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -70,9 +71,7 @@ const fullest = (disks: (typeof unknownDisk)[]) =>
 /** Share of used descriptors. prom-client cannot read the limit when no file can be opened: that counts as 1. */
 function descriptorsUsed(): number {
   try {
-    const open = readdirSync('/proc/self/fd').length
-    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
-    return Math.min(1, open / Number(limit ?? Number.POSITIVE_INFINITY))
+    return Math.min(1, readdirSync('/proc/self/fd').length / mostFiles())
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EMFILE' ? 1 : 0
   }

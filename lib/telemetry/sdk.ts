@@ -22,11 +22,7 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ['OTEL_EXPORTER_OTLP_PROTOCOL', /^(http\/json)?$/, byJson],
   ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', /^(http\/json)?$/, byJson],
   ['OTEL_METRICS_EXPORTER', /^(none)?$/, 'metrics are read at /metrics'],
-  [
-    'OTEL_LOG_LEVEL',
-    /^(none|error|warn|info|debug|verbose|all)?$/i,
-    'it is none, error, warn, info, debug, verbose or all',
-  ],
+  ['OTEL_LOG_LEVEL', /^(none|error|warn|info|debug|verbose|all)?$/i, 'it is a word such as warn or debug'],
   ['OTEL_LOGS_EXPORTER', /^(none)?$/, 'log entries are sent to LOGS_URL'],
   [
     'OTEL_SERVICE_NAME',

@@ -23,8 +23,6 @@ const maxBackoffMs = 5_000
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
 const stopWithinMs = 2_000
-/** Much longer than a request's timeout and a backoff: such a pause means a hang, for example of a disk. */
-const stalledSeconds = 60
 
 /**
  * Sends the journal's entries in order, one batch at a time, each until the log server has acknowledged it. The journal
@@ -40,7 +38,7 @@ export function startShipping(
   let appended = Promise.withResolvers<void>()
   signal.addEventListener('abort', () => appended.resolve())
   journal.onAppend(() => appended.resolve())
-  const pulse = startPulse('log shipping', stalledSeconds)
+  const pulse = startPulse('log shipping')
   const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
   let triesUntil = journal.isLive ? Number.POSITIVE_INFINITY : 0
 

@@ -165,9 +165,8 @@ export const logFailure = (
 function report({ metrics }: Tools, { claim: { job } }: HeldPhoto, settled: Settled): void {
   if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(job.photo)
   if (settled.state !== 'ready') return
-  const { stages, durableAt } = settled
+  const { stages, seconds } = settled
   const traceId = traceIdOf(job.traceparent)
-  const seconds = (durableAt - job.receivedAt) / 1000
   metrics.observe('tintype_stage_seconds', { stage: 'store' }, stages.store, traceId)
   if (job.promise) metrics.observe('tintype_photo_seconds', {}, seconds, traceId)
 }

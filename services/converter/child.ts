@@ -8,6 +8,7 @@ import type { Size } from '@tintype/lib/photo/record.ts'
 import { ignoreSignals } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
+import { lacksMemory } from './open.ts'
 
 /**
  * The process that decodes, one photo at a time and without state, so that the parent may kill it at any time. It loads
@@ -21,20 +22,16 @@ export type Request = { original: string | Buffer; detailed: boolean }
 export type ChildReply =
   | (Conversion & { bytes: number; readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
-  | { outcome: 'storage' | 'crash'; error: string }
+  | { outcome: 'storage' | 'memory' | 'crash'; error: string }
 
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve(setup: Setup): Promise<void> {
   ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
   // Web's requests are scheduled before conversions. A service that was started with a higher nice value keeps that.
-  setPriority(Math.max(5, getPriority()))
-  try {
-    // The kernel's out-of-memory killer chooses this process before its parent and other programs.
-    writeFileSync('/proc/self/oom_score_adj', '800')
-  } catch {
-    // Only Linux has oom_score_adj.
-  }
+  ifAllowed(() => setPriority(Math.max(5, getPriority())))
+  // The kernel's out-of-memory killer chooses this process before its parent and other programs.
+  ifAllowed(() => writeFileSync('/proc/self/oom_score_adj', '800'))
   // process.exit would wait for libvips' thread, which a malicious photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   // A first conversion, which takes 50 ms longer than later ones, is made before any photo comes.
@@ -47,6 +44,13 @@ async function serve(setup: Setup): Promise<void> {
   })
   process.send?.('ready')
   flushCompileCache()
+}
+
+/** systemd's SystemCallFilter may forbid priorities, and only Linux has oom_score_adj. */
+function ifAllowed(change: () => void): void {
+  try {
+    change()
+  } catch {}
 }
 
 async function convertOriginal(
@@ -72,6 +76,6 @@ async function convertOriginal(
     const { user, system } = process.cpuUsage(cpu)
     return { ...conversion, bytes: length, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {
-    return { outcome: 'crash', error: String(error) }
+    return { outcome: lacksMemory(error) ? 'memory' : 'crash', error: String(error) }
   }
 }

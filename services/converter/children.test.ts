@@ -11,7 +11,7 @@ import { lowerLimit, until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
-const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
+const bounds = { deadlineMs: 120_000, memoryBytes: 2 ** 30 }
 const request = (name: string) => ({ original: join(folder, name), detailed: false })
 let folder: string
 
@@ -27,9 +27,10 @@ afterAll(() => rm(folder, { recursive: true }))
 async function child(
   limits: Partial<typeof bounds> = {},
   sizes: Size[] = [{ side: 64, format: 'jpg' }],
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<Child> {
   const setup = { sizes, maxPixels: 2 ** 28 }
-  const started = await startChild(setup, { ...bounds, ...limits })
+  const started = await startChild(setup, { ...bounds, ...limits }, environment)
   onTestFinished(() => started.kill())
   return started
 }
@@ -159,6 +160,12 @@ test('a child without access to the storage converts what it is given as bytes',
   })
 })
 
+test('a child decodes a large WebP in memory: the folder of temporary files may be read-only', async () => {
+  const { convert } = await child({}, undefined, { VIPS_DISC_THRESHOLD: '1k', TMPDIR: join(folder, 'none') })
+  const original = await noise(60, 40).webp().toBuffer()
+  expect(await convert({ original, detailed: false })).toMatchObject({ outcome: 'ok' })
+})
+
 test('a child that cannot start says so', async () => {
   await expect(
     startChild({ sizes: [{ side: 64, format: 'none' as never }], maxPixels: 2 ** 28 }, bounds),
@@ -176,12 +183,26 @@ test('when memory is short the kernel takes a child first', async () => {
   await until(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '800')
 })
 
-test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
-  const command = ['-n', '10', process.execPath, join(import.meta.dirname, 'child.ts')]
+async function startedBy(...command: [string, ...string[]]) {
+  const [file, ...options] = command
   const setup = JSON.stringify({ sizes: [{ side: 64, format: 'jpg' }], maxPixels: 2 ** 28 })
-  const started = spawn('nice', [...command, setup], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = [join(import.meta.dirname, 'child.ts'), setup]
+  const started = spawn(file, [...options, ...child], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   onTestFinished(() => void started.kill('SIGKILL'))
-  await once(started, 'message')
+  expect(await Promise.race([once(started, 'message'), once(started, 'exit')])).toEqual(['ready', undefined])
+  return started
+}
+
+test('a child starts where systemd’s SystemCallFilter=~@resources forbids it to set its priority', async () => {
+  const refusing = `import os from 'node:os'
+    import { syncBuiltinESMExports } from 'node:module'
+    os.setPriority = () => { throw new Error('EPERM') }
+    syncBuiltinESMExports()`
+  await startedBy(process.execPath, '--import', `data:text/javascript,${encodeURIComponent(refusing)}`)
+})
+
+test('a child of a service that was started with a high nice value keeps it: only root may lower one', async () => {
+  const started = await startedBy('nice', '-n', '10', process.execPath)
   const [, fields = ''] = readFileSync(`/proc/${started.pid}/stat`, 'utf8').split(') ')
   expect(fields.split(' ')[16]).toBe('10')
 })

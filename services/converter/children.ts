@@ -31,7 +31,8 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
     // A small heap saves 2 MiB a child. A child makes few objects, and libvips allocates the photos' memory itself.
     execArgv: ['--max-semi-space-size=1'],
     // Without secrets, since a malicious photo may take over the child. With more arenas glibc would keep freed memory.
-    env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },
+    // Above VIPS_DISC_THRESHOLD libvips decodes a WebP into a file in TMPDIR, which may be full, or read-only.
+    env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2', VIPS_DISC_THRESHOLD: '1000g' },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

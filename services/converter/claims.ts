@@ -25,13 +25,12 @@ const endingMs = 100
 const retryMs = 1_000
 /** A claim without work returns after this time, which shows that the queue answers. */
 const claimMs = 10_000
-const stalledSeconds = 60
 
 /** Claims one photo ahead for the next free slot, so that no slot waits for a commit. Renews every lease. */
 export function openClaims(queue: Queue, log: Log, worker: string) {
   const stopping = new AbortController()
   const all = new Set<HeldPhoto>()
-  const pulse = startPulse('the claim loop', stalledSeconds)
+  const pulse = startPulse('the claim loop')
   const renewing = setInterval(() => all.forEach(renew), renewMs)
   const claiming = sparsely(error => log.error('claim.failed', { error: describeError(error) }))
   let next = claimOne()

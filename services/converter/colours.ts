@@ -66,11 +66,16 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares without a profile, which libvips ignores; undefined for sRGB. */
-export function coloursOf(format: Format, photo: Buffer, { space, exif }: Metadata): Colours | undefined {
+/** The colours that a photo declares so that libvips ignores them; undefined for sRGB, and where its profile counts. */
+export function coloursOf(
+  format: Format,
+  photo: Buffer,
+  { space, exif, icc }: Metadata,
+): Colours | undefined {
   try {
+    if (format === 'png') return coloursOfPng(photo, icc)
+    if (icc) return coloursOfHdr(icc)
     if (format === 'jpeg') return space === 'srgb' && exif && isAdobeRgb(exif) ? adobeRgb : undefined
-    if (format === 'png') return coloursOfPng(photo)
     if (format !== 'avif' && format !== 'heic') return undefined
     const nclx = heifProperties(photo).find(
       ({ type, body }) => type === 'colr' && body.indexOf('nclx') === 0,
@@ -99,8 +104,19 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return known || light ? { matrix: matrixOf(known), light: light ?? srgb } : undefined
 }
 
-/** From the chunk cICP, which counts first, else from cHRM and gAMA, which count only without iCCP and sRGB. */
-function coloursOfPng(png: Buffer): Colours | undefined {
+/**
+ * From a profile of PQ or HLG, as Apple's and libjxl's state by the tag `cicp`, and older ones by their name. Its curve
+ * ends at the brightest light, so that white would be nearly black.
+ */
+function coloursOfHdr(icc: Buffer): Colours | undefined {
+  const at = icc.indexOf('cicp\0\0\0\0')
+  if (at >= 0)
+    return icc[at + 9] === 16 || icc[at + 9] === 18 ? byCodes(icc[at + 8] ?? 0, icc[at + 9] ?? 0) : undefined
+  return /ST 2084|2100[ _]PQ/.test(icc.toString('latin1').replaceAll('\0', '')) ? byCodes(9, 16) : undefined
+}
+
+/** From the chunk cICP, which counts first, else from a profile, else from cHRM and gAMA, which count only without sRGB. */
+function coloursOfPng(png: Buffer, icc: Buffer | undefined): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (const { type, body } of pngChunks(png)) {
     if (type === 'IDAT') break
@@ -108,6 +124,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   }
   const [codes, points, gamma] = ['cICP', 'cHRM', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
+  if (icc) return coloursOfHdr(icc)
   if (chunks.has('iCCP') || chunks.has('sRGB')) return undefined
   const matrix = matrixOf(points && [8, 12, 16, 20, 24, 28].map(at => points.readUInt32BE(at) / 100_000))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)

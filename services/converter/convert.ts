@@ -48,11 +48,11 @@ export async function convert(
   const openedAt = performance.now()
   const decoded = await decodePhoto(photo, largest)
   if ('reason' in decoded) return decoded
-  if (photo.isYcc) fromYcc(decoded.data)
-  if (photo.colours) toSrgb(decoded.data, decoded.info.channels, photo.colours)
+  const pixels = photo.isYcc ? await toRgb(decoded, header) : decoded
+  if (photo.colours) toSrgb(pixels.data, pixels.info.channels, photo.colours)
   const decodedAt = performance.now()
   const thumbnails: Thumbnail[] = []
-  for (const size of sizes) thumbnails.push(await encode(resized(decoded, size), size))
+  for (const size of sizes) thumbnails.push(await encode(resized(pixels, size), size))
   const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
   if (!detailed) return done
   const stamps = [begunAt, openedAt, decodedAt, performance.now()]
@@ -72,7 +72,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const read = async (opened: Sharp, warnings: string[]) => {
     listen(opened, warnings)
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
-    const isP3 = header.space === 'rgb16' && (await opened.metadata()).icc
+    const isP3 = header.space === 'rgb16' && !photo.colours && (await opened.metadata()).icc
     const coloured = isP3 ? opened.withIccProfile('srgb') : opened
     return decode(shrink(await corrected(photo, coloured, side), side))
   }
@@ -87,6 +87,12 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const isWarned = format === 'jpeg' || format === 'png'
   const isHarmless = isWarned ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
+}
+
+/** The pixels of a YCbCr photo, which its profile describes as RGB. */
+async function toRgb({ data, info }: Pixels, { icc }: Metadata): Promise<Pixels> {
+  fromYcc(data)
+  return icc ? decode(await withProfile(sharp(data, { raw: info }), icc)) : { data, info }
 }
 
 /** The photo as libvips should have read it, which may be a small one. */

@@ -1,13 +1,20 @@
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { mostParts, withoutTexts, withReadableExif } from './png.ts'
+import { withOnePage } from '@tintype/lib/photo/tiff.ts'
+import { mostParts, withNeededChunks, withReadableExif } from './png.ts'
 
-/** The photo's bytes, in a copy corrected where libvips would misread them, and the page that is shown. */
-export function correct(photo: Buffer): { bytes: Buffer; page: number } {
+/** `bytes`: the photo's, or a copy. `page`: the one that is shown. `limit`: a reached limit that changes what is shown. */
+type Corrected = { bytes: Buffer; page: number; limit?: LimitName }
+
+/** Corrects a photo where libvips would misread it. */
+export function correct(photo: Buffer): Corrected {
   const magic = photo.toString('latin1', 0, 4)
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
-  if (magic === '\x89PNG') return { bytes: withoutTexts(withReadableExif(photo)), page: 0 }
+  if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
+  const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
+  if (single) return { bytes: single, page: 0, limit: 'tiffPages' }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }
 

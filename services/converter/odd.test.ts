@@ -4,6 +4,7 @@ import type { Size } from '@tintype/lib/photo/record.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Child, startChild } from './children.ts'
+import { correct } from './correct.ts'
 import { linearGrey, noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 import { pngChunk } from './png.ts'
 
@@ -22,7 +23,7 @@ let children: Child[]
 
 beforeAll(async () => {
   const start = (sizes: Size[]) =>
-    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
+    startChild({ sizes, maxPixels: 2 ** 28 }, { deadlineMs: 120_000, memoryBytes: 2 ** 30 })
   children = await Promise.all([start([png]), start([png, webp])])
 })
 afterAll(() => {
@@ -416,6 +417,19 @@ describe('TIFF', () => {
     expect(await answer(tiff([...pages, last]))).toMatchObject({ width: 3, height: 2, limit: 'tiffPages' })
   })
 
+  test.each([{}, { big: true }])(
+    'of many pages is read as one of its first: libtiff would take minutes',
+    async layout => {
+      const pages = Array.from({ length: limits.tiffPages.value + 1 }, () => ({
+        width: 3,
+        height: 2,
+        pixel: red,
+      }))
+      const { bytes } = correct(tiff(pages, layout))
+      expect(await sharp(bytes).metadata()).toMatchObject({ pages: 1, width: 3 })
+    },
+  )
+
   test.each([
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
@@ -514,6 +528,17 @@ describe('TIFF', () => {
     const page = { ...size, pixel: [84, 98, 216], photometric: 6 }
     const given = colour(await picture(tiff([{ width: 30, height: 20, pixel: [0, 0, 0] }, page])))
     expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('YCbCr without JPEG follows its profile', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
+    const page = { ...size, pixel: [84, 98, 216], photometric: 6, icc: icc as Buffer }
+    const given = colour(await picture(tiff([page])))
+    expect(given.map((value, at) => Math.abs(value - ([227, 0, 8][at] ?? 0)) <= 3)).toEqual([
+      true,
+      true,
+      true,
+    ])
   })
 
   test('that is a camera’s raw file says so, also when its directory comes last', async () => {
@@ -770,6 +795,25 @@ describe('colours that are named by numbers become sRGB', () => {
     expect(bytes.includes('iCCP')).toBe(true)
     near(colour(await picture(behind(bytes, 33, chunk('cICP', [12, 13, 0, 1])))), [227, 0, 8])
     near(colour(await picture(behind(bytes, 33, linear))), red)
+  })
+
+  test.each([
+    ['PQ by its tag', 'cicp\0\0\0\0\x09\x10\0\x01', 180],
+    ['PQ by its name', 'SMPTE ST 2084 PQ', 180],
+    ['HLG', 'cicp\0\0\0\0\x09\x12\0\x01', 137],
+    ['sRGB by its tag', 'cicp\0\0\0\0\x01\x0d\0\x01', 128],
+  ])('a JPEG and a PNG whose profile is of %s', async (_name, added, expected) => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
+    const profile = Buffer.concat([icc as Buffer, Buffer.from(added, 'latin1')])
+    profile.writeUInt32BE(profile.length)
+    const segment = Buffer.concat([Buffer.from('\xff\xe2..ICC_PROFILE\0\x01\x01', 'latin1'), profile])
+    segment.writeUInt16BE(segment.length - 2, 2)
+    const compressed = Buffer.concat([Buffer.from('photo\0\0'), deflateSync(profile)])
+    const photos = [
+      behind(await plain(300, 200, grey).jpeg({ quality: 100 }).toBuffer(), 2, segment),
+      behind(await plain(300, 200, grey).png().toBuffer(), 33, chunk('iCCP', compressed)),
+    ]
+    for (const bytes of photos) near(colour(await picture(bytes)), [expected, expected, expected])
   })
 
   test('a grey PNG, also with alpha', async () => {

@@ -1,12 +1,12 @@
-import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import { hasFullChroma, isPremultiplied } from '@tintype/lib/photo/heif.ts'
+import type { LimitName } from '@tintype/lib/limits.ts'
+import { chromaOf, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
 import { correct } from './correct.ts'
-import { openHeic } from './heic.ts'
+import { isGrey, openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
 export type Undecodable = {
@@ -42,8 +42,8 @@ sharp.unblock({ operation: loaders.map(name => `VipsForeignLoad${name}Buffer`) }
 export async function openPhoto(original: Buffer, maxPixels: number, side: number) {
   if (original.length === 0) return undecodable(unreadable)
   const opened = await orUndecodable(async () => {
-    const { bytes, page } = correct(original)
-    return { bytes, ...(await shownPage(bytes, page)) }
+    const corrected = correct(original)
+    return { ...corrected, ...(await shownPage(corrected.bytes, corrected.page)) }
   })
   if ('reason' in opened) return opened
   const { bytes, header, page, limit } = opened
@@ -70,14 +70,18 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const warnings: string[] = []
   const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
-  const colours = header.icc && format !== 'png' ? undefined : coloursOf(format, bytes, header)
+  const colours = coloursOf(format, bytes, header)
+  const isGreyPicture =
+    /^(b-w|grey16)$/.test(header.space) || (header.format === 'heif' && chromaOf(bytes) === 0)
+  // Colours that are declared another way count before the profile, and a grey profile does not apply to colours.
+  if (colours || (isGrey(header.icc) && !isGreyPicture)) delete header.icc
   return {
     /** The photo's bytes, corrected where libvips would misread them. */
     bytes,
     /** The header of the page that is shown. */
     header: { ...header, autoOrient: displayedSize(header, aspect) },
     format,
-    /** Colours declared without a profile; undefined for sRGB. */
+    /** Colours that libvips ignores; undefined for sRGB, and where the profile counts. */
     colours,
     /** A TIFF whose YCbCr without subsampling and without JPEG libvips reads as RGB. */
     isYcc,
@@ -94,7 +98,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     open: async (failOn: FailOn, from = bytes): Promise<Sharp> =>
       format === 'heic'
         ? openHeic(from, header, bounds, warnings)
-        : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !!colours }),
+        : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !header.icc }),
   }
 }
 
@@ -123,10 +127,7 @@ const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
  * The header of a TIFF's first page that is no mask and no preview: it has at least half of the largest page's pixels,
  * because the pages of a scanner differ a little. For other formats `shown` and the header of the file.
  */
-async function shownPage(
-  bytes: Buffer,
-  shown: number,
-): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+async function shownPage(bytes: Buffer, shown: number): Promise<{ header: Metadata; page: number }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
@@ -136,7 +137,6 @@ async function shownPage(
     })
   const { pages = 1 } = first
   if (first.format !== 'tiff') return { header: first, page: shown }
-  if (pages > limits.tiffPages.value) return { header: first, page: 0, limit: 'tiffPages' }
   const headers = [first]
   for (let page = 1; page < pages; page++) {
     // A page that cannot be read is not shown.
@@ -159,7 +159,7 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
 function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'
   if (depth !== 'uchar') return 'deep'
-  if (format === 'heif' && hasFullChroma(bytes)) return 'full-chroma'
+  if (format === 'heif' && chromaOf(bytes) > 1) return 'full-chroma'
   if (isProgressive) return 'interlaced'
   if (space === 'cmyk') return 'CMYK'
   return hasAlpha ? 'transparent' : ''
@@ -173,11 +173,15 @@ export async function orUndecodable<T extends object>(step: () => Promise<T>): P
     const { message, code } = cause as NodeJS.ErrnoException
     // Decoders' errors have no code. Those of Node have one; of them only a read beyond the bytes is the photo's fault.
     const isOfNode = code !== undefined && !(cause instanceof RangeError)
-    if (isOfNode || /out of memory|unable to allocate|creating thread/i.test(message)) throw cause
+    if (isOfNode || lacksMemory(cause) || /creating thread/i.test(message)) throw cause
     const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
     return undecodable(detail ?? unreadable, message)
   }
 }
+
+/** Whether a decoder or Node could allocate no memory, as below a limit of virtual memory. */
+export const lacksMemory = (error: unknown): boolean =>
+  /out of memory|unable to allocate/i.test(String(error))
 
 const notAPhoto = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
 const rawFile = 'This file is a camera’s raw file. Save or export it as JPEG, then upload it again.'

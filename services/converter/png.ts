@@ -23,7 +23,7 @@ export function* pngChunks(png: Buffer): Generator<Chunk> {
  * A PNG without chunks that its picture does not need. libpng inflates every text into memory: 2 MB of them can become
  * gigabytes. It also refuses pixels with another chunk between them.
  */
-export function withoutTexts(png: Buffer): Buffer {
+export function withNeededChunks(png: Buffer): Buffer {
   const needed = /^(IHDR|PLTE|IDAT|IEND|tRNS|iCCP|sRGB|cICP|gAMA|cHRM|eXIf|pHYs|CgBI)$/
   const parts: Buffer[] = []
   let from = 0

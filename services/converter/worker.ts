@@ -11,8 +11,6 @@ import { type HeldPhoto, openClaims } from './claims.ts'
 type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
 
 const announceMs = 2_000
-/** Longer than the queue's engine takes to answer (5 s), if only with an error. */
-const stalledSeconds = 60
 /** Pause before the next try to start a child. */
 const restartMs = 1_000
 /** Weight of the newest photo in the moving average of the service time: about the last twenty photos count. */
@@ -38,8 +36,8 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     const now = performance.now()
     metrics.set('tintype_slot_oldest_seconds', {}, (now - Math.min(now, ...begun.values())) / 1000)
   })
-  const engine = startPulse('the queue’s engine', stalledSeconds)
-  const starts = startPulse('the start of a child', stalledSeconds)
+  const engine = startPulse('the queue’s engine')
+  const starts = startPulse('the start of a child')
   const announced = sparsely(error => log.warn('announce.failed', { error: describeError(error) }))
   const announce = (live: number) =>
     queue

@@ -38,8 +38,7 @@ export type LogServer = OtherPages & {
 
 /** The log server's HTTP API: ingest and look-ups. */
 export async function createLogsApp(server: LogServer): Promise<Express> {
-  const app = createApp(server)
-  app.use(refuseRebound)
+  const app = createApp(server).use(refuseRebound)
   addIngest(app, server)
   addReading(app, server)
   finishRoutes(app, server)
@@ -58,9 +57,11 @@ function addReading(app: Express, server: LogServer): void {
   // A client that reads entries slowly keeps its turn for hours, which must not delay the pages.
   const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
-    const { json, cut } = await inTurn(lookUp)
-    if (cut) countLimit('timelineBytes')
-    response.set('Cache-Control', 'no-store').type('json').send(json)
+    // A client that left while it waited: a person who reloads the page would wait for all searches before.
+    const found = await inTurn(async () => (response.socket?.readable ? lookUp() : undefined))
+    if (!found) return void response.destroy()
+    if (found.cut) countLimit('timelineBytes')
+    response.type('json').send(found.json)
   }
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
@@ -80,7 +81,7 @@ function addReading(app: Express, server: LogServer): void {
     await inStreamTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
-      response.set('Cache-Control', 'no-store').type('application/x-ndjson')
+      response.type('application/x-ndjson')
       await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })

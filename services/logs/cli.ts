@@ -62,7 +62,8 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
   const story = await timeline(folders, key, day)
   const errors = story.unreadable.map(name => `cannot be read: ${name}`)
   if (story.entries.length === 0) {
-    const nothing = `No entry in ${folders.streams} or ${folders.days} contains ${key} yet.`
+    const ofDay = day === undefined ? '' : ` of ${day}`
+    const nothing = `No entry${ofDay} in ${folders.streams} or ${folders.days} contains ${key} yet.`
     return answer(story, [...errors, nothing], 2)
   }
   const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`

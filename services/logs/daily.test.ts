@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import {
   appendFileSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -141,6 +143,18 @@ test('a publish that finds no room leaves none of its files', async context => {
   expect(readdirSync(disk)).toEqual([])
 })
 
+test('what root publishes, as by sudo, belongs to the owner of the folder, whose service publishes the day again', async context => {
+  if (process.getuid?.() !== 0) context.skip('only root may give files away')
+  const into = await folders()
+  writeJournal(into.streams, day, 'web.0.17', stamped(line('web.0.17', 1, midnight), at(0)))
+  mkdirSync(into.days)
+  writeFileSync(join(into.days, `.${day}.ndjson.draft`), 'of a publish that was killed')
+  chownSync(into.days, 54321, 54321)
+  await publish(into, day)
+  for (const name of readdirSync(into.days))
+    expect([name, statSync(join(into.days, name)).uid]).toEqual([name, 54321])
+})
+
 test('a line that the disk damaged is left out, wherever people read', async () => {
   const into = await folders()
   const text = (n: number) =>
@@ -220,6 +234,8 @@ test('a command that finds nothing names the folder that it read, because DATA_D
     expect(text).toContain('/no/data/logs/days')
     expect(code).toBe(2)
   }
+  // The photo may be of another day.
+  expect((await timelineReport(nowhere, { session, day })).text).toContain(`No entry of ${day} in`)
   const wrong = foldersIn(join(await temporaryFolder(), 'data'))
   const { text, code } = await publishDay(wrong, { day })
   expect([code, text]).toEqual([2, `${day}: no entries in ${wrong.streams}\n`])
@@ -442,12 +458,14 @@ test('a damaged manifest keeps nothing else from being read, and its revision is
   const second = await publish(into, day)
   const file = manifestFile(into.days, { day, revision: 2 })
   const good = readFileSync(file, 'utf8')
-  writeFileSync(file, Buffer.alloc(good.length))
-  expect((await timeline(into, session)).entries).toHaveLength(2)
-  expect((await verify(into))[0]).toMatchObject({ revision: 1, late: true, faults: [] })
-  expect(due(into, Date.now() + 86_400_000)).toEqual([day])
-  expect(await publish(into, day)).toEqual(second)
-  expect(readFileSync(file, 'utf8')).toBe(good)
+  for (const damaged of [Buffer.alloc(good.length), '{}', '{"streams":[{}]}']) {
+    writeFileSync(file, damaged)
+    expect((await timeline(into, session)).entries).toHaveLength(2)
+    expect((await verify(into))[0]).toMatchObject({ revision: 1, late: true, faults: [] })
+    expect(due(into, Date.now() + 86_400_000)).toEqual([day])
+    expect(await publish(into, day)).toEqual(second)
+    expect(readFileSync(file, 'utf8')).toBe(good)
+  }
 })
 
 test('timelines read all lines of a day whose index is damaged or gone, and the journals when its file is gone', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, syncFolder } from '@tintype/lib/disk.ts'
+import { createDraft, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
@@ -46,6 +46,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   makeFolder(days)
   const draftOf = (kind: string) => join(days, `.${day}.${kind}.draft`)
   const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
+  Object.values(draft).forEach(createDraft)
   const revision = { day, revision: isThere ? newest.revision + 1 : (newest?.revision ?? 1) }
   const manifest = await writeDraft(draft, files, revision).catch(error => {
     // On a full disk the drafts would keep the room that everything else needs.

@@ -30,10 +30,12 @@ export const manifestFile = fileOf('manifest.json')
 export const newestManifests = (folder: string): Manifest[] =>
   [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
 
+const sample = { entries: 0, bytes: 0, streams: [{ stream: '', journalBytes: 0 }], sessions: {} }
+
 /** A day's newest revision with a manifest that can be read. The next publish writes a damaged revision anew. */
 export function newestManifest(folder: string, day: string): Manifest | undefined {
   for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
-    const manifest = readJsonFile<Manifest>(manifestFile(folder, { day, revision }), {})
+    const manifest = readJsonFile<Manifest>(manifestFile(folder, { day, revision }), sample)
     if (manifest) return manifest
   }
 }

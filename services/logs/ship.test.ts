@@ -414,6 +414,32 @@ test('more look-ups than may wait get 503', async () => {
   expect(await look()).toBe(200)
 })
 
+test('a look-up that waits is not made when its client has left, and delays no other', async () => {
+  const folder = await temporaryFolder()
+  const { url, metrics } = await startServer(folder)
+  const payload = { text: 'x'.repeat(60_000) }
+  for (let n = 1; n <= limits.timelineBytes.value / 60_000 + 1; n++)
+    writeJournal(
+      folder,
+      '2026-11-22',
+      'web.0.17',
+      stamped(
+        line('web.0.17', n, '2026-11-22T00:00:00.000Z', { session, payload }),
+        '2026-11-22T00:00:00.000Z',
+      ),
+    )
+  const leaving = new AbortController()
+  const look = (signal?: AbortSignal) =>
+    fetch(`${url}/timeline.json?key=${session}`, { signal: signal ?? null })
+  const looks = Array.from({ length: 12 }, () => look(leaving.signal))
+  for (const each of looks) each.catch(() => {})
+  await Promise.race(looks)
+  leaving.abort()
+  expect((await look()).status).toBe(200)
+  // Each that was made counts. When the first was answered, two others were under way.
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="timelineBytes"}')).toBeLessThan(12)
+})
+
 test('entries of a time are answered one a line; a day without any is said to have none', async () => {
   const { url } = await startServer(await temporaryFolder())
   const ask = (query: string) =>

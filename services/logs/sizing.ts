@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
-import { roomOn } from '@tintype/lib/disk.ts'
+import { createDraft, roomOn } from '@tintype/lib/disk.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
@@ -179,6 +179,7 @@ export async function sampleDisk({ samples: file, photos, streams }: Folders, no
   const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
   const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
+  createDraft(`${file}.draft`)
   await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
   await rename(`${file}.draft`, file)
 }

@@ -13,8 +13,6 @@ import { type Clock, effectiveAt, effectiveMs, type Line, readBatch, receivedAt,
 
 /** More than one append, which is all that a power cut can leave in disorder at a file's end. */
 const recoverBytes = 8 * 2 ** 20
-/** An append is a write and an fsync. When none ends for this time, the disk hangs. */
-const stalledSeconds = 60
 
 export type Appended =
   /** All entries up to `acked` are durable; `appended` of the batch were new, with `bytes` in the file. */
@@ -46,7 +44,7 @@ export type ServerJournal = ReturnType<typeof openServerJournal>
 /** The server's own journal: one append-only file a day and stream, `folder`/DAY/STREAM.ndjson. */
 export function openServerJournal(folder: string) {
   const streams = new Map<string, Stream>()
-  const pulse = startPulse('the journal', stalledSeconds)
+  const pulse = startPulse('the journal')
   pulse.rest()
   let waiting = 0
 

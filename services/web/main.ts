@@ -6,15 +6,12 @@ import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb, webVariables } from './web.ts'
 
-/** Much longer than the sweep's interval (1 s) and its slowest call of the queue (5 s). */
-const stalledSeconds = 60
-
 await runPhotoService('web', process.env, webVariables, async (parts, config) => {
   const [draining, stopped] = [new AbortController(), new AbortController()]
   const web = openWeb({ ...parts, config, draining: draining.signal, stopped: stopped.signal })
   const dependencies = watchDependencies(web)
   const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, process.connected)
-  const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
+  const sweeping = startPulse('the sweep of overdue promises')
   const swept = sweep(web, sweeping.beat)
   return {
     endpoints: { web: listening.url },

@@ -499,7 +499,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await stream
   })
 
-  test('webs with different secrets, whose every answer has another session, cause no stream after stream', async () => {
+  test('webs with different secrets, whose every answer has another session, cause no stream after stream, and the page names what its operator should look at', async () => {
     let [reads, streams] = [0, 0]
     // The page before could meet the other sessions, too, and would open a stream of its own.
     await page.goto('about:blank')
@@ -513,6 +513,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await until(() => reads > 5)
     // The first one, one of another session, and one each 10 s.
     expect(streams).toBeLessThanOrEqual(2 + (performance.now() - begun) / 10_000)
+    await page.locator('#state').getByText('SESSION_SECRET').waitFor()
   })
 
   test('a photo that is sent while nothing else is keeps the open stream', async () => {
@@ -1047,17 +1048,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await Promise.all([tab.waitForEvent('close'), (await asked).accept()])
   })
 
-  test('a photo that is dragged within the page is not sent again', async () => {
+  test('a picture can be dragged out of the page, and dropped on the page it is not sent again', async () => {
     await choose(harbour)
     await ready('harbour.jpg')
-    await page.evaluate(`addEventListener('drop', ({ dataTransfer }) => {
-      document.title = [...dataTransfer.types].join()
-    })`)
+    await page.evaluate(`addEventListener('drop', () => { document.title += '!' })`)
     await picture('harbour.jpg').dragTo(page.locator('#drop'))
     expect(await page.locator('[data-over]').count()).toBe(0)
+    expect([await page.title(), await page.textContent('#taken')]).toEqual(['Tintype!', ''])
     await hand('drop', pines)
     await ready('pines.png')
-    expect(await page.title()).toBe('Files')
     expect(await page.locator('li.photo').count()).toBe(2)
   })
 
@@ -1124,7 +1123,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
-  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots; an original under its name', async () => {
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots, and shown alone; an original is saved under its name', async () => {
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')
@@ -1136,6 +1135,23 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const original = page.waitForEvent('download')
     await row('Screenshot').getByRole('link', { name: 'Original' }).click()
     expect((await original).suggestedFilename()).toBe('Screenshot 2026-11-26 at 10.04.22.jpg')
+    // Opened in a tab of its own, the picture is shown as the browser shows any: in the middle.
+    const alone = await openTab(context)
+    const address = (await picture('Screenshot').getAttribute('src')) ?? ''
+    await alone.goto(new URL(address, web.endpoints.web).href)
+    expect(await alone.evaluate('getComputedStyle(document.images[0]).marginTop')).not.toBe('0px')
+  })
+
+  test('a double click on Cancel, or Enter held down, ends no other upload', async () => {
+    await page.route('**/photos', route => route.request().method() === 'POST' || route.continue())
+    await choose(harbour, { ...harbour, name: 'pier.jpg' }, { ...harbour, name: 'quay.jpg' })
+    await row('quay.jpg').getByRole('button', { name: 'Cancel' }).dblclick()
+    await row('quay.jpg').waitFor({ state: 'detached' })
+    expect(await page.locator('li.photo').count()).toBe(2)
+    await row('pier.jpg').getByRole('button').focus()
+    for (let repeats = 0; repeats < 3; repeats++) await page.keyboard.down('Enter')
+    await page.keyboard.up('Enter')
+    await row('harbour.jpg').getByRole('button').click()
   })
 
   test('a double click on Delete, or Enter held down, only asks', async () => {
@@ -1246,8 +1262,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const busy = row('harbour.jpg').getByText('Busy right now')
     await until(async () => (await busy.isVisible()) || page.clock.fastForward(30_000))
     isBusy = false
+    const answered = tries
     const givenUp = row('harbour.jpg').getByText('Could not be sent after many tries.')
     await fastForwardUntil(() => givenUp.isVisible())
+    // Tries before that answer do not count.
+    expect(tries - answered).toBeGreaterThan(20)
     await page.unroute('**/photos')
     await row('harbour.jpg').getByRole('button', { name: 'Try again' }).click()
     await ready('harbour.jpg')

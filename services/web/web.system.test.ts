@@ -88,7 +88,7 @@ async function memoryBytes({ child }: Service): Promise<number> {
 describe('stopping', () => {
   test('finishes what is under way, takes nothing new and says that it is not ready', async () => {
     const folder = await temporaryFolder()
-    const service = await startService(folder, { OTEL_TRACES_EXPORTER: 'None' })
+    const service = await startService(folder, { OTEL_TRACES_EXPORTER: 'None ' })
     expect((await fetch(`${service.admin}/readyz`)).status).toBe(200)
     const upload = await halfSent(service.url, `${folder}/storage`)
     const events = await fetch(`${service.url}/events`)

@@ -198,7 +198,9 @@ export function payload(
   pages: string,
   more: Readonly<Record<string, string>> = {},
 ) {
-  const groupLabels = { ...more, group }
+  // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
+  const { service = more.service } = alerts[0]?.labels ?? {}
+  const groupLabels = { ...more, ...(service && { service }), group }
   const groupKey = JSON.stringify(groupLabels)
   const labels = { ...groupLabels, severity }
   const text = cut([alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' '), 900)

@@ -63,6 +63,7 @@ test('a time that is a day or more away has its date', () => {
 test('an alert has the labels of the rules’ alerts, by which receivers route', () => {
   const group = { ...availability, groupBy: 'city', group: 'Kyiv' }
   expect(firstAlert(group, 20)?.labels).toEqual({
+    service: 'tintype',
     objective: 'availability',
     tier: 'page-fast',
     city: 'Kyiv',
@@ -79,6 +80,7 @@ test('an alert says what is left, or how much was lost beyond it', () => {
   expect(firstAlert(availability, 75)?.text).toMatch(
     /The budget of 60 minutes is used up, and 15 beyond it\.$/,
   )
+  expect(firstAlert(availability, 60)?.text).toMatch(/The budget of 60 minutes is used up\.$/)
 })
 
 test('the budget of a calendar window is gone only before its end, and that of events grows with them', () => {

@@ -28,12 +28,17 @@ export function alertsOf(view: View): Alert[] {
   if (firing.length === 0) return []
   const since = Math.min(...firing.map(({ fires }) => fires))
   const text = describe(view, since, Math.min(...firing.map(({ tier }) => tier.longMinutes)))
-  const { name: objective, groupBy, group } = view.objective
+  const { name: objective, service, groupBy, group } = view.objective
   return firing.map(({ tier, fires }) => ({
     group: view.objective.id,
     name: tier.name,
     severity: tier.severity,
-    labels: { objective, tier: tier.name, ...(groupBy !== null && group !== null && { [groupBy]: group }) },
+    labels: {
+      service,
+      objective,
+      tier: tier.name,
+      ...(groupBy !== null && group !== null && { [groupBy]: group }),
+    },
     since: fires * 60_000,
     text,
     diagnosis: null,
@@ -50,6 +55,6 @@ function describe(view: View, since: Minute, rateMinutes: number): string {
   const left =
     budgetLeft > 0
       ? `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget left${when ?? ''}`
-      : `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
+      : `The budget of ${all} ${unit} is used up${budgetLeft < 0 ? `, and ${Math.ceil(-budgetLeft)} beyond it` : ''}`
   return `“${objective.displayName}” has been burning its budget since ${clock(since, at)}. ${left}.`
 }

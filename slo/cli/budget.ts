@@ -16,7 +16,7 @@ import { isJudgedAt, lookBackMinutes, readRecorded, throwUnread } from '../sourc
 import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
-  const { dataDir, nowMs, show } = context
+  const { dataDir, nowMs, print, show } = context
   if (given.cancel !== undefined) {
     const planned = readPlanned(dataDir).find(({ id }) => id === given.cancel)
     if (!planned) throw new UsageError(`--cancel "${given.cancel}" is not a planned downtime`)
@@ -36,7 +36,11 @@ export const run: Verb = async (given, context) => {
     show(plannedJson(planned), plannedLine(planned))
     return status.good
   }
-  const now = await left(given, context)
+  const now = await left(given, context).catch(error => {
+    // Their ids are needed to cancel them, also before anything was counted or while Prometheus is away.
+    if (fits === undefined && !given.json) for (const each of coming(context)) print(plannedLine(each))
+    throw error
+  })
   return fits === undefined ? showLeft(now, context) : showFit(now, at, fits, context)
 }
 
@@ -64,17 +68,20 @@ async function left(given: Given, context: Context) {
     throw new SourceError(
       'no minute of an objective with time slices was counted: there is no budget in minutes',
     )
-  return { counted, recorded, planned: readPlanned(context.dataDir), now }
+  return { counted, recorded, planned: readPlanned(context.dataDir) }
 }
 
-function showLeft({ counted, recorded, planned, now }: Left, { show }: Context): number {
-  const coming = planned.filter(({ to }) => to > now)
+const coming = ({ dataDir, nowMs }: Context): Planned[] =>
+  readPlanned(dataDir).filter(({ to }) => to > toMinute(nowMs))
+
+function showLeft({ counted, recorded }: Left, context: Context): number {
+  const planned = coming(context)
   const tightest = counted
     .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
     .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
   const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 3), round(tightest.budgetLeft, 3)]
-  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes left`, ...coming.map(plannedLine)]
-  show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
+  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes left`, ...planned.map(plannedLine)]
+  context.show({ budgetMinutes, budgetLeftMinutes, planned: planned.map(plannedJson) }, text.join('\n'))
   return tightest.broken ? status.broken : status.good
 }
 

@@ -145,11 +145,13 @@ test('backtest of a day that slo recorded itself: what burns now fires, and the 
 test('diagnose --detail --json is JSON, also where no service can be asked for detail; a time to come is now', async () => {
   const data = await folder()
   recordDay(data, days.burning as (typeof days)[string])
-  const { out } = await slo(data, 'diagnose', '--json', '--detail', '--at', '2100-01-01')
+  const ask = ['diagnose', '--json', '--detail', '--at', '2100-01-01']
+  const targets = ['web', 'converter'].map(job => `${job}=http://127.0.0.1:9/of-scrape-targets`).join()
+  const { out } = await runScript('slo/main.ts', ask, { DATA_DIR: data, SCRAPE_TARGETS: targets })
   const { verdict, detail } = JSON.parse(out)
   expect({ verdict, detail }).toEqual({
     verdict: expect.stringMatching(/^(wait|receive)$/),
-    detail: expect.stringMatching(/^detail could not be raised: /),
+    detail: expect.stringMatching(/^detail could not be raised: .*of-scrape-targets/),
   })
   const earlier = await slo(data, 'diagnose', '--detail', '--at', '2020-01-01')
   expect(earlier.out).toContain('detail could not be raised: no stage is named')
@@ -232,10 +234,17 @@ describe('slo on the command line', () => {
   })
 
   test('serve names every bad variable at once', async () => {
-    const bad = { DATA_DIR: await folder(), SLO_PORT: 'x', SCRAPE_SECONDS: '0', KEEP_METRICS_DAYS: '-1' }
+    // The directory, the service and its log read some of them each.
+    const wrong = {
+      SLO_PORT: 'x',
+      SCRAPE_SECONDS: '0',
+      KEEP_METRICS_DAYS: '-1',
+      LOGS_PORT: 'y',
+    }
+    const bad = { DATA_DIR: await folder(), ...wrong }
     const { code, err } = await runScript('slo/main.ts', ['serve'], bad)
     expect(code).toBe(2)
-    expect(err).toMatch(/SLO_PORT="x" (.|\n)*SCRAPE_SECONDS="0" (.|\n)*KEEP_METRICS_DAYS="-1" /)
+    for (const [name, value] of Object.entries(wrong)) expect(err).toContain(`${name}="${value}" `)
   })
 
   test('planned downtime is JSON when it is entered and removed', async () => {
@@ -247,6 +256,9 @@ describe('slo on the command line', () => {
       to: '2030-01-01T02:45:00Z',
       reason: 'disk',
     })
+    // Its id is needed to cancel it, also while nothing was counted.
+    const listed = { code: 2, out: expect.stringContaining(`planned ${planned.id}: 01-01 02:00`) }
+    expect(await slo(data, 'budget')).toMatchObject(listed)
     const { out } = await slo(data, 'budget', '--json', '--cancel', planned.id)
     expect(JSON.parse(out)).toEqual(planned)
   })

@@ -1,5 +1,5 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { expand } from '../directory/expand.ts'
+import { expandUrl } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.ts'
 import type { Minute, Source } from '../sources/index.ts'
@@ -87,7 +87,7 @@ export async function withSource<T>(
   use: (source: Source) => Promise<T>,
 ): Promise<T> {
   const { service } = directory()
-  const source = await openSource(prometheus || expand(service.prometheus, environment), dataDir, service)
+  const source = await openSource(prometheus || expandUrl(service.prometheus, environment), dataDir, service)
   try {
     return await use(source)
   } finally {

@@ -1,3 +1,5 @@
+import { readConfig } from '@tintype/lib/config.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { openExamples } from '../diagnose/open-examples.ts'
@@ -24,8 +26,9 @@ export const run: Verb = async (given, context) => {
   // The verdict is shown even if no service of this machine can raise its detail.
   const raise = async (): Promise<string> => {
     if (!stage) throw new Error('no stage is named')
+    const config = readConfig(environment, pick('SCRAPE_TARGETS', 'TARGETS_FILE'))
     // The launcher writes this file.
-    const written = { SCRAPE_TARGETS: [], TARGETS_FILE: `${dataDir}/targets.json` }
+    const written = { ...config, TARGETS_FILE: config.TARGETS_FILE || `${dataDir}/targets.json` }
     return raiseDetail(openTargets(written, directory.service, environment)(), stage.jobs)
   }
   const notRaised = (error: Error) => `detail could not be raised: ${error.message}`

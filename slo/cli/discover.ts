@@ -18,17 +18,12 @@ export type Discovered = {
 }
 
 const http = { isStatus: /^[1-5](\d\d|xx)$/, isFailed: /^5/, failed: '=~"5.."' }
+const httpLabels =
+  'code status status_code statusCode http_status_code http_response_status_code response_code class'
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
 /** Labels that may contain a status, which of their values are failures of the server, and their matcher. */
 const statuses = [
-  { ...http, label: 'code' },
-  { ...http, label: 'status' },
-  { ...http, label: 'status_code' },
-  { ...http, label: 'statusCode' },
-  { ...http, label: 'http_status_code' },
-  { ...http, label: 'http_response_status_code' },
-  { ...http, label: 'response_code' },
-  { ...http, label: 'class' },
+  ...httpLabels.split(' ').map(label => ({ ...http, label })),
   { ...http, label: 'envoy_response_code_class', isStatus: /^[1-5]$/, failed: '="5"' },
   {
     label: 'grpc_code',

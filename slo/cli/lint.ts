@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { loadModule, readServiceFile } from '../directory.ts'
+import { loadModule, readServiceFile, runbookFolders } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
-import { lint, lintTogether } from '../objectives/lint.ts'
+import { lint, lintRunbooks, lintTogether } from '../objectives/lint.ts'
 import { lintSeen, type Reading } from '../objectives/lint-metrics.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
@@ -31,7 +31,8 @@ export const run: Verb = async ({ format = 'text', paths: given, prometheus }, c
     ? await lintSeen(parsed, prometheusApi(prometheus, service), context.nowMs / 1000)
     : []
   const own = [...lintParsed(parsed, reading), ...seen]
-  const findings = isWhole ? [...ofService, ...own, ...lintTogether(parsed)] : own
+  const runbooks = lintRunbooks(parsed, runbookFolders({ folder, service }))
+  const findings = isWhole ? [...ofService, ...own, ...runbooks, ...lintTogether(parsed)] : own
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good

@@ -20,8 +20,10 @@ export const run: Verb = async (given, context) => {
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
-  // An objective that has not begun has no window.
-  const first = recorded?.objectives.find(({ begun }) => begun !== undefined)
+  // An objective that has not begun has no window. One that was added later has a shorter one.
+  const [first] = (recorded?.objectives ?? [])
+    .filter(({ begun }) => begun !== undefined)
+    .toSorted((one, other) => (one.begun ?? 0) - (other.begun ?? 0))
   if (!recorded || !first) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const span = spanOf(recorded, first, windowMinutes)
   const judged = judgeAll(recorded, windowMinutes)

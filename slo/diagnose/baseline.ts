@@ -47,8 +47,12 @@ export function baselineOf(
   }
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
-  const compared = (windows: Window[]) => comparable(model, windows, now, burning.now.length > 0)
-  const [earlier, before] = [compared(all.earlier), compared(all.before)]
+  const burns = burning.now.length > 0
+  const { windows, isOtherWork } = comparable(model, [...all.earlier, ...all.before], now, burns)
+  const [earlier, before] = [
+    windows.filter(each => all.earlier.includes(each)),
+    windows.filter(each => all.before.includes(each)),
+  ]
   // A stage may be slow for up to one window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
@@ -57,11 +61,18 @@ export function baselineOf(
     return {
       windows: [...quietEarlier, ...quiet],
       earlierDays: quietEarlier.length,
-      isQuiet: burning.now.length > 0,
+      isQuiet: burns,
+      isOtherWork,
       history,
     }
   // A service that is younger than its incident is compared with its first windows.
-  return { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false, history }
+  return {
+    windows: before.slice(0, minBaselineWindows),
+    earlierDays: 0,
+    isQuiet: false,
+    isOtherWork,
+    history,
+  }
 }
 
 const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
@@ -70,18 +81,18 @@ const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
 const someWork = 10
 
 /**
- * The windows with at least half as much work as now, or with `someWork`: a mean of less is chance. Without such a window
- * all are compared; but none while no budget burns and there is `someWork` now, because the first rush after hours of a
+ * The windows with at least half as much work as now, or with `someWork`: a mean of less is chance. With too few of them
+ * all are compared; but not while no budget burns and there is `someWork` now, because the first rush after hours of a
  * probe's small work would look slow.
  */
-function comparable(model: Model, windows: Window[], now: Window, burns: boolean): Window[] {
-  const { traffic } = model
-  if (!traffic) return windows
+function comparable({ traffic }: Model, windows: Window[], now: Window, burns: boolean) {
+  if (!traffic) return { windows, isOtherWork: false }
   const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000
   const least = Math.min(someWork, workIn(now) / 2)
   const alike = windows.filter(window => workIn(window) > 1 && workIn(window) >= least)
-  const isAlone = alike.length === 0 && (burns || workIn(now) < someWork)
-  return workIn(now) <= 1 || isAlone ? windows : alike
+  const isAlone = alike.length < minBaselineWindows && (burns || workIn(now) < someWork)
+  const isAny = workIn(now) <= 1
+  return { windows: isAny || isAlone ? windows : alike, isOtherWork: isAlone && !isAny && !burns }
 }
 
 /** When a service has enough history to be compared with, epoch ms. `firstMs`: the time of its first sample. */

@@ -5,6 +5,7 @@ import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
+  explain,
   explainAll,
   isSlow,
   leastExplained,
@@ -12,7 +13,15 @@ import {
   type Weighed,
   type WindowGrowth,
 } from './explain.ts'
-import { attribute, type Baseline, minBaselineWindows, recent, secondsIn } from './growth.ts'
+import {
+  attribute,
+  type Baseline,
+  type Grown,
+  minBaselineWindows,
+  recent,
+  secondsIn,
+  withShares,
+} from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -38,13 +47,17 @@ type Situation = WindowGrowth & {
   stepMs: number
 }
 
-const lookAt = (
-  { model, baseline }: Pick<Situation, 'model' | 'baseline'>,
-  window: Window,
-): WindowGrowth => ({
-  window,
-  grown: attribute(model, baseline, window),
-})
+/** The growth in a window. Where earlier work was smaller, what the work itself explains is not slow. */
+function lookAt({ model, baseline }: Pick<Situation, 'model' | 'baseline'>, window: Window): WindowGrowth {
+  const grown = attribute(model, baseline, window)
+  const isWork = (each: Grown) => {
+    const found = explain(model, each, { window, grown })
+    return found.stage === each.stage && named(found)?.work
+  }
+  if (!baseline.isOtherWork) return { window, grown }
+  const slow = grown.map(each => (isSlow(each) && isWork(each) ? { ...each, growth: 0 } : each))
+  return { window, grown: withShares(slow) }
+}
 
 /**
  * Names one stage and one cause: the stage whose time grew against a baseline of windows in which no budget burned, and

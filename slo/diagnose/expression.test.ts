@@ -85,16 +85,18 @@ test('a clock that is behind counts also beside a process of the same job that i
 
 test('ten processes that each collect garbage for 5 % of their time are not one that does nothing else', () => {
   const times = Array.from({ length: 5 }, (_, n) => n * 15_000)
-  const series = Array.from(
-    { length: 10 },
-    (_, instance): Series => ({
-      name: 'nodejs_gc_duration_seconds_sum',
-      labels: { job: 'web', instance: `${instance}`, kind: 'minor' },
-      points: times.map(at => ({ at, value: 0.05 * (at / 1000) })),
-    }),
-  )
+  const ofEach = (name: string, share: number) =>
+    Array.from({ length: 10 }, (_, instance): Series => {
+      const points = times.map(at => ({ at, value: share * (at / 1000) }))
+      return { name, labels: { job: 'web', instance: `${instance}` }, points }
+    })
+  const series = [
+    ...ofEach('nodejs_gc_duration_seconds_sum', 0.05),
+    ...ofEach('process_cpu_seconds_total', 1),
+  ]
   const { resources } = readDirectory().service
-  const query = resources.find(({ cause, kind }) => cause === 'memory' && kind === 'taken')?.query ?? ''
+  const query =
+    resources.find(({ metric }) => metric === 'nodejs_gc_duration_seconds_sum{job="web"}')?.query ?? ''
   const window = windowOf(samplesOf(series), { fromMs: -1, toMs: 60_000 })
   expect(valueIn(parseExpression(query), window)).toBeCloseTo(0.05)
 })

@@ -33,6 +33,8 @@ export type Baseline = {
   earlierDays: number
   /** A budget burns now and none did in these windows: every difference belongs to the incident. */
   isQuiet: boolean
+  /** The windows had less or smaller work than now. */
+  isOtherWork: boolean
   /** Windows recorded before now, including those in which a budget burned. */
   history: number
 }
@@ -45,7 +47,7 @@ const failingAnyway = 0.5
 /** From this many windows on, while no budget burns, only a time above all of them is slow: others are chance. */
 const manyWindows = 20
 /** Share of the windows since a stage became slow that must be slow: a single fast window is chance. */
-const lasting = 0.9
+export const lasting = 0.9
 
 /** Seconds of a stage in a window, with `failedSeconds` for each failure; null without data. */
 export function secondsIn(stage: Stage, window: Window, failedSeconds: number): number | null {
@@ -59,7 +61,10 @@ const failingIn = ({ failing }: Stage, window: Window): number =>
 
 /** The growth of each stage against the median of the baseline's windows. */
 export function attribute(model: Model, baseline: Baseline, now: Window): Grown[] {
-  const grown = model.stages.map(stage => growthOf(model, stage, baseline, now))
+  return withShares(model.stages.map(stage => growthOf(model, stage, baseline, now)))
+}
+
+export function withShares(grown: readonly Grown[]): Grown[] {
   const all = grown.reduce((sum, { growth }) => sum + growth, 0)
   return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
 }

@@ -79,7 +79,7 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
     await until(async () => processes(await windowNow()) === 5, {
       what: 'a scrape of each',
     })
-    const noBaseline = { windows: [], earlierDays: 0, isQuiet: false, history: 0 }
+    const noBaseline = { windows: [], earlierDays: 0, isQuiet: false, isOtherWork: false, history: 0 }
     // A scrape that a busy machine delayed is no part of this.
     const counted = async () =>
       jobsAt(model, await windowNow(), noBaseline).map(({ job, odd }) => [

@@ -76,10 +76,23 @@ test('a web that is down is away within 90 s, and the way to it is not named bef
   expect(named).toEqual([null, 'dependency-away'])
 })
 
+test('a web that answers people and the probe, but no scrape, is not away when its photos seem slow', () => {
+  const unscraped = ({ probe }: World) => ({ webScraped: false, probe: { ...probe, processing: 2 } })
+  expect(verdictAt(240, () => unscraped(calm())).cause).not.toBe('dependency-away')
+})
+
 test('after converters were away for less than a minute the queue is not named as stalled', () => {
   const redeployed = (second: number) => (second <= 45 ? { converterUp: false } : {})
   for (const seconds of [75, 105])
     expect(verdictAt(seconds, redeployed, { burns: false }).cause, `${seconds} s`).not.toBe('queue-stalled')
+})
+
+test('converters that end again and again are too few, also while one of them works', () => {
+  const loops = (second: number) => ({
+    converterUp: second % 45 < 15,
+    converterStarted: second - (second % 45),
+  })
+  expect(verdictAt(180, loops)).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
 })
 
 test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {
@@ -91,6 +104,19 @@ test('people’s first photos after an hour of the probe’s small ones are no f
   const night = { photosASecond: 1 / 30, pixels: 3072 }
   const morning = () => ({ photosASecond: 0.1, pixels: 24e6 })
   expect(verdictAt(180, morning, { burns: false, before: night }).verdict).toBe('healthy')
+})
+
+test('a few photos of people after a night of the probe’s small ones are no fault, and a slow store then is one', () => {
+  const night = { photosASecond: 0.001, pixels: 3072 }
+  const morning = { photosASecond: 0.04, pixels: 24e6, body: 3 }
+  const slowStore = { ...morning, put: { web: 0.004, converter: 0.9 } }
+  for (const seconds of [120, 180, 300]) {
+    const [healthy, slow] = [morning, slowStore].map(world =>
+      verdictAt(seconds, () => world, { burns: false, before: night }),
+    )
+    expect(healthy?.verdict, `${seconds} s`).toBe('healthy')
+    expect(slow, `${seconds} s`).toMatchObject({ verdict: 'store', cause: 'disk-latency', also: null })
+  }
 })
 
 test('while the photos that waited for a slow store are worked off, the store is still the cause', () => {

@@ -130,7 +130,7 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
   const lacked = stages.find(({ stage }) => stage === verdict)?.lacked ?? []
   return [
     cause && best
-      ? `an alert on \`${best.query}\` beyond ${number((best.now + (best.baseline ?? 0)) / 2)}, half-way from what is usual`
+      ? `an alert on \`${best.query}\` ${best.now < (best.baseline ?? 0) ? 'below' : 'above'} ${number((best.now + (best.baseline ?? 0)) / 2)}, half-way from what is usual`
       : 'a metric for what took the time: none that is read left its baseline',
     ...(lacked.length > 0 ? [`data for ${lacked.map(code).join(', ')}, which had none`] : []),
   ]

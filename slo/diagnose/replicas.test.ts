@@ -11,6 +11,8 @@ type Process = {
   job: string
   instance: string
   up?: boolean | ((n: number) => boolean)
+  /** When it started, at the nth scrape. */
+  started?: (n: number) => number
   stage?: string
   /** Of the nth photo. */
   seconds?: (n: number) => number
@@ -22,7 +24,16 @@ type Process = {
 /** What is recorded of each process; one photo each 15 s. */
 const recorded = (processes: Process[]): Series[] =>
   processes.flatMap(
-    ({ job, instance, up = true, stage, seconds = () => 0, bornAt = 0, goneAt = Infinity }) => {
+    ({
+      job,
+      instance,
+      up = true,
+      started = () => 0,
+      stage,
+      seconds = () => 0,
+      bornAt = 0,
+      goneAt = Infinity,
+    }) => {
       const series = (name: string, labels: Record<string, string>, value: (n: number) => number) => ({
         name,
         labels: { job, instance, ...labels },
@@ -35,16 +46,23 @@ const recorded = (processes: Process[]): Series[] =>
             series('tintype_stage_seconds_count', { stage }, n => n),
           ]
         : []
-      return [series('up', {}, n => Number(typeof up === 'function' ? up(n) : up)), ...took]
+      const isUp = series('up', {}, n => Number(typeof up === 'function' ? up(n) : up))
+      return [isUp, series('process_start_time_seconds', {}, started), ...took]
     },
   )
 
 /** The last minute beside four before it. */
-const jobs = (processes: Process[], replicas = '') => {
+const jobs = (processes: Process[], replicas = '', isQuiet = false) => {
   const samples = samplesOf(recorded(processes))
   const windows = [0, 1, 2, 3, 4].map(n => windowOf(samples, { fromMs: n * 60_000, toMs: (n + 1) * 60_000 }))
   const service = { ...readDirectory().service, replicas }
-  const baseline = { windows: windows.slice(0, 4), earlierDays: 0, isQuiet: false, history: 4 }
+  const baseline = {
+    windows: windows.slice(0, 4),
+    earlierDays: 0,
+    isQuiet,
+    isOtherWork: false,
+    history: 4,
+  }
   return jobsAt(modelOf(service), windows[4] as Window, baseline)
 }
 const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))
@@ -62,6 +80,17 @@ test('one of several that is away is named, and one alone is not: that is its se
   expect(odd(web('0', true), web('1', false), web('2', true))).toEqual(['web 1 is away'])
   expect(odd(web('0', false))).toEqual([])
   expect(odd(web('0', false), web('1', false))).toEqual([])
+})
+
+test('one that starts again and again is named, also where it is the only one, and one restart is not', () => {
+  const starts = (count: number): Process => ({
+    job: 'logs',
+    instance: '0',
+    up: n => n % 2 === 1,
+    started: n => Math.floor(((n - 16) * count) / 3),
+  })
+  expect(odd(starts(3))).toEqual(['logs 0 ends again and again'])
+  expect(odd(starts(1))).toEqual([])
 })
 
 test('a process of which three of four scrapes are lost is not away', () => {
@@ -114,6 +143,15 @@ test('a process that has a large photo now and then is not slow when it has the 
   const [third = {}, ...others] = converters(0.3, 0.3, 0.3)
   const large = { ...third, seconds: (n: number) => (n % 8 === 2 ? 3 : 0.3) } as Process
   expect(odd(...others, large)).toEqual([])
+})
+
+test('one that was slower from its first minute is named beside the verdict, and as its cause while a budget burns', () => {
+  const all = converters(0.3, 0.3, 0.3).map((each, i) => ({ ...each, seconds: () => (i === 2 ? 1.2 : 0.3) }))
+  const found = [false, true].map(burns => jobs(all, '', burns).flatMap(({ odd }) => odd))
+  expect(found.flat().map(({ text }) => text)).toEqual(
+    Array(2).fill('converter 2 is slow in convert: 1.20 s, the others 0.30 s'),
+  )
+  expect(found.map(([odd]) => odd?.slow?.stage)).toEqual([undefined, 'convert'])
 })
 
 test('of a Prometheus that others share the jobs are read that the service names, and any where it names none', () => {

@@ -6,6 +6,7 @@ import {
   type Baseline,
   type Grown,
   growthOf,
+  lasting,
   median,
   minBaselineWindows,
   recent,
@@ -29,6 +30,8 @@ export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
 /** A process is slow when it takes this many times as long as the others. */
 const slowRatio = 2
+/** Windows that tell a process that was always slow from chance. */
+const enoughWindows = 10
 
 /**
  * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
@@ -42,13 +45,17 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
     const up = [...all.keys()].filter(instance => all.get(instance) || answers.get(instance))
     const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
-    if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
-    const away = [...all.keys()].filter(instance => !up.includes(instance))
-    const odd = away.map(instance => {
-      const text = remark('away', { process: `${job} ${instance}` })
-      return { instance, text, isAway: true }
-    })
-    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now, baseline)] }
+    if (isAway) return { job, isAway, odd: [] }
+    const named = (name: 'away' | 'ends') => (instance: string) => {
+      const text = remark(name, { process: `${job} ${instance}` })
+      return { instance, text, isAway: name === 'away' }
+    }
+    const away = [...all.keys()].filter(instance => !up.includes(instance)).map(named('away'))
+    // One start is a restart.
+    const ends = isOver(1, 'changes', startMetric, job, now)
+    const odd = [...away, ...up.filter(instance => ends.get(instance)).map(named('ends')), ...gone]
+    const isAlone = all.size + gone.length < 2
+    return { job, isAway, odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline)] }
   })
 }
 
@@ -56,15 +63,22 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
-function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
-  const answered = parseExpression(
-    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
-  )
-  return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
-  )
+/** For each process of a job whether a function of a metric is more than a limit in a window. */
+function isOver(
+  limit: number,
+  of: string,
+  metric: string,
+  job: string,
+  window: Window,
+): Map<string, boolean> {
+  const query = `max by (instance) (${of}(${metric}{job=${JSON.stringify(job)}}[$w]))`
+  const found = parseExpression(query).vectorIn(window)
+  return new Map(found.map(({ labels: { instance = '' }, value }) => [instance, value > limit]))
 }
+
+/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
+const upIn = (job: string, window: Window, share = 0.5): Map<string, boolean> =>
+  isOver(share, 'avg_over_time', upMetric, job, window)
 
 /**
  * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the
@@ -93,21 +107,31 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
 function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  // One process may by chance have larger work than the others: then it was as slow before.
+  // One process may by chance have larger work than the others: then it was now and then as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
     const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
     return before.length < minBaselineWindows || growth > 0
+  }
+  const isAlwaysSlow = (stage: Stage, instance: string) => {
+    const slow = baseline.windows.slice(-enoughWindows).flatMap(window => {
+      const others = instances.filter(each => each !== instance).map(each => asIfAlone(job, each, window))
+      const { now, growth } = beside(model, stage, asIfAlone(job, instance, window), others)
+      return now === null ? [] : growth > 0
+    })
+    return slow.filter(Boolean).length >= slow.length * lasting
   }
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
     // A process that is slow in several stages is listed with the stage in which it loses most.
     const [most] = stages
       .map(stage => beside(model, stage, window, others))
-      .filter(each => isSlow(each) && isUnusual(each.of, window, instance))
+      .filter(isSlow)
+      .map(each => ({ ...each, isUnusual: isUnusual(each.of, window, instance) }))
+      .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
       .toSorted((a, b) => b.growth - a.growth)
     if (!most) return []
-    const compared = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
+    const compared = { windows: others, earlierDays: 0, isQuiet: true, isOtherWork: false, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, compared, window) })
     const [best] = slow.evidence
     const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {
@@ -117,7 +141,8 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
       seconds: most.now?.toFixed(2) ?? '',
       usual: most.baseline?.toFixed(2) ?? '',
     })
-    return [{ instance, text, isAway: false, slow }]
+    // One that was always slower may be on a slower machine. It is named as the cause only while a budget burns.
+    return [{ instance, text, isAway: false, ...((most.isUnusual || baseline.isQuiet) && { slow }) }]
   })
 }
 

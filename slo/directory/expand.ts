@@ -1,6 +1,8 @@
 import { ConfigError } from '@tintype/lib/config.ts'
 import { bracketed, fromHere } from '@tintype/lib/loopback.ts'
 
+/** Writes a value for its place, which the text before it shows. */
+type Encode = (value: string, before: string) => string
 type Values = Readonly<Record<string, string | undefined>>
 
 const variable = /\$\{(\w+)(?::-([^}]*))?\}/g
@@ -19,18 +21,21 @@ export function throwMissing(missing: readonly string[]): void {
 }
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`. `encode` gets a value and the text before it. In a URL a value is written as its host.
+ * Replaces `${NAME}` and `${NAME:-default}`.
  * @throws ConfigError naming the variables without value and default.
  */
-export function expand(
-  text: string,
-  values: Values,
-  encode = (value: string, _before: string) => value,
-): string {
+export function expand(text: string, values: Values, encode: Encode = value => value): string {
   throwMissing(missingIn([text], values))
-  return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) => {
-    const value = values[name] || (fallback as string)
-    const host = () => fromHere(`//${bracketed(value)}`).slice(2)
-    return encode(text.includes('://') ? host() : value, text.slice(0, at))
-  })
+  return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) =>
+    encode(values[name] || (fallback as string), text.slice(0, at)),
+  )
 }
+
+/** Like `expand`, of a URL: a password may have any character, as may a value in the query. Escapes are kept. */
+export const expandUrl = (text: string, values: Values): string =>
+  expand(text, values, (value, before) => {
+    if (/:\/\/([^/?#]*@)?$/.test(before)) return fromHere(`//${bracketed(value)}`).slice(2)
+    if (/:\/\/[^/?#]*:$/.test(before)) return encodeURIComponent(value)
+    const isInQuery = /\?[^#]*=$/.test(before)
+    return isInQuery ? encodeURIComponent(value).replaceAll(/%25(?=[\da-f]{2})/gi, '%') : value
+  })

@@ -4,7 +4,7 @@ import { type Read, resource } from './service-keys.ts'
 import { fill, templatesOf } from './template.ts'
 
 /** A resource that affects a stage's time. */
-export type ResourceReading = Pick<Read['resources'][number], 'metric' | 'limit' | 'blames'> &
+export type ResourceReading = Pick<Read['resources'][number], 'metric' | 'limit' | 'work' | 'blames'> &
   Required<Pick<Read['resources'][number], (typeof needed)[number]>>
 const needed = ['stage', 'cause', 'kind', 'query', 'action'] as const
 

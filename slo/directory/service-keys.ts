@@ -6,10 +6,8 @@ const url = matching(
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
-const flag = or(
-  rule<boolean>('true or false', value => typeof value === 'boolean'),
-  false,
-)
+const either = rule<boolean>('true or false', value => typeof value === 'boolean')
+const flag = or(either, false)
 const selector = rule(
   'a selector, as in name{label="value"}',
   value => typeof value === 'string' && parseSelector(value) !== undefined,
@@ -56,6 +54,8 @@ export const resource = {
   action: text,
   /** 0 to 1: the level from which an exhausted resource slows the stage. */
   limit: number(0, 1),
+  /** The work itself, as its size, and not the service: where earlier work was smaller, its growth is no fault. */
+  work: either,
   blames,
 } as const
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
 import { openTargets, withSelf } from '../serve/targets.ts'
-import { expand } from './expand.ts'
+import { expand, expandUrl } from './expand.ts'
 import { parseService } from './service.ts'
 
 const said = (text: string) =>
@@ -212,9 +212,30 @@ test('a wrong target of a file is left out and named, the others stay', async ()
 })
 
 test('a variable has a value, a default, or is missed', () => {
-  expect(expand('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
+  expect(expandUrl('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
   expect(expand('${A:-}', { A: '' })).toBe('')
   expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
+})
+
+test('a value in a URL is written for its place: a password may have any character', () => {
+  const secret = 'a/b#c?%&+ ='
+  const written = new URL(
+    expandUrl('http://me:${SECRET}@${HOST}:${PORT}/x?a=${SECRET}&b=1', {
+      SECRET: secret,
+      HOST: '::',
+      PORT: '80',
+    }),
+  )
+  expect(decodeURIComponent(written.password)).toBe(secret)
+  expect(written.hostname).toBe('[::1]')
+  expect([...written.searchParams]).toEqual([
+    ['a', secret],
+    ['b', '1'],
+  ])
+  // A value that was captured from a link is escaped already.
+  expect(expandUrl('${BASE}/x?a=${LINK}', { BASE: 'http://x:1', LINK: 'a%2Fb+c' })).toBe(
+    'http://x:1/x?a=a%2Fb%2Bc',
+  )
 })
 
 test('the README of slo documents each key of service.yaml', () => {
@@ -225,6 +246,6 @@ test('the README of slo documents each key of service.yaml', () => {
 })
 
 test('an address to bind to is one to reach it at', () => {
-  const reached = ['0.0.0.0', '::', '::1', 'shop'].map(HOST => expand('http://${HOST}', { HOST }))
+  const reached = ['0.0.0.0', '::', '::1', 'shop'].map(HOST => expandUrl('http://${HOST}', { HOST }))
   expect(reached).toEqual(['http://127.0.0.1', 'http://[::1]', 'http://[::1]', 'http://shop'])
 })

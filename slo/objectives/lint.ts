@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { maxShortMinutes, minimumShortSlots } from '../math/burn-rate.ts'
 import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
@@ -38,6 +40,17 @@ export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
   const [first] = all.some(({ method }) => method === 'Timeslices') ? [] : all
   return first ? [found(first.document, ['spec', 'budgetingMethod'], 'only-events')] : []
 }
+
+/** Objectives whose alerts would link to a page that does not exist. `folders`: of the runbooks that slo serves. */
+export const lintRunbooks = (files: ReturnType<typeof parseFiles>, folders: readonly string[]): Finding[] =>
+  files.flatMap(({ document, objectives: [objective] }) => {
+    const { runbook = 'https://' } = objective ?? {}
+    const name = runbook.replace(/^docs\/runbooks\/(?=[^/]+$)/, '')
+    const isServed =
+      /^https?:\/\//.test(runbook) ||
+      folders.some(folder => name !== runbook && existsSync(join(folder, name)))
+    return isServed ? [] : [found(document, annotation('runbook'), 'no-runbook', { runbook })]
+  })
 
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   if (groupBy === null) return []

@@ -5,13 +5,13 @@ import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintParsed } from '../cli/lint.ts'
-import { tintypeFolder } from '../directory.ts'
+import { readDirectory, runbookFolders, tintypeFolder } from '../directory.ts'
 import { parseDuration, toDuration } from '../math/time.ts'
 import type { Selector } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { boundMatcher, matches } from '../sources/selector.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
-import { lint, lintTogether } from './lint.ts'
+import { lint, lintRunbooks, lintTogether } from './lint.ts'
 import type { Reading } from './lint-metrics.ts'
 import { formatFinding, parseFiles, parseObjectives } from './objectives.ts'
 
@@ -354,6 +354,18 @@ describe('an objective', () => {
     expect(of(latency)).toEqual(['only-events'])
     expect(of(latency, availability)).toEqual([])
     expect(of('')).toEqual([])
+  })
+
+  test('a runbook that slo does not serve is a warning, as the alert would link to nothing', () => {
+    const folders = runbookFolders(readDirectory())
+    const found = (runbook: string) => {
+      const text = latency.replace('docs/runbooks/latency-budget-burn.md', runbook)
+      return lintRunbooks(parseObjectives('x.yaml', text), folders).map(({ line, rule }) => `${line} ${rule}`)
+    }
+    const served = ['docs/runbooks/budget-burn.md', 'https://wiki.example/x', 'docs/runbooks/cause-cpu.md']
+    expect(served.flatMap(found)).toEqual([])
+    for (const missing of ['docs/runbooks/late.md', 'runbooks/budget-burn.md', 'slo/runbooks/budget-burn.md'])
+      expect(found(missing)).toEqual(['7 no-runbook'])
   })
 
   test('every error of every file is reported at once', async () => {

@@ -33,7 +33,7 @@ test.skipIf(!hasOpenssl)('over https each phase has its time, tls too', async ()
 test.skipIf(!hasOpenssl)('an untrusted certificate is a failure that says so', async () => {
   const { url: target } = await startServer()
   const visitor = { cookie: undefined }
-  const journey = await walk({ target, token: 't', promiseSeconds: 60, visitor, signal })
+  const journey = await walk({ target, token: 't', visitor, signal })
   expect(journey.failure).toEqual({
     step: 'upload',
     why: expect.stringContaining('self-signed certificate'),

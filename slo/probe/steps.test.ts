@@ -212,6 +212,14 @@ test.each([
   expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
 })
 
+test('a text is found in a page as a browser shows it', async () => {
+  const { environment } = await shop((_, response) =>
+    response.setHeader('Content-Type', 'text/html').end('<h1>Don&#39;t panic: bread &amp; butter</h1>'),
+  )
+  const step = `  - { name: look, url: "\${SHOP}", expect: { body: "Don't panic: bread & butter" } }`
+  expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
   const { asked, environment } = await shop((_, response) => response.end('{}'))
   const { failure } = await walk(order, environment)

@@ -26,7 +26,11 @@ export function createAdmin(options: {
   return adminApp({
     ...options,
     notReady: () => null,
-    routes: app =>
+    routes: app => {
+      app.delete('/alerts', (_request, response) => {
+        watch.forgetWatchdog()
+        response.status(204).end()
+      })
       app.post('/alerts', json('adminBytes'), (request, response) => {
         const { alerts } = (request.body ?? {}) as Webhook
         const received: Received[] = Array.isArray(alerts) ? alerts : []
@@ -36,6 +40,7 @@ export function createAdmin(options: {
         const lost = firing.flatMap(each => (isWatchdog(each) ? [] : (each?.labels?.alertname ?? '?')))
         if (lost.length > 0) log.error('alerts.no-receiver', { alerts: [...new Set(lost)] })
         response.status(204).end()
-      }),
+      })
+    },
   })
 }

@@ -122,7 +122,10 @@ test('a watchdog of another namespace is no sign that ours arrives, and an alert
   const admin = createAdmin({
     metrics: createMetrics('slo', '0'),
     log: { error: (...entry: unknown[]) => void logged.push(entry) } as unknown as Log,
-    watch: { receiveWatchdog: () => void received++ } as unknown as Watch,
+    watch: {
+      receiveWatchdog: () => void received++,
+      forgetWatchdog: () => void received--,
+    } as unknown as Watch,
     stalled: () => null,
     selectors: { namespace: 'photos' },
   })
@@ -136,6 +139,8 @@ test('a watchdog of another namespace is no sign that ours arrives, and an alert
   }
   expect(received).toBe(1)
   expect(logged).toEqual([['alerts.no-receiver', { alerts: ['DiskFull'] }]])
+  expect((await fetch(`${url}/alerts`, { method: 'DELETE' })).status).toBe(204)
+  expect(received).toBe(0)
 })
 
 test('the status page with a slash behind it is the one without, below any prefix', async () => {

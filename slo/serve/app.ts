@@ -13,7 +13,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
-import { type Directory, program } from '../directory.ts'
+import { type Directory, program, runbookFolders } from '../directory.ts'
 import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { isOver, maxPlannedMinutes, readablePlanned, readPlanned } from '../math/planned.ts'
@@ -53,8 +53,7 @@ export function createSloApp(options: {
     title: directory.service.displayName,
     program,
   })
-  const app = createApp(options)
-  app.use(refuseRebound)
+  const app = createApp(options).use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
@@ -63,10 +62,6 @@ export function createSloApp(options: {
     path.endsWith('/') ? response.redirect(301, `../status${url.slice(path.length)}`) : next()
   app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
-  app.use('/api', (_request, response, next) => {
-    response.set('Cache-Control', 'no-store')
-    next()
-  })
   const stateAt = (views: readonly View[], now: number, seenMs = now) =>
     stateOf({ views, now, seenMs }, diagnosis, readablePlanned(dataDir), directory)
   const stateNow = () => stateAt(watch.views(), Date.now(), watch.seenAt())
@@ -98,7 +93,7 @@ export function createSloApp(options: {
     // An alert of that time may have ended since.
     const views = await watch.viewsAt(toMinute(found.at), pause)
     const note = incidentNote({ ...found, atMs: found.at, directory, views })
-    response.set('Cache-Control', 'no-store').type('text').send(note)
+    response.type('text').send(note)
   })
   const stages = cached(readEveryMs, () => {
     const now = Date.now()
@@ -140,7 +135,7 @@ export function createSloApp(options: {
   app.get('/status.json', (_request, response) => {
     const now = statusOf(watch.views(), watch.seenAt())
     if (!now) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    response.set('Cache-Control', 'no-store').json(now)
+    response.json(now)
   })
   finishRoutes(app, options)
   return app
@@ -185,8 +180,6 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
   })
 }
 
-/** Runbooks of alerts that every service has. */
-const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
 const asText = {
   headers: { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' },
@@ -197,8 +190,8 @@ const asText = {
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in
  * ../ko/runbooks is sent for `?lang=ko` and to browsers that prefer Korean.
  */
-function runbooks({ folder, service }: Directory): RequestHandler<{ name: string }> {
-  const folders = [resolve(folder, service.runbooks), general]
+function runbooks(directory: Directory): RequestHandler<{ name: string }> {
+  const folders = runbookFolders(directory)
   const translated = folders.flatMap(each => [resolve(each, '../ko/runbooks'), each])
   return (request, response, next) => {
     const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'

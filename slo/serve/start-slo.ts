@@ -12,7 +12,7 @@ import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
-import { expand, missingIn, throwMissing } from '../directory/expand.ts'
+import { expandUrl, missingIn, throwMissing } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
@@ -52,7 +52,7 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  */
 export async function startSlo(written: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   throwMissing(missingOf(written.service, environment))
-  const prometheus = expand(written.service.prometheus, environment)
+  const prometheus = expandUrl(written.service.prometheus, environment)
   const directory = { ...written, service: { ...written.service, prometheus } }
   const { objectives, service } = directory
   const config = readConfig(environment, used)

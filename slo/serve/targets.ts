@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '@tintype/lib/config.ts'
 import { isLike } from '@tintype/lib/json.ts'
-import { expand } from '../directory/expand.ts'
+import { expand, expandUrl } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
@@ -21,7 +21,7 @@ export function openTargets(
 ): (onTrouble?: (why: string | null) => void) => readonly Target[] {
   const ofService = () =>
     targets.map(({ job, instance = '', url, headers: written }) => {
-      const parsed = URL.parse(expand(url, environment))
+      const parsed = URL.parse(expandUrl(url, environment))
       const headers = Object.fromEntries(
         Object.entries(written).map(([name, value]) => [name, expand(value, environment)]),
       )

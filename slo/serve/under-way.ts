@@ -5,6 +5,7 @@ import type { UnderWay as ShownRelease } from '../page/api.ts'
 export type UnderWay = ShownRelease & {
   file: string
   title: string
+  /** The version that has all customers when the command is killed. */
   from: string
   /** The name of its process (lib/process-name.ts). */
   process?: string

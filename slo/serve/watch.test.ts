@@ -424,6 +424,18 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
   expect(new Set(again.updates[0]?.map(({ group }) => group))).toEqual(new Set(['availability']))
 })
 
+test('once SloWatchdog goes elsewhere on purpose slo can be told, and awaits it no more', async () => {
+  const store = await newStore()
+  store.set('watchdog', 1)
+  const alerts = [{ ...burning, group: 'monitoring', name: 'watchdog-silent', since: 1 }]
+  store.record({ group: 'monitoring', status: 'firing', severity: 'page', since: 1, at: 1, alerts })
+  const { watch, updates } = watching(offline(), store, async () => () => true)
+  watch.forgetWatchdog()
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(updates[0]).toEqual([])
+})
+
 test('once slo is started without a Prometheus, no watchdog is awaited any more', async () => {
   const store = await newStore()
   store.set('watchdog', 1)

@@ -269,6 +269,17 @@ describe('a Prometheus that is none', () => {
     await expect(read).rejects.toThrow('answered 503')
   })
 
+  test('a counter of too many samples for 30 days is looked at once an hour for when it began', async () => {
+    const url = await serve(async (request, response) => {
+      const isEach = new URLSearchParams(await text(request)).get('query')?.includes('[30d]')
+      const data = { result: [{ metric: {}, value: [0, '1'] }] }
+      response.end(
+        JSON.stringify(isEach ? { status: 'error', error: 'too many samples' } : { status: 'success', data }),
+      )
+    })
+    expect(await openPrometheus(url).seenBefore(sli, 1_000)).toBe(true)
+  })
+
   test('a Prometheus that refuses some of the questions does not end the lint', async () => {
     const url = await serve(async (request, response) => {
       const asked = decodeURIComponent(`${request.url} ${await text(request)}`)

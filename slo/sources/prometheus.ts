@@ -19,7 +19,7 @@ import {
   type ThresholdSli,
 } from './index.ts'
 import { addNewborn, type Newborn } from './newborn.ts'
-import { noneIfTooMany, type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
+import { noneIfTooMany, type PrometheusApi, prometheusApi, Refused, TooManySeries } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
 
@@ -53,12 +53,18 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
         : thresholdSlots(api, sli, { from, to })
     },
     async seenBefore(sli, minute) {
+      const above = (total: Counter) => `max(max_over_time(${rangeOf(total, `${daysAtOnce}d`, 3600)})) > 0`
       const query =
-        sli.kind === 'ratio'
-          ? `max(max_over_time(${rangeOf(sli.total, `${daysAtOnce}d`, 3600)})) > 0`
-          : `count(count_over_time((${sli.gauge})[${daysAtOnce}d:1h]))`
-      for (let days = 0; days < seenDays; days += daysAtOnce)
-        if ((await api.instant(query, minute * 60 - days * 86_400)).length > 0) return true
+        sli.kind === 'ratio' ? above(sli.total) : `count(count_over_time((${sli.gauge})[${daysAtOnce}d:1h]))`
+      for (let days = 0; days < seenDays; days += daysAtOnce) {
+        const at = minute * 60 - days * 86_400
+        const answer = await api.instant(query, at).catch(error => {
+          // All samples of many series are too many for a Prometheus. One an hour shows a counter nearly as well.
+          if (!(error instanceof Refused) || sli.kind !== 'ratio') throw error
+          return api.instant(above({ ...sli.total, selector: null }), at)
+        })
+        if (answer.length > 0) return true
+      }
       return false
     },
     labelValues: (sli, label, from, to) => {

@@ -39,6 +39,13 @@ test('events before the given start of the SLO count as little as minutes', asyn
   expect(await minutesOf([perBusy as Objective, ofEvents], 10)).toEqual([50, 50])
 })
 
+test('an objective that is added later, and is named first, does not shorten the window of the others', async () => {
+  const late = { ...counter('idle', 1), samples: counter('idle', 1).samples.slice(160) }
+  const both = samplesSource({ name: '', minutes: 60, series: [counter('busy', 1), late] })
+  const recorded = await readRecorded(both, [perIdle, perBusy] as Objective[], { from: 0, to: 60 })
+  expect(recorded?.start).toBe(0)
+})
+
 test('a group has minutes for a day after the last that it counted, an objective for ever', async () => {
   const ends = async (objectives: readonly Objective[]) =>
     (await readRecorded(source, objectives, { from: 0, to: 3_000 }))?.objectives[0]?.tally.to

@@ -29,8 +29,8 @@ type Period = {
 
 /**
  * Reads the minutes [from, to) of all objectives, up to the source's clock. An objective begins with `since`, else with
- * its first counted minute, as in the generated rules. The SLO begins with the first Timeslices objective that has
- * begun, else with the first of any kind; undefined when none has.
+ * its first counted minute, as in the generated rules. The SLO begins with the earliest of its Timeslices objectives, else
+ * with the earliest of any kind: one that is added later does not shorten the others' windows. Undefined when none has begun.
  * @throws SourceError when none that has begun could be read.
  */
 export async function readRecorded(
@@ -65,11 +65,14 @@ export async function readRecorded(
   const reads = all
     .flat()
     .map(({ begun = to, ...each }) => ({ ...each, begun: begun < to ? begun : undefined }))
-  const start = reads.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
-  if (start === undefined) {
+  const begins = (method: Objective['method']) =>
+    reads.flatMap(({ objective, begun }) => (objective.method === method ? (begun ?? []) : []))
+  const [slices, events] = [begins('Timeslices'), begins('Occurrences')]
+  if (slices.length + events.length === 0) {
     throwUnread(unread)
     return undefined
   }
+  const start = Math.min(...(slices.length > 0 ? slices : events))
   return {
     /** The first minute that counts: when the SLO began. */
     start: Math.max(start, from),
@@ -120,8 +123,6 @@ async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: 
   const first = slots.find(({ total }) => total > 0)?.start
   return first === from || (await source.seenBefore(sli, from)) ? from : first
 }
-
-const rank = ({ objective }: Pick<Read, 'objective'>): number => (objective.method === 'Timeslices' ? 0 : 1)
 
 /** How many minutes the windows and alerts of these objectives look back. */
 export const lookBackMinutes = (objectives: readonly Objective[]): number =>

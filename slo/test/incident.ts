@@ -108,12 +108,13 @@ export function live({
   for (let at = book.next(); at <= startMs + length * 1000; at = book.next()) {
     const second = (at - startMs) / 1000
     const now = { ...calm(), ...world(second) }
+    if (now.diskStands) now.photosASecond = 0
     if (byChance) now.pixels *= book.sizes(now.photosASecond * seconds)
     const coming = now.photosASecond * seconds * (byChance ? book.chance(now.photosASecond * seconds) : 1)
-    const arriving = now.webUp ? coming * book.noise() * (1 - now.failing.uploads) : 0
+    const arriving = now.webUp ? coming * book.noise() * (1 - now.failing.uploads) * (1 - now.refused) : 0
     const each = parts.map((differs, i) => {
       const own = { ...now, ...differs(second) }
-      const convert = own.pixels * own.cpuPerPixel * own.stolen + own.get.converter
+      const convert = (own.pixels * own.cpuPerPixel * own.stolen) / (1 - own.swapping) + own.get.converter
       const holds = convert + own.put.converter
       const bad = Math.min(0.9, own.crashes + own.outOfMemory + own.failing.storage)
       const free = own.claims && own.converterUp ? own.slots - own.hung : 0
@@ -135,7 +136,7 @@ export function live({
       each.map(({ own, labels }) => ({ labels, up: own.converterUp })),
       flow,
     )
-    if (now.metricsUp && now.webUp) scrapeWeb(book, now, flow)
+    if (now.metricsUp && now.webUp && now.webScraped) scrapeWeb(book, now, flow)
     for (const { own, labels, able: part, ...took } of each)
       if (own.metricsUp && own.converterUp)
         scrapeConverter(book, own, labels, { ...flow, ...took, done: able === 0 ? 0 : (done * part) / able })
@@ -149,12 +150,13 @@ function scrapeProbe(
   converters: readonly { labels: Labels; up: boolean }[],
   { at, seconds, arriving, done, oldest }: Flow,
 ): void {
-  set('up', { job: 'web' }, world.metricsUp && world.webUp ? 1 : 0)
+  set('up', { job: 'web' }, world.metricsUp && world.webUp && world.webScraped ? 1 : 0)
   for (const { labels, up } of converters) set('up', labels, world.metricsUp && up ? 1 : 0)
   set('up', { job: 'logs' }, world.logsUp ? 1 : 0)
   const slo = { job: 'slo' }
   const phases = Object.entries({ ...world.probe, transfer: 0.001, thumbnail: 0.3 })
-  const died = world.webUp ? world.probeDies : 'connect'
+  const answered = world.diskStands || world.refused > 0.5 ? 'processing' : world.probeDies
+  const died = world.webUp ? answered : 'connect'
   const last = died ? phases.findIndex(([phase]) => phase === died) : phases.length
   const isLate = oldest > promiseSeconds
   const journeys = Math.floor(at / probeMs) - Math.floor((at - seconds * 1000) / probeMs)
@@ -173,10 +175,16 @@ function scrapeProbe(
 
 /** The processor time of a process and its wait for a processor, in seconds. */
 function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: number): void {
-  const ran = 0.1 * seconds
+  const ran = (0.1 + world.garbage) * seconds
   grow('process_cpu_seconds_total', job, ran)
   grow('tintype_processor_wait_seconds_total', job, (ran * world.starved) / (1 - world.starved))
   grow('nodejs_gc_duration_seconds_sum', job, seconds * world.garbage)
+  for (const [resource, share] of Object.entries({
+    cpu: world.starved,
+    memory: world.swapping,
+    io: Number(world.diskStands),
+  }))
+    grow('tintype_machine_pressure_seconds_total', { ...job, resource }, seconds * share)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)
   set('tintype_disk_free_files', job, world.disk.files)
@@ -209,8 +217,9 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
   grow(
     'http_server_request_duration_seconds_count',
     { ...post, http_response_status_code: '503' },
-    uploads * failed,
+    uploads * (failed + world.refused),
   )
+  grow('tintype_photos_total', { ...web, outcome: 'shed' }, uploads * world.refused)
   const { store, ask } = calls(book, web, world)
   const get = { ...post, http_request_method: 'GET' }
   observe('http_server_request_duration_seconds', get, seconds, world.list + 0.002)
@@ -281,6 +290,7 @@ function scrapeConverter(
     done * world.pixels * world.cpuPerPixel,
   )
   set('nodejs_eventloop_lag_p99_seconds', converter, world.lag.converter * noise())
+  set('process_start_time_seconds', converter, world.converterStarted)
   set('tintype_clock_seconds', converter, at / 1000 + world.skewSeconds)
   set('tintype_slots', converter, world.slots)
   const busy = world.hung + Math.min(world.slots - world.hung, (done / seconds) * holds)

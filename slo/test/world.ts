@@ -8,6 +8,8 @@ export type World = {
   /** Share of web's runnable time in which it waits for a processor or collects garbage. */
   starved: number
   garbage: number
+  /** Share of time in which what runs waits for memory. */
+  swapping: number
   format: string
   version: string
   probe: { dns: number; connect: number; tls: number; processing: number }
@@ -16,6 +18,8 @@ export type World = {
   engine: 'sqlite' | 'postgres'
   put: { web: number; converter: number }
   get: { web: number; converter: number }
+  /** No write ends. */
+  diskStands: boolean
   /** Seconds of each listing of storage; 0: no listing. */
   list: number
   /** The queue's own calls. */
@@ -25,6 +29,8 @@ export type World = {
   lost: number
   /** Failing shares: of uploads, of the converter's calls to storage, of both services' calls to the queue. */
   failing: { uploads: number; storage: number; queue: number }
+  /** The share of uploads that web refuses for load. */
+  refused: number
   /** The phase in which failing journeys of the probe end. */
   probeDies: string | null
   slots: number
@@ -32,10 +38,13 @@ export type World = {
   disk: { free: number; files: number }
   descriptors: number
   webUp: boolean
+  /** Whether web answers scrapes while it runs. */
+  webScraped: boolean
   /** Epoch seconds. */
   webStarted: number
   /** 0: no restarts. */
   webRestartsEverySeconds: number
+  converterStarted: number
   lag: { web: number; converter: number }
   eventLag: number
   unexplained: number
@@ -56,6 +65,7 @@ export const calm = (): World => ({
   stolen: 1,
   starved: 0.05,
   garbage: 0.02,
+  swapping: 0,
   format: 'jpeg',
   version: '1.0.0',
   probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
@@ -64,19 +74,23 @@ export const calm = (): World => ({
   engine: 'sqlite',
   put: { web: 0.004, converter: 0.004 },
   get: { web: 0.002, converter: 0.002 },
+  diskStands: false,
   list: 0,
   queue: { web: 0.002, converter: 0.002 },
   session: 0.0001,
   lost: 0.002,
   failing: { uploads: 0, storage: 0, queue: 0 },
+  refused: 0,
   probeDies: null,
   slots: 2,
   hung: 0,
   disk: { free: 5e9, files: 1e6 },
   descriptors: 0.05,
   webUp: true,
+  webScraped: true,
   webStarted: 0,
   webRestartsEverySeconds: 0,
+  converterStarted: 0,
   lag: { web: 0.012, converter: 0.012 },
   eventLag: 0.01,
   unexplained: 0,

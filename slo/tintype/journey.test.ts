@@ -12,7 +12,7 @@ import { names, openProbe } from './probe.ts'
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
 async function service(
   misbehave: (path: string, response: ServerResponse, nth: number) => boolean = () => false,
-  prefix = '',
+  { prefix = '', promiseMs = 2_000 } = {},
 ) {
   const photos = new Set<string>()
   const asked: { method: string; path: string; cookie: string | undefined; token: string | undefined }[] = []
@@ -32,7 +32,8 @@ async function service(
         Location: `/photos/${id}`,
         'Set-Cookie': 'tintype_session=abc.sig; HttpOnly; SameSite=Lax',
       })
-      response.end('{}')
+      const now = Date.now()
+      response.end(JSON.stringify({ acceptedAt: new Date(now), promiseBy: new Date(now + promiseMs) }))
     } else if (method === 'DELETE') {
       photos.delete(path.slice('/photos/'.length))
       response.writeHead(204).end()
@@ -50,7 +51,7 @@ async function service(
   const target = new URL(`http://localhost:${(server.address() as AddressInfo).port}${prefix}/`)
   const visitor: ProbeSession = { cookie: undefined }
   const signal = new AbortController().signal
-  return { photos, asked, way: { target, token: 'secret', promiseSeconds: 2, visitor, signal } }
+  return { photos, asked, way: { target, token: 'secret', visitor, signal } }
 }
 
 describe('a journey', () => {
@@ -71,7 +72,7 @@ describe('a journey', () => {
   })
 
   test('keeps the prefix under which a proxy serves the service', async () => {
-    const { way, photos } = await service(undefined, '/photo-service')
+    const { way, photos } = await service(undefined, { prefix: '/photo-service' })
     const journey = await walk(way)
     expect(journey.failure).toBeUndefined()
     expect(await tidyUp(way, journey.photo as URL)).toBeNull()
@@ -115,13 +116,14 @@ describe('a journey', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('fails when the thumbnail is late, and says where the time went', async () => {
-    const { way } = await service((path, response) => {
+  test('fails when the thumbnail is later than web promised, and says where the time went', async () => {
+    const never = (path: string, response: ServerResponse) => {
       if (!path.endsWith('/thumbnail')) return false
       response.writeHead(202).end()
       return true
-    })
-    const { failure, phases } = await walk({ ...way, promiseSeconds: 0.5 })
+    }
+    const { way } = await service(never, { promiseMs: 500 })
+    const { failure, phases } = await walk(way)
     expect(failure).toEqual({ step: 'thumbnail', why: 'no thumbnail within 0.5 s' })
     expect(phases.thumbnail).toBeGreaterThanOrEqual(0.5)
   })

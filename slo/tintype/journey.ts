@@ -29,12 +29,13 @@ export type Walk = {
   /** The service's address, local or remote; with a proxy's path prefix it ends in a slash. */
   target: URL
   token: string
-  promiseSeconds: number
   visitor: ProbeSession
   /** Called when the visitor gets a cookie. */
   onCookie?(): void
   signal: AbortSignal
 }
+
+type Promised = { acceptedAt?: string; promiseBy?: string }
 
 /**
  * The synthetic user's journey: uploads a photo, waits for its thumbnail and checks the picture. Phases that were not
@@ -47,25 +48,28 @@ export async function walk(walk: Walk): Promise<Journey> {
   const { certificateDays = Number.POSITIVE_INFINITY } = upload
   const journey = { phases, lostSeconds, certificateDays }
   if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
-  const { status, headers } = upload.answer
-  if ((status !== 201 && status !== 202) || !headers.location)
+  const { status, headers, body } = upload.answer
+  // Web says how long its promise is, so that slo needs no PROMISE_SECONDS that could differ.
+  const { acceptedAt, promiseBy } = parseJson<Promised | null>(body.toString()) ?? {}
+  const promiseSeconds = (Date.parse(promiseBy ?? '') - Date.parse(acceptedAt ?? '')) / 1000
+  if ((status !== 201 && status !== 202) || !headers.location || !(promiseSeconds > 0))
     return { ...journey, failure: { step: 'upload', why: inWords(upload.answer) } }
 
   // Not Location itself, because a proxy with a path prefix does not rewrite it.
   const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
   const begun = performance.now()
-  const why = await awaitThumbnail(walk, photo)
+  const why = await awaitThumbnail(walk, photo, promiseSeconds)
   phases.thumbnail = (performance.now() - begun) / 1000
   return { ...journey, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
 }
 
 /** Waits for the thumbnail. Returns null when it came in time, else the reason. */
-async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
+async function awaitThumbnail(walk: Walk, photo: URL, promiseSeconds: number): Promise<string | null> {
   const thumbnail = new URL(`${photo.pathname}/thumbnail`, photo)
-  const deadline = performance.now() + walk.promiseSeconds * 1000
+  const deadline = performance.now() + promiseSeconds * 1000
   for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 1.5, slowestLookMs)) {
     const leftMs = deadline - performance.now()
-    if (leftMs <= 0) return `no thumbnail within ${walk.promiseSeconds} s`
+    if (leftMs <= 0) return `no thumbnail within ${promiseSeconds} s`
     const look = await ask(walk, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
     if ('failed' in look) {
       // The last request has only the rest of the promise as its timeout.

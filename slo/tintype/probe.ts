@@ -21,14 +21,10 @@ export const names: ProbeModule['names'] = {
 
 /** Opens the probe. Each attempt is a journey: it uploads a photo, waits for the thumbnail and deletes the photo. */
 export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metrics, log, store }) => {
-  const config = readConfig(
-    environment,
-    pick('HOST', 'PROBE_TOKEN', 'PROBE_URL', 'PROMISE_SECONDS', 'WEB_PORT'),
-  )
+  const config = readConfig(environment, pick('HOST', 'PROBE_TOKEN', 'PROBE_URL', 'WEB_PORT'))
   const common = {
     target: config.PROBE_URL ?? new URL(urlHere(config.HOST, config.WEB_PORT)),
     token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
-    promiseSeconds: config.PROMISE_SECONDS,
   }
   /** The visitor of this hour, and the one before, who may still have a journey. */
   const visitors: ProbeSession[] = [{ cookie: undefined }]

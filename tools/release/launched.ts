@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describeError, ExpectedError } from '@tintype/lib/errors.ts'
+import { describeError, ExpectedError, messageOf } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { openControl } from '../control.ts'
 import { type Build, backendOf, type Fleet } from '../fleet.ts'
@@ -129,14 +129,21 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
     back,
     /**
      * Gives everybody to the new version and ends the old one: first its webs, after their requests, then converters.
+     * Resolves with what failed after everybody had moved. The old log server or slo then runs on.
      */
-    async keep(build: Build) {
+    async keep(build: Build): Promise<string[]> {
       if (!underWay) throw new Error('no release is under way')
       const old = serving()
       await front?.share(old === 'blue' ? 100 : 0, true)
       underWay = false
-      await stopAll(old)
-      for (const role of ['logs', 'slo']) await fleet.replace(role, build)
+      const failed: string[] = []
+      for (const step of [
+        () => stopAll(old),
+        () => fleet.replace('logs', build),
+        () => fleet.replace('slo', build),
+      ])
+        await step().catch(error => failed.push(messageOf(error)))
+      return failed
     },
   }
   await openControl(

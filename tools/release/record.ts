@@ -15,6 +15,8 @@ export type Record = {
   note(line: string): void
   /** Writes DATA_DIR/releases/under-way.json, which exists during the release. */
   look(look: ReleaseLook): void
+  /** Called before everybody moves, which the launcher finishes when the command is killed. */
+  keep(): void
   close(outcome: ReleaseOutcome, summary: string): void
 }
 
@@ -30,6 +32,7 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   return {
     file,
     look: look => writeUnderWay(dataDir, { ...underWay, look }),
+    keep: () => writeUnderWay(dataDir, { ...underWay, from: to }),
     note: line => write(file, `- ${new Date().toISOString().slice(11, 19)} ${line}\n`),
     close(outcome, summary) {
       write(file, `\n**${outcome}** at ${new Date().toISOString()}: ${summary}\n`)
@@ -57,11 +60,8 @@ export function settleKilled(dataDir: string): string | undefined {
   const underWay = readUnderWay(dataDir)
   if (!underWay || isRunning(underWay.process)) return undefined
   const { file: record, title, from } = underWay
-  const said = `The ${title} ended without a word: its command was killed. The traffic is on the old version, ${from}.`
-  write(
-    record,
-    `\n**interrupted**: the command was killed. The launcher gave the old version all customers back.\n`,
-  )
+  const killed = `its command was killed, and the launcher gave all customers to ${from}.`
+  write(record, `\n**interrupted**: ${killed}\n`)
   rmSync(underWayFile(dataDir))
-  return said
+  return `The ${title} ended without a word: ${killed}`
 }

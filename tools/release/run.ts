@@ -59,10 +59,14 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
       await judged({ ...options, versions, evidence, status, judge, spans, oldSpans, step, user })
     }
     await user.stop()
-    await launcher.ask('keep', options.to)
-    note(options, `everybody is on ${versions.new}; the processes of ${versions.old} have ended`)
-    record.close('released', `${versions.new} serves everybody.`)
-    show(`Released: ${versions.new} serves everybody. Record: ${record.file}`)
+    record.keep()
+    // A launcher of before resolves with null.
+    const failed = await launcher.ask<string[] | null>('keep', options.to)
+    const but = failed?.length ? `, but ${failed.join('; ')}` : ''
+    const served = `${versions.new} serves everybody${but}.`
+    note(options, `everybody is on ${versions.new}; the processes of ${versions.old} have ended${but}`)
+    record.close('released', served)
+    show(`Released: ${served} Record: ${record.file}`)
     show('The launcher runs on as it was started: its own changes take effect at the next npm start.')
     return 'released'
   } catch (error) {
@@ -174,12 +178,7 @@ async function judged(options: Judged): Promise<void> {
     const verdict: Judgement = away
       ? {
           verdict: 'bad',
-          reasons: [
-            await missingMetrics(
-              options,
-              counted.seen.map(({ instance }) => instance),
-            ),
-          ],
+          reasons: [await missingMetrics(options, counted.seen)],
         }
       : judge(counted, { nowMs, staleSeconds, died, journeys, dayTotals })
     record.look({
@@ -215,9 +214,9 @@ async function judged(options: Judged): Promise<void> {
   }
 }
 
-async function missingMetrics({ status }: Judged, seen: string[]): Promise<Reason> {
+async function missingMetrics({ status }: Judged, seen: readonly { instance: string }[]): Promise<Reason> {
   const missing = broughtBy(await status())
-    .filter(({ role }) => !seen.some(each => each.startsWith(role.replace(/-\d+$/, ''))))
+    .filter(({ role }) => !seen.some(({ instance }) => instance.startsWith(role.replace(/-\d+$/, ''))))
     .map(({ name }) => name)
   return {
     what: `the metrics of ${missing.join(', ') || 'a process'} are away`,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messagesOf } from '@tintype/lib/errors.ts'
 import sharp from 'sharp'
-import { person } from '../../test/client.ts'
+import { type Photo, person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 import type { Reason } from './judge.ts'
 
@@ -15,7 +15,7 @@ export type User = {
 }
 
 const pauseMs = 2_000
-const patienceMs = 65_000
+const graceMs = 5_000
 
 /** Makes one journey after the other, at each web in turn: uploads a known photo and checks its thumbnail. */
 export async function startUser(webs: readonly string[], probeToken: string): Promise<User> {
@@ -58,9 +58,9 @@ async function journey(web: string, image: Buffer, probeToken: string): Promise<
     const someone = person(web)
     const answer = await someone.upload(image, { 'Tintype-Probe': probeToken })
     if (answer.status !== 202) return `the upload was answered ${answer.status}: ${await answer.text()}`
-    const { id } = (await answer.json()) as { id: string }
+    const { id, acceptedAt, promiseBy } = (await answer.json()) as Photo
     try {
-      const photo = await someone.settled(id, patienceMs)
+      const photo = await someone.settled(id, Date.parse(promiseBy) - Date.parse(acceptedAt) + graceMs)
       if (photo.state !== 'ready') return `no thumbnail: ${JSON.stringify(photo.reason)}`
       const thumbnail = await someone.request(`/photos/${id}/thumbnail`)
       if (thumbnail.status !== 200) return `the thumbnail was answered ${thumbnail.status}`

@@ -83,11 +83,11 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
         await ask(socket, command.replace('%', `${color}/${name}`))
     },
     async share(green, keep) {
-      if (keep) {
-        kept = green
-        write()
-      }
       await send(`set map ${shareFile} green ${green}`)
+      // Afterwards: when HAProxy refuses, the way back goes by `kept`.
+      if (!keep) return
+      kept = green
+      write()
     },
     serving: () => (kept === 100 ? 'green' : (colors[0] as Color)),
   }

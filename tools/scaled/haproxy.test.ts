@@ -50,7 +50,8 @@ async function start(program: string, blue: readonly Backend[], nameServer = 'pa
   const file = join(await temporaryFolder(), 'haproxy.cfg')
   const config = haproxyConfig({ host: '127.0.0.1', port, adminPort }, { blue, green: [] }, 1)
   writeFileSync(file, config.replace('parse-resolv-conf', nameServer))
-  run(program, ['-db', '-f', file])
+  // A common limit of open files. HAProxy refuses to start with fewer than twice its connections.
+  run('sh', ['-c', 'ulimit -n 4096; exec "$0" "$@"', program, '-db', '-f', file])
   await until(() =>
     fetch(`http://127.0.0.1:${adminPort}/livez`).then(
       ({ ok }) => ok,
@@ -143,6 +144,8 @@ describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
     const config = { HOST: '127.0.0.1', DATA_DIR, GRACE_SECONDS: 1 } as Config
     const [socketFolder, port] = [await temporaryFolder(), await freePort()]
     const fronting = await openFront({ program: haproxy, config, socketFolder, port, webs: [web] })
+    await expect(fronting.share(100, true)).rejects.toThrow('ENOENT') // it does not run yet
+    expect(fronting.serving(), 'the way back would lead to the new version').toBe('blue')
     const { args, answers } = fronting.service as Extract<Service, Program>
     run(haproxy, args)
     await until(answers)

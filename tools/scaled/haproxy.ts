@@ -69,6 +69,8 @@ export const haproxyConfig = (
   socket?: string,
 ): string => `
 global
+  # It takes as many as the limit of open files allows, and would else not start below 16,017: common limits are 4,096.
+  no strict-limits
   maxconn 8000${socket ? `\n  stats socket "${socket}" mode 600 level admin` : ''}
   hard-stop-after ${graceSeconds}s
   # Web answers headers over 16 KiB itself.

@@ -57,13 +57,16 @@ describe('a TIFF, in each byte order, classic and big', () => {
     const preview = heads.tiff(160, 120, { first: 1, last: 330 })
     expect(await refusal(preview)).toMatchObject({ status: 415, detail: expect.stringMatching(/raw file/) })
     const dng = heads.tiff(160, 120, { last: 50_706 })
-    expect(await refusal(dng)).toMatchObject({ status: 415, detail: expect.stringMatching(/dng/) })
+    expect(await refusal(dng)).toMatchObject({ status: 415, detail: expect.stringMatching(/raw file/) })
   })
 
   test('of another maker’s format is not taken for a photo', async () => {
     const raw = heads.tiff(4000, 3000, { bigEndian: false, at: 16 })
     raw.write('CR', 8)
-    expect(await refusal(raw)).toMatchObject({ status: 415, detail: expect.stringMatching(/canon/) })
+    expect(await refusal(raw)).toMatchObject({ status: 415, detail: expect.stringMatching(/raw file/) })
+    // Of Canon's newer cameras, in the box format of HEIC.
+    const newer = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from('ftypcrx \0\0\0\x01crx isom')])
+    expect(await refusal(newer)).toMatchObject({ status: 415, detail: expect.stringMatching(/raw file/) })
   })
 })
 

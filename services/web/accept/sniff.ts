@@ -54,7 +54,8 @@ function storedSize(format: Format, head: Buffer): { width: number; height: numb
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
-  const known = mime === 'image/tiff' ? 'a camera’s raw file' : `of type ${mime}`
+  const isMakers = /^image\/(tiff|x-(adobe|canon|fujifilm|nikon|olympus|panasonic|sony)-)/.test(mime ?? '')
+  const known = isMakers ? 'a camera’s raw file' : `of type ${mime}`
   const what = mime === undefined ? 'not an image of a known type' : known
   return new Problem(
     415,

@@ -115,11 +115,8 @@ const passing = new Set([401, 404, 408])
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteHeaders(name => xhr.getResponseHeader(name))
-  if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy) {
-    const promisedMs = Number(document.body.dataset.promiseSeconds) * 1000
-    const acceptedAt = new Date(Date.parse(xhr.response.promiseBy) - promisedMs).toISOString()
-    return { kind: 'accepted', photo: { acceptedAt, stages: {}, ...xhr.response } }
-  }
+  if ((xhr.status === 201 || xhr.status === 202) && xhr.response?.promiseBy)
+    return { kind: 'accepted', photo: xhr.response }
   if (xhr.status === 503 || xhr.status === 429) {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
     return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }

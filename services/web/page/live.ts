@@ -12,6 +12,8 @@ const idleMs = 60_000
 const pollMs = 2_000
 /** Delay before a refused stream is opened again: EventSource itself gives up then. */
 const reopenMs = 10_000
+/** Requests that are under way when a person clears the cookies begin a session each. More changes have another cause. */
+const maxChanges = 5
 
 /**
  * Keeps the list up to date by events, or by polling without them, and only while the tab is visible: browsers open six
@@ -23,13 +25,17 @@ export function live(connected: (why: Unreached) => void): void {
   let openedAt = 0
   let reopenedAt = Number.NEGATIVE_INFINITY
   let readAt = 0
+  let changedAt = Number.NEGATIVE_INFINITY
+  /** Changes of the session, each less than `idleMs` after the one before. */
+  let changes = 0
+  const isLost = () => changes > maxChanges && performance.now() - changedAt < idleMs
 
   async function read(): Promise<void> {
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
     readAt = Number.POSITIVE_INFINITY
     connected(
       await refresh().then(
-        () => '',
+        () => (isLost() ? 'noSession' : ''),
         ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
       ),
     )
@@ -67,8 +73,12 @@ export function live(connected: (why: Unreached) => void): void {
   // An open stream stays with its session, which ends when the person clears the cookies, perhaps in another tab.
   addEventListener('session', () => {
     if (document.hidden || !takesCookies()) return
-    // Webs with different secrets answer with another session each time. `check` opens the next stream.
-    if (performance.now() - reopenedAt < reopenMs) source?.close()
+    const now = performance.now()
+    changes = now - changedAt < idleMs ? changes + 1 : 1
+    changedAt = now
+    // Where a proxy drops the cookie, or webs have different secrets, each answer has another session. `check` opens the
+    // next stream.
+    if (now - reopenedAt < reopenMs) source?.close()
     else reopen()
   })
   // A failed upload does not say whether a proxy wants the person to sign in. Hundreds may fail at once.

@@ -7,7 +7,7 @@ export type Upload = Unsent & {
   /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
   file: File | undefined
   traceId: string
-  /** How often it was sent. */
+  /** How often it was sent since it was last answered. */
   tries: number
   /** performance.now() of the click, drop or paste. */
   chosenAt: number

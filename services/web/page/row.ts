@@ -45,12 +45,25 @@ export function photoRow(item: Item): { element: HTMLElement; update(): void } {
   }
 }
 
+/**
+ * A button of a row. It acts once for a double click, and for Enter that is held down: further clicks would be on what has
+ * moved there or got the focus, as the next row's button.
+ */
+function rowButton(act: () => unknown, blur?: () => void): HTMLElement {
+  const click = ({ detail }: MouseEvent) => detail > 1 || act()
+  const keydown = (event: KeyboardEvent) => event.repeat && event.key === 'Enter' && event.preventDefault()
+  return h('button', { class: 'quiet', type: 'button', click, keydown, blur })
+}
+
+function label(button: HTMLElement, action: string, name: string): HTMLElement {
+  button.textContent = action
+  button.setAttribute('aria-label', say('label', { action, name }))
+  return button
+}
+
 function controls(item: Item): HTMLElement[] {
   const name = itemName(item)
-  const button = (action: string, click: () => void) => {
-    const label = say('label', { action, name })
-    return h('button', { class: 'quiet', type: 'button', 'aria-label': label, click }, action)
-  }
+  const button = (action: string, act: () => void) => label(rowButton(act), action, name)
   const { upload, photo } = item
   if (photo) {
     const deletion = deleteButton(photo, name)
@@ -92,14 +105,11 @@ function deleteButton({ id }: Photo, name: string): HTMLElement {
   let shown: 'delete' | 'reallyDelete' | 'notDeleted'
   const ask = (action: typeof shown) => {
     shown = action
-    element.textContent = say(action)
-    element.setAttribute('aria-label', say('label', { action: say(action), name }))
+    label(element, say(action), name)
   }
-  const click = async ({ detail }: MouseEvent) => {
+  const act = async () => {
     // Safari does not focus a button that is clicked, and what has no focus cannot lose it.
     element.focus()
-    // The second click of a double click comes before anyone has read the question.
-    if (detail > 1) return
     if (shown === 'delete') return ask('reallyDelete')
     try {
       await deletePhoto(id)
@@ -110,10 +120,7 @@ function deleteButton({ id }: Photo, name: string): HTMLElement {
       announce(say('notDeleted'))
     }
   }
-  // Enter that is held down clicks again and again.
-  const keydown = (event: KeyboardEvent) => event.repeat && event.key === 'Enter' && event.preventDefault()
-  const blur = () => ask('delete')
-  const element = h('button', { class: 'quiet', type: 'button', click, keydown, blur })
+  const element = rowButton(act, () => ask('delete'))
   ask('delete')
   return element
 }

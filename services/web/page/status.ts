@@ -8,8 +8,8 @@ import { say } from './words.ts'
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
 type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 type Shown = Status | '' | 'notMeasured' | 'stale'
-/** Why this browser does not reach the service: no connection, or a proxy wants the person to sign in first. */
-export type Unreached = '' | 'offline' | 'signIn'
+/** Why this browser does not reach the service, or only as someone else each time: its cookie does not arrive. */
+export type Unreached = '' | 'offline' | 'signIn' | 'noSession'
 
 /** An older status counts as unknown. */
 const staleMs = 180_000

@@ -21,9 +21,17 @@ export function takeFiles(add: (files: File[]) => void): void {
 
 function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
-  const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files')
-  // A dragged picture of this page would be dropped as a new file.
-  addEventListener('dragstart', event => event.target instanceof HTMLImageElement && event.preventDefault())
+  // A picture of this page may be dragged out of it; dropped here, it would be sent as a new file. A browser sends no
+  // dragend when what was dragged is no longer in the page.
+  let dragged: EventTarget | null = null
+  addEventListener('dragstart', ({ target }) => {
+    dragged = target
+  })
+  addEventListener('dragend', () => {
+    dragged = null
+  })
+  const isFromHere = () => dragged instanceof Node && dragged.isConnected
+  const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files') && !isFromHere()
   addEventListener('dragover', event => {
     // Also of a link or a text: the browser would leave the page for a link that is dropped, and uploads would end.
     event.preventDefault()
@@ -35,7 +43,7 @@ function takeDrops(add: (files: File[]) => void): void {
   addEventListener('drop', event => {
     event.preventDefault()
     delete place.dataset.over
-    takeFrom(event.dataTransfer, add)
+    if (!isFromHere()) takeFrom(event.dataTransfer, add)
   })
 }
 

@@ -85,7 +85,8 @@ async function deliver(item: Sent): Promise<number | undefined> {
       continue
     }
     if (answer.kind === 'cancelled' || signal.aborted) return
-    // A service that is busy says itself when to come again.
+    // A service that answers is reached, and one that is busy says when to come again.
+    if (answer.kind === 'busy') upload.tries = 0
     const isLast = answer.kind === 'unreachable' && upload.tries >= maxTries
     if (isLast && (await fetchPhotos().catch(() => false))) return void become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)

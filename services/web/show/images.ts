@@ -19,7 +19,7 @@ export function thumbnail(web: Web): RequestHandler {
     const { record, result } = photo
     if (result === undefined) {
       if (request.method === 'GET') web.delivery.expect(record.id)
-      return void response.status(202).set({ 'Retry-After': '1', 'Cache-Control': 'no-store' }).end()
+      return void response.status(202).set('Retry-After', '1').end()
     }
     if (result.state === 'failed') {
       const { reason } = result

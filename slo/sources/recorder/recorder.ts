@@ -37,7 +37,7 @@ type Options = {
 }
 
 const mixed =
-  'several processes answer in turn at this address, and a part of what they count is lost: scrape each at its own'
+  'a process that started earlier answers: several do in turn, and a part of their counts is lost (scrape each at its own address), or a clock was set back'
 
 /** Scrapes all targets in parallel at each interval, aligned to the clock, and once more when stopped. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {

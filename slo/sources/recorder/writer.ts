@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
+import { dayMs, daysMs } from '@tintype/lib/day.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
@@ -20,7 +21,6 @@ type Scrape = {
 export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
-const dayMs = 24 * hourMs
 /**
  * Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. Of
  * hours as many more as two hours add, or the file of many counters would grow for ever.
@@ -93,7 +93,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
     isThere: (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino,
     /** Removes some expired rows, and returns how many. `keepDays`: for the minutes; 0 means no limit. */
     prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
-      const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
+      const keepMs = daysMs(keepDays)
       const samplesFrom = nowMs - Math.min(limits.sampleAge.value * dayMs, keepMs)
       const samples = Number(pruneScrapes.run(samplesFrom, pruneRows).changes)
       if (Math.abs(nowMs - lastSweep) < hourMs) return { samples, minutes: 0 }

@@ -19,7 +19,9 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
     coveredSince(folder, fromMs),
   ])
   // Trace files are removed by age and size, and are written only while no collector is set: a part is no witness.
-  const isPart = logs?.photos.values().some(({ at, source = '' }) => at < (covered.get(source) ?? 0))
+  const isPart = logs?.photos
+    .values()
+    .some(({ at, source = '', traced }) => traced && at < (covered.get(source) ?? 0))
   return compare({ metrics: { kept, broken }, traces: isPart ? null : traces, logs, fromMs, toMs, scrapeMs })
 }
 

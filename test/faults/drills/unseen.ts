@@ -48,10 +48,9 @@ const faults: readonly Drill[] = [
   },
   {
     name: 'web gets almost no processor',
-    // It needs a twenty-fifth at this traffic.
     truth: ['receive cpu'],
     missing: needsProcessorGroups,
-    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 30) }),
+    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 0.8) }),
   },
   {
     name: 'web dies again and again',

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lab } from '../drill.ts'
 
 /** Faults injected into processes from outside. */
@@ -98,8 +99,22 @@ export function limitDescriptors(pid: number): void {
 /** The folder of version 1 control groups for processor time. */
 export const processorGroups = '/sys/fs/cgroup/cpu'
 
-/** Limits a process to a share of one processor, as a cluster does. Root only, control groups 1. */
-export function throttle(lab: Lab, pid: number, share: number): void {
+/** Seconds for which a process has used a processor. */
+function usedSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+const measuredSeconds = 5
+
+/**
+ * Limits a process to a part of the processor time that it used in the seconds before, as a cluster does. Root only, control
+ * groups 1.
+ */
+export async function throttle(lab: Lab, pid: number, part: number): Promise<void> {
+  const before = usedSeconds(pid)
+  await sleep(measuredSeconds * 1000)
+  const share = (part * (usedSeconds(pid) - before)) / measuredSeconds
   const group = join(processorGroups, `tintype-drill-${pid}`)
   const periodMicros = 100_000
   mkdirSync(group)

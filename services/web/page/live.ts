@@ -23,7 +23,6 @@ const maxChanges = 5
 export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
-  let reopenedAt = Number.NEGATIVE_INFINITY
   let readAt = 0
   let changedAt = Number.NEGATIVE_INFINITY
   /** Changes of the session, each less than `idleMs` after the one before. */
@@ -55,16 +54,11 @@ export function live(connected: (why: Unreached) => void): void {
     })
   }
 
-  function reopen(): void {
-    reopenedAt = performance.now()
-    open()
-  }
-
   function check(): void {
     if (document.hidden) return
     const flowing = source?.readyState === EventSource.OPEN && navigator.onLine
     const now = performance.now()
-    if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) reopen()
+    if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
     else if (!flowing && now - readAt > pollMs) void read()
     else if (now - readAt > (items().some(underWay) ? checkMs : idleMs)) void read()
   }
@@ -78,8 +72,8 @@ export function live(connected: (why: Unreached) => void): void {
     changedAt = now
     // Where a proxy drops the cookie, or webs have different secrets, each answer has another session. `check` opens the
     // next stream.
-    if (now - reopenedAt < reopenMs) source?.close()
-    else reopen()
+    if (now - openedAt < reopenMs) source?.close()
+    else open()
   })
   // A failed upload does not say whether a proxy wants the person to sign in. Hundreds may fail at once.
   addEventListener('unreached', () => document.hidden || performance.now() - readAt < pollMs || void read())

@@ -78,7 +78,7 @@ export const askStatus = (address: string, options: Options) =>
 const direct = new http.Agent({ keepAlive: true, timeout: 5_000 })
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
-/** A text for the log without the path of an address, which is a secret at a chat. A redirect to https repeats it. */
+/** Takes the path of an address out of a text for the log: that of a chat is a secret, which a redirect to https repeats. */
 export const withoutPath = (said: string, { pathname }: URL): string =>
   pathname === '/' ? said : said.replaceAll(pathname, '/…')
 

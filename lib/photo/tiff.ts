@@ -40,7 +40,7 @@ export function firstValue(bytes: Buffer, tag: number, page = 0): number | undef
   return undefined
 }
 
-/** A TIFF of more than `most` pages without all but the first, else undefined: libtiff reads the fields of each several times. */
+/** The first page of a TIFF of more than `most`, else undefined: libtiff would read the fields of each page several times. */
 export function withOnePage(tiff: Buffer, most: number): Buffer | undefined {
   try {
     const { offset, endOf, firstPage, countBytes } = layoutOf(tiff)

@@ -12,7 +12,7 @@ import * as schema from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
-/** Long, because a migration may have to rewrite a table. The launcher kills a process that is not ready after 60 s. */
+/** Long, because a migration may have to rewrite a table. A process that is not ready in time is killed without its reason. */
 const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }

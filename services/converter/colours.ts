@@ -66,12 +66,9 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo declares so that libvips ignores them; undefined for sRGB, and where its profile counts. */
-export function coloursOf(
-  format: Format,
-  photo: Buffer,
-  { space, exif, icc }: Metadata,
-): Colours | undefined {
+/** Declared colours that libvips ignores; undefined for sRGB, and where the photo's profile counts. */
+export function coloursOf(format: Format, photo: Buffer, header: Metadata): Colours | undefined {
+  const { space, exif, icc } = header
   try {
     if (format === 'png') return coloursOfPng(photo, icc)
     if (icc) return coloursOfHdr(icc)

@@ -69,7 +69,7 @@ export const haproxyConfig = (
   socket?: string,
 ): string => `
 global
-  # It takes as many as the limit of open files allows, and would else not start below 16,017: common limits are 4,096.
+  # Otherwise HAProxy does not start where it may open fewer than 16,017 files, as the common 4,096.
   no strict-limits
   maxconn 8000${socket ? `\n  stats socket "${socket}" mode 600 level admin` : ''}
   hard-stop-after ${graceSeconds}s

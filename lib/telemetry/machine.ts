@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '../cached.ts'
-import { mostFiles } from '../most-files.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -75,6 +74,12 @@ function descriptorsUsed(): number {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EMFILE' ? 1 : 0
   }
+}
+
+/** How many files the system lets this process open; Infinity where it does not say. @throws EMFILE when all are open. */
+export function mostFiles(): number {
+  const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'utf8') : ''
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
 }
 
 /** CPU seconds of the machine. A processor without work that waits for a disk is idle; Node leaves that time out. */

@@ -199,7 +199,7 @@ export function payload(
   more: Readonly<Record<string, string>> = {},
 ) {
   // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
-  const { service = more.service } = alerts[0]?.labels ?? {}
+  const { service } = alerts[0]?.labels ?? {}
   const groupLabels = { ...more, ...(service && { service }), group }
   const groupKey = JSON.stringify(groupLabels)
   const labels = { ...groupLabels, severity }

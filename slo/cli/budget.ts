@@ -68,7 +68,7 @@ async function left(given: Given, context: Context) {
     throw new SourceError(
       'no minute of an objective with time slices was counted: there is no budget in minutes',
     )
-  return { counted, recorded, planned: readPlanned(context.dataDir) }
+  return { counted, recorded }
 }
 
 const coming = ({ dataDir, nowMs }: Context): Planned[] =>
@@ -89,7 +89,8 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
+async function showFit({ counted }: Left, at: Minute, minutes: number, { dataDir, show }: Context) {
+  const planned = readPlanned(dataDir)
   const { fits, leftAfter, budgetMinutes } = await tightestFit(counted, planned, { from: at, minutes })
   const leftAfterMinutes = round(leftAfter, 3)
   const what = `${toDuration(minutes)} at ${toShort(at)} UTC`

@@ -100,9 +100,10 @@ function atServingEnd(samples: Metric['samples']): Pick<Metric, 'end' | 'samples
 
 /** The events of a metric. A histogram's largest bucket counts all of its events. */
 function eventsOf({ name, samples }: Pick<Metric, 'name' | 'samples'>): number {
-  const values = samples.map(({ value }) => value)
-  return name.endsWith('_bucket') ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0)
+  return name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sumOf(samples)
 }
+
+const sumOf = (samples: Metric['samples']): number => samples.reduce((sum, { value }) => sum + value, 0)
 
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   for (const { name, end, samples } of metrics) {
@@ -128,9 +129,10 @@ const nearlyAll = 0.99
 function durationsIn(metrics: readonly Metric[], requests: string | undefined): Discovered['durations'] {
   const best = metrics.find(({ name }) => name === `${requests}_bucket`) ?? metrics[0]
   if (!best) return undefined
-  const all = eventsOf(best)
-  const bounds = best.samples
-    .map(({ labels: { le = '' }, value }) => ({ le, share: value / all || 0 }))
+  const counts = [...Map.groupBy(best.samples, ({ labels: { le = '' } }) => le)]
+  const all = Math.max(...counts.map(([, samples]) => sumOf(samples)))
+  const bounds = counts
+    .map(([le, samples]) => ({ le, share: sumOf(samples) / all || 0 }))
     .filter(({ le }) => Number.isFinite(Number(le)))
     .sort((one, other) => Number(one.le) - Number(other.le))
   const bound = bounds.find(({ share }) => share >= nearlyAll) ?? bounds.at(-1)

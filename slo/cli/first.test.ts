@@ -143,6 +143,18 @@ test('a request that both ends of a mesh count, as Istio and Linkerd do, is coun
   expect(both.requests?.counted).toBe('direction="inbound"')
 })
 
+test('a histogram of both directions of what is no mesh has the events of both in each bucket', async () => {
+  const bucket = (direction: string, le: string, count: number): Sample => [
+    { __name__: 'http_request_seconds_bucket', direction, le },
+    count,
+  ]
+  const api = prometheus(
+    [],
+    [bucket('up', '1', 99), bucket('up', '+Inf', 100), bucket('down', '1', 10), bucket('down', '+Inf', 100)],
+  )
+  expect((await discover(api, 'shop', 0)).durations).toMatchObject({ le: '1', share: 109 / 200 })
+})
+
 test('of an exporter that counts only its scrapes no requests are found', async () => {
   const api = prometheus([[{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6]], [])
   expect((await discover(api, 'node', 0)).requests).toBeUndefined()

@@ -48,31 +48,18 @@ export function baselineOf(
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
   const burns = burning.now.length > 0
-  const { windows, isOtherWork } = comparable(model, [...all.earlier, ...all.before], now, burns)
-  const [earlier, before] = [
-    windows.filter(each => all.earlier.includes(each)),
-    windows.filter(each => all.before.includes(each)),
-  ]
+  const { isAlike, isOtherWork } = comparable(model, [...all.earlier, ...all.before], now, burns)
+  const [earlier, before] = [all.earlier.filter(isAlike), all.before.filter(isAlike)]
   // A stage may be slow for up to one window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
   const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
-  if (quietEarlier.length + quiet.length >= minBaselineWindows)
-    return {
-      windows: [...quietEarlier, ...quiet],
-      earlierDays: quietEarlier.length,
-      isQuiet: burns,
-      isOtherWork,
-      history,
-    }
-  // A service that is younger than its incident is compared with its first windows.
-  return {
-    windows: before.slice(0, minBaselineWindows),
-    earlierDays: 0,
-    isQuiet: false,
-    isOtherWork,
-    history,
-  }
+  const isEnough = quietEarlier.length + quiet.length >= minBaselineWindows
+  const compared = isEnough
+    ? { windows: [...quietEarlier, ...quiet], earlierDays: quietEarlier.length, isQuiet: burns }
+    : // A service that is younger than its incident is compared with its first windows.
+      { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false }
+  return { ...compared, isOtherWork, history }
 }
 
 const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
@@ -85,14 +72,15 @@ const someWork = 10
  * all are compared; but not while no budget burns and there is `someWork` now, because the first rush after hours of a
  * probe's small work would look slow.
  */
-function comparable({ traffic }: Model, windows: Window[], now: Window, burns: boolean) {
-  if (!traffic) return { windows, isOtherWork: false }
-  const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000
-  const least = Math.min(someWork, workIn(now) / 2)
+function comparable({ traffic }: Model, windows: readonly Window[], now: Window, burns: boolean) {
+  const workIn = (window: Window) =>
+    ((traffic ? (numberIn(traffic, window) ?? 0) : 0) * (window.toMs - window.fromMs)) / 1000
+  const work = workIn(now)
+  const least = Math.min(someWork, work / 2)
   const alike = windows.filter(window => workIn(window) > 1 && workIn(window) >= least)
-  const isAlone = alike.length < minBaselineWindows && (burns || workIn(now) < someWork)
-  const isAny = workIn(now) <= 1
-  return { windows: isAny || isAlone ? windows : alike, isOtherWork: isAlone && !isAny && !burns }
+  const areFew = alike.length < minBaselineWindows && (burns || work < someWork)
+  const isAlike = (window: Window) => work <= 1 || areFew || alike.includes(window)
+  return { isAlike, isOtherWork: areFew && work > 1 && !burns }
 }
 
 /** When a service has enough history to be compared with, epoch ms. `firstMs`: the time of its first sample. */

@@ -50,13 +50,13 @@ type Situation = WindowGrowth & {
 /** The growth in a window. Where earlier work was smaller, what the work itself explains is not slow. */
 function lookAt({ model, baseline }: Pick<Situation, 'model' | 'baseline'>, window: Window): WindowGrowth {
   const grown = attribute(model, baseline, window)
+  if (!baseline.isOtherWork) return { window, grown }
   const isWork = (each: Grown) => {
     const found = explain(model, each, { window, grown })
     return found.stage === each.stage && named(found)?.work
   }
-  if (!baseline.isOtherWork) return { window, grown }
-  const slow = grown.map(each => (isSlow(each) && isWork(each) ? { ...each, growth: 0 } : each))
-  return { window, grown: withShares(slow) }
+  const others = grown.map(each => (isSlow(each) && isWork(each) ? { ...each, growth: 0 } : each))
+  return { window, grown: withShares(others) }
 }
 
 /**

@@ -154,6 +154,19 @@ test('one that was slower from its first minute is named beside the verdict, and
   expect(found.map(([odd]) => odd?.slow?.stage)).toEqual([undefined, 'convert'])
 })
 
+test('one that was always slower in a stage is named with the one in which it became slow', () => {
+  const ofStage = (stage: string, usual: number, slow: (n: number) => number) =>
+    [0, 1, 2].map(i => ({
+      job: 'converter',
+      instance: `${i}`,
+      stage,
+      seconds: (n: number) => (i === 2 ? slow(n) : usual),
+    }))
+  const all = [...ofStage('convert', 0.3, () => 5), ...ofStage('store', 0.1, n => (n < 16 ? 0.1 : 2))]
+  const found = jobs(all).flatMap(({ odd }) => odd)
+  expect(found.map(({ slow }) => slow?.stage)).toEqual(['store'])
+})
+
 test('of a Prometheus that others share the jobs are read that the service names, and any where it names none', () => {
   const query = 'max(a{job="web"}) + max(a{job=~"x|y"}) + max(b{job!="z"}) + max(up{job="other"})'
   const resource = { stage: 's', cause: 'c', kind: 'part', query, action: 'act' } as const

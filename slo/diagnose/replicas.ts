@@ -46,14 +46,14 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
     const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
     if (isAway) return { job, isAway, odd: [] }
-    const named = (name: 'away' | 'ends') => (instance: string) => {
-      const text = remark(name, { process: `${job} ${instance}` })
-      return { instance, text, isAway: name === 'away' }
-    }
-    const away = [...all.keys()].filter(instance => !up.includes(instance)).map(named('away'))
     // One start is a restart.
-    const ends = isOver(1, 'changes', startMetric, job, now)
-    const odd = [...away, ...up.filter(instance => ends.get(instance)).map(named('ends')), ...gone]
+    const ends = exceeds(1, 'changes', startMetric, job, now)
+    const odd = [...all.keys()].flatMap(instance => {
+      const isAway = !up.includes(instance)
+      const text = remark(isAway ? 'away' : 'ends', { process: `${job} ${instance}` })
+      return isAway || ends.get(instance) ? { instance, text, isAway } : []
+    })
+    odd.push(...gone)
     const isAlone = all.size + gone.length < 2
     return { job, isAway, odd: isAlone ? odd : [...odd, ...slowReplicas(model, job, up, now, baseline)] }
   })
@@ -63,8 +63,8 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** For each process of a job whether a function of a metric is more than a limit in a window. */
-function isOver(
+/** For each process of a job whether a function of a metric exceeds a limit in a window. */
+function exceeds(
   limit: number,
   of: string,
   metric: string,
@@ -78,7 +78,7 @@ function isOver(
 
 /** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
 const upIn = (job: string, window: Window, share = 0.5): Map<string, boolean> =>
-  isOver(share, 'avg_over_time', upMetric, job, window)
+  exceeds(share, 'avg_over_time', upMetric, job, window)
 
 /**
  * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the
@@ -123,13 +123,13 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
   }
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
-    // A process that is slow in several stages is listed with the stage in which it loses most.
+    // One that is slow in several stages is listed with that in which it loses most, of unusual ones if there are any.
     const [most] = stages
       .map(stage => beside(model, stage, window, others))
       .filter(isSlow)
       .map(each => ({ ...each, isUnusual: isUnusual(each.of, window, instance) }))
       .filter(each => each.isUnusual || isAlwaysSlow(each.of, instance))
-      .toSorted((a, b) => b.growth - a.growth)
+      .toSorted((a, b) => Number(b.isUnusual) - Number(a.isUnusual) || b.growth - a.growth)
     if (!most) return []
     const compared = { windows: others, earlierDays: 0, isQuiet: true, isOtherWork: false, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, compared, window) })

@@ -31,11 +31,10 @@ export function expand(text: string, values: Values, encode: Encode = value => v
   )
 }
 
-/** Like `expand`, of a URL: a password may have any character, as may a value in the query. Escapes are kept. */
+/** Like `expand`, of a URL: a password and a value in the query may have any character. Escapes in them are kept. */
 export const expandUrl = (text: string, values: Values): string =>
   expand(text, values, (value, before) => {
     if (/:\/\/([^/?#]*@)?$/.test(before)) return fromHere(`//${bracketed(value)}`).slice(2)
-    if (/:\/\/[^/?#]*:$/.test(before)) return encodeURIComponent(value)
-    const isInQuery = /\?[^#]*=$/.test(before)
-    return isInQuery ? encodeURIComponent(value).replaceAll(/%25(?=[\da-f]{2})/gi, '%') : value
+    const isEscaped = /:\/\/[^/?#]*:$|\?[^#]*=$/.test(before)
+    return isEscaped ? encodeURIComponent(value).replaceAll(/%25(?=[\da-f]{2})/gi, '%') : value
   })

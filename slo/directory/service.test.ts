@@ -232,9 +232,9 @@ test('a value in a URL is written for its place: a password may have any charact
     ['a', secret],
     ['b', '1'],
   ])
-  // A value that was captured from a link is escaped already.
-  expect(expandUrl('${BASE}/x?a=${LINK}', { BASE: 'http://x:1', LINK: 'a%2Fb+c' })).toBe(
-    'http://x:1/x?a=a%2Fb%2Bc',
+  // A value that was captured from a link is escaped already, and so is a password that was written for a URL.
+  expect(expandUrl('http://me:${SECRET}@x:1/x?a=${LINK}', { SECRET: 'p%40ss', LINK: 'a%2Fb+c' })).toBe(
+    'http://me:p%40ss@x:1/x?a=a%2Fb%2Bc',
   )
 })
 

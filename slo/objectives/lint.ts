@@ -44,12 +44,10 @@ export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
 /** Objectives whose alerts would link to a page that does not exist. `folders`: of the runbooks that slo serves. */
 export const lintRunbooks = (files: ReturnType<typeof parseFiles>, folders: readonly string[]): Finding[] =>
   files.flatMap(({ document, objectives: [objective] }) => {
-    const { runbook = 'https://' } = objective ?? {}
-    const name = runbook.replace(/^docs\/runbooks\/(?=[^/]+$)/, '')
-    const isServed =
-      /^https?:\/\//.test(runbook) ||
-      folders.some(folder => name !== runbook && existsSync(join(folder, name)))
-    return isServed ? [] : [found(document, annotation('runbook'), 'no-runbook', { runbook })]
+    const { runbook = '' } = objective ?? {}
+    const [, name] = /^docs\/runbooks\/([^/]+)$/.exec(runbook) ?? []
+    const isServed = name ? folders.some(each => existsSync(join(each, name))) : /^https?:/.test(runbook)
+    return !objective || isServed ? [] : [found(document, annotation('runbook'), 'no-runbook', { runbook })]
   })
 
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {

@@ -212,6 +212,19 @@ test.each([
   expect(asked).toEqual(['GET /', 'GET /next?a=1&b=2'])
 })
 
+test('half of a surrogate pair in a captured value breaks no later step', async () => {
+  const { asked, environment } = await shop((_, response) => {
+    response.setHeader('Content-Type', 'application/json').end(String.raw`{"to":"a\ud83d"}`)
+  })
+  const { failure } = await walk(
+    `  - { name: one, url: "\${SHOP}", capture: { to: { matches: '"to":"([^"]+)' } } }
+  - { name: two, url: "\${SHOP}/?q=\${to}" }`,
+    environment,
+  )
+  expect(failure).toBeUndefined()
+  expect(asked).toEqual(['GET /', 'GET /?q=a%EF%BF%BD'])
+})
+
 test('a text is found in a page as a browser shows it', async () => {
   const { environment } = await shop((_, response) =>
     response.setHeader('Content-Type', 'text/html').end('<h1>Don&#39;t panic: bread &amp; butter</h1>'),

@@ -104,7 +104,8 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
   for (const [name, { header, matches }] of Object.entries(capture)) {
     const found = new RegExp(matches).exec(header ? headerOf(answer, header) : body)
     const value = found?.[1] ?? found?.[0] ?? ''
-    values[name] = header ? value : decoded(value, type)
+    // Half of a surrogate pair, as JSON may have it, cannot be encoded.
+    values[name] = (header ? value : decoded(value, type)).toWellFormed()
     if (!values[name]) return `nothing to capture as ${name}: ${matches} does not match`
   }
   return null

@@ -38,6 +38,7 @@ export async function coveredSince(folder: string, sinceMs: number): Promise<Map
     const source = basename(file).split('.', 2).join('.')
     for await (const line of linesOfStream(createReadStream(file), '')) {
       const starts = spansOf(line).map(({ startTimeUnixNano }) => Number(startTimeUnixNano) / 1e6)
+      if (starts.length === 0) continue
       covered.set(source, Math.min(covered.get(source) ?? Number.POSITIVE_INFINITY, ...starts))
       break
     }

@@ -65,7 +65,8 @@ test('traces whose older files were removed by size or age are no witness: they 
   const both = entry(1, 'promise.kept', 'a') + entry(2, 'promise.kept', 'b')
   const compared = async (startMs: number, lines = both) => {
     const left = { ...span('b', 'kept', noon + 60_000), startTimeUnixNano: `${startMs}000000` }
-    await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, exported(left))
+    const torn = exported(left).slice(0, -9)
+    await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, `${torn}\n${exported(left)}`)
     return compareWitnesses({
       counted: () => ({ good: 2, bad: 0 }),
       stores: { dataDir, environment: await logServer(lines) },

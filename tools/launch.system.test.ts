@@ -63,6 +63,14 @@ describe('npm start refuses', () => {
     expect(readdirSync(folder), 'each start left a folder for sockets').toEqual(['secrets'])
   })
 
+  test('a folder in which it cannot write its addresses, and stops what it started', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'endpoints.json.tmp'))
+    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    expect(err).toMatch(/^launcher: .*endpoints\.json\.tmp/m)
+    expect(code).toBe(1)
+  })
+
   test('one port for two', async () => {
     const { code, err } = await refusal({ WEB_PORT: '9083' })
     expect(code).toBe(1)

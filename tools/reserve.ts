@@ -18,7 +18,8 @@ export function freeReserve(dataDir: string): void {
 
 /**
  * Takes the room if there is plenty. Random bytes, because a hole in a file, or zeros on a disk that compresses (ZFS,
- * Btrfs), hold nothing. They are written at each start, because an earlier one may have left zeros or, on a full disk, a part of them.
+ * Btrfs), hold nothing. They are written at each start, because an earlier one may have left zeros, or a part of them on a
+ * full disk.
  */
 export function keepReserve(dataDir: string): void {
   try {

@@ -117,14 +117,14 @@ const removeOrphans = `
 
 /**
  * Start values of a series without a sample of this process: `zero`, or `newborn` if the series is new. `anew`:
- * recorded samples are an earlier process's.
+ * recorded samples are another process's. `isMixed`: several processes answer in turn.
  */
 type Birth = { anew: boolean; zero?: Sample; newborn?: Sample; isMixed?: boolean }
 
 /**
  * A process counts from zero at its start, and a series that is new in it from its last scrape. Without a start time
- * nothing is known. When a process that started earlier answers again, several answer in turn, as behind a load balancer:
- * for an hour the growth from one to another is not counted, which would be all that each has counted.
+ * nothing is known. When one that started earlier answers, several answer in turn, as behind a load balancer. For an
+ * hour a change of process then counts nothing, because the difference of their counters is no growth.
  */
 function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')

@@ -167,23 +167,23 @@ async function run(config: Config, plan: Plan): Promise<void> {
       rmSync(control.file, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
+    if (stopping) return
+    published = true
+    keepReserve(config.DATA_DIR)
+    const addresses = publish()
+    if (plan.publish)
+      for (const [name, url] of Object.entries(addresses))
+        if (typeof url === 'string') console.log(`${name.padEnd(16)} ${url}`)
+    log.info('launcher.ready')
+    // No browser opens 0.0.0.0 on every system.
+    console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
+    // A pipe gets only the ready line, which programs wait for.
+    if (process.stdout.isTTY) console.log(whatNext(endpoints()))
   } catch (error) {
     if (stopping) return
     console.error(`launcher: ${(error as Error).message}`)
-    return stop(1)
+    await stop(1)
   }
-  if (stopping) return
-  published = true
-  keepReserve(config.DATA_DIR)
-  const addresses = publish()
-  if (plan.publish)
-    for (const [name, url] of Object.entries(addresses))
-      if (typeof url === 'string') console.log(`${name.padEnd(16)} ${url}`)
-  log.info('launcher.ready')
-  // No browser opens 0.0.0.0 on every system.
-  console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
-  // A pipe gets only the ready line, which programs wait for.
-  if (process.stdout.isTTY) console.log(whatNext(endpoints()))
 }
 
 const whatNext = ({ slo = '', logs = '' }: Endpoints): string => `

@@ -18,13 +18,13 @@ export function freeReserve(dataDir: string): void {
 
 /**
  * Takes the room if there is plenty. Random bytes, because a hole in a file, or zeros on a disk that compresses (ZFS,
- * Btrfs), hold nothing.
+ * Btrfs), hold nothing. They are written at each start, because an earlier one may have left zeros or, on a full disk, a part of them.
  */
 export function keepReserve(dataDir: string): void {
   try {
     if (roomOn(dataDir).freeBytes > 2 * reserveBytes)
-      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes), { flag: 'wx' })
+      writeFileSync(fileIn(dataDir), randomBytes(reserveBytes))
   } catch {
-    // It is there already, or the disk is full after all.
+    // The disk is full after all, or the file is root's, as after sudo npm start.
   }
 }

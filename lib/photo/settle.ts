@@ -115,13 +115,8 @@ async function follow(
   }
   const state = 'next' in ended ? ended.next : 'failed'
   // Of a promise at any LOG_LEVEL: beside its outcome alone, the page of the logs would take the photo for a late one.
-  if (state !== 'retry')
-    log.info(
-      'photo.failed',
-      { photo, attempt, reason: result.reason.code },
-      sessionOf(job.owner),
-      job.promise,
-    )
+  const about = { photo, attempt, reason: result.reason.code }
+  if (state !== 'retry') log.info('photo.failed', about, sessionOf(job.owner), job.promise)
   return { state, reason: result.reason }
 }
 

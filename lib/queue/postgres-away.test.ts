@@ -98,7 +98,7 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
           expect(performance.now() - start).toBeLessThan(limits.queueAnswer.value * 3_000)
           expect(performance.now() - start).toBeGreaterThan(limits.queueAnswer.value * 900)
         }
-        // The launcher kills a start that takes a minute, without the reason.
+        // The launcher kills a start that takes three minutes, without the reason.
         await expect(openQueue(server.newUrl())).rejects.toThrow('the server did not answer in time')
       } finally {
         server.signal('SIGCONT')

@@ -72,7 +72,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const read = async (opened: Sharp, warnings: string[]) => {
     listen(opened, warnings)
     // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
-    const isP3 = header.space === 'rgb16' && !photo.colours && (await opened.metadata()).icc
+    const isP3 = header.space === 'rgb16' && header.icc && !photo.isYcc
     const coloured = isP3 ? opened.withIccProfile('srgb') : opened
     return decode(shrink(await corrected(photo, coloured, side), side))
   }

@@ -530,6 +530,11 @@ describe('TIFF', () => {
     expect(given.map((value, at) => Math.abs(value - (red[at] ?? 0)) <= 1)).toEqual([true, true, true])
   })
 
+  test.each([8, 16] as const)('a grey profile does not apply to colours of %d bits', async bits => {
+    const pixel = red.map(value => (bits === 16 ? value * 257 : value))
+    expect(colour(await picture(tiff([{ ...size, pixel, bits, icc: linearGrey() }])))).toEqual(red)
+  })
+
   test('YCbCr without JPEG follows its profile', async () => {
     const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
     const page = { ...size, pixel: [84, 98, 216], photometric: 6, icc: icc as Buffer }

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { dayMs, isDay, oldestMs, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
@@ -57,9 +58,9 @@ function addReading(app: Express, server: LogServer): void {
   // A client that reads entries slowly keeps its turn for hours, which must not delay the pages.
   const [inTurn, inStreamTurn] = [bounded(), bounded()]
   const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
-    // A client that left while it waited: a person who reloads the page would wait for all searches before.
-    const found = await inTurn(async () => (response.socket?.readable ? lookUp() : undefined))
-    if (!found) return void response.destroy()
+    // A person who reloads the page would otherwise wait for all searches before.
+    const found = await inTurn(async () => ((await isThere(response)) ? lookUp() : undefined))
+    if (!found) return
     if (found.cut) countLimit('timelineBytes')
     response.type('json').send(found.json)
   }
@@ -87,6 +88,18 @@ function addReading(app: Express, server: LogServer): void {
   })
   app.get('/recent.json', (_, response) => answer(response, () => inThread('recent', folders)))
   app.get('/sizing.json', (_, response) => answer(response, () => inThread('sizing', folders, keep)))
+}
+
+/** How long the network has to say that a client has left, once it was sent something. */
+const answerMs = 100
+
+/** Whether a client still waits. One that half-closed its connection may do so (printf | nc -N); else the second 102 fails. */
+async function isThere(response: Response): Promise<boolean> {
+  for (let sent = 0; sent < 2 && response.socket?.readableEnded; sent++) {
+    if (response.req.httpVersion === '1.1') response.writeProcessing()
+    await delay(answerMs)
+  }
+  return !response.closed
 }
 
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {

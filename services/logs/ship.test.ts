@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
@@ -438,6 +438,18 @@ test('a look-up that waits is not made when its client has left, and delays no o
   expect((await look()).status).toBe(200)
   // Each that was made counts. When the first was answered, two others were under way.
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="timelineBytes"}')).toBeLessThan(12)
+})
+
+test('a client that half-closed its connection gets its look-up also after it waited for its turn', async () => {
+  const { port } = await startServer(await temporaryFolder())
+  const look = async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.write('GET /recent.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await delay(2)
+    socket.end()
+    return text(socket)
+  }
+  for (const answer of await Promise.all(Array.from({ length: 8 }, look))) expect(answer).toContain(' 200 OK')
 })
 
 test('entries of a time are answered one a line; a day without any is said to have none', async () => {

@@ -65,7 +65,8 @@ function answerFits(): Promise<string> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
   const answer = getJson<FitAnswer>(`api/fits?${query}`)
-  return answer.then(fitText, error => (error.status === 400 ? say('fitsUnclear') : refusalOf(error)))
+  const said: Record<number, string> = { 400: say('fitsUnclear'), 404: say('fitsNone') }
+  return answer.then(fitText, error => said[error.status] ?? refusalOf(error))
 }
 
 const fitText = ({ leftAfter, fits }: FitAnswer): string =>

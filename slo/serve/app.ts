@@ -124,7 +124,7 @@ export function createSloApp(options: {
     if (!isMinutes || Number.isNaN(from) || isOver({ from, to: from + minutes }, now))
       throw new Problem(400, 'bad-maintenance', format)
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
-    if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    if (slices.length === 0) throw new Problem(404, 'not-begun', 'There is no budget in minutes yet.')
     const { fits, leftAfter } = await tightestFit(slices, readPlanned(dataDir), { from, minutes }, pause)
     response.json({ fits, leftAfter } satisfies FitAnswer)
   })

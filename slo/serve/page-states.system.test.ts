@@ -226,13 +226,17 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
   test('a question that slo refuses is answered with its reason, a wrong time with the right form', async () => {
     shown = 'healthy'
     await open('', 'en', 1024)
-    let refusal = { status: 404, json: { detail: 'Nothing is measured yet.' } }
+    let refusal = { status: 503, json: { detail: 'Too much was asked for.' } }
     await page.route('**/api/fits?*', route => route.fulfill(refusal))
     await page.click('#fits button')
-    await page.locator('#fits-answer').getByText('Nothing is measured yet.').waitFor()
+    await page.locator('#fits-answer').getByText('Too much was asked for.').waitFor()
     refusal = { status: 400, json: { detail: 'minutes must be 1 to 1440' } }
     await page.click('#fits button')
     await page.locator('#fits-answer').getByText('Write a time to come as “tomorrow 02:00”').waitFor()
+    // In the page's language, and not as slo words it.
+    refusal = { status: 404, json: { detail: '-' } }
+    await page.click('#fits button')
+    await page.locator('#fits-answer').getByText('There is no budget in minutes yet.').waitFor()
     await page.unroute('**/api/fits?*')
   })
 

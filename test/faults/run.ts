@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { upMetric } from '../../slo/diagnose/model.ts'
 import type { Verdict } from '../../slo/diagnose/verdict.ts'
+import { openStore, recorderFile } from '../../slo/sources/recorder/store.ts'
 import { inherited } from '../../tools/service.ts'
 import { childrenOf } from '../processes.ts'
 import { startTintype } from '../service.ts'
@@ -42,14 +44,14 @@ export async function runDrill(
     ends.push(() => tintype.stop())
     const traffic = startTraffic(address ?? tintype.address, images, drill.quiet ? 0 : photosASecond)
     ends.push(() => traffic.stop())
-    await setTimeout(baselineScrapes * scrapeSeconds * 1000)
+    await scrapes(dataDir, baselineScrapes, scrapeSeconds)
     await inject({
       tintype,
       traffic,
       pid: service => tintype.process(service)?.pid as number,
       children: () => childrenOf(tintype.process('converter')?.pid ?? -1).map(({ pid }) => pid),
     })
-    await setTimeout((drill.scrapes ?? faultScrapes) * scrapeSeconds * 1000)
+    await scrapes(dataDir, drill.scrapes ?? faultScrapes, scrapeSeconds)
     check?.()
     const at = new Date().toISOString()
     const verdict = await askDiagnose(dataDir, at)
@@ -57,6 +59,24 @@ export async function runDrill(
     return finding(drill, verdict, Math.round((performance.now() - start) / 1000))
   } finally {
     for (const end of ends.toReversed()) await end()
+  }
+}
+
+/** Waits for so many scrapes from now on: a busy machine makes fewer in the same time, and diagnose counts in scrapes. */
+async function scrapes(dataDir: string, count: number, scrapeSeconds: number): Promise<void> {
+  const [fromMs, store] = [Date.now(), openStore(recorderFile(dataDir))]
+  const deadlineMs = fromMs + 5 * count * scrapeSeconds * 1000
+  const made = async () => {
+    const ups = await store.series([upMetric], fromMs, Date.now())
+    return Math.max(0, ...ups.map(({ points }) => points.length))
+  }
+  try {
+    while ((await made()) < count) {
+      if (Date.now() > deadlineMs) throw new Error(`slo made fewer than ${count} scrapes`)
+      await setTimeout((scrapeSeconds * 1000) / 2)
+    }
+  } finally {
+    await store.close()
   }
 }
 

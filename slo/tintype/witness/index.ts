@@ -56,12 +56,8 @@ export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: numbe
       const traced = payload.traced !== false
       // An id is its stream and a sequence number.
       const stream = sourceOf(id)
-      photos.set(String(payload.photo), {
-        outcome,
-        at: Date.parse(timestamp),
-        traced,
-        source: sourceOf(stream),
-      })
+      const [at, source] = [Date.parse(timestamp), sourceOf(stream)]
+      photos.set(String(payload.photo), { outcome, at, traced, source })
       streams.add(stream)
     },
   )

@@ -1,3 +1,4 @@
+import { clockSkewMs } from '../sources/counter.ts'
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
@@ -71,9 +72,6 @@ function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
     answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
   )
 }
-
-/** Tolerated difference between a process's clock and that of the scrapes. */
-const clockSkewMs = 5_000
 
 /**
  * The processes of a job that started twice in a window: one start is a restart. Only a start after the scrape before is

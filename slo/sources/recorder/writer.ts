@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { dayMs, daysMs } from '@tintype/lib/day.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
+import { clockSkewMs, increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
 import { matches } from '../selector.ts'
 import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
@@ -26,8 +26,6 @@ const hourMs = 3_600_000
  * hours as many more as two hours add, or the file of many counters would grow for ever.
  */
 const pruneRows = 500
-/** Tolerated difference between a target's clock and this one. */
-const clockSkewMs = 5_000
 
 /** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {

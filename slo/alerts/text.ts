@@ -33,12 +33,7 @@ export function alertsOf(view: View): Alert[] {
     group: view.objective.id,
     name: tier.name,
     severity: tier.severity,
-    labels: {
-      service,
-      objective,
-      tier: tier.name,
-      ...(groupBy !== null && group !== null && { [groupBy]: group }),
-    },
+    labels: { service, objective, tier: tier.name, ...(group !== null && { [String(groupBy)]: group }) },
     since: fires * 60_000,
     text,
     diagnosis: null,

@@ -116,8 +116,7 @@ function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
     const bad = single.filter(({ labels }) => isFailed.test(labels[label] ?? ''))
     const share = eventsOf({ name, samples: bad }) / eventsOf({ name, samples: single }) || 0
     const total = single.length < samples.length && `${label}!="total"`
-    const counted = [end, total].filter(Boolean).join()
-    return { metric: name, failed: `${label}${failed}`, share, ...(counted && { counted }) }
+    return { metric: name, failed: `${label}${failed}`, share, counted: [end, total].filter(Boolean).join() }
   }
   return undefined
 }
@@ -136,6 +135,5 @@ function durationsIn(metrics: readonly Metric[], requests: string | undefined): 
     .filter(({ le }) => Number.isFinite(Number(le)))
     .sort((one, other) => Number(one.le) - Number(other.le))
   const bound = bounds.find(({ share }) => share >= nearlyAll) ?? bounds.at(-1)
-  const { end: counted } = best
-  return bound && { histogram: best.name.replace(/_bucket$/, ''), ...bound, ...(counted && { counted }) }
+  return bound && { histogram: best.name.replace(/_bucket$/, ''), ...bound, counted: best.end }
 }

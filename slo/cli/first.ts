@@ -27,7 +27,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
   const { job, requests, durations, process, scrapeSeconds = 15 } = found
   // A selector, escaped for YAML's single quotes.
   const ofJob = `job=${JSON.stringify(job)}`.replaceAll("'", "''")
-  const counted = (of: { counted?: string }) => [ofJob, ...(of.counted ? [of.counted] : [])].join()
+  const withJob = (counted = '') => [ofJob, counted].filter(Boolean).join()
   return {
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
@@ -40,14 +40,14 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     online: process.has('probe_success') ? 'min(probe_success' : 'max(up',
     ...(requests && {
       requests: requests.metric,
-      ofCounted: counted(requests),
+      ofCounted: withJob(requests.counted),
       failed: requests.failed,
       succeeded: percent(1 - requests.share),
       requestTarget: targetFor(1 - requests.share),
     }),
     ...(durations && {
       durations: durations.histogram,
-      ofTimed: counted(durations),
+      ofTimed: withJob(durations.counted),
       // The page draws this histogram in seconds.
       histogram: aSecond(durations) === 1 ? durations.histogram : undefined,
       inSeconds: aSecond(durations) === 1 ? '' : ` / ${aSecond(durations)}`,

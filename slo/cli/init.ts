@@ -17,8 +17,7 @@ export const run: Verb = async ({ prometheus: given, job: wanted, paths }, conte
   const config = readConfig(environment, pick('PROMETHEUS_URL', 'PROMETHEUS_HEADERS'))
   const prometheus = given || config.PROMETHEUS_URL
   const [folder = context.folder, ...more] = paths
-  if (!prometheus || more.length > 0)
-    throw new UsageError('give --prometheus URL or PROMETHEUS_URL, and one DIR at most')
+  if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
   const api = prometheusApi(prometheus, { ...unscoped, headers: config.PROMETHEUS_HEADERS })
   const atSeconds = Math.floor(nowMs / 1000)
   const job = await chooseJob(api, wanted, atSeconds)

@@ -33,7 +33,7 @@ export type Baseline = {
   earlierDays: number
   /** A budget burns now and none did in these windows: every difference belongs to the incident. */
   isQuiet: boolean
-  /** The windows had less or smaller work than now. */
+  /** Too few windows had as much work as now: these had less, which may also have been smaller. */
   isOtherWork: boolean
   /** Windows recorded before now, including those in which a budget burned. */
   history: number

@@ -83,14 +83,19 @@ test('one of several that is away is named, and one alone is not: that is its se
 })
 
 test('one that starts again and again is named, also where it is the only one, and one restart is not', () => {
-  const starts = (count: number): Process => ({
+  const startsAt = (started: (n: number) => number): Process => ({
     job: 'logs',
     instance: '0',
     up: n => n % 2 === 1,
-    started: n => Math.floor(((n - 16) * count) / 3),
+    started,
   })
-  expect(odd(starts(3))).toEqual(['logs 0 ends again and again'])
-  expect(odd(starts(1))).toEqual([])
+  expect(odd(startsAt(n => 15 * n - 7))).toEqual(['logs 0 ends again and again'])
+  expect(odd(startsAt(n => 15 * Math.min(n, 17) - 7))).toEqual([])
+})
+
+test('a start time that varies, and several processes behind a load balancer, are no starts', () => {
+  for (const started of [(n: number) => -3_600 + n / 100, (n: number) => -3_600 - (n % 3) * 600])
+    expect(odd({ job: 'logs', instance: '0', started })).toEqual([])
 })
 
 test('a process of which three of four scrapes are lost is not away', () => {

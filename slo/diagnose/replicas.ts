@@ -1,3 +1,4 @@
+import { clockSkewMs } from '../sources/counter.ts'
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
@@ -46,12 +47,11 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
     const gone = goneOf(model, job, now, baseline.windows)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
     if (isAway) return { job, isAway, odd: [] }
-    // One start is a restart.
-    const ends = exceeds(1, 'changes', startMetric, job, now)
+    const ending = endingIn(job, now)
     const odd = [...all.keys()].flatMap(instance => {
       const isAway = !up.includes(instance)
       const text = remark(isAway ? 'away' : 'ends', { process: `${job} ${instance}` })
-      return isAway || ends.get(instance) ? { instance, text, isAway } : []
+      return isAway || ending.includes(instance) ? { instance, text, isAway } : []
     })
     odd.push(...gone)
     const isAlone = all.size + gone.length < 2
@@ -63,22 +63,29 @@ export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** For each process of a job whether a function of a metric exceeds a limit in a window. */
-function exceeds(
-  limit: number,
-  of: string,
-  metric: string,
-  job: string,
-  window: Window,
-): Map<string, boolean> {
-  const query = `max by (instance) (${of}(${metric}{job=${JSON.stringify(job)}}[$w]))`
-  const found = parseExpression(query).vectorIn(window)
-  return new Map(found.map(({ labels: { instance = '' }, value }) => [instance, value > limit]))
+/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
+function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
+  const answered = parseExpression(
+    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
+  )
+  return new Map(
+    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > share]),
+  )
 }
 
-/** The scraped processes of a job in a window, and whether each answered in more than a share of it. */
-const upIn = (job: string, window: Window, share = 0.5): Map<string, boolean> =>
-  exceeds(share, 'avg_over_time', upMetric, job, window)
+/**
+ * The processes of a job that started twice in a window: one start is a restart. Only a start after the scrape before is
+ * one: the start time that some runtimes give varies, and behind a load balancer several processes answer in turn.
+ */
+function endingIn(job: string, { samples, fromMs, toMs }: Window): string[] {
+  return samples(startMetric).flatMap(({ labels: { instance = '', ...labels }, points }) => {
+    const starts = points.filter(({ at, value }, i) => {
+      const { at: before = Infinity, value: earlier } = points[i - 1] ?? {}
+      return at > fromMs && at <= toMs && value !== earlier && value * 1000 > before - clockSkewMs
+    })
+    return labels.job === job && starts.length > 1 ? instance : []
+  })
+}
 
 /**
  * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the

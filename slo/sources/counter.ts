@@ -2,6 +2,9 @@ import type { Minute, RatioSli, Slot } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
+/** Tolerated difference between the clocks of a scraped process and of its scrapes. */
+export const clockSkewMs = 5_000
+
 /** Step in which samples are read, as in the generated rules. Two scrapes 15 s apart never share a step. */
 export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds

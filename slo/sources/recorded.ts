@@ -65,14 +65,13 @@ export async function readRecorded(
   const reads = all
     .flat()
     .map(({ begun = to, ...each }) => ({ ...each, begun: begun < to ? begun : undefined }))
-  const begins = (method: Objective['method']) =>
-    reads.flatMap(({ objective, begun }) => (objective.method === method ? (begun ?? []) : []))
-  const [slices, events] = [begins('Timeslices'), begins('Occurrences')]
-  if (slices.length + events.length === 0) {
+  const earliest = (of: typeof reads) => Math.min(...of.map(({ begun = Infinity }) => begun))
+  const ofSlices = earliest(reads.filter(({ objective }) => objective.method === 'Timeslices'))
+  const start = ofSlices === Infinity ? earliest(reads) : ofSlices
+  if (start === Infinity) {
     throwUnread(unread)
     return undefined
   }
-  const start = Math.min(...(slices.length > 0 ? slices : events))
   return {
     /** The first minute that counts: when the SLO began. */
     start: Math.max(start, from),

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { dayMs, daysMs } from '@tintype/lib/day.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
+import { clockSkewMs, increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
 import { matches } from '../selector.ts'
 import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
@@ -26,8 +26,6 @@ const hourMs = 3_600_000
  * hours as many more as two hours add, or the file of many counters would grow for ever.
  */
 const pruneRows = 500
-/** Tolerated difference between a target's clock and this one. */
-const clockSkewMs = 5_000
 
 /** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
@@ -117,14 +115,14 @@ const removeOrphans = `
 
 /**
  * Start values of a series without a sample of this process: `zero`, or `newborn` if the series is new. `anew`:
- * recorded samples are an earlier process's.
+ * recorded samples are another process's. `isMixed`: several processes answer in turn.
  */
 type Birth = { anew: boolean; zero?: Sample; newborn?: Sample; isMixed?: boolean }
 
 /**
  * A process counts from zero at its start, and a series that is new in it from its last scrape. Without a start time
- * nothing is known. When a process that started earlier answers again, several answer in turn, as behind a load balancer:
- * for an hour the growth from one to another is not counted, which would be all that each has counted.
+ * nothing is known. When one that started earlier answers, several answer in turn, as behind a load balancer. For an
+ * hour a change of process then counts nothing, because the difference of their counters is no growth.
  */
 function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')

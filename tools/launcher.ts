@@ -169,7 +169,6 @@ async function run(config: Config, plan: Plan): Promise<void> {
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
     if (stopping) return
     published = true
-    keepReserve(config.DATA_DIR)
     const addresses = publish()
     if (plan.publish)
       for (const [name, url] of Object.entries(addresses))
@@ -179,6 +178,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
     console.log(`Tintype is ready: ${fromHere(addresses.web ?? '')}`)
     // A pipe gets only the ready line, which programs wait for.
     if (process.stdout.isTTY) console.log(whatNext(endpoints()))
+    // 8 MiB are written, for which no start waits.
+    keepReserve(config.DATA_DIR)
   } catch (error) {
     if (stopping) return
     console.error(`launcher: ${(error as Error).message}`)

@@ -53,7 +53,7 @@ describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] 
           .map(({ title }) => title),
       ).toEqual([])
     })
-    test('gives each panel an id of its own, and each query of a panel', () => {
+    test('gives each panel its own id, and each query of a panel its own refId', () => {
       const built = build(spec).panels as { id?: number; targets?: { refId: string }[] }[]
       expect(new Set(built.map(({ id }) => id).filter(Boolean)).size).toBe(built.length)
       for (const { targets = [] } of built)

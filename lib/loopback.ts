@@ -24,7 +24,7 @@ export function ownAddresses(): string[] {
   }
 }
 
-/** A host as it is written in a URL: IPv6 has brackets there. */
+/** A host for a URL, in which an IPv6 address has brackets. */
 export const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` : host)
 
 /** A URL as this machine's programs reach it: a bind address that means all interfaces becomes loopback. */

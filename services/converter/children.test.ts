@@ -117,26 +117,29 @@ const mayLimit = () => {
   }
 }
 
-test.skipIf(!mayLimit())('a child that the kernel kills because memory ran out lacked memory', async () => {
-  const before = new Set(childPids())
-  const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
-  const [pid] = childPids().filter(each => !before.has(each))
-  const group = await mkdtemp(join(memoryGroups, 'tintype-'))
-  onTestFinished(async () => {
-    await until(() =>
-      rmdir(group).then(
-        () => true,
-        () => false,
-      ),
-    )
-  })
-  await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
-  await writeFile(join(group, 'cgroup.procs'), String(pid))
-  expect(await convert(request('whole'))).toMatchObject({
-    outcome: 'memory',
-    error: expect.stringContaining('SIGKILL'),
-  })
-})
+test.skipIf(!mayLimit())(
+  'a child that the kernel kills for lack of memory has the outcome memory',
+  async () => {
+    const before = new Set(childPids())
+    const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
+    const [pid] = childPids().filter(each => !before.has(each))
+    const group = await mkdtemp(join(memoryGroups, 'tintype-'))
+    onTestFinished(async () => {
+      await until(() =>
+        rmdir(group).then(
+          () => true,
+          () => false,
+        ),
+      )
+    })
+    await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
+    await writeFile(join(group, 'cgroup.procs'), String(pid))
+    expect(await convert(request('whole'))).toMatchObject({
+      outcome: 'memory',
+      error: expect.stringContaining('SIGKILL'),
+    })
+  },
+)
 
 test('a child that dies is a crash, and so is the next photo given to it', async () => {
   const before = new Set(childPids())

@@ -37,7 +37,7 @@ async function house({ onTestFinished }: TestContext) {
     const started = await start({ FAULT_POINT: `${point}:1` }).catch(() => undefined)
     if (started) await until(() => started.child.signalCode === 'SIGKILL')
   }
-  /** Another converter takes over, in this process: one of its own takes a second of processor time. */
+  /** Starts another converter, in this process: a new process takes a second of processor time. */
   const recover = async () => {
     const metrics = createMetrics('converter', '0')
     const log = createLog({ service: 'converter', instance: '0', level: 'error' })

@@ -43,7 +43,7 @@ export function createWebApp(web: Web): Express {
 
 const securityHeaders: RequestHandler = (_request, response, next) => {
   response.set({
-    // Chromium centres a picture that has a tab of its own by inline styles.
+    // In a tab that shows only the picture, Chromium centres it by inline styles.
     'Content-Security-Policy':
       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
     'Referrer-Policy': 'no-referrer',

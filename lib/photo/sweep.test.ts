@@ -74,7 +74,12 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await queue.look(stranded)).toMatchObject({ state: 'queued' })
   expect(await queue.look(old)).toBe('unknown')
   // By this entry the log's page shows a photo as failed.
-  expect(info).toHaveBeenCalledWith('photo.failed', { photo: old, reason: 'storage' }, expect.anything())
+  expect(info).toHaveBeenCalledWith(
+    'photo.failed',
+    { photo: old, reason: 'storage' },
+    expect.anything(),
+    true,
+  )
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 

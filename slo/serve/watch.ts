@@ -144,7 +144,7 @@ export function startWatch(options: {
   /** The first message contains a verdict if one is ready in time. A page does not wait longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
     const late = once(AbortSignal.any([signal, AbortSignal.timeout(verdictMs)]), 'abort')
-    await Promise.race([diagnosis.look(Date.now()), late])
+    await Promise.race([diagnosis.look(), late])
   }
 
   let evaluated = false

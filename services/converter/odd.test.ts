@@ -111,6 +111,12 @@ describe('what is slightly broken is shown whole', () => {
       },
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
+    ['JPEG behind a byte order mark', jpeg, bytes => Buffer.concat([Buffer.from('\ufeff'), bytes])],
+    [
+      'JPEG that was transferred as text',
+      jpeg,
+      bytes => Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1'),
+    ],
     [
       'JPEG whose number of lines comes last',
       jpeg,

@@ -60,7 +60,8 @@ export function withReadableExif(png: Buffer): Buffer {
   for (const { type, body } of pngChunks(png)) {
     if (type === 'IDAT') break
     if (type === 'eXIf' && isTiff(body)) return png
-    const exif = type === 'eXIf' ? body : (text ??= exifInText(type, body))
+    text ??= exifInText(type, body)
+    const exif = type === 'eXIf' ? body : text
     const plain = exif?.toString('latin1', 0, 6) === 'Exif\0\0' ? exif.subarray(6) : exif
     if (isTiff(plain)) found ??= plain
   }

@@ -21,11 +21,7 @@ export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 export const intoFile = program.replace('run', 'run -s')
 
 /** What slo knows about the service that it watches. */
-export type Directory = {
-  folder: string
-  objectives: readonly Objective[]
-  service: Service
-}
+export type Directory = { folder: string; objectives: readonly Objective[]; service: Service }
 
 /**
  * Reads a directory, `isWhole` with the expressions of diagnosis. PROMETHEUS_* and SCRAPE_SECONDS of the environment

@@ -1,8 +1,8 @@
 import { messageOf } from '../errors.ts'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
-import { checkKey, checkPrefix, isStorageKey, type Key } from './key.ts'
-import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Key, Put, Storage, StorageOptions, Stored } from './storage.ts'
+import { checkKey, checkPrefix, isStorageKey } from './storage.ts'
 
 /** A call in progress. `key` is the current key; `refused` is true after an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }

@@ -9,8 +9,7 @@ import { isRunning, processName } from '../process-name.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
-import type { Key } from './key.ts'
-import type { Put, StorageOptions, Stored } from './storage.ts'
+import type { Key, Put, StorageOptions, Stored } from './storage.ts'
 
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'

@@ -2,8 +2,8 @@ import { ConfigError, ifMissing } from '../config.ts'
 import type { Storage, StorageOptions } from './storage.ts'
 import { storageAddress, storageUrlFormat } from './storage-url.ts'
 
-export type { Key } from './key.ts'
 export type * from './storage.ts'
+export type { Key } from './storage.ts'
 export { storageFolders, storageUrl } from './storage-url.ts'
 
 /**

@@ -5,12 +5,14 @@ import { join } from 'node:path'
 import { createDraft, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { countSessions } from './count-sessions.ts'
-import { hasEntry } from './files.ts'
+import { hasEntry, namesIn } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
-import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
-import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
+import type { StreamFile, StreamPart, StreamSource } from './merge.ts'
+import { merge, openSources, streamFiles } from './merge.ts'
+import type { SessionSizes } from './page/api.ts'
 
 /** No line is longer. */
 const maxLineBytes = 4 * 2 ** 20
@@ -141,4 +143,49 @@ function count({ part, head: { seq } }: StreamSource, bytes: number): void {
   part.last = seq
   part.entries++
   part.bytes += bytes
+}
+
+export type Revision = { day: string; revision: number }
+
+/** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
+export type Manifest = Revision & {
+  entries: number
+  bytes: number
+  sha256: string
+  streams: StreamPart[]
+  sessions: SessionSizes
+  /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
+  blocks?: number
+}
+
+const fileOf =
+  (kind: string) =>
+  (folder: string, { day, revision }: Revision): string =>
+    join(folder, `${day}.r${revision}.${kind}`)
+
+export const dayFile = fileOf('ndjson')
+export const indexFile = fileOf('index')
+export const manifestFile = fileOf('manifest.json')
+
+/** The newest revision of each published day, oldest day first. */
+export const newestManifests = (folder: string): Manifest[] =>
+  [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
+
+const sample = { entries: 0, bytes: 0, streams: [{ stream: '', journalBytes: 0 }], sessions: {} }
+
+/** A day's newest revision with a manifest that can be read. The next publish writes a damaged revision anew. */
+export function newestManifest(folder: string, day: string): Manifest | undefined {
+  for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
+    const manifest = readJsonFile<Manifest>(manifestFile(folder, { day, revision }), sample)
+    if (manifest) return manifest
+  }
+}
+
+export function newestRevisions(folder: string): Map<string, number> {
+  const newest = new Map<string, number>()
+  for (const name of namesIn(folder)) {
+    const [, day, revision] = /^(\d{4}-\d\d-\d\d)\.r(\d+)\.manifest\.json$/.exec(name) ?? []
+    if (day) newest.set(day, Math.max(newest.get(day) ?? 0, Number(revision)))
+  }
+  return newest
 }

@@ -1,9 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { foldersIn, publish } from './daily.ts'
+import { dayFile, foldersIn, publish } from './daily.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
-import { dayFile } from './manifest.ts'
 import { forecast, sampleDisk, sizing } from './sizing.ts'
 
 /** The disk filled day by day, by hand. */

@@ -17,6 +17,9 @@ export const defaultFolder = existsSync(tintypeFolder) ? tintypeFolder : 'slo'
 /** The command that a person types before a verb. */
 export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 
+/** The same where its output becomes a file, to which npm would add lines of its own. */
+export const intoFile = program.replace('run', 'run -s')
+
 /** What slo knows about the service that it watches. */
 export type Directory = {
   folder: string

@@ -67,7 +67,8 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
   if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
-    if (answer === 'too-old') context.log.info('photo.failed', { photo, reason: 'storage' }, session)
+    // At any LOG_LEVEL, as in settle.ts.
+    if (answer === 'too-old') context.log.info('photo.failed', { photo, reason: 'storage' }, session, true)
   } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
     await context.storage.delete(photoPrefix(owner, photo))

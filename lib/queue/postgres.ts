@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
-import { ExpectedError, endProcess } from '../errors.ts'
+import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import type { Engine, QueueOptions, Settings, Statement } from './engine.ts'
 import { engineOn, inFewSizes, settingsOf, writeEvents } from './engine.ts'
@@ -19,6 +19,7 @@ const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 const undefinedTable = '42P01'
+const tooManyConnections = '53300'
 const noPassword = 'the server asks for a password: QUEUE_URL, PGPASSWORD or ~/.pgpass must have it'
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -35,14 +36,16 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   try {
     await migrating.use(async client => {
       await schema.migratePostgres(client, address.schema, options)
-      await schema.assertUnpooled(client, connections)
+      await schema.assertConnections(client, connections, options)
     })
   } catch (cause) {
     await connections.close()
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
     const message = (cause as Error).message.replace(/^SASL.*password must be.*/, noPassword)
-    throw new What(`queue "${address.name}": ${message}`, { cause })
+    const needed =
+      errorCode(cause) === tooManyConnections ? `; each process needs ${limits.queueConnections.value}` : ''
+    throw new What(`queue "${address.name}": ${message}${needed}`, { cause })
   } finally {
     await migrating.close()
   }

@@ -5,6 +5,7 @@ import { secret } from '@tintype/lib/secrets.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, startScript, temporaryFolder, until } from '../../test/support.ts'
+import { sizingReport } from './cli.ts'
 import { dayFile, foldersIn, manifestFile, publish } from './daily.ts'
 import { namesIn } from './files.ts'
 import { line, lines, readJournals, stamped, writeJournal } from './fixture.ts'
@@ -166,6 +167,9 @@ test('a log server removes what is over its age from its start on, and goes on w
     keep: unknown
   }
   expect(shown).toEqual({ logsDays: 2, revisionsDays: 1 })
+  // `logs sizing` of a shell that knows neither KEEP_LOGS_DAYS nor STORAGE_URL.
+  const { data } = await sizingReport(foldersIn('/nowhere'), { server: server.endpoints.logs })
+  expect(data).toMatchObject({ keep: shown })
   rmSync(dataDir, { recursive: true, maxRetries: 10 })
   // Web's next start makes a new secret.
   const authorization = `Bearer ${secret('INGEST_TOKEN', '', dataDir)}`

@@ -63,6 +63,9 @@ test('the newest session of a person stands first, and what is unusual beside it
       { event: 'photo.failed', session: other, photo: 'cccccccc', reason: 'undecodable' },
       { event: 'photo.accepted', session: probe, photo: 'dddddddd', probe: true },
       { event: 'photo.ready', session: probe, photo: 'dddddddd', seconds: 99 },
+      { event: 'photo.deleted', session: probe, photo: 'dddddddd' },
+      { event: 'photo.deleted', session: one, photo: 'aaaaaaaa' },
+      { event: 'photo.deleted', session: '4444444444444444', photo: 'eeeeeeee' },
       { event: 'lease.lost', level: 'warn' },
     ),
   )

@@ -15,6 +15,8 @@ const minFiles = 48
 const hourMs = 3_600_000
 const maxSessions = 12
 const maxOfKind = 5
+/** Each hour photos are removed by age, whose sessions are old. */
+const removals = new Set<unknown>(['photo.deleted', 'photo.forgotten'])
 
 /** The newest sessions of people, and the unusual ones of the newest entries. */
 export function recent({ streams }: Folders): Recent {
@@ -30,7 +32,9 @@ export function recent({ streams }: Folders): Recent {
     .filter(entry => timeOf(entry) >= cutAtMs)
     .sort((a, b) => timeOf(a) - timeOf(b))
   const probes = new Set(entries.flatMap(({ payload, session }) => (payload.probe === true ? session : [])))
-  const people = entries.filter(({ session }) => session !== null && !probes.has(session))
+  const people = entries.filter(
+    ({ session, payload }) => session !== null && !probes.has(session) && !removals.has(payload.event),
+  )
   const photos = photosOf(people)
   const failed = photos.filter(({ reason }) => reason !== undefined)
   const late = photos.filter(isLate)

@@ -19,6 +19,9 @@ export function noteHeaders(header: (name: string) => string | null): void {
 /** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
 export const serverNow = (): number => Date.now() + offsetMs
 
+/** What is evaluated each minute counts as unknown, and an alert is sent, when the last measurement is older. */
+export const staleMs = 3 * 60_000
+
 /** The server refused the request; the message says why. */
 export class Refusal extends Error {}
 

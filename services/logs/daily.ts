@@ -6,28 +6,13 @@ import { createDraft, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
-import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
-import { countSessions } from './count-sessions.ts'
-import { hasEntry, namesIn } from './files.ts'
+import { type Folders, hasEntry, namesIn, type StreamFile, streamFiles } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
-import type { StreamFile, StreamPart, StreamSource } from './merge.ts'
-import { merge, openSources, streamFiles } from './merge.ts'
-import type { SessionSizes } from './page/api.ts'
+import { merge, openSources, type StreamPart, type StreamSource } from './merge.ts'
+import type { Count, SessionSizes } from './page/api.ts'
 
 /** No line is longer. */
 const maxLineBytes = 4 * 2 ** 20
-
-export type Folders = ReturnType<typeof foldersIn>
-
-export const foldersIn = (dataDir: string, storage = '') => ({
-  streams: join(dataDir, 'logs', 'streams'),
-  days: join(dataDir, 'logs', 'days'),
-  journals: join(dataDir, 'logs', 'journal'),
-  /** The measurements of used disk space. */
-  samples: join(dataDir, 'logs', 'disk.json'),
-  /** The folder whose disk fills up: that of the photos, or of the logs when photos are in a bucket. */
-  photos: storageFolders(storageUrl(storage, dataDir))[0] ?? dataDir,
-})
 
 /**
  * Publishes a day: every entry of every stream's journal in the order (effective time, stream, sequence number), its
@@ -188,4 +173,43 @@ export function newestRevisions(folder: string): Map<string, number> {
     if (day) newest.set(day, Math.max(newest.get(day) ?? 0, Number(revision)))
   }
   return newest
+}
+
+/** Limits the memory of a publish: above it every second session is counted, then every fourth, … */
+const maxSessions = 200_000
+const largestShown = 5
+const sessionDigits = 16
+
+/** Counts a day's entries by session as the merge passes. */
+export function countSessions() {
+  const counts = new Map<string, Count>()
+  let share = 1
+  const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0
+
+  return {
+    add({ buffer, head: { sessionAt } }: StreamSource, bytes: number): void {
+      if (sessionAt < 0) return
+      const session = buffer.toString('latin1', sessionAt, sessionAt + sessionDigits)
+      if (!isCounted(session)) return
+      const known = counts.get(session)
+      if (known) {
+        known.entries++
+        known.bytes += bytes
+      } else counts.set(session, { entries: 1, bytes })
+      if (counts.size <= maxSessions) return
+      share *= 2
+      for (const each of counts.keys()) if (!isCounted(each)) counts.delete(each)
+    },
+    sizes(): SessionSizes {
+      const sorted = [...counts].sort(([a, { bytes }], [b, more]) => more.bytes - bytes || (a < b ? -1 : 1))
+      const quantile = (q: number) => sorted[Math.floor((1 - q) * sorted.length)]?.[1].bytes ?? 0
+      return {
+        count: sorted.length * share,
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        largest: sorted.slice(0, largestShown).map(([session, count]) => ({ session, ...count })),
+        sampled: 1 / share,
+      }
+    },
+  }
 }

@@ -5,7 +5,7 @@
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
-import type { Folders } from './daily.ts'
+import type { Folders } from './files.ts'
 import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'

@@ -9,10 +9,8 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
-import type { Folders, Manifest } from './daily.ts'
-import { manifestFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
-import { namesIn } from './files.ts'
-import { streamFiles } from './merge.ts'
+import { type Manifest, manifestFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
+import { type Folders, namesIn, streamFiles } from './files.ts'
 import { sampleDisk } from './sizing.ts'
 
 /** Pause after midnight UTC and after the last late entry, so that late entries share one revision. */

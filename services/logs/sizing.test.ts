@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { dayFile, foldersIn, publish } from './daily.ts'
+import { dayFile, publish } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
 import { forecast, sampleDisk, sizing } from './sizing.ts'
 

@@ -1,5 +1,5 @@
 import { limits } from '@tintype/lib/limits.ts'
-import type { Folders } from './daily.ts'
+import type { Folders } from './files.ts'
 import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
 import { entryOf, knownDays, linesOf } from './search.ts'

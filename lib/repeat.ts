@@ -28,10 +28,7 @@ export function onChange(say: (trouble: string | null) => void): (trouble: strin
   }
 }
 
-/**
- * Runs a step repeatedly until aborted, each time `pauseMs` after its end, also after an error. `onError` gets the errors
- * `sparsely`.
- */
+/** Runs a step until aborted, each time `pauseMs` after its end or error. `onError` gets the errors `sparsely`. */
 export async function repeat(
   pauseMs: number,
   signal: AbortSignal,

@@ -1,7 +1,4 @@
-/**
- * Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay
- * ingest.
- */
+/** Each look-up has a thread: in the server's, reading a day's files or making a large answer would delay ingest. */
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { answerOf } from '@tintype/lib/thread.ts'

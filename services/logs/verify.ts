@@ -13,8 +13,7 @@ const maxFaults = 10
 
 /**
  * Reads published days line by line, without the code that merged them, and compares them with their manifests. An
- * entry is missing when its stream has a later one and no published day has it: a clock step moves entries to another
- * day.
+ * entry is missing when its stream has a later one and no day has it: a clock step moves entries to another day.
  */
 export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)

@@ -73,8 +73,8 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
 }
 
 /**
- * Reads now, after each interval and when the tab is seen again: not while it is hidden, and one at a time. Resolves when
- * the first read has ended.
+ * Reads now, after each interval and when the tab is seen again, one at a time, and not while it is hidden. Resolves
+ * after the first read.
  */
 export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
   let isReading = false

@@ -2,8 +2,8 @@ import { newline } from './telemetry/entry.ts'
 
 /**
  * Yields the complete lines of `bytes` that contain `text` (every line for an empty text), as views without newlines.
- * It searches instead of splitting, because of a day’s millions of lines few match. node:readline would also end a line
- * at U+2028.
+ * It searches for the text instead of splitting, because a day has millions of lines and few match. node:readline would
+ * also end a line at U+2028.
  */
 export function* linesIn(bytes: Buffer, text: string): Generator<Buffer> {
   const whole = bytes.lastIndexOf(newline) + 1

@@ -135,7 +135,7 @@ function download({ id }: Photo, name: string): HTMLElement {
     class: 'button',
     href: `photos/${id}/thumbnail`,
     // Without another dot, after which a browser would see an extension and not add that of the thumbnail's type.
-    download: `${name.replace(/\.\w+$/, '').replaceAll('.', '-')}-thumbnail`,
+    download: `${name.replace(/\.[a-z]\w*$/i, '').replaceAll('.', '-')}-thumbnail`,
     'aria-label': say('label', { action: say('download'), name }),
   }
   return h('a', attributes, say('download'))

@@ -59,10 +59,7 @@ const defaultRetrySeconds = 5
 const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
-/**
- * Half a megabit a second: a virus scanner or a proxy on the way takes the whole photo at once and passes it on as slowly
- * as its line is.
- */
+/** Half a megabit a second: a proxy or virus scanner takes a photo at once and passes it on at its line’s speed. */
 const slowBytesPerMs = 64
 
 /**

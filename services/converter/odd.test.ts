@@ -148,6 +148,11 @@ describe('what is slightly broken is shown whole', () => {
       () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
       bytes => bytes.subarray(0, -1),
     ],
+    [
+      'GIF with a zero before its end',
+      () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
+      bytes => behind(bytes, bytes.length - 1, Buffer.alloc(1)),
+    ],
   ])('%s', async (_name, make, harm) => {
     const whole = await make()
     const [expected, given] = [await picture(whole), await picture(harm(Buffer.from(whole)))]

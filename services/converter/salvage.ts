@@ -127,8 +127,11 @@ const leastFilledPerPixel = 1 / 32
 /** Whether a photo lacks bytes, also where they decode without a warning. */
 function lacksBytes({ format, bytes, header: { width, height } }: OpenedPhoto): boolean {
   if (format === 'jpeg') return hasHole(bytes)
-  // Behind a frame there is an extension, another frame or the end.
-  if (format === 'gif') return ![0x21, 0x2c, 0x3b, undefined].includes(bytes[firstFrame(bytes)[2]])
+  if (format === 'gif') {
+    const [, , end] = firstFrame(bytes)
+    // Behind a frame there is an extension, another frame or the end. Some encoders write a zero before that.
+    return [end, end + 1].every(at => ![0x21, 0x2c, 0x3b, undefined].includes(bytes[at]))
+  }
   if (format !== 'webp' && format !== 'heic') return false
   const data = format === 'heic' ? mediaData(bytes) : riffOf(bytes)
   const [last] = data.subarray(-1)

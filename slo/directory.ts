@@ -17,12 +17,11 @@ export const defaultFolder = existsSync(tintypeFolder) ? tintypeFolder : 'slo'
 /** The command that a person types before a verb. */
 export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 
+/** The same where its output becomes a file, to which npm would add lines of its own. */
+export const intoFile = program.replace('run', 'run -s')
+
 /** What slo knows about the service that it watches. */
-export type Directory = {
-  folder: string
-  objectives: readonly Objective[]
-  service: Service
-}
+export type Directory = { folder: string; objectives: readonly Objective[]; service: Service }
 
 /**
  * Reads a directory, `isWhole` with the expressions of diagnosis. PROMETHEUS_* and SCRAPE_SECONDS of the environment

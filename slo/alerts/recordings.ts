@@ -16,10 +16,7 @@ export const recorded = {
 } as const
 
 /** The labels that identify an objective's series. A group adds its own label. */
-export const identity = (
-  { name, service }: Pick<Objective, 'name' | 'service'>,
-  { selectors }: Scope,
-): Record<string, string> => ({
+export const identity = ({ name, service }: Pick<Objective, 'name' | 'service'>, { selectors }: Scope) => ({
   objective: name,
   service,
   ...selectors,

@@ -55,11 +55,7 @@ async function compareWitnesses(
 }
 
 /** Planned minutes of the window, and how many of them were offline for an objective. */
-function planned(
-  { objectives }: Recorded,
-  { from, to }: MinuteSpan,
-  { dataDir }: Context,
-): Report['planned'] {
+function planned({ objectives }: Recorded, { from, to }: MinuteSpan, { dataDir }: Context) {
   const announced = readPlanned(dataDir)
   const slices = objectives.filter(({ objective }) => objective.method === 'Timeslices')
   const all = Array.from({ length: to - from }, (_, i) => from + i)

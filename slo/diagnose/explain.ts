@@ -123,12 +123,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
 }
 
 /** The share of the growth that a resource explains; above 1 when it grew more than the stage, below 0 when it fell. */
-function explained(
-  { kind, limit = usedUp }: Resource,
-  grown: Grown,
-  baseline: number | null,
-  now: number,
-): number {
+function explained({ kind, limit = usedUp }: Resource, grown: Grown, baseline: number | null, now: number) {
   if (kind === 'exhausted') return now >= limit && leftOf(baseline, limit, now) ? 1 : 0
   if (kind === 'part') return grown.growth > 0 ? (now - (baseline ?? 0)) / grown.growth : 0
   if (baseline === null) return 0

@@ -67,12 +67,7 @@ function partOf({ name: kind, from, to, firstChild }: Node, written: string): Pa
   const parts: Part[] = []
   for (let child = firstChild; child; child = child.nextSibling)
     if (child.name !== 'LineComment') parts.push(partOf(child, written))
-  return {
-    kind,
-    text,
-    parts,
-    selector: kind === 'VectorSelector' ? parseSelector(text) : undefined,
-  }
+  return { kind, text, parts, selector: kind === 'VectorSelector' ? parseSelector(text) : undefined }
 }
 
 const selectorsIn = ({ selector, parts }: Part): Selector[] =>

@@ -87,8 +87,5 @@ export function burnRate(objective: Objective, tally: Tally, at: Minute, minutes
 }
 
 /** Whether a budget begins to burn at the start of minute `at`: the short window of a tier has reached its factor. */
-export const isBurning = (
-  { objective, tally }: { objective: Objective; tally: Tally },
-  at: Minute,
-): boolean =>
+export const isBurning = ({ objective, tally }: { objective: Objective; tally: Tally }, at: Minute) =>
   objective.tiers.some(({ shortMinutes, factor }) => burnRate(objective, tally, at, shortMinutes) >= factor)

@@ -3,8 +3,6 @@ import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { clock, moment, say, shortTime } from './words.ts'
 
-type Strip = ObjectiveState['strip']
-
 /** The letters of a strip: what each means, by the kind of its objective. */
 export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
   o: say(kind === 'minutes' ? 'online' : 'goodCell'),
@@ -24,7 +22,8 @@ export const runs = (states: string) =>
 export const firstMeasured = (objectives: readonly ObjectiveState[]): number =>
   Math.min(...objectives.map(({ strip: { states } }) => /[^.]|$/.exec(states)?.index ?? 0))
 
-export const clockOf = ({ from }: Strip, minute: number): string => clock(Date.parse(from) + minute * 60_000)
+export const clockOf = ({ from }: ObjectiveState['strip'], minute: number): string =>
+  clock(Date.parse(from) + minute * 60_000)
 
 /** `Measured since 04:12: 13 min of 24 hours.`; null when all of the day was measured. */
 export function measuredText(objectives: readonly ObjectiveState[]): string | null {

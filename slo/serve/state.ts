@@ -89,10 +89,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
   }
 }
 
-function strip(
-  { objective, start, slots, tally, at }: View,
-  planned: readonly Planned[],
-): ObjectiveState['strip'] {
+function strip({ objective, start, slots, tally, at }: View, planned: readonly Planned[]) {
   const first = at - stripMinutes
   const minutes = Array.from({ length: stripMinutes }, (_, i) => slots[first + i - tally.from])
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)

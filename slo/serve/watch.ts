@@ -3,8 +3,7 @@ import { setImmediate as others } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
 import { staleMs } from '@tintype/lib/page/browser/server.ts'
-import { startPulse } from '@tintype/lib/pulse.ts'
-import { onChange, startLoop } from '@tintype/lib/repeat.ts'
+import { onChange, startLoop, startPulse } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
@@ -144,7 +143,7 @@ export function startWatch(options: {
   /** The first message contains a verdict if one is ready in time. A page does not wait longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
     const late = once(AbortSignal.any([signal, AbortSignal.timeout(verdictMs)]), 'abort')
-    await Promise.race([diagnosis.look(Date.now()), late])
+    await Promise.race([diagnosis.look(), late])
   }
 
   let evaluated = false

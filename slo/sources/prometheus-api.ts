@@ -35,7 +35,7 @@ export const noneIfTooMany = (error: unknown): [] => {
   throw error
 }
 
-/** The server has no such address, as some with only a part of Prometheus' API. */
+/** The server has no such address, as some with only a part of Prometheus' API: VictoriaMetrics says so by 400. */
 class NoSuchAddress extends SourceError {}
 
 export type PrometheusApi = ReturnType<typeof prometheusApi>
@@ -89,7 +89,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isPlain = headers['content-type']?.startsWith('text/plain')
       const said = isPlain ? ` (${body.toString().trim().slice(0, maxSaid)})` : ''
       const answered = [status, headers.location].filter(Boolean).join(' to ')
-      throw new (status === 404 ? NoSuchAddress : SourceError)(
+      throw new ([400, 404].includes(status) ? NoSuchAddress : SourceError)(
         `${shown} answered ${answered}${said} and not as Prometheus does: ${hintAt(status)}`,
       )
     }

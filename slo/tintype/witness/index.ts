@@ -27,11 +27,7 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
 }
 
 /** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
-export async function outcomesInTraces(
-  folder: string,
-  fromMs: number,
-  toMs: number,
-): Promise<Outcomes | null> {
+export async function outcomesInTraces(folder: string, fromMs: number, toMs: number) {
   const photos = new Map<string, Seen>()
   if (filesSince(folder, fromMs).length === 0) return null
   for await (const span of spansIn(folder, fromMs, attributes.outcome)) {

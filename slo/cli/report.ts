@@ -43,7 +43,7 @@ async function compareWitnesses(
   { directory, dataDir, environment }: Context,
 ) {
   const { folder, service } = directory()
-  const module = await loadModule<WitnessModule>(folder, service.witnesses)
+  const module = await loadModule<WitnessModule>(folder, service.witnesses, 'compareWitnesses')
   if (!module) return null
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,

@@ -39,13 +39,10 @@ export const finding = (
 type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
 let texts: Record<string, Text> | undefined
 
+/** What a finding's text names in braces. */
+export type Values = Readonly<Record<string, string | number>>
 /** A finding of lint-rules.yaml at a place of the document. */
-export function found(
-  document: Document,
-  path: Path,
-  name: string,
-  values: Readonly<Record<string, string | number>> = {},
-): Finding {
+export function found(document: Document, path: Path, name: string, values: Values = {}): Finding {
   texts ??= parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8')) as Record<string, Text>
   const { rule = name, severity, message, fix } = texts[name] as Text
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
@@ -53,7 +50,7 @@ export function found(
 }
 
 /** A finding about a file as a whole. */
-export const foundIn = (file: string, name: string, values?: Parameters<typeof found>[3]): Finding =>
+export const foundIn = (file: string, name: string, values?: Values): Finding =>
   found(readDocument(file, ''), [], name, values)
 
 const options = { prettyErrors: false, merge: true } as const

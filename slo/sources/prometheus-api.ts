@@ -103,12 +103,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data
   }
-  const evaluate = async (
-    path: 'query' | 'query_range',
-    promql: string,
-    times: Record<string, number>,
-    isRange = false,
-  ): Promise<Answered[]> => {
+  const evaluate = async (path: string, promql: string, times: Record<string, number>, isRange = false) => {
     const query = scoped(promql, scope)
     const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
     const { result } = await call<{ result: Result[] }>(path, query, parameters)

@@ -1,3 +1,4 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -20,7 +21,7 @@ import {
   temporaryFolder,
   until,
 } from '../test/support.ts'
-import { anyPorts } from './service.ts'
+import { anyPorts, inherited } from './service.ts'
 
 /** What a launcher that cannot start says. */
 const refusal = async (environment: Record<string, string>): Promise<Ended> =>
@@ -43,6 +44,25 @@ describe('npm start refuses', () => {
     server.close()
     expect(code).toBe(1)
     expect(err).toContain(`WEB_PORT=${port} cannot be used: another program has it on 127.0.0.1`)
+  })
+
+  test('no port that the services of a killed launcher will give back: a supervisor starts it again at once', async () => {
+    const folder = await temporaryFolder()
+    const server = createServer().listen(0, '127.0.0.1')
+    await until(() => server.listening)
+    const { port } = server.address() as { port: number }
+    const { pid } = spawnSync('true')
+    await writeFile(join(folder, 'launcher.json'), JSON.stringify({ pid }))
+    await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
+    const env = { ...inherited(), DATA_DIR: folder, ...anyPorts, WEB_PORT: String(port) }
+    const child = spawn(process.execPath, ['tools/launch.ts'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', chunk => {
+      said += chunk
+      if (said.includes('a launcher that was killed')) server.close()
+    })
+    await once(child, 'close')
+    expect(said).toMatch(/^launcher: waits .*\ncannot start: EISDIR/)
   })
 
   test('a queue that is no database, in a sentence', async () => {

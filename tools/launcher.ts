@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { explainError } from '@tintype/lib/errors.ts'
@@ -9,7 +10,7 @@ import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { launcherFile, socketIn } from './control.ts'
+import { launcherFile, socketIn, wasKilled } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
@@ -33,6 +34,7 @@ export type Started = ReadonlyMap<string, Endpoints>
 export type Config = ReturnType<typeof readConfig<typeof variables>>
 /** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
 const stopMarginMs = 10_000
+const lookMs = 200
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
 /** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
@@ -222,7 +224,17 @@ const ports = (endpoints: Endpoints): Endpoints =>
 /** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {
   const config = readConfig(process.env, variables)
-  const problems = await checkPorts(config)
+  let problems = await checkPorts(config)
+  if (problems.length > 0 && wasKilled(config.DATA_DIR)) {
+    console.error(
+      'launcher: waits for the services of a launcher that was killed: they finish their requests',
+    )
+    const deadline = performance.now() + config.GRACE_SECONDS * 1000 + stopMarginMs
+    while (problems.length > 0 && performance.now() < deadline) {
+      await delay(lookMs)
+      problems = await checkPorts(config)
+    }
+  }
   if (problems.length > 0) {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1

@@ -214,10 +214,7 @@ async function markRefused({ storage, queue }: PhotoContext, record: PhotoRecord
   })
 }
 
-/**
- * A request whose key is known: answers its photo, and finishes the upload that began it. A finished or deleted photo
- * is not enqueued again.
- */
+/** Answers the photo of a known key, and finishes its upload. A finished or deleted photo is not enqueued again. */
 async function join(context: PhotoContext, arrival: Arrival, known: KnownKey, received: Received) {
   const { photo, sha256, state } = known
   if (received.sha256 !== sha256) return 'other-body'

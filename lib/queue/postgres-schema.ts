@@ -1,8 +1,7 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import type { QueueOptions } from './engine.ts'
-import { serverNowSql } from './postgres-clock.ts'
-import type { Connections } from './postgres-connections.ts'
+import { type Connections, serverNowSql } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */

@@ -13,7 +13,7 @@ import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openElsewhere } from './contract-process.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
-import { retried } from './postgres-writer.ts'
+import { retried } from './postgres.ts'
 
 describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
   queueContract('postgres', async () => {

@@ -9,10 +9,12 @@ type Corrected = { bytes: Buffer; page: number; limit?: LimitName }
 /** Corrects a photo where libvips would misread it. */
 export function correct(photo: Buffer): Corrected {
   const magic = photo.toString('latin1', 0, 4)
+  // Scripts put a byte order mark first. Web, by file-type, takes such a photo.
+  if (magic.startsWith('\xef\xbb\xbf')) return correct(photo.subarray(3))
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
   if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
-  if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
+  if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(asBinary(photo)), page: 0 }
   const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
   if (single) return { bytes: single, page: 0, limit: 'tiffPages' }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
@@ -31,6 +33,16 @@ function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number;
     end = marker === 0xff ? at + 1 : at + 2 + jpeg.readUInt16BE(at + 2)
     if (marker !== 0xff) yield { marker, start: at + 4, end }
   }
+}
+
+/** A JPEG as it was before a transfer as text (FTP's ASCII mode), which puts a carriage return before each line feed. */
+function asBinary(jpeg: Buffer): Buffer {
+  let feeds = 0
+  for (let at = jpeg.indexOf(10, scansOf(jpeg)); at >= 0; at = jpeg.indexOf(10, at + 1)) {
+    if (jpeg[at - 1] !== 13) return jpeg
+    feeds++
+  }
+  return feeds < 8 ? jpeg : Buffer.from(jpeg.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
 }
 
 /**

@@ -111,6 +111,12 @@ describe('what is slightly broken is shown whole', () => {
       },
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
+    ['JPEG behind a byte order mark', jpeg, bytes => Buffer.concat([Buffer.from('\ufeff'), bytes])],
+    [
+      'JPEG that was transferred as text',
+      jpeg,
+      bytes => Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1'),
+    ],
     [
       'JPEG whose number of lines comes last',
       jpeg,
@@ -744,8 +750,9 @@ describe('the orientation in the EXIF of a PNG', () => {
     expect(await picture(behind(bytes, 33, added))).toMatchObject({ width: 200, height: 300 })
   })
 
-  test('does not turn it behind its pixels, or as a text that breaks off', async () => {
-    const bytes = behind(await noise(300, 200).png().toBuffer(), 33, chunk('zTXt', text('exif', '\0junk')))
+  test('does not turn it behind its pixels, or behind a text that breaks off: thousands would take minutes', async () => {
+    const texts = [chunk('zTXt', text('exif', '\0junk')), chunk('tEXt', text('exif', digits))]
+    const bytes = behind(await noise(300, 200).png().toBuffer(), 33, Buffer.concat(texts))
     const late = behind(bytes, bytes.length - 12, chunk('eXIf', exif))
     expect(await picture(late)).toMatchObject({ width: 300, height: 200 })
   })

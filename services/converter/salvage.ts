@@ -119,10 +119,7 @@ const leastFilled = 512
 const leastFilledPerPixel = 1 / 32
 const fillable: readonly Format[] = ['jpeg', 'gif', 'webp', 'heic']
 
-/**
- * Whether a photo has zeros or ones in place of its end, as an interrupted copy or download leaves it. They decode without
- * a warning.
- */
+/** Whether an interrupted copy or download left zeros or ones in place of the end. They decode without a warning. */
 function isFilledUp({ format, bytes, header: { width, height } }: OpenedPhoto): boolean {
   if (!fillable.includes(format)) return false
   const data = format === 'heic' ? mediaData(bytes) : format === 'webp' ? riffOf(bytes) : bytes

@@ -5,7 +5,7 @@ import { armFault } from '@tintype/lib/fault.ts'
 import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { type Given, publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
-import { type Folders, foldersIn } from './daily.ts'
+import { type Folders, foldersIn } from './files.ts'
 
 const usage = `npm run logs -- VERB [options]
 

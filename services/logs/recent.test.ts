@@ -4,7 +4,7 @@ import { dayOf } from '@tintype/lib/day.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { line, stamped, writeJournal } from './fixture.ts'
 import texts from './page/words.json' with { type: 'json' }
 import { recent } from './recent.ts'

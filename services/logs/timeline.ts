@@ -1,5 +1,5 @@
 import { limits } from '@tintype/lib/limits.ts'
-import type { Folders } from './daily.ts'
+import type { Folders } from './files.ts'
 import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
 import { entryOf, knownDays, linesOf } from './search.ts'
@@ -93,10 +93,7 @@ function stagesOf(entry: Entry): StageBar[] {
   })
 }
 
-/**
- * Extends `receive` by the time since the last byte that no other stage took, as the photo's view does: the job became
- * durable in it.
- */
+/** Extends `receive` by the time since the last byte that no other stage took, as web's view of the photo does. */
 function completeReceive({ event, seconds }: Entry['payload'], bars: readonly StageBar[]): void {
   if (event !== 'photo.ready' || typeof seconds !== 'number') return
   const receive = bars.find(({ stage }) => stage === 'receive')

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { segmentName } from '@tintype/lib/telemetry/journal.ts'
-import type { Folders } from './daily.ts'
-import { linesWith, namesIn } from './files.ts'
+import { type Folders, linesWith, namesIn } from './files.ts'
 import { newestFile } from './streams.ts'
 
 /** Entries of a local journal that the log server does not have. */

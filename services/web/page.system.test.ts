@@ -308,6 +308,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await says('harbour.jpg', /Busy right now; trying again in (600|[45]\d\d) s/)
   })
 
+  test('a service that cannot store a photo, as on a full disk, is not said to be busy', async () => {
+    await page.route('**/photos', route =>
+      route.request().method() === 'POST'
+        ? route.fulfill({ status: 503, body: '{"type":"/problems/not-stored"}' })
+        : route.fallback(),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', /Cannot be taken right now; trying again in \d s/)
+  })
+
   test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
     await page.evaluate(`{
       globalThis.locks = 0
@@ -871,14 +881,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
     return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
   }
 
-  test('all works behind a proxy that serves the page under a prefix', async () => {
+  test('all works behind a proxy that serves the page under a prefix, also where the address has a password', async () => {
     const address = await startProxy(({ url = '' }, outgoing, pass) => {
       const path = url.replace(/^\/tintype(?=\/)/, '')
       // What does not stand under the prefix is another program's.
       if (path === url) outgoing.writeHead(404).end()
       else pass(path)
     })
-    await page.goto(`${address}/tintype/`)
+    await page.goto(`${address.replace('//', '//user:password@')}/tintype/`)
+    await page.getByText('No photos yet.').waitFor()
     await choose(harbour)
     await ready('harbour.jpg')
     await picture('harbour.jpg').click()
@@ -1124,6 +1135,10 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots, and shown alone; an original is saved under its name', async () => {
+    await choose({ ...harbour, name: 'Scan 10.04' })
+    await ready('Scan')
+    const link = row('Scan').getByRole('link', { name: /^Download/ })
+    expect(await link.getAttribute('download')).toBe('Scan 10-04-thumbnail')
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')

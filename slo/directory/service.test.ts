@@ -214,6 +214,8 @@ test('a wrong target of a file is left out and named, the others stay', async ()
 test('a variable has a value, a default, or is missed', () => {
   expect(expandUrl('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
   expect(expand('${A:-}', { A: '' })).toBe('')
+  // As a file of Kubernetes or Docker has it.
+  expect(expand('Bearer ${A}', { A: 'abc\n' })).toBe('Bearer abc')
   expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
 })
 

@@ -57,7 +57,7 @@ const options = { prettyErrors: false, merge: true } as const
 
 export function readDocument(file: string, text: string): Document {
   const lineCounter = new LineCounter()
-  return placed(file, lineCounter, parseDocument(text, { ...options, lineCounter }))
+  return placed(file, text, lineCounter, parseDocument(text, { ...options, lineCounter }))
 }
 
 /** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one without a value. */
@@ -69,7 +69,7 @@ export function readDocuments(file: string, text: string): Document[] {
   )
   return text.trim() === ''
     ? [readDocument(file, text)]
-    : documents.flatMap(each => itemsOf(placed(file, lineCounter, each)))
+    : documents.flatMap(each => itemsOf(placed(file, text, lineCounter, each)))
 }
 
 const itemsOf = (document: Document): Document[] =>
@@ -81,7 +81,7 @@ const itemsOf = (document: Document): Document[] =>
       }))
     : [document]
 
-function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
+function placed(file: string, text: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
@@ -95,6 +95,10 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const syntax = (offset: number, message: string): Finding[] => [
     { ...at(offset), severity: 'error', rule: 'yaml', message, fix },
   ]
+  // The character that stands for bytes which are not UTF-8, as in a file of Windows' own encodings.
+  const foreign = text.indexOf('\uFFFD')
+  if (foreign >= 0)
+    return { ...document, syntax: syntax(foreign, 'this is not UTF-8: save the file as UTF-8') }
   if (yaml.errors.length > 0)
     return { ...document, syntax: yaml.errors.flatMap(({ pos, message }) => syntax(pos[0], message)) }
   try {

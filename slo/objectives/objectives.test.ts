@@ -93,6 +93,7 @@ describe('an objective', () => {
     ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],
     ['a window of two years', latency.replace('duration: 1d', 'duration: 104w'), '104w', 'shape'],
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
+    ['bytes that are not UTF-8', latency.replace('within', '\uFFFDber'), '\uFFFD', 'yaml'],
     ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
     ['an empty file', '', '', 'shape'],
     [

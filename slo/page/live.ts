@@ -1,6 +1,5 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, Refusal, staleMs } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'

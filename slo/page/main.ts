@@ -1,5 +1,4 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'

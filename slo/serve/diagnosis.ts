@@ -4,7 +4,6 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { cached } from '@tintype/lib/cached.ts'
-import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -50,14 +49,12 @@ export function openDiagnosis(
   own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {
-    // It includes the variables by which Node trusts the certificate of a Prometheus.
-    ...plainEnvironment(own),
+    ...own,
     DATA_DIR: dataDir,
     LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
-    PROMETHEUS_HEADERS: own.PROMETHEUS_HEADERS ?? '',
   }
   let all = store.get<FoundVerdict[]>('verdicts', [foundLike]) ?? []
   const keep = (found: FoundVerdict): void => {

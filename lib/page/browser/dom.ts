@@ -71,3 +71,22 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   const again = [now[place], ...now].find(isSame) ?? now[place]
   again?.focus({ preventScroll: true })
 }
+
+/**
+ * Reads now, after each interval and when the tab is seen again, one at a time, and not while it is hidden. Resolves
+ * after the first read.
+ */
+export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
+  let isReading = false
+  const readOnce = async () => {
+    if (isReading) return
+    isReading = true
+    await read().finally(() => {
+      isReading = false
+    })
+  }
+  const readIfSeen = () => document.hidden || readOnce()
+  setInterval(readIfSeen, everyMs)
+  document.addEventListener('visibilitychange', readIfSeen)
+  await readOnce()
+}

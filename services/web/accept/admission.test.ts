@@ -2,7 +2,7 @@ import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Stats } from '@tintype/lib/queue/index.ts'
 import { describe, expect, test } from 'vitest'
-import { uploadRate } from '../visitors/rate.ts'
+import { uploadRate } from '../visitors/visitor-limits.ts'
 import { openAdmission, predictedSeconds } from './admission.ts'
 
 const idle: Stats = {

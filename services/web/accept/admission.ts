@@ -15,8 +15,7 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
 
 /**
  * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
- * `receivedShare`. An upload counts as waiting work once its body was received: otherwise stalled clients would block
- * others.
+ * `receivedShare`. An upload counts as waiting work once it was received: otherwise stalled clients would block others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,

@@ -1,7 +1,6 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { getJson, serverNow, staleMs } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
 

@@ -52,12 +52,9 @@ const promql = is.parsed(
       : undefined,
   'a PromQL expression of an instant vector, with patterns of RE2',
 )
+const type = is.matching(/^prometheus$/i, 'Prometheus')
 const source = {
-  metricSource: {
-    metricSourceRef: is.text,
-    type: is.matching(/^prometheus$/i, 'Prometheus'),
-    spec: { query: is.always(promql) },
-  },
+  metricSource: { metricSourceRef: is.text, type, spec: { query: is.always(promql) } },
 }
 
 export const annotation = (key: string): Path => ['metadata', 'annotations', `slo/${key}`]
@@ -102,7 +99,7 @@ function schemaOf(document: Document) {
     bad: only(counted === 'bad', source, 'good is counted'),
     total: source,
   }
-  const indicator = {
+  const ownIndicator = {
     metadata: { name: is.name, displayName: is.text, labels: anything, annotations: anything },
     spec: {
       description: is.text,
@@ -118,6 +115,21 @@ function schemaOf(document: Document) {
   const value = is.required(is.rule<number>('a number', Number.isFinite))
   const minute = is.rule('1m', value => value === '1m' || value === 1)
   const operator = is.oneOf(...(Object.keys(thresholdOperators) as (keyof typeof thresholdOperators)[]))
+  const minimumBad = is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1')
+  const timeWindow = {
+    duration: is.always(isRolling ? rolling : calendar),
+    isRolling: is.always(is.rule<boolean>('true or false', value => typeof value === 'boolean')),
+    calendar: only(!isRolling, inCalendar, noCalendar),
+  }
+  const objective = {
+    displayName: is.text,
+    target: is.always(target),
+    targetPercent: never('a number above 0 and below 100, without a target beside it'),
+    op: isThreshold ? is.required(operator) : operator,
+    value: only(isThreshold, value, 'only a thresholdMetric is compared'),
+    timeSliceTarget: only(isSliced, is.or(sliceTarget, fraction(1, 1)), noSlices),
+    timeSliceWindow: only(isSliced, minute, noSlices),
+  }
   return {
     apiVersion: is.always(is.oneOf('openslo/v1')),
     kind: is.always(is.oneOf('SLO')),
@@ -129,10 +141,7 @@ function schemaOf(document: Document) {
         'slo/runbook': is.or(is.text, 'docs/runbooks/budget-burn.md'),
         'slo/unit': is.or(is.text, 'events'),
         'slo/group-by': is.matching(/^(?!__)[a-zA-Z_]\w*$/, 'the name of a label'),
-        'slo/minimum-bad': is.or(is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
-          page: 1,
-          ticket: 1,
-        }),
+        'slo/minimum-bad': is.or(minimumBad, { page: 1, ticket: 1 }),
         'slo/tiers': is.parsed(
           parseTiers,
           'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier (each once), long/short window, share of budget',
@@ -144,26 +153,10 @@ function schemaOf(document: Document) {
       description: is.or(is.text, ''),
       service: is.always(serviceName),
       indicatorRef: never('the name of one SLI in these files, without an indicator beside it'),
-      indicator: only(!isReferred, indicator, 'indicatorRef names one'),
-      timeWindow: [
-        {
-          duration: is.always(isRolling ? rolling : calendar),
-          isRolling: is.always(is.rule<boolean>('true or false', value => typeof value === 'boolean')),
-          calendar: only(!isRolling, inCalendar, noCalendar),
-        },
-      ],
+      indicator: only(!isReferred, ownIndicator, 'indicatorRef names one'),
+      timeWindow: [timeWindow],
       budgetingMethod: is.always(is.oneOf('Timeslices', 'Occurrences')),
-      objectives: [
-        {
-          displayName: is.text,
-          target: is.always(target),
-          targetPercent: never('a number above 0 and below 100, without a target beside it'),
-          op: isThreshold ? is.required(operator) : operator,
-          value: only(isThreshold, value, 'only a thresholdMetric is compared'),
-          timeSliceTarget: only(isSliced, is.or(sliceTarget, fraction(1, 1)), noSlices),
-          timeSliceWindow: only(isSliced, minute, noSlices),
-        },
-      ],
+      objectives: [objective],
       alertPolicies: anything,
     },
   } as const

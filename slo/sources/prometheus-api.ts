@@ -195,13 +195,10 @@ export function onePerCopy(results: readonly Result[], replicaLabels: readonly s
     const labels = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)))
     return { labels, samples: values.map(sampleOf) }
   })
-  return [...Map.groupBy(named, ({ labels }) => JSON.stringify(labels)).values()].map(copies => ({
-    labels: copies[0]?.labels ?? {},
-    samples: copies
-      .map(({ samples }) => samples)
-      .sort((a, b) => b.length - a.length)
-      .reduce(filled),
-  }))
+  return [...Map.groupBy(named, ({ labels }) => JSON.stringify(labels)).values()].map(copies => {
+    const ofEach = copies.map(({ samples }) => samples).sort((a, b) => b.length - a.length)
+    return { labels: copies[0]?.labels ?? {}, samples: ofEach.reduce(filled) }
+  })
 }
 
 /** The samples of one copy, and another's in its gaps. */

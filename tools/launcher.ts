@@ -34,7 +34,6 @@ export type Started = ReadonlyMap<string, Endpoints>
 export type Config = ReturnType<typeof readConfig<typeof variables>>
 /** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
 const stopMarginMs = 10_000
-const lookMs = 200
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
 /** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
@@ -231,7 +230,7 @@ export async function launch(plan: Plan): Promise<number> {
     )
     const deadline = performance.now() + config.GRACE_SECONDS * 1000 + stopMarginMs
     while (problems.length > 0 && performance.now() < deadline) {
-      await delay(lookMs)
+      await delay(200)
       problems = await checkPorts(config)
     }
   }

@@ -1,14 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
-import {
-  epochMs,
-  hasBytesAt,
-  newline,
-  type Scanned,
-  scanEntry,
-  streamPrefix,
-} from '@tintype/lib/telemetry/entry.ts'
+import type { Scanned } from '@tintype/lib/telemetry/entry.ts'
+import { epochMs, hasBytesAt, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 /**
  * The log server adds to an entry, after its four members, `received_at`, and `effective_at` if that is not its

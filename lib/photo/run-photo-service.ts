@@ -30,10 +30,7 @@ docs/reference.md lists them, docs/how-to/scale-out.md says which ones several m
 Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
-/**
- * Runs web or a converter: opens log, metrics, queue and storage, starts the service and its administration port. On stop
- * the service ends before its dependencies.
- */
+/** Runs web or a converter, with log, metrics, queue, storage and an administration port, which end after it. */
 export async function runPhotoService(
   name: 'web' | 'converter',
   environment: NodeJS.ProcessEnv,

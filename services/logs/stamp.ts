@@ -59,10 +59,7 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
   return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
 }
 
-/**
- * The bytes of the first `count` lines, which are of one day, as the journal stores them; `last` and `effectiveMs` are
- * those of the last line.
- */
+/** The first `count` lines, of one day, as the journal stores them; `last` and `effectiveMs` are the last one’s. */
 export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []

@@ -8,8 +8,9 @@ import { levels } from './telemetry/catalogue.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 
-const host = is.variable('127.0.0.1', 'an IP address or host name, without a port or brackets', given =>
-  isIP(given) !== 0 || /^[\w.-]+$/.test(given) ? given : undefined,
+// No URL can have the zone of an address (%eth0).
+const host = is.variable('127.0.0.1', 'an IP address or host name, without a port, brackets or %', given =>
+  (isIP(given) && !given.includes('%')) || /^[\w.-]+$/.test(given) ? given : undefined,
 )
 
 /** The URL of an adapter; empty means the default adapter. The newline at the end of a secret's file is removed. */
@@ -96,8 +97,8 @@ export function pick<N extends VariableName>(...names: N[]): Pick<Table, N> {
   return Object.fromEntries(entries) as Pick<Table, N>
 }
 
-/** The values of these variables, as `readConfig` gives them. */
-export type Config<N extends VariableName> = ReturnType<typeof is.readConfig<Pick<Table, N>>>
+/** The values of these variables, default all, as `readConfig` gives them. */
+export type Config<N extends VariableName = VariableName> = ReturnType<typeof is.readConfig<Pick<Table, N>>>
 
-/** Every environment variable. Each service picks its own. */
+/** Every environment variable. A process of Tintype checks all: a wrong one of another process is named, too. */
 export const variables: Table = pick(...(Object.keys(table) as VariableName[]))

@@ -7,30 +7,13 @@ import { run } from '../run.ts'
 import { openStorage, storageFolders, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { writeLastMetrics } from '../telemetry/last-metrics.ts'
-import { logVariables, openLog } from '../telemetry/log.ts'
+import { openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
 import { removeOldTraces } from '../telemetry/old-traces.ts'
-import { type Config, pick, type VariableName } from '../variables.ts'
+import { type Config, variables } from '../variables.ts'
 import { openAccount } from './account.ts'
-import { checkMounted, type PhotoContext } from './find.ts'
-
-const shared = [
-  ...logVariables,
-  'ADMIN_HOST',
-  'GRACE_SECONDS',
-  'KEEP_TRACES_DAYS',
-  'MAX_PIXELS',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
-  'QUEUE_URL',
-  'STORAGE_URL',
-  'VERSION',
-] as const
-type Shared = (typeof shared)[number]
-
-/** The opened dependencies of a photo service. */
-type Parts = PhotoContext & { metrics: Metrics }
+import { checkStorage, type Parts } from './find.ts'
 
 type Service = {
   endpoints?: Record<string, string>
@@ -47,19 +30,15 @@ docs/reference.md lists them, docs/how-to/scale-out.md says which ones several m
 Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
-/**
- * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the
- * service and its administration port. On stop the service ends before its dependencies.
- */
-export async function runPhotoService<N extends VariableName>(
+/** Runs web or a converter, with log, metrics, queue, storage and an administration port, which end after it. */
+export async function runPhotoService(
   name: 'web' | 'converter',
   environment: NodeJS.ProcessEnv,
-  own: readonly N[],
-  start: (parts: Parts, config: Config<Shared> & Config<N>) => Promise<Service>,
+  start: (parts: Parts, config: Config) => Promise<Service>,
 ): Promise<void> {
   const open = async () => {
-    const config = readConfig(environment, pick<Shared | N>(...shared, ...own)) as Config<Shared> & Config<N>
-    const { DATA_DIR, VERSION: version }: Config<Shared> = config
+    const config = readConfig(environment, variables)
+    const { DATA_DIR, VERSION: version } = config
     const graceMs = config.GRACE_SECONDS * 1000
     const is = (name: string, value: string) => environment[name]?.trim().toLowerCase() === value
     const isTraced = !is('OTEL_SDK_DISABLED', 'true') && !is('OTEL_TRACES_EXPORTER', 'none')
@@ -72,7 +51,7 @@ export async function runPhotoService<N extends VariableName>(
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
-    await checkMounted({ storage, queue })
+    await checkStorage({ storage, queue })
     watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...storageFolders(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)

@@ -52,16 +52,15 @@ export async function connect(address: S3Address) {
       endpoint,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
+      // AWS_USE_DUALSTACK_ENDPOINT and AWS_USE_FIPS_ENDPOINT choose among the addresses of AWS, and would refuse this one.
+      useDualstackEndpoint: false,
+      useFipsEndpoint: false,
     }),
     region: address.region ?? (await config.region().catch(() => 'us-east-1')),
     credentials,
     forcePathStyle: address.pathStyle ?? endpoint !== undefined,
     maxAttempts,
-    requestHandler: {
-      ...agents,
-      connectionTimeout: connectMs,
-      throwOnRequestTimeout: true,
-    },
+    requestHandler: { ...agents, connectionTimeout: connectMs, throwOnRequestTimeout: true },
     // `Expect: 100-continue` would cost a round trip for each part.
     expectContinueHeader: false,
   })

@@ -1,12 +1,12 @@
 import { listen } from '@tintype/lib/http/listen.ts'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
-import { startPulse } from '@tintype/lib/pulse.ts'
+import { startPulse } from '@tintype/lib/repeat.ts'
 import { createWebApp } from './app.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
-import { openWeb, webVariables } from './web.ts'
+import { openWeb } from './web.ts'
 
-await runPhotoService('web', process.env, webVariables, async (parts, config) => {
+await runPhotoService('web', process.env, async (parts, config) => {
   const [draining, stopped] = [new AbortController(), new AbortController()]
   const web = openWeb({ ...parts, config, draining: draining.signal, stopped: stopped.signal })
   const dependencies = watchDependencies(web)

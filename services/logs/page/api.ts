@@ -96,8 +96,8 @@ const uuid = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g
 
 /**
  * The id of a session, photo, trace or request in what a person copied, with quotes, capitals, a traceparent or the
- * address of a photo around it: the longest word with a digit, which one in 1,000 photos’ ids lacks. Ids of traces may
- * be UUIDs.
+ * address of a photo around it: the longest word with a digit, which one in 1,000 ids of photos lacks. Some tools show
+ * ids of traces as UUIDs.
  */
 export function timelineKeyOf(text: string): string | undefined {
   const words = text

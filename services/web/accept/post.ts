@@ -139,7 +139,7 @@ const pollMs = 1_000
  * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
  * state stands: after an error the client would send the photo again.
  */
-export async function settledWithin(
+async function settledWithin(
   web: Web,
   owner: Owner,
   id: PhotoId,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Picture } from './photos.ts'
 
 /** Calls `act` for the indices below `count`, `lanes` at a time. `eachMs` is in the order in which calls ended. */
@@ -21,15 +22,21 @@ export async function atOnce(
   return { seconds: (performance.now() - start) / 1000, eachMs }
 }
 
-/** Uploads a photo and waits until its thumbnail is durable. Without a cookie each upload begins a new session. */
+/** Longer than any upload takes. */
+const uploadMs = 120_000
+
+/**
+ * Uploads a photo and waits until its thumbnail is durable. Without a cookie each upload begins a new session. Not by
+ * fetch, which copies the photo: the garbage collection in this process would delay some of the uploads by 20 ms.
+ */
 export async function upload(address: string, { bytes, record }: Picture): Promise<void> {
-  const answer = await fetch(`${address}/photos`, {
-    method: 'POST',
+  const { status, body } = await askBounded(`${address}/photos`, {
     headers: { 'Content-Type': `image/${record.format}`, Prefer: 'wait=60' },
-    body: new Uint8Array(bytes),
+    body: bytes,
+    signal: AbortSignal.timeout(uploadMs),
+    maxMiB: 1,
   })
-  const body = await answer.text()
-  if (answer.status !== 201) throw new Error(`POST ${address}/photos answered ${answer.status}: ${body}`)
+  if (status !== 201) throw new Error(`POST ${address}/photos answered ${status}: ${body}`)
 }
 
 /** Flushes earlier writes to disk, so that this does not happen during a measurement. */

@@ -21,22 +21,14 @@ export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 export const intoFile = program.replace('run', 'run -s')
 
 /** What slo knows about the service that it watches. */
-export type Directory = {
-  folder: string
-  objectives: readonly Objective[]
-  service: Service
-}
+export type Directory = { folder: string; objectives: readonly Objective[]; service: Service }
 
 /**
  * Reads a directory, `isWhole` with the expressions of diagnosis. PROMETHEUS_* and SCRAPE_SECONDS of the environment
  * override service.yaml.
  * @throws ExpectedError with every error; ConfigError.
  */
-export function readDirectory(
-  folder = tintypeFolder,
-  environment: Record<string, string | undefined> = {},
-  isWhole = true,
-): Directory {
+export function readDirectory(folder = tintypeFolder, environment: NodeJS.ProcessEnv = {}, isWhole = true) {
   const { findings, ...service } = readServiceFile(folder, environment, isWhole)
   const parsed = parseFiles([join(folder, 'objectives')])
   const all = [...findings, ...parsed.flatMap(each => each.findings)]
@@ -45,11 +37,7 @@ export function readDirectory(
 }
 
 /** Reads service.yaml alone. With findings `service` has the defaults. @throws ConfigError */
-export function readServiceFile(
-  folder: string,
-  environment: Record<string, string | undefined>,
-  isWhole = true,
-): Service & { findings: readonly Finding[] } {
+export function readServiceFile(folder: string, environment: NodeJS.ProcessEnv, isWhole = true) {
   const file = join(folder, 'service.yaml')
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined
   const { findings, service } = parseService(show(file), text ?? '', isWhole)

@@ -2,14 +2,8 @@ import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { alertStoreFile } from '../alerts/alert-store.ts'
 import { tightestFit } from '../math/budget.ts'
-import {
-  addPlanned,
-  isOver,
-  maxPlannedMinutes,
-  type Planned,
-  readPlanned,
-  removePlanned,
-} from '../math/planned.ts'
+import type { Planned } from '../math/planned.ts'
+import { addPlanned, isOver, maxPlannedMinutes, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'

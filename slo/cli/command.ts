@@ -61,10 +61,7 @@ const variableLines = (names: VariableName[] = []): string[] =>
   })
 
 /** Runs the command line and resolves with the exit status. */
-export async function main(
-  environment: NodeJS.ProcessEnv,
-  [name = '', ...args]: readonly string[],
-): Promise<number> {
+export async function main(environment: NodeJS.ProcessEnv, [name = '', ...args]: readonly string[]) {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
     return runCommand([name], overview(), () => {
@@ -92,11 +89,7 @@ export async function main(
 }
 
 /** @throws UsageError naming an option that has no effect with, or without, another option. */
-function refuseStrange(
-  given: readonly Option[],
-  takes: Option[],
-  forms: NonNullable<Described['forms']>,
-): void {
+function refuseStrange(given: readonly Option[], takes: Option[], forms: NonNullable<Described['forms']>) {
   const names = Object.keys(forms) as Option[]
   const form = names.find(each => given.includes(each))
   const fitting = ['config', ...(form ? [form, ...(forms[form] ?? [])] : takes)]

@@ -2,26 +2,10 @@ import { round } from '../math/standing.ts'
 import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
-import {
-  atLimit,
-  dataOf,
-  explain,
-  explainAll,
-  isSlow,
-  leastExplained,
-  named,
-  type Weighed,
-  type WindowGrowth,
-} from './explain.ts'
-import {
-  attribute,
-  type Baseline,
-  type Grown,
-  minBaselineWindows,
-  recent,
-  secondsIn,
-  withShares,
-} from './growth.ts'
+import type { Weighed, WindowGrowth } from './explain.ts'
+import { atLimit, dataOf, explain, explainAll, isSlow, leastExplained, named } from './explain.ts'
+import type { Baseline, Grown } from './growth.ts'
+import { attribute, minBaselineWindows, recent, secondsIn, withShares } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'

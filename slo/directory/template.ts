@@ -1,16 +1,14 @@
 import { ExpressionError } from '../diagnose/expression.ts'
 import { outsideQuotes } from '../sources/promql.ts'
-import type { Read } from './service-keys.ts'
 
-/** Maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
-type Expressions = Read['expressions']
 type Templates = ReadonlyMap<string, { parameters: readonly string[]; text: string }>
 
-export const templatesOf = (expressions: Expressions): Templates =>
+/** `expressions` maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
+export const templatesOf = (expressions: Readonly<Record<string, unknown>>): Templates =>
   new Map(
     Object.entries(expressions).map(([head, text]) => {
       const [, name = head, parameters] = /^(\w+)(?:\((.*)\))?$/.exec(head) ?? []
-      return [name, { parameters: parameters?.split(',').map(each => each.trim()) ?? [], text }]
+      return [name, { parameters: parameters?.split(',').map(each => each.trim()) ?? [], text: String(text) }]
     }),
   )
 
@@ -38,7 +36,8 @@ export function fill(text: string, templates: Templates, depth = 0): string {
     (parameter, i) =>
       [parameter, { parameters: [], text: fill(values[i] ?? '', templates, depth + 1) }] as const,
   )
-  const filled = apart(fill(template.text, new Map([...templates, ...own]), depth + 1))
+  const within = own.length > 0 ? new Map([...templates, ...own]) : templates
+  const filled = apart(fill(template.text, within, depth + 1))
   return text.slice(0, found.index) + filled + fill(rest, templates, depth)
 }
 

@@ -80,10 +80,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : store
 
-  const alertStore = openAlertStore(
-    alertStoreFile(dataDir),
-    onChange(why => why && log.error('alerts.not-written', { error: why })),
-  )
+  const sayNotWritten = onChange(why => why && log.error('alerts.not-written', { error: why }))
+  const alertStore = openAlertStore(alertStoreFile(dataDir), sayNotWritten)
   let pages = config.SLO_URL?.href ?? urlHere(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({
     alertStore,

@@ -36,7 +36,7 @@ export async function checkStorage({ storage, queue }: Pick<PhotoContext, 'stora
   if (kept.length > 0)
     throw new ExpectedError(
       'storage has none of the photos that the queue knows: is its disk mounted, and is STORAGE_URL that of QUEUE_URL? ' +
-        'Another storage needs another queue (docs/how-to/recover.md)',
+        'Another storage, or one that was emptied, needs another queue (docs/how-to/recover.md)',
     )
 }
 

@@ -40,7 +40,7 @@ export const run: Verb = async (given, context) => {
 async function compareWitnesses(objectives: Report['objectives'], span: MinuteSpan, context: Context) {
   const { directory, dataDir, environment } = context
   const { folder, service } = directory()
-  const module = await loadModule<WitnessModule>(folder, service.witnesses)
+  const module = await loadModule<WitnessModule>(folder, service.witnesses, 'compareWitnesses')
   if (!module) return null
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,

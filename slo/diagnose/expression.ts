@@ -1,6 +1,6 @@
 import type { Selector } from '../sources/index.ts'
 import { errorAt, parseSelector } from '../sources/promql.ts'
-import { type Node, treeOf } from '../sources/promql-tree.ts'
+import { type Node, onceEach, treeOf } from '../sources/promql-tree.ts'
 import type { Value, Vector, Window } from './evaluate.ts'
 import * as vectors from './evaluate.ts'
 
@@ -35,7 +35,7 @@ export function numberIn(expression: Expression, window: Window): number | null 
 }
 
 /** @throws ExpressionError */
-export function parseExpression(text: string): Expression {
+export const parseExpression = onceEach((text): Expression => {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
@@ -46,7 +46,7 @@ export function parseExpression(text: string): Expression {
     vectors.windowOf(() => [], { fromMs: 0, toMs: 0 }),
   )
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
-}
+})
 
 /** The parser was given the text with other ranges of the same length. */
 function partOf({ name: kind, from, to, firstChild }: Node, written: string): Part {

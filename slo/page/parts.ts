@@ -82,7 +82,11 @@ export function plannedTable(planned: State['planned']): HTMLElement {
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>
-  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, say('runbook'))
+  h(
+    'a',
+    { href: /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`) },
+    say('runbook'),
+  )
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -67,12 +67,6 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(existsSync(`/proc/${k6?.pid}`)).toBe(false)
   })
 
-  test('a run in which no photo was tried is no verdict', async () => {
-    const { code, err } = await load(service.dataDir, 'smoke', '--minutes', '0.001')
-    expect(err).toContain('no photo was tried')
-    expect(code).toBe(2)
-  })
-
   test('a run that reached the rate of one address, from which all of k6 comes, is no verdict', async () => {
     const limiting = createServer((_, response) => response.writeHead(429).end()).listen(0, '127.0.0.1')
     onTestFinished(() => void limiting.close())

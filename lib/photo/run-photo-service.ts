@@ -7,13 +7,30 @@ import { run } from '../run.ts'
 import { openStorage, storageFolders, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { writeLastMetrics } from '../telemetry/last-metrics.ts'
-import { openLog } from '../telemetry/log.ts'
+import { logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
-import { createMetrics } from '../telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { removeOldTraces } from '../telemetry/old-traces.ts'
-import { type Config, variables } from '../variables.ts'
+import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
-import { checkStorage, type Parts } from './find.ts'
+import { checkStorage, type PhotoContext } from './find.ts'
+
+const shared = [
+  ...logVariables,
+  'ADMIN_HOST',
+  'GRACE_SECONDS',
+  'KEEP_TRACES_DAYS',
+  'MAX_PIXELS',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'QUEUE_URL',
+  'STORAGE_URL',
+  'VERSION',
+] as const
+type Shared = (typeof shared)[number]
+
+/** The opened dependencies of a photo service. */
+type Parts = PhotoContext & { metrics: Metrics }
 
 type Service = {
   endpoints?: Record<string, string>
@@ -30,15 +47,19 @@ docs/reference.md lists them, docs/how-to/scale-out.md says which ones several m
 Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
-/** Runs web or a converter, with log, metrics, queue, storage and an administration port, which end after it. */
-export async function runPhotoService(
+/**
+ * Runs web or a converter: reads `own` and the shared variables, and starts it with log, metrics, queue, storage and an
+ * administration port, which end after it.
+ */
+export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',
   environment: NodeJS.ProcessEnv,
-  start: (parts: Parts, config: Config) => Promise<Service>,
+  own: readonly N[],
+  start: (parts: Parts, config: Config<Shared> & Config<N>) => Promise<Service>,
 ): Promise<void> {
   const open = async () => {
-    const config = readConfig(environment, variables)
-    const { DATA_DIR, VERSION: version } = config
+    const config = readConfig(environment, pick<Shared | N>(...shared, ...own)) as Config<Shared> & Config<N>
+    const { DATA_DIR, VERSION: version }: Config<Shared> = config
     const graceMs = config.GRACE_SECONDS * 1000
     const is = (name: string, value: string) => environment[name]?.trim().toLowerCase() === value
     const isTraced = !is('OTEL_SDK_DISABLED', 'true') && !is('OTEL_TRACES_EXPORTER', 'none')

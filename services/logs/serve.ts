@@ -4,25 +4,29 @@ import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchDisk } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { type Config, variables } from '@tintype/lib/variables.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './files.ts'
 import { tendDays } from './schedule.ts'
 import { openServerJournal } from './streams.ts'
 
+const ages = ['KEEP_LOGS_DAYS', 'KEEP_REVISIONS_DAYS'] as const
+const own = ['ADMIN_HOST', 'GRACE_SECONDS', 'LOGS_ADMIN_PORT', 'SLO_URL', 'STORAGE_URL', 'VERSION'] as const
+const used = pick(...logVariables, ...ages, ...own)
+
 /** Runs the log server, which receives entries, publishes each day and shows entries, until it is stopped. */
 export async function serve(environment: NodeJS.ProcessEnv): Promise<number> {
-  const config = readConfig(environment, variables)
+  const config = readConfig(environment, used)
   await run(() => start(config))
   return 0
 }
 
-async function start(config: Config): Promise<Running> {
+async function start(config: ReturnType<typeof readConfig<typeof used>>): Promise<Running> {
   const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
   const folders = foldersIn(dataDir, config.STORAGE_URL)
   const release = ownFolder(folders.streams)

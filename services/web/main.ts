@@ -4,9 +4,9 @@ import { startPulse } from '@tintype/lib/repeat.ts'
 import { createWebApp } from './app.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
-import { openWeb } from './web.ts'
+import { openWeb, webVariables } from './web.ts'
 
-await runPhotoService('web', process.env, async (parts, config) => {
+await runPhotoService('web', process.env, webVariables, async (parts, config) => {
   const [draining, stopped] = [new AbortController(), new AbortController()]
   const web = openWeb({ ...parts, config, draining: draining.signal, stopped: stopped.signal })
   const dependencies = watchDependencies(web)

@@ -36,7 +36,8 @@ export function fill(text: string, templates: Templates, depth = 0): string {
     (parameter, i) =>
       [parameter, { parameters: [], text: fill(values[i] ?? '', templates, depth + 1) }] as const,
   )
-  const filled = apart(fill(template.text, new Map([...templates, ...own]), depth + 1))
+  const within = own.length > 0 ? new Map([...templates, ...own]) : templates
+  const filled = apart(fill(template.text, within, depth + 1))
   return text.slice(0, found.index) + filled + fill(rest, templates, depth)
 }
 

@@ -147,17 +147,16 @@ export function startWatch(options: {
   }
 
   let evaluated = false
-  const loop = startLoop(
-    () => {
-      pulse.beat()
-      return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
-    },
-    async signal => {
-      evaluated = true
-      await evaluate(Math.floor(Date.now() / 60_000), signal)
-    },
-    error => log.error('evaluation.failed', { error: describeError(error) }),
-  )
+  const untilNext = () => {
+    pulse.beat()
+    return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
+  }
+  const evaluateNow = (signal: AbortSignal) => {
+    evaluated = true
+    return evaluate(toMinute(Date.now()), signal)
+  }
+  const fail = (error: Error) => log.error('evaluation.failed', { error: describeError(error) })
+  const loop = startLoop(untilNext, evaluateNow, fail)
   // A separate timer, because it must send when the loop hangs. After a pause the loop evaluates first.
   const isRunning = sawNoPause(staleMs / 6)
   const deadMansCheck = setInterval(() => isRunning() && notify(), staleMs / 6)

@@ -1,6 +1,6 @@
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Counter, Matcher, Selector } from './index.ts'
-import { type Node, treeOf } from './promql-tree.ts'
+import { type Node, onceEach, treeOf } from './promql-tree.ts'
 import { patternOf } from './selector.ts'
 
 /** Limits every read of a Prometheus that several services share. */
@@ -210,7 +210,7 @@ function within(node: Node, promql: string): Node | null | undefined {
 }
 
 /** Parses `name{label="value", …}`; undefined for anything else, such as a function of it. */
-export function parseSelector(text: string): Selector | undefined {
+export const parseSelector = onceEach((text): Selector | undefined => {
   if (promqlError(text) !== undefined) return undefined
   const node = nodes(text, 'PromQL')[0]?.firstChild
   const name = node?.getChild('Identifier')
@@ -229,7 +229,7 @@ export function parseSelector(text: string): Selector | undefined {
   })
   const known = matchers.filter(each => each !== undefined)
   return known.length === matchers.length ? { metric: textOf(text, name), matchers: known } : undefined
-}
+})
 
 export const formatMatcher = ({ label, operator, value }: Matcher): string =>
   `${label}${operator}${JSON.stringify(value)}`

@@ -110,7 +110,8 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
     web.metrics.increment('tintype_photos_total', { outcome })
     if (type === 'not-stored') web.metrics.increment('tintype_photos_not_stored_total', {})
     // By the response's X-Request-Id an operator finds the refusal that a person reports.
-    web.log.info(`photo.${outcome}`, { type, status, requestId: response.locals.requestId }, session)
+    const probe = isProbe(web, request) || undefined
+    web.log.info(`photo.${outcome}`, { type, status, probe, requestId: response.locals.requestId }, session)
     next(problem)
   }
 }

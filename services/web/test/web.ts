@@ -9,17 +9,17 @@ import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Config, variables } from '@tintype/lib/variables.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { createWebApp } from '../app.ts'
 import { openapi } from '../openapi.ts'
 import { sweep } from '../sweeper.ts'
-import { openWeb, type Web } from '../web.ts'
+import { openWeb, type Web, type WebConfig, webVariables } from '../web.ts'
 import { png } from './images.ts'
 
 const config = {
-  ...readConfig({ PROBE_TOKEN: 'probe-token', SESSION_SECRET: 'session-secret' }, variables),
+  ...readConfig({ PROBE_TOKEN: 'probe-token', SESSION_SECRET: 'session-secret' }, pick(...webVariables)),
   KEEP_DEAD_LETTERS_DAYS: 1,
   KEEP_KEYS_DAYS: 1,
   KEEP_PHOTOS_DAYS: 0,
@@ -52,7 +52,7 @@ export type Visitor = {
 }
 
 /** A web in this process with its own storage and queue. `converter`: announces a converter, which converts nothing. */
-export async function startWeb(given: Partial<Config> = {}, { converter = true } = {}): Promise<Running> {
+export async function startWeb(given: Partial<WebConfig> = {}, { converter = true } = {}): Promise<Running> {
   const folder = await temporaryFolder()
   const metrics = createMetrics('web', 'test')
   const entries: Entry[] = []

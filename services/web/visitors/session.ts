@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { schemeOf } from '@tintype/lib/http.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { sparsely } from '@tintype/lib/repeat.ts'
-import { currentSession } from '@tintype/lib/telemetry/calls.ts'
+import { currentRequest } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
@@ -64,7 +64,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
     describeSpan({ [attributes.session]: session })
-    currentSession.run(session, next)
+    currentRequest.run({ session, requestId: response.locals.requestId }, next)
   }
 }
 

@@ -5,11 +5,14 @@ import { parseJson } from '../json.ts'
 import type { Queue } from '../queue/index.ts'
 import type { Key, Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Account } from './account.ts'
 import type { Owner, PhotoId, PhotoRecord, ResultRecord } from './record.ts'
 import { photoKey, photoPrefix, photoTime, recordVersion } from './record.ts'
 
 export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }
+/** What a photo service has opened. */
+export type Parts = PhotoContext & { metrics: Metrics }
 
 /** A photo in storage; `result` is absent until the photo is settled. */
 export type StoredPhoto = { record: PhotoRecord; result?: ResultRecord }

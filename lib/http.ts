@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express'
+import express from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'

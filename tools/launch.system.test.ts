@@ -28,9 +28,13 @@ const refusal = async (environment: Record<string, string>): Promise<Ended> =>
   runScript('tools/launch.ts', [], { DATA_DIR: await temporaryFolder(), ...environment })
 
 describe('npm start refuses', () => {
-  test('bad variables, all of them at once, with what they may be', async () => {
-    const { code, err } = await refusal({ WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' })
+  test('bad variables, all of them at once, with what they may be, and names misspelt ones', async () => {
+    const misspelt = { KEEP_PHOTO_DAYS: '30', LOGLEVEL: 'debug', LOG_LEVEL: '' }
+    const bad = { WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' }
+    const { code, err } = await refusal({ ...misspelt, ...bad })
     expect(code).toBe(2)
+    expect(err).toContain('KEEP_PHOTO_DAYS has no effect: the variable’s name is KEEP_PHOTOS_DAYS')
+    expect(err).toContain('LOGLEVEL has no effect: the variable’s name is LOG_LEVEL')
     expect(err).toMatch(/WEB_PORT="eighty" must be a port number/)
     expect(err).toMatch(/THUMBNAILS="big" must be/)
     expect(err).toMatch(/SCRAPE_SECONDS="-1" must be/)

@@ -220,8 +220,20 @@ const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g,
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))
 
+/** `KEEP_PHOTO_DAYS` has the letters of `KEEP_PHOTOS_DAYS`, but for underscores and the s of a plural. */
+const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
+
+/** Variables of the environment that nothing reads and whose names are nearly those of known ones. */
+function misspelt(environment: NodeJS.ProcessEnv): string[] {
+  const known = Map.groupBy(Object.keys(variables), lettersOf)
+  return Object.keys(environment)
+    .filter(name => !(name in variables) && known.has(lettersOf(name)))
+    .map(name => `${name} has no effect: the variable’s name is ${known.get(lettersOf(name))?.join(' or ')}`)
+}
+
 /** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {
+  for (const line of misspelt(process.env)) console.error(line)
   const config = readConfig(process.env, variables)
   let problems = await checkPorts(config)
   if (problems.length > 0 && wasKilled(config.DATA_DIR)) {

@@ -48,8 +48,8 @@ Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 /**
- * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the
- * service and its administration port. On stop the service ends before its dependencies.
+ * Runs web or a converter: reads `own` and the shared variables, and starts it with log, metrics, queue, storage and an
+ * administration port, which end after it.
  */
 export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',

@@ -130,7 +130,7 @@ function count({ part, head: { seq } }: StreamSource, bytes: number): void {
   part.bytes += bytes
 }
 
-export type Revision = { day: string; revision: number }
+type Revision = { day: string; revision: number }
 
 /** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
 export type Manifest = Revision & {
@@ -181,7 +181,7 @@ const largestShown = 5
 const sessionDigits = 16
 
 /** Counts a day's entries by session as the merge passes. */
-export function countSessions() {
+function countSessions() {
   const counts = new Map<string, Count>()
   let share = 1
   const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0

@@ -13,10 +13,7 @@ type Unshipped = { stream: string; from: number; to: number }
 const waitMs = 10_000
 const lookEveryMs = 200
 
-/**
- * Waits until the log server has all entries of a day that the local journals have now. Returns those that are still
- * missing. `day`: default all days.
- */
+/** Waits until the log server has what the journals have of a day (default: of all). Returns what is still missing. */
 export async function waitForShipping({ journals, streams }: Folders, day = ''): Promise<Unshipped[]> {
   const held = await heldIn(journals, day)
   for (const deadline = performance.now() + waitMs; ; await delay(lookEveryMs)) {

@@ -740,8 +740,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(...Array.from({ length: 9 }, (_, i) => ({ ...harbour, name: `${i}.jpg` })))
     const summary = '8 changes in your photos. 9 of 9 photos are ready'
     await until(async () => (await said()).at(-1)?.text === summary, { what: 'the summary' })
-    const [one, all, ...more] = await said()
+    const [one, cleared, all, ...more] = await said()
     expect(one?.text).toMatch(/^\d\.jpg: ready .* 1 of 9 photos/)
+    expect(cleared?.text, 'or the same text a second time would not be heard').toBe('')
     expect((all?.at ?? 0) - (one?.at ?? 0)).toBeGreaterThan(4_900)
     expect(more).toEqual([])
   })

@@ -25,7 +25,7 @@ export function refuseEarly(web: Web): RequestHandler {
       // The rate does not limit the probe: its refused attempts would count as an outage.
       checkRate(visitorOf(response), clientAddress(request))
       // Photos of a probe with another token would count as people's.
-      if (request.headers['tintype-probe'] !== undefined) throw otherProbe()
+      if (request.headers['tintype-probe'] !== undefined) throw new Problem(403, 'other-probe', otherProbe)
     }
     if (isOnePiece(request)) throw onePiece()
     refuseCompressed(request)
@@ -37,12 +37,7 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
-const otherProbe = (): Problem =>
-  new Problem(
-    403,
-    'other-probe',
-    'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.',
-  )
+const otherProbe = 'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.'
 
 /** Content types of what is no photo. Programs have several names for any file: binary/octet-stream, application/x-binary. */
 const otherType = /^(image\/svg|(text|audio|video)\/|application\/(json|pdf|xml|zip)$)/
@@ -110,7 +105,8 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
     web.metrics.increment('tintype_photos_total', { outcome })
     if (type === 'not-stored') web.metrics.increment('tintype_photos_not_stored_total', {})
     // By the response's X-Request-Id an operator finds the refusal that a person reports.
-    web.log.info(`photo.${outcome}`, { type, status, requestId: response.locals.requestId }, session)
+    const probe = isProbe(web, request) || undefined
+    web.log.info(`photo.${outcome}`, { type, status, probe, requestId: response.locals.requestId }, session)
     next(problem)
   }
 }
@@ -138,7 +134,7 @@ const pollMs = 1_000
  * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
  * state stands: after an error the client would send the photo again.
  */
-export async function settledWithin(
+async function settledWithin(
   web: Web,
   owner: Owner,
   id: PhotoId,

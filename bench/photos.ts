@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import {
   bytesOf,
   formats,
@@ -33,7 +34,7 @@ export async function pictures(folder: string, from: string | undefined, quick: 
   const files = from ? (await readdir(from)).map(name => join(from, name)) : await make(folder, quick)
   const known = await Promise.all(files.map(readPicture))
   const usable = known.filter(each => each !== undefined)
-  if (usable.length === 0) throw new Error(`${from} holds no photo that the service takes`)
+  if (usable.length === 0) throw new ExpectedError(`${from} holds no photo that the service takes`)
   return usable
 }
 
@@ -47,10 +48,10 @@ async function make(folder: string, quick: boolean): Promise<string[]> {
   return files
 }
 
-/** Reads a photo; undefined when the service does not accept it. */
+/** Reads a photo; undefined for a folder, and for what the service does not accept. */
 export async function readPicture(file: string): Promise<Picture | undefined> {
-  const bytes = await readFile(file)
   try {
+    const bytes = await readFile(file)
     const { format: kind, width, height, compression } = await sharp(bytes).metadata()
     const format = formats.find(each => each === (compression === 'av1' ? 'avif' : kind))
     return format && { file, bytes, record: { format, width, height } }

@@ -39,6 +39,7 @@ describeWithParts('dashboards of another service', ['prometheus', 'promtool', 'a
       },
       rules: { groups: groups.map((group, i) => ({ ...group, name: named(group.name, i) })) },
       scrapeSeconds: 1,
+      keepDays: 1,
       prometheusPort,
       alertmanagerPort: await freePort(),
       webhook: null,

@@ -55,6 +55,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
       endpoints: tintype.endpoints,
       rules: faster(rules(directory.objectives, directory.service), times),
       scrapeSeconds: 1,
+      keepDays: 1,
       prometheusPort: await freePort(),
       webhook: null,
       alertmanagerPort: await freePort(),

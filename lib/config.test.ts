@@ -28,6 +28,7 @@ test.each<[Name, string]>([
   ['HOST', 'localhost:8080'],
   ['HOST', ' '],
   ['HOST', '[::1]'],
+  ['HOST', 'fe80::1%eth0'],
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['LOGS_URL', 'https://logs.example/?token=1'],

@@ -14,10 +14,7 @@ export const isDay = (text: string): boolean => new Date(text).toJSON()?.slice(0
 
 const timeFormat = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
 
-/**
- * Epoch ms of a UTC day, or of an ISO 8601 time with its zone; NaN for any other text. A plus sign in the query of an
- * address comes as a space.
- */
+/** Epoch ms of a UTC day or an ISO 8601 time with its zone; else NaN. In an address’s query a plus sign is a space. */
 export function timeIn(given: unknown): number {
   const text = String(given).replace(' ', '+')
   return timeFormat.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN

@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express'
+import express from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
@@ -93,10 +88,7 @@ export function plainApp(): Express {
 export const createApp = (telemetry: { metrics: Metrics; log: Log }): Express =>
   plainApp().use(measure(telemetry))
 
-/**
- * Call it last. Unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected
- * errors are logged.
- */
+/** Call it last: it answers 404 and 405, makes every error a problem, and logs unexpected ones. */
 export function finishRoutes(app: Express, { log }: { log: Log }): void {
   for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
   app.use((request: Request, response: Response) => {

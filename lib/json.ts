@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/**
- * The value of a JSON file; undefined when the file is missing, unreadable, damaged, or not like a sample of its value
- * (`isLike`).
- */
+/** The value of a JSON file; undefined when it is missing, unreadable, damaged, or not like `sample` (`isLike`). */
 export function readJsonFile<T>(file: string, sample: unknown): T | undefined {
   try {
     const value = JSON.parse(readFileSync(file, 'utf8'))

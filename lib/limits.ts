@@ -29,3 +29,12 @@ const reached = new Map<LimitName, number>()
 export const countLimit = (name: LimitName, by = 1): void => void reached.set(name, timesReached(name) + by)
 /** How often a limit was reached since the start of the process. */
 export const timesReached = (name: LimitName): number => reached.get(name) ?? 0
+
+/** Sets an entry, and removes the oldest above `remembered` entries, so that memory does not grow with visitors. */
+export function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size <= limits.remembered.value) return
+  map.delete(map.keys().next().value as K)
+  countLimit('remembered')
+}

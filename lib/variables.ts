@@ -8,8 +8,9 @@ import { levels } from './telemetry/catalogue.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 
-const host = is.variable('127.0.0.1', 'an IP address or host name, without a port or brackets', given =>
-  isIP(given) !== 0 || /^[\w.-]+$/.test(given) ? given : undefined,
+// No URL can have the zone of an address (%eth0).
+const host = is.variable('127.0.0.1', 'an IP address or host name, without a port, brackets or %', given =>
+  (isIP(given) && !given.includes('%')) || /^[\w.-]+$/.test(given) ? given : undefined,
 )
 
 /** The URL of an adapter; empty means the default adapter. The newline at the end of a secret's file is removed. */

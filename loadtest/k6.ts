@@ -51,7 +51,7 @@ const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** k6's exit status after a signal. */
 const stopped = 105
 /** k6 accepts only whole numbers, so rates are given as arrivals in this many seconds. */
-const rateSeconds = 100
+const rateSeconds = 10_000
 
 /** One user for each photo that may be in progress until its promise is over, but no more than arrivals. */
 const usersFor = (stages: readonly Stage[], promiseSeconds: number): number => {

@@ -67,12 +67,6 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(existsSync(`/proc/${k6?.pid}`)).toBe(false)
   })
 
-  test('a run in which no photo was tried is no verdict', async () => {
-    const { code, err } = await load(service.dataDir, 'smoke', '--minutes', '0.001')
-    expect(err).toContain('no photo was tried')
-    expect(code).toBe(2)
-  })
-
   test('a run that reached the rate of one address, from which all of k6 comes, is no verdict', async () => {
     const limiting = createServer((_, response) => response.writeHead(429).end()).listen(0, '127.0.0.1')
     onTestFinished(() => void limiting.close())
@@ -128,18 +122,19 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
 })
 
-test('another machine’s address, an address that nobody answers, an unknown profile and a rate of 0 are refused before any load', async () => {
+test('another machine’s address, an address that nobody answers, an unknown profile and a rate of no photo are refused before any load', async () => {
   const folder = await temporaryFolder()
   const unanswered = `http://127.0.0.1:${await freePort()}`
   for (const args of [
     ['smoke', 'http://192.0.2.1:8080'],
     ['flood'],
     ['smoke', '--rate', '0'],
+    ['average', '--rate', '0.004'],
     ['soak', unanswered],
   ]) {
     const { code, err } = await load(folder, ...args)
     expect(err).toMatch(
-      /--i-own-this|no profile "flood": the profiles are smoke|must be a number|no service answers/,
+      /--i-own-this|no profile "flood": the profiles are smoke|must be a number|no photo in 210 s at --rate 0.004|no service answers/,
     )
     expect(code).toBe(2)
   }

@@ -11,7 +11,7 @@ import { voidBecause } from './capacity.ts'
 import { type LoadResult, type Objectives, runK6 } from './k6.ts'
 import { loadObjectives } from './objectives.ts'
 import { loadPhotos } from './photos.ts'
-import { profiles, within } from './profiles.ts'
+import { arrivalsOf, profiles, secondsOf, within } from './profiles.ts'
 import { checkAnswers, findTarget } from './target.ts'
 
 /** Not in git, because the results are those of one machine. */
@@ -61,6 +61,12 @@ async function main(args: string[]): Promise<number> {
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
   if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))
     throw new UsageError('--minutes must be a number above 0, up to 10000')
+  const profile = profiles[name]?.(rate)
+  const stages = profile && (minutes ? within(profile.stages, minutes * 60) : profile.stages)
+  if (stages && arrivalsOf(stages) < 1)
+    throw new UsageError(
+      `${name} sends no photo in ${secondsOf(stages)} s at --rate ${rate}: give a larger --rate or more --minutes`,
+    )
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
   const target = own ? undefined : await findTarget(url, config.DATA_DIR, values['i-own-this'])
   if (target) await checkAnswers(target, process.env)
@@ -73,15 +79,14 @@ async function main(args: string[]): Promise<number> {
   const photos = await loadPhotos(join(reports, 'photos'))
   const common = { k6, photos, objectives, folder, remoteWrite }
 
-  if (!target || name === 'breakpoint')
+  if (!target || !profile || !stages)
     return runBreakpoint({ ...common, target, assumedRate: rate, scaling: values.scaling, json: values.json })
-  const { meaning, stages } = (profiles[name] as (typeof profiles)[string])(rate)
-  process.stderr.write(`${name}: ${meaning}; ${target.url}, ${cpus().length} cores\n`)
+  process.stderr.write(`${name}: ${profile.meaning}; ${target.url}, ${cpus().length} cores\n`)
   const result = await runK6({
     ...common,
     url: target.url,
     name,
-    stages: minutes ? within(stages, minutes * 60) : stages,
+    stages,
     html: true,
   })
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)

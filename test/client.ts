@@ -10,6 +10,7 @@ export type Photo = {
   kept?: boolean
   stages: Record<string, number>
   seconds?: number
+  thumbnails?: { side: number }[]
   links: Record<string, string>
 }
 
@@ -58,13 +59,19 @@ export function person(address: string, known?: string): Person {
     get cookie() {
       return cookie
     },
-    upload: (image, headers = {}) =>
-      request('/photos', {
+    async upload(image, headers = {}) {
+      const init = {
         method: 'POST',
         // For any image, because the service must detect the type.
         headers: image instanceof FormData ? headers : { 'Content-Type': 'image/jpeg', ...headers },
         body: image instanceof FormData ? image : new Uint8Array(image),
-      }),
+      }
+      const answer = await request('/photos', init)
+      if (answer.status !== 429) return answer
+      // With a low UPLOADS_PER_MINUTE a journey is told to wait: a release would be refused.
+      await setTimeout(1_000 * Number(answer.headers.get('retry-after')))
+      return request('/photos', init)
+    },
     async settled(id, timeoutMs = 90_000) {
       for (const deadline = Date.now() + timeoutMs; ; await setTimeout(100)) {
         const now = await photo(id)

@@ -41,8 +41,8 @@ export type HeicOptions = {
   /** Of the camera, as an EXIF block says it: a reader of HEIC ignores it. */
   exifOrientation?: number
   icc?: Buffer
-  /** Code points of ITU-T H.273. */
-  nclx?: { primaries: number; transfer: number }
+  /** Code points of ITU-T H.273. `range`: 0 is limited, 0x80 full. */
+  nclx?: { primaries: number; transfer: number; range?: number }
   /** An empty box whose size is written in 64 bits stands in front. */
   largeBox?: boolean
   /** Only the tiles have the colours, and not the grid. */
@@ -97,7 +97,14 @@ export function heic(options: HeicOptions = {}): Buffer {
   const colours = [
     ...(options.icc ? [box('colr', 'prof', options.icc)] : []),
     ...(options.nclx
-      ? [box('colr', 'nclx', u16(options.nclx.primaries, options.nclx.transfer, 6), u8(0x80))]
+      ? [
+          box(
+            'colr',
+            'nclx',
+            u16(options.nclx.primaries, options.nclx.transfer, 6),
+            u8(options.nclx.range ?? 0x80),
+          ),
+        ]
       : []),
   ]
   const look = [

@@ -10,7 +10,9 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
   test('serves a journey; refuses at once while the server is away; goes on at its return, with nothing lost', async () => {
     const server = await startPostgres(postgres)
     onTestFinished(server.stop)
-    const tintype = await startTintype(await temporaryFolder(), { QUEUE_URL: server.newUrl() })
+    // The journey must hold for any THUMBNAILS: a release makes it before the new version serves anybody.
+    const environment = { QUEUE_URL: server.newUrl(), THUMBNAILS: '200.webp,1280.png' }
+    const tintype = await startTintype(await temporaryFolder(), environment)
     onTestFinished(async () => void (await tintype.stop()))
     await journey(tintype.address, undefined, true)
 

@@ -239,7 +239,9 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(web.stderr()).not.toContain('hush')
   expect(web.stderr()).toMatch(/many.*OTEL_BSP_MAX_QUEUE_SIZE/)
   await fetch(web.endpoints.web as string)
-  await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
+  await until(() => /traces\.not-exported http.*\/v1\/traces: Not Found/.test(web.stderr()), {
+    what: 'the refusal',
+  })
   expect(web.stderr(), 'by OTEL_LOG_LEVEL').toContain('Export failed with non-retryable error')
   status = 200
   await fetch(web.endpoints.web as string)

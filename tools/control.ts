@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describeError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
+import { processName } from '@tintype/lib/process-name.ts'
 
 /** Actions of the launcher for another process's command. Each takes JSON and resolves with JSON. */
 export type Actions = Record<string, (request: never) => Promise<unknown>>
@@ -60,6 +61,12 @@ export function socketIn(dataDir: string): string | undefined {
     ino: 0,
   })
   return launcher?.ino === statSync(dataDir, { throwIfNoEntry: false })?.ino ? launcher?.socket : undefined
+}
+
+/** Whether the folder's last launcher was killed. Its services may still be finishing their work. */
+export function wasKilled(dataDir: string): boolean {
+  const launcher = readJsonFile<{ pid: number }>(launcherFile(dataDir), { pid: 0 })
+  return launcher !== undefined && processName(launcher.pid) === undefined
 }
 
 export type Controlled = {

@@ -1,3 +1,4 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -20,16 +21,20 @@ import {
   temporaryFolder,
   until,
 } from '../test/support.ts'
-import { anyPorts } from './service.ts'
+import { anyPorts, inherited } from './service.ts'
 
 /** What a launcher that cannot start says. */
 const refusal = async (environment: Record<string, string>): Promise<Ended> =>
   runScript('tools/launch.ts', [], { DATA_DIR: await temporaryFolder(), ...environment })
 
 describe('npm start refuses', () => {
-  test('bad variables, all of them at once, with what they may be', async () => {
-    const { code, err } = await refusal({ WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' })
+  test('bad variables, all of them at once, with what they may be, and names misspelt ones', async () => {
+    const misspelt = { KEEP_PHOTO_DAYS: '30', LOGLEVEL: 'debug', LOG_LEVEL: '' }
+    const bad = { WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' }
+    const { code, err } = await refusal({ ...misspelt, ...bad })
     expect(code).toBe(2)
+    expect(err).toContain('KEEP_PHOTO_DAYS has no effect: the variable’s name is KEEP_PHOTOS_DAYS')
+    expect(err).toContain('LOGLEVEL has no effect: the variable’s name is LOG_LEVEL')
     expect(err).toMatch(/WEB_PORT="eighty" must be a port number/)
     expect(err).toMatch(/THUMBNAILS="big" must be/)
     expect(err).toMatch(/SCRAPE_SECONDS="-1" must be/)
@@ -43,6 +48,25 @@ describe('npm start refuses', () => {
     server.close()
     expect(code).toBe(1)
     expect(err).toContain(`WEB_PORT=${port} cannot be used: another program has it on 127.0.0.1`)
+  })
+
+  test('no port that the services of a killed launcher will give back: a supervisor starts it again at once', async () => {
+    const folder = await temporaryFolder()
+    const server = createServer().listen(0, '127.0.0.1')
+    await until(() => server.listening)
+    const { port } = server.address() as { port: number }
+    const { pid } = spawnSync('true')
+    await writeFile(join(folder, 'launcher.json'), JSON.stringify({ pid }))
+    await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
+    const env = { ...inherited(), DATA_DIR: folder, ...anyPorts, WEB_PORT: String(port) }
+    const child = spawn(process.execPath, ['tools/launch.ts'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', chunk => {
+      said += chunk
+      if (said.includes('a launcher that was killed')) server.close()
+    })
+    await once(child, 'close')
+    expect(said).toMatch(/^launcher: waits .*\ncannot start: EISDIR/)
   })
 
   test('a queue that is no database, in a sentence', async () => {

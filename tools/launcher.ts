@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { explainError } from '@tintype/lib/errors.ts'
@@ -9,7 +10,7 @@ import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { launcherFile, socketIn } from './control.ts'
+import { launcherFile, socketIn, wasKilled } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
@@ -219,10 +220,32 @@ const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g,
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))
 
+/** `KEEP_PHOTO_DAYS` has the letters of `KEEP_PHOTOS_DAYS`, but for underscores and the s of a plural. */
+const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
+
+/** Variables of the environment that nothing reads and whose names are nearly those of known ones. */
+function misspelt(environment: NodeJS.ProcessEnv): string[] {
+  const known = Map.groupBy(Object.keys(variables), lettersOf)
+  return Object.keys(environment)
+    .filter(name => !(name in variables) && known.has(lettersOf(name)))
+    .map(name => `${name} has no effect: the variable’s name is ${known.get(lettersOf(name))?.join(' or ')}`)
+}
+
 /** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {
+  for (const line of misspelt(process.env)) console.error(line)
   const config = readConfig(process.env, variables)
-  const problems = await checkPorts(config)
+  let problems = await checkPorts(config)
+  if (problems.length > 0 && wasKilled(config.DATA_DIR)) {
+    console.error(
+      'launcher: waits for the services of a launcher that was killed: they finish their requests',
+    )
+    const deadline = performance.now() + config.GRACE_SECONDS * 1000 + stopMarginMs
+    while (problems.length > 0 && performance.now() < deadline) {
+      await delay(200)
+      problems = await checkPorts(config)
+    }
+  }
   if (problems.length > 0) {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1

@@ -14,7 +14,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { UnderWay } from '../slo/serve/under-way.ts'
 import { person } from '../test/client.ts'
 import { apply, copyCheckout } from '../test/faults/inject/release.ts'
@@ -130,6 +130,10 @@ describe('npm run release', () => {
     await openReleases({ fleet, config: {} as Config, log, socketFolder: folder, front })
     const launcher = await control(join(folder, 'launcher.sock'))
     onTestFinished(launcher.close)
+    // The command's own environment may lack it: web would refuse the release's synthetic user.
+    vi.stubEnv('PROBE_TOKEN', 'of-the-launcher')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(await launcher.ask('status')).toMatchObject({ environment: { PROBE_TOKEN: 'of-the-launcher' } })
     await launcher.ask('begin', build('new'))
     expect(await launcher.ask('keep', build('new'))).toEqual(['logs did not start: exit code 1'])
     const running = [...fleet.members.values()].map(({ role, version }) => `${role} ${version}`)

@@ -28,8 +28,6 @@ Ctrl-C goes back to the old version; so does the launcher when this command is k
 Example: npm run release -- canary --to v0.2.0
 Exit status: 0 released, 1 rolled back or inconclusive, 2 bad arguments, or no service runs in DATA_DIR.`
 
-const config = pick('DATA_DIR', 'PROBE_TOKEN')
-
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(
     args,
@@ -59,12 +57,12 @@ async function main(args: string[]): Promise<number> {
     console.log(planText(strategy, steps, from ? nameOf(from) : 'the version that runs', nameOf(to), pace))
     return 0
   }
-  const { DATA_DIR: dataDir, PROBE_TOKEN } = readConfig(process.env, config)
+  const { DATA_DIR: dataDir } = readConfig(process.env, pick('DATA_DIR'))
   const killed = settleKilled(dataDir)
   if (killed) console.log(killed)
   const launcher = await reach(dataDir)
   try {
-    return await start(launcher, { strategy, steps, to, from, pace, dataDir, PROBE_TOKEN })
+    return await start(launcher, { strategy, steps, to, from, pace, dataDir })
   } finally {
     launcher.close()
   }
@@ -77,12 +75,11 @@ type Asked = {
   from: ReturnType<typeof named> | undefined
   pace: { stepSeconds: number; patienceSeconds: number }
   dataDir: string
-  PROBE_TOKEN: string
 }
 
 async function start(launcher: Controlled, asked: Asked): Promise<number> {
   const { strategy, steps, from, pace, dataDir } = asked
-  const { members, serving } = await launcher.ask<Status>('status')
+  const { members, serving, environment } = await launcher.ask<Status>('status')
   const running = members.find(({ role, color }) => role.startsWith('web') && color === serving)
   if (!running) throw new ExpectedError(`no web runs in ${dataDir}`)
   if (from && !isBuild(running, from))
@@ -102,7 +99,7 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
     oldVersion: running.version,
     pace,
     dataDir,
-    probeToken: secret('PROBE_TOKEN', asked.PROBE_TOKEN, dataDir),
+    probeToken: secret('PROBE_TOKEN', environment?.PROBE_TOKEN ?? '', dataDir),
     record: openRecord(dataDir, strategy, running.version, to.version),
     show: line => console.log(line),
     signal: stopping.signal,

@@ -49,7 +49,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     const keys = { accessKeyId: 'tintype', secretAccessKey: randomBytes(24).toString('hex') }
     const [port, ports] = [await freePort(), await seaweedPorts()]
     engines = {
-      QUEUE_URL: `postgres://tintype:${password}@127.0.0.1:${port}/postgres`,
+      QUEUE_URL: `postgres://tintype:${password}@127.0.0.1:${port}/postgres?sslmode=disable`,
       STORAGE_URL: `s3://${bucket}?endpoint=http://127.0.0.1:${ports['s3.port']}&region=us-east-1`,
       AWS_ACCESS_KEY_ID: keys.accessKeyId,
       AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,

@@ -76,7 +76,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       String(alertmanagerPort),
     ]
     stack = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts'), ...ports, '--rules', ruleFile], {
-      env: { ...inherited(), DATA_DIR: folder, SCRAPE_SECONDS: '1', ...webhook },
+      env: { ...inherited(), DATA_DIR: folder, SCRAPE_SECONDS: '1', KEEP_METRICS_DAYS: '0', ...webhook },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   })
@@ -158,6 +158,11 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       async () => (await found())?.some(({ labels }) => labels.job === 'web' && labels.instance === '0'),
       { timeoutMs: 30_000, what: 'the new target' },
     )
+  })
+
+  test('it keeps samples for KEEP_METRICS_DAYS: a budget may be of a longer window than the default', async () => {
+    const flags = await ask<{ data: Record<string, string> }>(`${prometheus}/api/v1/status/flags`)
+    expect(flags?.data['storage.tsdb.retention.time']).toMatch(/^(100y|5214w2d)$/)
   })
 
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {

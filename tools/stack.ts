@@ -22,7 +22,7 @@ import { prometheusConfig, targetsOf } from './stack/config.ts'
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 
 Starts Prometheus and Alertmanager beside the service that runs on DATA_DIR, until Ctrl-C. Prometheus scrapes every
-SCRAPE_SECONDS and keeps its data in DATA_DIR/stack. Alertmanager notifies ALERT_WEBHOOK_URL, and slo no longer does;
+SCRAPE_SECONDS and keeps its data in DATA_DIR/stack for KEEP_METRICS_DAYS. Alertmanager notifies ALERT_WEBHOOK_URL, and slo no longer does;
 without the variable no Alertmanager is started, and slo goes on notifying. Alerts link to SLO_URL (default: this
 machine).
   --prometheus-port    default 9090
@@ -38,6 +38,8 @@ const options = {
   'alertmanager-port': { type: 'string', default: '9093' },
   rules: { type: 'string' },
 } as const
+
+const used = pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'KEEP_METRICS_DAYS', 'SCRAPE_SECONDS', 'SLO_URL')
 
 /** Prometheus replays its log before it answers, which takes long for a month. */
 const readyMs = 120_000
@@ -61,6 +63,8 @@ export async function startStack(options: {
   targetsFile?: string
   rules: RuleFile | string
   scrapeSeconds: number
+  /** Age in days at which Prometheus removes samples; 0: never. */
+  keepDays: number
   prometheusPort: number
   alertmanagerPort: number
   /** The address that Alertmanager notifies; null starts no Alertmanager. */
@@ -98,7 +102,8 @@ export async function startStack(options: {
       '--config.file=prometheus.yml',
       '--storage.tsdb.path=prometheus',
       `--web.listen-address=${prometheus}`,
-      '--storage.tsdb.retention.time=35d',
+      // Prometheus would take 0 for its default of 15 days.
+      `--storage.tsdb.retention.time=${options.keepDays === 0 ? '100y' : `${options.keepDays}d`}`,
       '--enable-feature=exemplar-storage',
     ]),
   ]
@@ -153,7 +158,7 @@ async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
 
 async function main(args: string[]): Promise<number> {
   const { values } = readArguments(args, options)
-  const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS', 'SLO_URL'))
+  const config = readConfig(process.env, used)
   const [prometheusPort = 0, alertmanagerPort = 0] = (['prometheus-port', 'alertmanager-port'] as const).map(
     name => {
       const number = port(0).parse(values[name])
@@ -181,6 +186,7 @@ async function main(args: string[]): Promise<number> {
     targetsFile: resolve(config.DATA_DIR, 'targets.json'),
     rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, pages),
     scrapeSeconds: config.SCRAPE_SECONDS,
+    keepDays: config.KEEP_METRICS_DAYS,
     prometheusPort,
     alertmanagerPort,
     webhook: config.ALERT_WEBHOOK_URL,

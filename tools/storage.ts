@@ -65,7 +65,9 @@ function inWords(rule: LifecycleRule): string {
     ...(versions ? [`versions of deleted objects are removed after ${versions.NoncurrentDays} days`] : []),
     ...(old?.ExpiredObjectDeleteMarker ? ['then their delete markers'] : []),
   ].join(', ')
-  return `${rule.Filter?.Prefix || 'the whole bucket'}: ${removed}${rule.Status === 'Enabled' ? '' : ' (disabled)'}`
+  // Some servers answer in the older form, without <Filter>.
+  const { Prefix = rule.Prefix } = rule.Filter ?? {}
+  return `${Prefix || 'the whole bucket'}: ${removed}${rule.Status === 'Enabled' ? '' : ' (disabled)'}`
 }
 
 async function lifecycle(write: boolean, json: boolean): Promise<number> {

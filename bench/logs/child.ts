@@ -5,7 +5,8 @@ import { sessionNumber } from './lines.ts'
 const [what, folder = '', argument = ''] = process.argv.slice(2)
 
 async function measurePublish() {
-  const { foldersIn, publish } = await import('@tintype/logs/daily.ts')
+  const { publish } = await import('@tintype/logs/daily.ts')
+  const { foldersIn } = await import('@tintype/logs/files.ts')
   const start = performance.now()
   const manifest = await publish(foldersIn(folder), argument)
   const seconds = (performance.now() - start) / 1000
@@ -16,7 +17,7 @@ async function measurePublish() {
 }
 
 async function measureTimeline() {
-  const { foldersIn } = await import('@tintype/logs/daily.ts')
+  const { foldersIn } = await import('@tintype/logs/files.ts')
   const { timeline } = await import('@tintype/logs/timeline.ts')
   const folders = foldersIn(folder)
   const measured: { ms: number; entries: number }[] = []

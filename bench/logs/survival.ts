@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
-import { foldersIn, publish } from '@tintype/logs/daily.ts'
-import { dayFile } from '@tintype/logs/manifest.ts'
+import { dayFile, publish } from '@tintype/logs/daily.ts'
+import { foldersIn } from '@tintype/logs/files.ts'
 import { startScript } from '../../test/support.ts'
 
 type Survived = { entriesPerSecond: number; lost: number; doubled: number }

@@ -30,8 +30,7 @@ type Options = {
 }
 
 /**
- * One HTTP request whose response is read up to a bound. Redirects are not followed. fetch would load undici into each
- * process.
+ * One HTTP request whose response is read up to a bound, without redirects. fetch would load undici into each process.
  * @throws TooLong, the signal’s reason, or the cause of a failed connection.
  */
 export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>

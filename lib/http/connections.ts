@@ -3,9 +3,7 @@ import type { Socket } from 'node:net'
 import { isEventStream, Problem, sendProblem } from '../http.ts'
 import { countLimit, limits } from '../limits.ts'
 import { mostFiles } from '../telemetry/machine.ts'
-import { isInvited } from './expect.ts'
 import { outputOf, readUnacknowledged, type Unacknowledged } from './output.ts'
-import { dropRest } from './rest.ts'
 
 type Connection = {
   socket: Socket
@@ -146,4 +144,73 @@ function end({ socket, request, response, waitsFor }: Connection): void {
   response.setHeader('Connection', 'close')
   sendProblem(response, tooSlow)
   setTimeout(() => socket.destroy(), farewellMs).unref()
+}
+
+/**
+ * Reads and discards the rest of a request that was answered early, within `restBytes` and `restSeconds`. Closing with
+ * unread bytes would reset the connection, and a client that still sends would lose the response. Call it before Node
+ * does.
+ */
+function dropRest(request: IncomingMessage): void {
+  const { socket } = request
+  if (socket.destroyed) return
+  const giveUp = (limit: 'restBytes' | 'restSeconds') => {
+    countLimit(limit)
+    socket.destroy()
+  }
+  const timer = setTimeout(giveUp, limits.restSeconds.value * 1000, 'restSeconds').unref()
+  let closing = false
+  socket.destroySoon = () => {
+    closing = true
+    socket.end()
+  }
+  // Node drops an answered request without an event, and a reader of its body would never end.
+  const destroy = () => void request.destroy()
+  socket.once('close', destroy)
+  request.once('close', () => {
+    socket.off('close', destroy)
+    clearTimeout(timer)
+    Reflect.deleteProperty(socket, 'destroySoon')
+    if (closing) socket.destroy()
+  })
+  request.unpipe().removeAllListeners('readable') // a listener left by a reader that gave up would stop the flow
+  let left: number = limits.restBytes.value
+  request.on('data', ({ length }: Buffer) => {
+    left -= length
+    if (left < 0 && left + length >= 0) giveUp('restBytes')
+  })
+  request.resume()
+}
+
+const uninvited = new WeakSet<IncomingMessage>()
+
+/** False while the client of this request waits for 100 Continue. */
+const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
+
+/**
+ * `Expect: 100-continue`: 100 Continue is sent when the app begins to read the body, so that no invited body is then
+ * refused. A response sent before the body was read closes the connection, because the client may still send the body.
+ */
+export function answerExpectations(server: Server): void {
+  server.on('checkContinue', (request, response) => {
+    const read = request._read
+    uninvited.add(request)
+    response.setHeader('Connection', 'close')
+    request._read = size => {
+      request._read = read
+      uninvited.delete(request)
+      if (!response.headersSent) {
+        response.removeHeader('Connection')
+        response.writeContinue()
+      }
+      request._read(size)
+    }
+    server.emit('request', request, response)
+  })
+  server.on('checkExpectation', (_request, response) =>
+    sendProblem(
+      response,
+      new Problem(417, 'expectation-failed', 'Expect must be 100-continue; send the request without it.'),
+    ),
+  )
 }

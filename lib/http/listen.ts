@@ -6,8 +6,7 @@ import type { Express } from 'express'
 import { Problem, problemMessage, sendProblem } from '../http.ts'
 import { limits } from '../limits.ts'
 import { bracketed } from '../loopback.ts'
-import { watchConnections } from './connections.ts'
-import { answerExpectations } from './expect.ts'
+import { answerExpectations, watchConnections } from './connections.ts'
 import { http } from './node-http.ts'
 
 /** Longer than proxies keep an idle connection, Google's 600 s: a request on one that is being closed becomes a 502. */

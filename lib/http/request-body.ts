@@ -30,8 +30,7 @@ export async function readBody(request: Request, limit: 'jsonBytes' | 'adminByte
 }
 
 /**
- * Reads a JSON body into `request.body`; undefined when it is empty. Unlike express.json it answers 413 without reading
- * the rest of the body.
+ * Reads a JSON body into `request.body`; undefined when it is empty. express.json would read the rest before a 413.
  * @param type `any` takes JSON under every Content-Type. Use it only for routes that a session protects: a browser
  * sends application/json to another site only after a CORS preflight, and other types without one.
  */

@@ -58,10 +58,7 @@ export function openPages(folder: string, values: Values = {}) {
 
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
 
-/**
- * Reads the compiled assets of a service's folder from its file in the cache, or compiles and caches them. An unwritable
- * cache costs only time.
- */
+/** Reads a folder's compiled assets from the cache, or makes and keeps them. An unwritable cache costs only time. */
 function kept(folder: string, version: string, make: () => [string, Asset][]): Map<string, Asset> {
   const file = join(cache, basename(dirname(folder)))
   try {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dayMs } from '../day.ts'
 import { ExpectedError } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import type { Queue } from '../queue/index.ts'
@@ -20,15 +21,23 @@ export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'result.json'), isResult)
 
 /**
- * A folder of photos whose disk is not mounted looks new: photos would be stored below its mount point, and hidden later.
- * @throws ExpectedError when the folder is empty and the queue knows photos.
+ * With another storage than the queue's, as of a disk that is not mounted or of a second installation, photos would be
+ * hidden, or fail without their originals. A bucket may remove photos by their age: only those of the last day count.
+ * @throws ExpectedError when storage has none of the photos that the queue knows.
  */
-export async function checkMounted({ storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>) {
-  const photos = storage.fileOf('photos')
-  if (photos === undefined || existsSync(photos) || !(await queue.knowsPhotos())) return
-  throw new ExpectedError(
-    `${photos} is not there, although the queue knows photos: is its disk mounted? A new storage needs an empty queue (docs/how-to/recover.md)`,
-  )
+export async function checkStorage({ storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>) {
+  const folder = storage.fileOf('photos')
+  const isNew = folder !== undefined && !existsSync(folder)
+  const since = isNew ? 0 : queue.now() - dayMs
+  // A probe may be deleting its photo now.
+  const kept = (await queue.knownPhotos()).filter(({ promise, receivedAt }) => promise && receivedAt > since)
+  for (const { owner, photo } of kept)
+    if ((await storage.read(photoKey(owner, photo, 'photo.json'))) !== 'not-found') return
+  if (kept.length > 0)
+    throw new ExpectedError(
+      'storage has none of the photos that the queue knows: is its disk mounted, and is STORAGE_URL that of QUEUE_URL? ' +
+        'Another storage, or one that was emptied, needs another queue (docs/how-to/recover.md)',
+    )
 }
 
 /** Finds a photo of this owner. A photo with a damaged record is shown as failed and can be deleted. */

@@ -1,8 +1,6 @@
 /** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
-/**
- * The format by any of its brands: the first may be common to all HEIF (mif1, miaf). Undefined without a known brand.
- */
+/** The format by any brand: the first may be common to all HEIF (mif1, miaf). Undefined without a known one. */
 export function heifFormat(head: Buffer): 'avif' | 'heic' | undefined {
   if (head.toString('latin1', 4, 8) !== 'ftyp') return undefined
   const brands = head.toString('latin1', 8, head.readUInt32BE(0))

@@ -12,11 +12,10 @@ import { openStorage, type Storage } from '../storage/index.ts'
 import { accept } from './accept.ts'
 import { findPhoto, type PhotoContext } from './find.ts'
 import { countingContext, openModelQueue, owner, record } from './fixture.ts'
-import { giveUp, settleOverdue } from './overdue.ts'
 import { isBytesFault, newPhotoId, photoPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
 import { followEarlier, outcomeOf, ready, refuse } from './settle.ts'
-import { sweepStorage } from './sweep.ts'
+import { giveUp, settleOverdue, sweepStorage } from './sweep.ts'
 
 /**
  * The model: people, webs, converters, sweepers and rebuilds at once, on real SQLite and real files, with a call that

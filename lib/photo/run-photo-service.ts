@@ -13,7 +13,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { removeOldTraces } from '../telemetry/old-traces.ts'
 import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
-import { checkMounted, type PhotoContext } from './find.ts'
+import { checkStorage, type PhotoContext } from './find.ts'
 
 const shared = [
   ...logVariables,
@@ -48,8 +48,8 @@ Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 /**
- * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the
- * service and its administration port. On stop the service ends before its dependencies.
+ * Runs web or a converter: reads `own` and the shared variables, and starts it with log, metrics, queue, storage and an
+ * administration port, which end after it.
  */
 export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',
@@ -72,7 +72,7 @@ export async function runPhotoService<N extends VariableName>(
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
     const storage = await openStorage(storageAt, { observe: observeStorage(metrics, log) })
-    await checkMounted({ storage, queue })
+    await checkStorage({ storage, queue })
     watchMachine(metrics, [DATA_DIR, ...queueFolders(queueAt), ...storageFolders(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account }, config)

@@ -7,10 +7,9 @@ import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext, type StoredPhoto } from './find.ts'
 import { countingContext, makeUnusable, openModelQueue, owner, putFile, record } from './fixture.ts'
-import { giveUp, settleOverdue } from './overdue.ts'
 import { newPhotoId, photoPrefix } from './record.ts'
 import { ready, refuse } from './settle.ts'
-import { sweepStorage } from './sweep.ts'
+import { giveUp, settleOverdue, sweepStorage } from './sweep.ts'
 
 const leaseMs = 5_000
 const never = new AbortController().signal

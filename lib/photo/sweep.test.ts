@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { jobOf } from '../queue/index.ts'
-import { checkMounted, findPhoto } from './find.ts'
+import { checkStorage, findPhoto } from './find.ts'
 import { makeUnusable, openContext, owner, putFile, record } from './fixture.ts'
 import { newPhotoId, ownerPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
@@ -33,20 +33,32 @@ async function context() {
 test('a folder whose disk is not mounted is refused: photos would be hidden when it is', async () => {
   const { folder, left, ...rest } = await context()
   const { queue } = rest
-  await checkMounted(rest)
+  await checkStorage(rest)
   const id = await left(0, 'original', 'photo.json')
-  await queue.enqueue(jobOf(record({ id })))
-  await checkMounted(rest)
+  await queue.enqueue(jobOf(record({ id, receivedAt: new Date(Date.now() - 2 * day).toISOString() })))
+  await checkStorage(rest)
   await rename(join(folder, 'storage', 'photos'), join(folder, 'elsewhere'))
-  await expect(checkMounted(rest)).rejects.toThrow(
-    'storage/photos is not there, although the queue knows photos',
-  )
+  await expect(checkStorage(rest)).rejects.toThrow('storage has none of the photos that the queue knows')
   const claim = await queue.claim('test', 30_000, never)
-  await expect(checkMounted(rest)).rejects.toThrow('is its disk mounted?')
+  await expect(checkStorage(rest)).rejects.toThrow('is its disk mounted')
   if (claim !== 'aborted') await queue.complete(claim, Date.now())
-  await expect(checkMounted(rest)).rejects.toThrow('is its disk mounted?')
+  await expect(checkStorage(rest)).rejects.toThrow('is its disk mounted')
   await remove(rest, { owner, photo: id })
-  await checkMounted(rest)
+  await checkStorage(rest)
+})
+
+test('the storage of another installation is refused: its converters would fail photos that they cannot read', async () => {
+  const { left, queue, storage } = await context()
+  await left(0, 'original', 'photo.json')
+  // A bucket may have removed older ones by their age, and a probe may just be deleting its own.
+  const old = new Date(Date.now() - 2 * day).toISOString()
+  await queue.enqueue(jobOf(record({ receivedAt: old })))
+  await queue.enqueue(jobOf(record({ probe: true })))
+  await checkStorage({ queue, storage })
+  await queue.enqueue(jobOf(record()))
+  await expect(checkStorage({ queue, storage })).rejects.toThrow('is STORAGE_URL that of QUEUE_URL?')
+  await queue.enqueue(jobOf(record({ id: await left(0, 'original', 'photo.json') })))
+  await checkStorage({ queue, storage })
 })
 
 test('what a killed upload left is removed a day later, and nothing that was acknowledged', async () => {
@@ -74,7 +86,12 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await queue.look(stranded)).toMatchObject({ state: 'queued' })
   expect(await queue.look(old)).toBe('unknown')
   // By this entry the log's page shows a photo as failed.
-  expect(info).toHaveBeenCalledWith('photo.failed', { photo: old, reason: 'storage' }, expect.anything())
+  expect(info).toHaveBeenCalledWith(
+    'photo.failed',
+    { photo: old, reason: 'storage' },
+    expect.anything(),
+    true,
+  )
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 

@@ -1,14 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../errors.ts'
+import type { Job } from '../queue/index.ts'
 import { forEach } from '../repeat.ts'
-import type { Key } from '../storage/index.ts'
+import type { Key, Storage } from '../storage/index.ts'
 import { forgottenMs, readKey } from './accept.ts'
-import type { PhotoContext } from './find.ts'
+import { type PhotoContext, readResult } from './find.ts'
 import { ageOf, believedNow, finish } from './finish.ts'
-import { isPhotoId, type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
+import type { Owner, PhotoId, ResultRecord } from './record.ts'
+import { isPhotoId, photoPrefix, reasonFor, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
+import { outcomeOf, refuse } from './settle.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
-export type Ages = { photosMs: number; keysMs: number }
+type Ages = { photosMs: number; keysMs: number }
 type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
@@ -63,7 +67,8 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
   if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
-    if (answer === 'too-old') context.log.info('photo.failed', { photo, reason: 'storage' }, session)
+    // At any LOG_LEVEL, as in settle.ts.
+    if (answer === 'too-old') context.log.info('photo.failed', { photo, reason: 'storage' }, session, true)
   } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
     await context.storage.delete(photoPrefix(owner, photo))
@@ -83,4 +88,34 @@ async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
     }
   }
   if (last) yield last
+}
+
+/** Photos in one pass. Web's sweeper makes a pass each second, also when no converter runs. */
+const maxPass = 500
+/** A result that cannot be read within this time counts as missing, and its promise as broken. */
+const readWithinMs = 2_000
+/** Longer than a write to storage takes. A photo that could not be ended is taken again when its lease is over. */
+const leaseMs = 30_000
+
+/** Gives each overdue promise its outcome, once over all processes: that of a durable result, else broken. */
+export async function settleOverdue({ queue, storage, account }: PhotoContext): Promise<void> {
+  await forEach(await queue.overdue(maxPass), async ({ job, tried }) => {
+    const result = tried ? await readSoon(storage, job) : null
+    const outcome = result && outcomeOf(job, result)
+    account.settled(job, await queue.mark(job.photo, outcome ?? 'broken'))
+  })
+}
+
+async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {
+  const result = await Promise.race([
+    readResult(storage, owner, photo).catch(() => 'not-found' as const),
+    sleep(readWithinMs, 'not-found' as const, { ref: false }),
+  ])
+  return typeof result === 'string' ? null : result
+}
+
+/** lost → dead, or → done if a converter had stored a result before it died. */
+export async function giveUp(context: PhotoContext): Promise<void> {
+  const lost = await context.queue.claimLost({ worker: 'sweeper', leaseMs }, maxPass)
+  await forEach(lost, claim => refuse(context, claim, reasonFor('crash')))
 }

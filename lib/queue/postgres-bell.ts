@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDoorbell } from '../doorbell.ts'
 import { repeat } from '../repeat.ts'
-import { type ServerClock, serverNowSql } from './postgres-clock.ts'
-import type { Connections } from './postgres-connections.ts'
-import { lastRow } from './postgres-writer.ts'
+import { type Connections, lastRow, type ServerClock, serverNowSql } from './postgres-connections.ts'
 
 /** Interval of heartbeats, which notice a lost connection and read the server's time, and pause before a reconnect. */
 const beatMs = 1_000

@@ -62,3 +62,32 @@ function withCode(error: NodeJS.ErrnoException): Error {
     return Object.assign(new Error('the server did not answer in time'), { code: noAnswer })
   return Object.assign(new Error(messageOf(error), { cause: error }), { code: code ?? 'ECONNRESET' })
 }
+
+export const serverNowSql = '(extract(epoch from clock_timestamp()) * 1000)::float8'
+
+export type ServerClock = ReturnType<typeof openServerClock>
+
+/** Age at which the next estimate replaces this one, because clocks drift apart. */
+const freshMs = 10_000
+/** Longer than any answer takes. An estimate lower by more means that the server's clock was set back. */
+const stepMs = 1_000
+
+export function openServerClock() {
+  let offset = Number.NEGATIVE_INFINITY
+  let measuredAt = 0
+  return {
+    /** Takes a time that the server has just sent, epoch ms. */
+    set(ms: number): void {
+      const now = performance.now()
+      const measured = ms - now
+      if (measured < offset && measured > offset - stepMs && now - measuredAt < freshMs) return
+      offset = measured
+      measuredAt = now
+    },
+    /** Epoch ms: never ahead of the server's clock, and behind it by the duration of the fastest answer. */
+    now: () => Math.floor(performance.now() + offset),
+  }
+}
+
+/** The only row of the last of several statements. pg's types leave out that pg answers several with a list. */
+export const lastRow = <R>(answers: unknown): R => ([answers].flat().at(-1) as pg.QueryResult).rows[0]

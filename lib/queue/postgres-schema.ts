@@ -1,8 +1,7 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import type { QueueOptions } from './engine.ts'
-import { serverNowSql } from './postgres-clock.ts'
-import type { Connections } from './postgres-connections.ts'
+import { type Connections, serverNowSql } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
@@ -18,6 +17,8 @@ const tables = () =>
  */
 const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_limit = 1000)`
+
+const tableNames = ['jobs', 'events', 'workers', 'schema_version']
 
 /** Attempts to add a column, and how long each waits for transactions on the table. */
 const maxTries = 20
@@ -37,10 +38,16 @@ export async function migratePostgres(
   await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
-    `SELECT to_regnamespace($1) IS NULL AS "isNew", to_regclass($2) IS NULL AS "isEmpty", ${serverNowSql} AS now`,
-    [`"${place}"`, `"${place}".schema_version`],
+    `SELECT to_regnamespace($1) IS NULL AS "isNew", ${serverNowSql} AS now,
+      ARRAY(SELECT tablename::text FROM pg_tables WHERE schemaname = $2 AND tablename = ANY($3)) AS found`,
+    [`"${place}"`, place, tableNames],
   )
-  const [{ isNew, isEmpty, now }] = rows
+  const [{ isNew, found, now }] = rows
+  const isEmpty = found.length === 0
+  if (!isEmpty && found.length < tableNames.length)
+    throw new ConfigError(
+      `the schema "${place}" has another program's table ${found.join(', ')}: give another search_path`,
+    )
   if (isEmpty && mustExist) throw new ConfigError('there is no queue')
   if (isNew) await client.query(`CREATE SCHEMA "${place}"`)
   if (isEmpty)
@@ -105,13 +112,23 @@ export function assertDurable(server: ServerState): void {
 const backendOf = async (client: pg.ClientBase): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
-/** @throws Error when a second connection has the first one's process of the server, which a pooler shares. */
-export async function assertUnpooled(first: pg.ClientBase, others: Connections): Promise<void> {
-  if ((await backendOf(first)) === (await others.use(backendOf)))
+/**
+ * Opens a service's connections that listen, write and read beside the first one. A command, which may have to work when
+ * the server has hardly a connection left, opens one.
+ * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
+ */
+export async function assertConnections(
+  first: pg.ClientBase,
+  others: Connections,
+  { mustExist }: QueueOptions,
+): Promise<void> {
+  const open = () => others.use(backendOf)
+  if ((await backendOf(first)) === (await open()))
     throw refusal(
       'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
         'QUEUE_URL must name the server itself, or a pool in session mode',
     )
+  if (!mustExist) await Promise.all([open(), open(), open()])
 }
 
 const refusal = (message: string): Error =>

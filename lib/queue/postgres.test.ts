@@ -13,7 +13,7 @@ import { timesReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { openElsewhere } from './contract-process.ts'
 import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
-import { retried } from './postgres-writer.ts'
+import { retried } from './postgres.ts'
 
 describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
   queueContract('postgres', async () => {
@@ -129,6 +129,16 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(found.rows[0].made).toBe(null)
     })
 
+    test('a schema with a table of another program is refused: the start took Flyway’s schema_version for its own', async () => {
+      for (const table of ['schema_version', 'jobs']) {
+        const url = server.newUrl()
+        const other = await client(url)
+        await other.query(`CREATE SCHEMA "${schemaOf(url)}"; CREATE TABLE ${table} (version text)`)
+        const why = `the schema "${schemaOf(url)}" has another program's table ${table}: give another search_path`
+        expect(explainError(await refusal(url))).toMatch(new RegExp(`: ${why}$`))
+      }
+    })
+
     test('a wrong database or role, or a missing right, ends the start in a sentence: it stood above a stack of 30 lines', async () => {
       const admin = await client(server.newUrl())
       await admin.query('CREATE ROLE poor LOGIN; REVOKE CREATE ON DATABASE postgres FROM PUBLIC')
@@ -140,6 +150,20 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       }
       for (const [wrong, why] of Object.entries(cases))
         expect(explainError(await refusal(wrong))).toMatch(new RegExp(`^queue "postgres://.*": ${why}$`))
+    })
+
+    test('a role with too few connections ends the start: it began, and refused each upload', async () => {
+      const admin = await client(server.newUrl())
+      await admin.query(
+        'CREATE ROLE narrow LOGIN CONNECTION LIMIT 2; GRANT CREATE ON DATABASE postgres TO narrow',
+      )
+      const url = server.newUrl().replace('tintype@', 'narrow@')
+      const why = /too many connections for role "narrow"; each process needs 5$/
+      expect(explainError(await refusal(url))).toMatch(why)
+      await admin.query('ALTER ROLE narrow CONNECTION LIMIT 5')
+      const queue = await until(() => openQueue(url).catch(() => null), { what: 'closed connections' })
+      onTestFinished(() => queue.close())
+      expect(await queue.enqueue(job())).toBe('queued')
     })
 
     test('a password that nothing gives is said to be missing: it must be a string, said the client', async () => {

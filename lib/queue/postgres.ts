@@ -1,22 +1,25 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
-import { ExpectedError, endProcess } from '../errors.ts'
-import { countLimit } from '../limits.ts'
-import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
-import { noAnswer } from './group.ts'
-import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.ts'
+import { ExpectedError, endProcess, errorCode } from '../errors.ts'
+import { countLimit, limits } from '../limits.ts'
+import type { Engine, QueueOptions, Settings, Statement } from './engine.ts'
+import { engineOn, inFewSizes, settingsOf, writeEvents } from './engine.ts'
+import { groupCalls, noAnswer } from './group.ts'
+import { callEngine, isRead, type Method, type Queue, type QueueCall, queueOn } from './port.ts'
 import { openBell } from './postgres-bell.ts'
-import { openServerClock, type ServerClock } from './postgres-clock.ts'
-import { type Connections, openConnections } from './postgres-connections.ts'
+import type { Connections, ServerClock } from './postgres-connections.ts'
+import { lastRow, openConnections, openServerClock, serverNowSql } from './postgres-connections.ts'
 import * as schema from './postgres-schema.ts'
-import { isUnnamed, lastRow, openWriter, retried, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
+import { countQueued } from './transitions.ts'
+import { claimAll } from './writes.ts'
 
 /** Long, because a migration may have to rewrite a table. A process that is not ready in time is killed without its reason. */
 const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 const undefinedTable = '42P01'
+const tooManyConnections = '53300'
 const noPassword = 'the server asks for a password: QUEUE_URL, PGPASSWORD or ~/.pgpass must have it'
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -33,14 +36,16 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   try {
     await migrating.use(async client => {
       await schema.migratePostgres(client, address.schema, options)
-      await schema.assertUnpooled(client, connections)
+      await schema.assertConnections(client, connections, options)
     })
   } catch (cause) {
     await connections.close()
     // Also a wrong password or database, and a missing right: the server's own words say what to change.
     const What = cause instanceof ConfigError ? ConfigError : ExpectedError
     const message = (cause as Error).message.replace(/^SASL.*password must be.*/, noPassword)
-    throw new What(`queue "${address.name}": ${message}`, { cause })
+    const needed =
+      errorCode(cause) === tooManyConnections ? `; each process needs ${limits.queueConnections.value}` : ''
+    throw new What(`queue "${address.name}": ${message}${needed}`, { cause })
   } finally {
     await migrating.close()
   }
@@ -92,3 +97,140 @@ function connect(
   const config = { connectionString, fallback_application_name: 'tintype', pipeline: true, ...keptAlive }
   return openConnections(config, prepare, withinMs)
 }
+
+/** Most calls of one transaction: the rows that it changes are locked until its commit. */
+const maxBatch = 200
+/** How long a count of waiting photos is used. Counting thousands takes ms: near the limit it is repeated each time. */
+const countMs = 100
+/** Operations that a crash of the server may lose: the lease is renewed, or the worker announced, again soon. */
+const soft = new Set<Method>(['renew', 'announce'])
+/** Operations whose arguments do not name the rows that they change. */
+const unnamed = new Set<Method>(['claim', 'claimLost', 'renew', 'expireDead', 'purge'])
+const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
+
+/** One more than connections, all of which the server may have closed a moment ago. */
+const maxTries = limits.queueConnections.value + 1
+
+/** The server rolled the transaction back, as after a deadlock. */
+const rolledBack = /^40/
+/** The connection was closed a moment ago, or its server has become a standby. Another connection may work. */
+const lostConnection = /^(08...|57P0[125]|25006|ECONNRESET|EPIPE)$/
+
+/** Repeats what the server rolled back, and what it has not begun on a lost connection. */
+export async function retried<T>(work: (state: { begun: boolean }) => Promise<T>, tries = 1): Promise<T> {
+  const state = { begun: false }
+  try {
+    return await work(state)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const isSafe = rolledBack.test(code) || (!state.begun && lostConnection.test(code))
+    if (!isSafe || tries === maxTries) throw error
+    return retried(work, tries + 1)
+  }
+}
+
+/** Runs writes of a process, one transaction after the other. `ring` is called after a commit with events. */
+function openWriter(
+  connections: Connections,
+  settings: Settings,
+  clock: ServerClock,
+  ring: () => void,
+): ReturnType<typeof groupCalls> {
+  /** Waiting photos at the last count, and those enqueued by this process since. */
+  let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
+
+  const commit = (calls: QueueCall[]) =>
+    retried(state => connections.use(client => transaction(client, calls, state)))
+
+  /** Takes three round trips for any number of calls. Events are written last, so that few commit out of order. */
+  async function transaction(client: pg.ClientBase, calls: QueueCall[], state: { begun: boolean }) {
+    const asked: Promise<unknown>[] = []
+    const ask: Ask = query => {
+      const answer = client.query(query)
+      answer.catch(() => {}) // its error makes the commit fail, even if no call awaits it
+      asked.push(answer)
+      return answer
+    }
+    let now = 0
+    const engine = engineOn(statementsOf(ask), settings, () => now)
+    const isSoft = calls.every(({ method }) => soft.has(method))
+    const isCounted =
+      performance.now() - counted.at < countMs && counted.depth + calls.length <= settings.maxDepth
+    const isToCount = !isCounted && calls.some(({ method }) => method === 'enqueue')
+    try {
+      const [begun, depth] = await Promise.all([
+        client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+          ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNowSql} AS now`),
+        isToCount ? countQueued(engine) : counted.depth,
+      ])
+      state.begun = true
+      const serverTime = lastRow<{ now: number }>(begun).now
+      clock.set(serverTime)
+      now = Math.floor(serverTime)
+      engine.depth = depth
+      const answers = await runAll(engine, calls)
+      writeEvents(engine)
+      await Promise.all([...asked, client.query('COMMIT')])
+      counted = { depth: engine.depth, at: isToCount ? performance.now() : counted.at }
+      if (engine.events.length > 0) ring()
+      return answers
+    } catch (error) {
+      // The first error is the cause; later calls failed because their transaction had failed.
+      await Promise.all(asked)
+      throw error
+    }
+  }
+
+  return groupCalls(commit, maxBatch)
+}
+
+/**
+ * Runs the calls of a transaction and returns their answers. Calls for different photos or workers run concurrently, so
+ * that their statements are sent together; all processes use the same order, so that no two transactions deadlock.
+ * Calls that change other rows follow one after the other and skip locked rows. All claims are one statement.
+ */
+async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
+  const answers = new Map<QueueCall, unknown>()
+  const runInTurn = async (some: QueueCall[]) => {
+    for (const call of some) answers.set(call, await callEngine(engine, call))
+  }
+  const named = calls.filter(call => !isUnnamed(call))
+  const inOrder = named.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  await Promise.all(Map.groupBy(inOrder, nameOf).values().map(runInTurn))
+  const isClaim = ({ method }: QueueCall) => method === 'claim'
+  await runInTurn(calls.filter(call => isUnnamed(call) && !isClaim(call)))
+  for (const claims of inFewSizes(calls.filter(isClaim))) {
+    const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
+    const claimed = await claimAll(engine, requests)
+    for (const [i, call] of claims.entries()) answers.set(call, claimed[i] ?? null)
+  }
+  return calls.map(call => answers.get(call))
+}
+
+/** The photo or worker whose row a call changes. */
+function nameOf({ args: [subject] }: QueueCall): string {
+  if (typeof subject === 'string') return subject
+  const { photo, job, id } = subject as { photo?: string; job?: { photo: string }; id?: string }
+  return photo ?? job?.photo ?? id ?? ''
+}
+
+type Ask = (query: { name: string; text: string; values: unknown[] }) => Promise<pg.QueryResult>
+
+/** Texts with numbered parameters, as statements that each connection prepares at its first use. */
+const numbered = new Map<string, { name: string; text: string }>()
+
+const statementsOf =
+  (ask: Ask): Engine['sql'] =>
+  given => {
+    const { name, text } = numbered.getOrInsertComputed(given, () => {
+      let count = 0
+      return { name: `q${numbered.size}`, text: given.replaceAll(/\?(\d*)/g, (_, n) => `$${n || ++count}`) }
+    })
+    const statement: Statement = {
+      get: async (...values) => (await ask({ name, text, values })).rows[0],
+      all: async (...values) => (await ask({ name, text, values })).rows,
+      run: async (...values) => ({ changes: (await ask({ name, text, values })).rowCount ?? 0 }),
+      send: (...values) => void ask({ name, text, values }),
+    }
+    return statement
+  }

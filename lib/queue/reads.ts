@@ -16,12 +16,16 @@ export async function look({ sql }: Engine, photo: PhotoId): Promise<JobStatus |
   return { state, outcome: row.outcome, durableAt: row.durable_at }
 }
 
-/** Whether it knows a photo that was not deleted, whose files must be in storage. */
-export async function knowsPhotos({ sql }: Engine): Promise<boolean> {
-  const row = await sql(`SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')
-    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'claimed')
-    OR EXISTS (SELECT 1 FROM jobs WHERE ended_at > 0 AND state = 'done') AS known`).get<{ known: unknown }>()
-  return Boolean(row?.known)
+/** Up to 300 photos that were not deleted, whose files must be in storage; of each state the newest. */
+export const knownPhotos = async ({ sql }: Engine): Promise<Job[]> => {
+  const newest = (where: string, order: string) =>
+    `SELECT * FROM (SELECT ${columns} FROM jobs WHERE ${where} ORDER BY ${order} DESC LIMIT 100) AS newest`
+  const text = [
+    newest(`state = 'queued'`, 'seq'),
+    newest(`state = 'claimed'`, 'lease_until'),
+    newest(`ended_at > 0 AND state = 'done'`, 'ended_at'),
+  ].join(' UNION ALL ')
+  return (await sql(text).all<Row>()).map(toJob)
 }
 
 type Counts = Omit<Stats, 'oldestSeconds'> & { oldest: number | null }

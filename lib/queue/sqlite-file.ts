@@ -15,10 +15,7 @@ export function statementsOf(db: DatabaseSync): Engine['sql'] {
     })
 }
 
-/**
- * Creates the tables of a new file, or adds the columns that the previous release did not have. The caller has begun a
- * transaction.
- */
+/** Within a transaction: creates the tables of a new file, or adds the columns that the previous release lacks. */
 export function migrateSqlite(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
   if (version > schemaVersion) throw newerSchema(version)

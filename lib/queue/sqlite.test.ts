@@ -321,7 +321,7 @@ describe('the engine', () => {
     await writes.replay(spied, work.photo)
     await writes.expireDead(spied, Date.now())
     await writes.purge(spied)
-    for (const read of [reads.stats, reads.lastEvent, reads.knowsPhotos]) await read(spied)
+    for (const read of [reads.stats, reads.lastEvent, reads.knownPhotos]) await read(spied)
     for (const read of [reads.overdue, reads.tombstones]) await read(spied, 1)
     await reads.eventsOf(spied, work.owner, 0)
     await reads.look(spied, work.photo)

@@ -1,9 +1,10 @@
+import { type FSWatcher, watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { createFile, makeFolder } from '../disk.ts'
+import { type Doorbell, openDoorbell } from '../doorbell.ts'
 import { endProcess } from '../errors.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
-import { listenTo } from './file-bell.ts'
 import { groupCalls } from './group.ts'
 import { type Queue, queueOn } from './port.ts'
 import type { ThreadData, ThreadReply } from './sqlite-thread.ts'
@@ -79,6 +80,35 @@ function startThread(workerData: ThreadData) {
       await calls.close()
       thread.postMessage('close')
       await exited
+    },
+  }
+}
+
+/**
+ * A doorbell that other processes ring by touching a file. The file is watched from the first `rings()` on, so that a
+ * process that never waits is not woken. Watching the database's `-wal` file would wake before the commit is visible.
+ * Without a watch, waits end by their timeout.
+ */
+export function listenTo(file: string): Doorbell {
+  const doorbell = openDoorbell()
+  /** Null when the system has no inotify watches left. */
+  let watcher: FSWatcher | null | undefined
+  const listen = () => {
+    try {
+      return watch(file, doorbell.ring).on('error', () => {})
+    } catch {
+      return null
+    }
+  }
+  return {
+    ...doorbell,
+    rings() {
+      if (watcher === undefined) watcher = listen()
+      return doorbell.rings()
+    },
+    close() {
+      watcher?.close()
+      doorbell.close()
     },
   }
 }

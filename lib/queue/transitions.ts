@@ -98,10 +98,7 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   }
 }
 
-/**
- * Enqueues the job again; when due it has its old place. `changed`: columns that differ from those of a job that may
- * start at once.
- */
+/** Enqueues the job again, in its old place when due. `changed`: what differs from a job that may start at once. */
 export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<Row, 'attempts'>): void {
   const now = engine.clock()
   updateRow(engine, row, {

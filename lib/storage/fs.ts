@@ -6,11 +6,10 @@ import { dayMs } from '../day.ts'
 import { type Disk, giveToOwner, ignore, makeFolder, realDisk } from '../disk.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { isRunning, processName } from '../process-name.ts'
-import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
-import type { Key } from './key.ts'
-import type { Put, StorageOptions, Stored } from './storage.ts'
+import type { Key, Measure, Put, StorageCall, StorageOptions, Stored } from './storage.ts'
+import { storageOn } from './storage.ts'
 
 /** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'

@@ -2,13 +2,12 @@ import { ConfigError, ifMissing } from '../config.ts'
 import type { Storage, StorageOptions } from './storage.ts'
 import { storageAddress, storageUrlFormat } from './storage-url.ts'
 
-export type { Key } from './key.ts'
 export type * from './storage.ts'
+export type { Key } from './storage.ts'
 export { storageFolders, storageUrl } from './storage-url.ts'
 
 /**
- * Opens the storage that a URL names: `file:` and a folder (absolute or relative to the working folder), or an S3
- * bucket.
+ * Opens the storage that a URL names: `file:` and a folder, absolute or relative to the working folder, or a bucket.
  * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
 export async function openStorage(url: string, options: StorageOptions = {}): Promise<Storage> {

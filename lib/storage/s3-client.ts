@@ -52,6 +52,9 @@ export async function connect(address: S3Address) {
       endpoint,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
+      // AWS_USE_DUALSTACK_ENDPOINT and AWS_USE_FIPS_ENDPOINT choose among the addresses of AWS, and would refuse this one.
+      useDualstackEndpoint: false,
+      useFipsEndpoint: false,
     }),
     region: address.region ?? (await config.region().catch(() => 'us-east-1')),
     credentials,

@@ -1,10 +1,9 @@
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { freeBytes } from '../free-bytes.ts'
-import type { StorageCall } from './adapter.ts'
 import { chunksOf } from './chunks.ts'
 import type { Bucket } from './s3-client.ts'
-import type { Put, Stored } from './storage.ts'
+import type { Put, StorageCall, Stored } from './storage.ts'
 
 /** S3's minimum for a part other than the last. Its maximum of 10,000 parts allows bodies of up to 48 GiB. */
 export const partBytes = 5 * 2 ** 20

@@ -252,6 +252,8 @@ test('the endpoint of the environment is used as that of the URL: without checks
     'AWS_ENDPOINT_URL',
     new URL(url.slice('s3://photos?endpoint='.length)).href.replace('127.0.0.1', 'localhost'),
   )
+  // Meant for other programs of the machine: the SDK refused every request to this endpoint.
+  for (const name of ['AWS_USE_DUALSTACK_ENDPOINT', 'AWS_USE_FIPS_ENDPOINT']) vi.stubEnv(name, 'true')
   onTestFinished(() => void vi.unstubAllEnvs())
   const storage = await openStorage('s3://photos')
   onTestFinished(() => storage.close())

@@ -3,11 +3,10 @@ import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { ExpectedError, messageOf } from '../errors.ts'
-import { type Measure, type StorageCall, storageOn } from './adapter.ts'
-import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
 import { partBytes, uploadObject } from './s3-upload.ts'
-import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Key, Measure, Put, Storage, StorageCall, StorageOptions, Stored } from './storage.ts'
+import { storageOn } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
 
 /** Concurrent requests of a delete. A photo has fewer files. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { isPath } from '../config.ts'
-import { isStorageKey } from './key.ts'
+import { isStorageKey } from './storage.ts'
 
 /** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =

@@ -87,9 +87,18 @@ export async function startTracing(
     if (Object.keys(parseKeyPairsIntoRecord(environment[name])).length < given.length)
       diag.warn(`${name}: a header is left out; it must be NAME=VALUE,… with each other , = and % encoded`)
   }
-  setGlobalErrorHandler(complainer('traces.not-exported'))
+  // OpenTelemetry's error of a wrong path is `Not Found`.
+  const complain = complainer('traces.not-exported')
+  setGlobalErrorHandler(cause => complain(new Error(destinationOf(config), { cause })))
   // An unreachable collector loses its spans and does not delay the stop.
   return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
+}
+
+/** Where the traces go, without a password. */
+function destinationOf({ DATA_DIR, ...config }: TracingConfig): string {
+  const base = config.OTEL_EXPORTER_OTLP_ENDPOINT.replace(/\/$/, '')
+  const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || (base && `${base}/v1/traces`)
+  return address ? address.replace(/\/\/.*@/, '//') : join(DATA_DIR, 'traces')
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */

@@ -1,6 +1,5 @@
-import { setBounded } from '@tintype/lib/bounded.ts'
 import { describeError } from '@tintype/lib/errors.ts'
-import { countLimit } from '@tintype/lib/limits.ts'
+import { countLimit, setBounded } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
 import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'

@@ -1,6 +1,6 @@
 import { ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,38 +108,28 @@ test('a conversion that takes too much memory is ended by the ceiling', async ()
 })
 
 const memoryGroups = '/sys/fs/cgroup/memory'
-const mayLimit = () => {
-  try {
-    accessSync(join(memoryGroups, 'memory.limit_in_bytes'), constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
-test.skipIf(!mayLimit())(
-  'a child that the kernel kills for lack of memory has the outcome memory',
-  async () => {
-    const before = new Set(childPids())
-    const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
-    const [pid] = childPids().filter(each => !before.has(each))
-    const group = await mkdtemp(join(memoryGroups, 'tintype-'))
-    onTestFinished(async () => {
-      await until(() =>
-        rmdir(group).then(
-          () => true,
-          () => false,
-        ),
-      )
-    })
-    await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
-    await writeFile(join(group, 'cgroup.procs'), String(pid))
-    expect(await convert(request('whole'))).toMatchObject({
-      outcome: 'memory',
-      error: expect.stringContaining('SIGKILL'),
-    })
-  },
-)
+test('a child that the kernel kills for lack of memory has the outcome memory', async context => {
+  const group = await mkdtemp(join(memoryGroups, 'tintype-')).catch(() => '')
+  if (!group) return context.skip('memory can be limited here by no cgroup of version 1')
+  onTestFinished(async () => {
+    await until(() =>
+      rmdir(group).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+  const before = new Set(childPids())
+  const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
+  const [pid] = childPids().filter(each => !before.has(each))
+  await writeFile(join(group, 'memory.limit_in_bytes'), String(60 * 2 ** 20))
+  await writeFile(join(group, 'cgroup.procs'), String(pid))
+  expect(await convert(request('whole'))).toMatchObject({
+    outcome: 'memory',
+    error: expect.stringContaining('SIGKILL'),
+  })
+})
 
 test('a child that dies is a crash, and so is the next photo given to it', async () => {
   const before = new Set(childPids())

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { sessionOf } from '@tintype/lib/photo/record.ts'
-import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
-import { sparsely } from '@tintype/lib/repeat.ts'
+import { sparsely, startPulse } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
 /** A claimed photo, until it is settled, released or lost. */

@@ -1,4 +1,4 @@
-import { heifProperties } from '@tintype/lib/photo/heif.ts'
+import { chromaOf, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 import type { Metadata } from 'sharp'
 import { pngChunks } from './png.ts'
@@ -77,7 +77,13 @@ export function coloursOf(format: Format, photo: Buffer, header: Metadata): Colo
     const nclx = heifProperties(photo).find(
       ({ type, body }) => type === 'colr' && body.indexOf('nclx') === 0,
     )?.body
-    return nclx && byCodes(nclx.readUInt16BE(4), nclx.readUInt16BE(6))
+    if (!nclx) return undefined
+    const colours = byCodes(nclx.readUInt16BE(4), nclx.readUInt16BE(6))
+    // Of a grey AVIF libheif takes luma from 16 to 235 for that from 0 to 255.
+    const isLimited = format === 'avif' && chromaOf(photo) === 0 && nclx.readUInt8(10) < 0x80
+    if (!isLimited) return colours
+    const { matrix = matrixOf(), light = srgb } = colours ?? {}
+    return { matrix, light: value => light((value * 255 - 16) / 219) }
   } catch {
     return undefined // the photo ends before them
   }

@@ -9,10 +9,12 @@ type Corrected = { bytes: Buffer; page: number; limit?: LimitName }
 /** Corrects a photo where libvips would misread it. */
 export function correct(photo: Buffer): Corrected {
   const magic = photo.toString('latin1', 0, 4)
+  // Scripts put a byte order mark first. Web, by file-type, takes such a photo.
+  if (magic.startsWith('\xef\xbb\xbf')) return correct(photo.subarray(3))
   const cleared = magic === 'GIF8' ? withClearCanvas(photo) : undefined
   if (cleared) return { bytes: cleared, page: 1 }
   if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
-  if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(photo), page: 0 }
+  if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(asBinary(photo)), page: 0 }
   const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
   if (single) return { bytes: single, page: 0, limit: 'tiffPages' }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
@@ -31,6 +33,33 @@ function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number;
     end = marker === 0xff ? at + 1 : at + 2 + jpeg.readUInt16BE(at + 2)
     if (marker !== 0xff) yield { marker, start: at + 4, end }
   }
+}
+
+/** A JPEG as it was before a transfer as text (FTP's ASCII mode), which puts a carriage return before each line feed. */
+function asBinary(jpeg: Buffer): Buffer {
+  let feeds = 0
+  for (let at = jpeg.indexOf(10, scansOf(jpeg)); at >= 0; at = jpeg.indexOf(10, at + 1)) {
+    if (jpeg[at - 1] !== 13) return jpeg
+    feeds++
+  }
+  return feeds < 8 ? jpeg : Buffer.from(jpeg.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
+}
+
+/**
+ * Whether zeros in the scans of a JPEG may be a picture of one colour: in a progressive one, and where the shortest code of
+ * each Huffman table of frequencies ends a block. Of the usual tables that of luma does not.
+ */
+export function mayBeFlat(jpeg: Buffer): boolean {
+  const shortest: (number | undefined)[] = []
+  for (const { marker, start, end } of jpegSegments(jpeg)) {
+    if (marker === 0xc2) return true
+    if (marker !== 0xc4) continue
+    for (let at = start; at + 17 < end; ) {
+      if ((jpeg[at] ?? 0) >= 0x10) shortest.push(jpeg[at + 17])
+      at = jpeg.subarray(at + 1, at + 17).reduce((sum, codes) => sum + codes, at + 17)
+    }
+  }
+  return shortest.every(symbol => symbol === 0)
 }
 
 /**
@@ -82,8 +111,24 @@ function asStill(bytes: Buffer): Buffer {
  * frame fills the canvas or is truncated.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
-  const byte = (at: number): number => gif[at] ?? 0
   const short = (at: number): number => gif.readUInt16LE(at)
+  const [start, frame, end] = firstFrame(gif)
+  if (end > gif.length) return undefined
+  const [width, height] = [short(6), short(8)]
+  const isFilled = short(frame + 5) >= width && short(frame + 7) >= height
+  if (isFilled || width * height === 0) return undefined
+  const clear = Buffer.from(clearPixel)
+  clear.writeUInt16LE(width - 1, 9)
+  clear.writeUInt16LE(height - 1, 11)
+  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
+}
+
+/** A control block with a transparent colour, and a frame of one pixel of that colour. */
+const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')
+
+/** Where the extensions before a GIF's first frame begin, where the frame begins, and its end. */
+export function firstFrame(gif: Buffer): [start: number, frame: number, end: number] {
+  const byte = (at: number): number => gif[at] ?? 0
   const behindColours = (at: number, flags = byte(at)) =>
     flags & 0x80 ? at + 1 + 3 * 2 ** ((flags & 7) + 1) : at + 1
   const behindBlocks = (at: number) => {
@@ -93,16 +138,5 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
   const start = behindColours(10) + 2
   let at = start
   while (byte(at) === 0x21) at = behindBlocks(at + 2)
-  if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
-  const end = behindBlocks(behindColours(at + 9) + 1)
-  const [width, height] = [short(6), short(8)]
-  const isFilled = short(at + 5) >= width && short(at + 7) >= height
-  if (end > gif.length || isFilled || width * height === 0) return undefined
-  const clear = Buffer.from(clearPixel)
-  clear.writeUInt16LE(width - 1, 9)
-  clear.writeUInt16LE(height - 1, 11)
-  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
+  return [start, at, byte(at) === 0x2c ? behindBlocks(behindColours(at + 9) + 1) : Number.POSITIVE_INFINITY]
 }
-
-/** A control block with a transparent colour, and a frame of one pixel of that colour. */
-const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')

@@ -112,6 +112,16 @@ describe('colours become sRGB', () => {
     if (isHdr) near(await meanOf({ shown: ['grey'], icc }), [expected, expected, expected], 3)
   })
 
+  test('a grey AVIF of limited range is not pale', async () => {
+    for (const [range, expected] of [
+      [0x80, 128],
+      [0, 130],
+    ] as const) {
+      const nclx = { primaries: 1, transfer: 13, range }
+      near(await meanOf({ brand: 'avif', shown: ['grey of AV1'], nclx }), [expected, expected, expected], 1)
+    }
+  })
+
   test('transparency is kept', async () => {
     near(await meanOf({ transparent: true }), [...red, 128])
   })

@@ -111,6 +111,12 @@ describe('what is slightly broken is shown whole', () => {
       },
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
+    ['JPEG behind a byte order mark', jpeg, bytes => Buffer.concat([Buffer.from('\ufeff'), bytes])],
+    [
+      'JPEG that was transferred as text',
+      jpeg,
+      bytes => Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1'),
+    ],
     [
       'JPEG whose number of lines comes last',
       jpeg,
@@ -141,6 +147,11 @@ describe('what is slightly broken is shown whole', () => {
       'GIF without its end',
       () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
       bytes => bytes.subarray(0, -1),
+    ],
+    [
+      'GIF with a zero before its end',
+      () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
+      bytes => behind(bytes, bytes.length - 1, Buffer.alloc(1)),
     ],
   ])('%s', async (_name, make, harm) => {
     const whole = await make()
@@ -198,12 +209,21 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(Buffer.concat([bytes, Buffer.alloc(4096)]))).not.toHaveProperty('damaged')
   })
 
+  test.each([
+    ['JPEG', () => noise(300, 400).jpeg({ optimiseCoding: false })],
+    ['GIF', () => noise(300, 400).gif({ effort: 1 })],
+  ])('%s with zeros in its middle, as a bad sector leaves them', async (_name, make) => {
+    const bytes = await make().toBuffer()
+    const start = share(bytes, 0.5).length
+    expect(await picture(bytes.fill(0, start, start + 4096))).toMatchObject({ damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
   })
 
-  test('JPEG that lacks one of the parts between its restart markers', async () => {
+  test('JPEG that lacks one of the parts between its restart markers, which some cameras pad', async () => {
     const one = await plain(16, 16, '#d02020').jpeg().toBuffer()
     const scan = scanOf(one)
     const start = scan + 2 + one.readUInt16BE(scan + 2)
@@ -215,6 +235,8 @@ describe('of what breaks off as much is shown as there is', () => {
     const of = (parts: Buffer[]) =>
       Buffer.concat([one.subarray(0, scan), restarts, one.subarray(scan, start), ...parts])
     expect(await picture(of(parts))).not.toHaveProperty('damaged')
+    const padded = parts.map(part => behind(part, part.length - 2, Buffer.alloc(9)))
+    expect(await picture(of(padded))).not.toHaveProperty('damaged')
     expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
@@ -241,6 +263,8 @@ describe('of what breaks off as much is shown as there is', () => {
     // Not compressed: what breaks off are rows.
     const stored = striped().png({ compressionLevel: 0 })
     await half(share(await stored.toBuffer(), 0.4), 128)
+    const odd = await noise(300, 201).png({ compressionLevel: 0 }).toBuffer()
+    expect(await picture(share(odd, 0.4))).toMatchObject({ damaged: true, thumbnail: '60x40' })
     // The data may also end well before the last row.
     const rows = Buffer.alloc(
       1_201 * 200,
@@ -744,8 +768,9 @@ describe('the orientation in the EXIF of a PNG', () => {
     expect(await picture(behind(bytes, 33, added))).toMatchObject({ width: 200, height: 300 })
   })
 
-  test('does not turn it behind its pixels, or as a text that breaks off', async () => {
-    const bytes = behind(await noise(300, 200).png().toBuffer(), 33, chunk('zTXt', text('exif', '\0junk')))
+  test('does not turn it behind its pixels, or behind a text that breaks off: thousands would take minutes', async () => {
+    const texts = [chunk('zTXt', text('exif', '\0junk')), chunk('tEXt', text('exif', digits))]
+    const bytes = behind(await noise(300, 200).png().toBuffer(), 33, Buffer.concat(texts))
     const late = behind(bytes, bytes.length - 12, chunk('eXIf', exif))
     expect(await picture(late)).toMatchObject({ width: 300, height: 200 })
   })

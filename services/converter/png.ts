@@ -56,10 +56,12 @@ export const withChunk = (png: Buffer, type: string, body: Buffer): Buffer =>
  */
 export function withReadableExif(png: Buffer): Buffer {
   let found: Buffer | undefined
+  let text: Buffer | undefined
   for (const { type, body } of pngChunks(png)) {
     if (type === 'IDAT') break
-    const exif = type === 'eXIf' ? body : exifInText(type, body)
-    if (isTiff(exif) && type === 'eXIf') return png
+    if (type === 'eXIf' && isTiff(body)) return png
+    text ??= exifInText(type, body)
+    const exif = type === 'eXIf' ? body : text
     const plain = exif?.toString('latin1', 0, 6) === 'Exif\0\0' ? exif.subarray(6) : exif
     if (isTiff(plain)) found ??= plain
   }
@@ -68,6 +70,7 @@ export function withReadableExif(png: Buffer): Buffer {
 
 const isTiff = (exif: Buffer | undefined): boolean => /^(II|MM)/.test(exif?.toString('latin1', 0, 2) ?? '')
 
+/** Empty when the text is damaged or too long. Only one text is read: to inflate thousands would take minutes. */
 function exifInText(type: string, body: Buffer): Buffer | undefined {
   if (!/^(tEXt|zTXt)$/.test(type)) return undefined
   const [keyword = ''] = /^Raw profile type (exif|APP1)\0/i.exec(body.toString('latin1', 0, 80)) ?? []
@@ -78,6 +81,6 @@ function exifInText(type: string, body: Buffer): Buffer | undefined {
     const [, digits = ''] = /^\s*\w+\s+\d+\s+([\da-f\s]+)/i.exec(plain.toString('latin1')) ?? []
     return Buffer.from(digits.replace(/\s/g, ''), 'hex')
   } catch {
-    return undefined // damaged, or too long
+    return Buffer.alloc(0)
   }
 }

@@ -5,10 +5,10 @@ import { secret } from '@tintype/lib/secrets.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, startScript, temporaryFolder, until } from '../../test/support.ts'
-import { foldersIn, publish } from './daily.ts'
-import { namesIn } from './files.ts'
+import { sizingReport } from './cli.ts'
+import { dayFile, manifestFile, publish } from './daily.ts'
+import { foldersIn, namesIn } from './files.ts'
 import { line, lines, readJournals, stamped, writeJournal } from './fixture.ts'
-import { dayFile, manifestFile } from './manifest.ts'
 import { due, removeAged } from './schedule.ts'
 import { openServerJournal } from './streams.ts'
 import { isSound, verify } from './verify.ts'
@@ -167,6 +167,9 @@ test('a log server removes what is over its age from its start on, and goes on w
     keep: unknown
   }
   expect(shown).toEqual({ logsDays: 2, revisionsDays: 1 })
+  // `logs sizing` of a shell that knows neither KEEP_LOGS_DAYS nor STORAGE_URL.
+  const { data } = await sizingReport(foldersIn('/nowhere'), { server: server.endpoints.logs })
+  expect(data).toMatchObject({ keep: shown })
   rmSync(dataDir, { recursive: true, maxRetries: 10 })
   // Web's next start makes a new secret.
   const authorization = `Bearer ${secret('INGEST_TOKEN', '', dataDir)}`

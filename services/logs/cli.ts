@@ -2,16 +2,25 @@ import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
+import { parseJson } from '@tintype/lib/json.ts'
+import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { type Folders, publish } from './daily.ts'
+import { publish } from './daily.ts'
+import type { Folders } from './files.ts'
 import { type Entry, type Sizing, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
-/** The options of the verbs, and the age at which logs are removed. */
-export type Given = { day?: string | undefined; session?: string | undefined; keepDays?: number }
+/** The options of the verbs, the age at which logs are removed, and the address of the running log server. */
+export type Given = {
+  day?: string | undefined
+  session?: string | undefined
+  keepDays?: number
+  server?: string | undefined
+}
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
@@ -82,8 +91,20 @@ function line(entry: Entry): string {
   return `${at} ${column(serviceOf(entry), 12)} ${column(level, 5)} ${column(event, 22)} ${JSON.stringify(facts)}`
 }
 
-export async function sizingReport(folders: Folders, { keepDays = 0 }: Given): Promise<VerbAnswer> {
-  const found = sizing(folders, dayOf(Date.now()), keepDays)
+/** The sizing of the running log server: it knows the disk of the photos and the age of logs, which a shell may not. */
+async function sizingOf(server: string): Promise<Sizing | undefined> {
+  const asked = askBounded(`${fromHere(server)}/sizing.json`, {
+    signal: AbortSignal.timeout(answerMs),
+    maxMiB: 64,
+  })
+  const answer = await asked.catch(() => undefined)
+  return answer?.status === 200 ? parseJson<Sizing>(answer.body.toString()) : undefined
+}
+
+const answerMs = 10_000
+
+export async function sizingReport(folders: Folders, { keepDays = 0, server }: Given): Promise<VerbAnswer> {
+  const found = (server && (await sizingOf(server))) || sizing(folders, dayOf(Date.now()), keepDays)
   const newest = found.days.at(-1)
   const room = forecastLine(found)
   if (!newest) return answer(found, [`No day in ${folders.days}.`, room], found.bytesPerDay === null ? 2 : 0)

@@ -7,7 +7,7 @@ import type { Lab } from '../../test/faults/drill.ts'
 import { wrongClock } from '../../test/faults/inject/preloaded.ts'
 import { cluster } from '../../test/logs/cluster.ts'
 import { temporaryFolder, until } from '../../test/support.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { countLines, readJournals } from './fixture.ts'
 
 const hasCompiler = process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0

@@ -5,27 +5,14 @@ import { join } from 'node:path'
 import { createDraft, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
-import { countSessions } from './count-sessions.ts'
-import { hasEntry } from './files.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
+import { type Folders, hasEntry, namesIn, type StreamFile, streamFiles } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
-import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
-import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
+import { merge, openSources, type StreamPart, type StreamSource } from './merge.ts'
+import type { Count, SessionSizes } from './page/api.ts'
 
 /** No line is longer. */
 const maxLineBytes = 4 * 2 ** 20
-
-export type Folders = ReturnType<typeof foldersIn>
-
-export const foldersIn = (dataDir: string, storage = '') => ({
-  streams: join(dataDir, 'logs', 'streams'),
-  days: join(dataDir, 'logs', 'days'),
-  journals: join(dataDir, 'logs', 'journal'),
-  /** The measurements of used disk space. */
-  samples: join(dataDir, 'logs', 'disk.json'),
-  /** The folder whose disk fills up: that of the photos, or of the logs when photos are in a bucket. */
-  photos: storageFolders(storageUrl(storage, dataDir))[0] ?? dataDir,
-})
 
 /**
  * Publishes a day: every entry of every stream's journal in the order (effective time, stream, sequence number), its
@@ -141,4 +128,88 @@ function count({ part, head: { seq } }: StreamSource, bytes: number): void {
   part.last = seq
   part.entries++
   part.bytes += bytes
+}
+
+type Revision = { day: string; revision: number }
+
+/** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
+export type Manifest = Revision & {
+  entries: number
+  bytes: number
+  sha256: string
+  streams: StreamPart[]
+  sessions: SessionSizes
+  /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
+  blocks?: number
+}
+
+const fileOf =
+  (kind: string) =>
+  (folder: string, { day, revision }: Revision): string =>
+    join(folder, `${day}.r${revision}.${kind}`)
+
+export const dayFile = fileOf('ndjson')
+export const indexFile = fileOf('index')
+export const manifestFile = fileOf('manifest.json')
+
+/** The newest revision of each published day, oldest day first. */
+export const newestManifests = (folder: string): Manifest[] =>
+  [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
+
+const sample = { entries: 0, bytes: 0, streams: [{ stream: '', journalBytes: 0 }], sessions: {} }
+
+/** A day's newest revision with a manifest that can be read. The next publish writes a damaged revision anew. */
+export function newestManifest(folder: string, day: string): Manifest | undefined {
+  for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
+    const manifest = readJsonFile<Manifest>(manifestFile(folder, { day, revision }), sample)
+    if (manifest) return manifest
+  }
+}
+
+export function newestRevisions(folder: string): Map<string, number> {
+  const newest = new Map<string, number>()
+  for (const name of namesIn(folder)) {
+    const [, day, revision] = /^(\d{4}-\d\d-\d\d)\.r(\d+)\.manifest\.json$/.exec(name) ?? []
+    if (day) newest.set(day, Math.max(newest.get(day) ?? 0, Number(revision)))
+  }
+  return newest
+}
+
+/** Limits the memory of a publish: above it every second session is counted, then every fourth, … */
+const maxSessions = 200_000
+const largestShown = 5
+const sessionDigits = 16
+
+/** Counts a day's entries by session as the merge passes. */
+function countSessions() {
+  const counts = new Map<string, Count>()
+  let share = 1
+  const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0
+
+  return {
+    add({ buffer, head: { sessionAt } }: StreamSource, bytes: number): void {
+      if (sessionAt < 0) return
+      const session = buffer.toString('latin1', sessionAt, sessionAt + sessionDigits)
+      if (!isCounted(session)) return
+      const known = counts.get(session)
+      if (known) {
+        known.entries++
+        known.bytes += bytes
+      } else counts.set(session, { entries: 1, bytes })
+      if (counts.size <= maxSessions) return
+      share *= 2
+      for (const each of counts.keys()) if (!isCounted(each)) counts.delete(each)
+    },
+    sizes(): SessionSizes {
+      const sorted = [...counts].sort(([a, { bytes }], [b, more]) => more.bytes - bytes || (a < b ? -1 : 1))
+      const quantile = (q: number) => sorted[Math.floor((1 - q) * sorted.length)]?.[1].bytes ?? 0
+      return {
+        count: sorted.length * share,
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        largest: sorted.slice(0, largestShown).map(([session, count]) => ({ session, ...count })),
+        sampled: 1 / share,
+      }
+    },
+  }
 }

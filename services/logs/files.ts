@@ -1,12 +1,22 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errorCode } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
-import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
+import { isStream, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
-const chunkBytes = 2 ** 20
-/** Longer than most lines. */
-const lineBytes = 2 ** 12
+export type Folders = ReturnType<typeof foldersIn>
+
+export const foldersIn = (dataDir: string, storage = '') => ({
+  streams: join(dataDir, 'logs', 'streams'),
+  days: join(dataDir, 'logs', 'days'),
+  journals: join(dataDir, 'logs', 'journal'),
+  /** The measurements of used disk space. */
+  samples: join(dataDir, 'logs', 'disk.json'),
+  /** The folder whose disk fills up: that of the photos, or of the logs when photos are in a bucket. */
+  photos: storageFolders(storageUrl(storage, dataDir))[0] ?? dataDir,
+})
 
 /** Names in a folder; none when it does not exist or is a file. */
 export function namesIn(folder: string): string[] {
@@ -17,6 +27,15 @@ export function namesIn(folder: string): string[] {
     throw error
   }
 }
+
+export type StreamFile = { stream: string; file: string }
+
+/** The streams of a day's folder by name; none when the folder does not exist. */
+export const streamFiles = (folder: string): StreamFile[] =>
+  namesIn(folder)
+    .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
+    .filter(({ stream }) => isStream(stream))
+    .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
 /** Opens a file to read it, for one call. */
 export function withFile<T>(file: string, use: (fd: number) => T): T {
@@ -38,6 +57,10 @@ export function readAt(file: string, from: number, length: number): Buffer {
     return bytes.subarray(0, 0)
   }
 }
+
+const chunkBytes = 2 ** 20
+/** Longer than most lines. */
+const lineBytes = 2 ** 12
 
 /**
  * The complete lines of a file between two bytes, in chunks of about `size` bytes, which share their memory. A file that

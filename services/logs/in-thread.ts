@@ -1,11 +1,8 @@
-/**
- * Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay
- * ingest.
- */
+/** Each look-up has a thread: in the server's, reading a day's files or making a large answer would delay ingest. */
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
-import type { Folders } from './daily.ts'
+import type { Folders } from './files.ts'
 import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'

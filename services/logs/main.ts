@@ -2,9 +2,10 @@ import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/comm
 import { readConfig } from '@tintype/lib/config.ts'
 import { isDay } from '@tintype/lib/day.ts'
 import { armFault } from '@tintype/lib/fault.ts'
+import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { type Given, publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
-import { type Folders, foldersIn } from './daily.ts'
+import { type Folders, foldersIn } from './files.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -48,7 +49,8 @@ async function main(args: string[]): Promise<number> {
   armFault(process.env.FAULT_POINT)
   const config = readConfig(process.env, pick('DATA_DIR', 'KEEP_LOGS_DAYS', 'STORAGE_URL'))
   const { DATA_DIR, KEEP_LOGS_DAYS: keepDays, STORAGE_URL } = config
-  const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), { ...values, keepDays })
+  const given = { ...values, keepDays, server: endpointsIn(DATA_DIR).logs }
+  const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), given)
   process.stdout.write(values.json ? `${JSON.stringify(data)}\n` : text)
   return code
 }

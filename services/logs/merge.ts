@@ -1,21 +1,11 @@
 import { fdatasyncSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { chunksOf, namesIn, withFile } from './files.ts'
+import { newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { chunksOf, type StreamFile, withFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
 const maxBufferBytes = 2 ** 20
-
-export type StreamFile = { stream: string; file: string }
-
-/** The streams of a day's folder by name; none when the folder does not exist. */
-export const streamFiles = (folder: string): StreamFile[] =>
-  namesIn(folder)
-    .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
-    .filter(({ stream }) => isStream(stream))
-    .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
 /** The files of a day, before their first entries. */
 export function openSources(files: StreamFile[]): StreamSource[] {

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { cluster } from '../../test/logs/cluster.ts'
 import { cutPower } from '../../test/logs/power-cut.ts'
 import { temporaryFolder, until } from '../../test/support.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { line, lines, readJournals, session, stamped, writeJournal } from './fixture.ts'
 import { isSound, verify } from './verify.ts'
 

@@ -4,7 +4,7 @@ import { dayOf } from '@tintype/lib/day.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { line, stamped, writeJournal } from './fixture.ts'
 import texts from './page/words.json' with { type: 'json' }
 import { recent } from './recent.ts'
@@ -63,6 +63,9 @@ test('the newest session of a person stands first, and what is unusual beside it
       { event: 'photo.failed', session: other, photo: 'cccccccc', reason: 'undecodable' },
       { event: 'photo.accepted', session: probe, photo: 'dddddddd', probe: true },
       { event: 'photo.ready', session: probe, photo: 'dddddddd', seconds: 99 },
+      { event: 'photo.deleted', session: probe, photo: 'dddddddd' },
+      { event: 'photo.deleted', session: one, photo: 'aaaaaaaa' },
+      { event: 'photo.deleted', session: '4444444444444444', photo: 'eeeeeeee' },
       { event: 'lease.lost', level: 'warn' },
     ),
   )

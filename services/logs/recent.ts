@@ -2,9 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayOf, isDay } from '@tintype/lib/day.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
-import type { Folders } from './daily.ts'
-import { namesIn, readAt } from './files.ts'
-import { streamFiles } from './merge.ts'
+import { type Folders, namesIn, readAt, streamFiles } from './files.ts'
 import { type Entry, isTrouble, nameOf, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
@@ -15,6 +13,8 @@ const minFiles = 48
 const hourMs = 3_600_000
 const maxSessions = 12
 const maxOfKind = 5
+/** Each hour photos are removed by age, whose sessions are old. */
+const removals = new Set<unknown>(['photo.deleted', 'photo.forgotten'])
 
 /** The newest sessions of people, and the unusual ones of the newest entries. */
 export function recent({ streams }: Folders): Recent {
@@ -30,7 +30,9 @@ export function recent({ streams }: Folders): Recent {
     .filter(entry => timeOf(entry) >= cutAtMs)
     .sort((a, b) => timeOf(a) - timeOf(b))
   const probes = new Set(entries.flatMap(({ payload, session }) => (payload.probe === true ? session : [])))
-  const people = entries.filter(({ session }) => session !== null && !probes.has(session))
+  const people = entries.filter(
+    ({ session, payload }) => session !== null && !probes.has(session) && !removals.has(payload.event),
+  )
   const photos = photosOf(people)
   const failed = photos.filter(({ reason }) => reason !== undefined)
   const late = photos.filter(isLate)

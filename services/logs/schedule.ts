@@ -9,10 +9,8 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
-import { type Folders, newsOf } from './daily.ts'
-import { namesIn } from './files.ts'
-import { type Manifest, manifestFile, newestManifest, newestRevisions } from './manifest.ts'
-import { streamFiles } from './merge.ts'
+import { type Manifest, manifestFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
+import { type Folders, namesIn, streamFiles } from './files.ts'
 import { sampleDisk } from './sizing.ts'
 
 /** Pause after midnight UTC and after the last late entry, so that late entries share one revision. */
@@ -68,10 +66,7 @@ export async function removeAged({ folders, journal, keep }: Keeping, nowMs: num
   }
 }
 
-/**
- * Publishes the days that are due. One that failed is tried again an hour later: until a person acts, each minute would
- * log the same error.
- */
+/** Publishes the days that are due. One that failed follows an hour later: each minute would log the same error. */
 export function duePublisher(
   { folders, log }: Pick<LogServer, 'folders' | 'log'>,
   publish: (day: string) => Promise<Pick<Manifest, 'revision' | 'entries' | 'bytes'>>,

@@ -2,11 +2,9 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { dayMs, isDay } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
-import { type Folders, newsOf } from './daily.ts'
-import { linesWith, namesIn } from './files.ts'
+import { dayFile, indexFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
+import { type Folders, linesWith, namesIn, streamFiles } from './files.ts'
 import { isWholeIndex, lookUp } from './lookup.ts'
-import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.ts'
-import { streamFiles } from './merge.ts'
 import { type Entry, timeOf } from './page/api.ts'
 
 /** Published days and days with received entries, oldest first. */

@@ -11,7 +11,7 @@ import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { tendDays } from './schedule.ts'
 import { openServerJournal } from './streams.ts'
 

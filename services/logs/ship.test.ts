@@ -20,7 +20,7 @@ import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../../tools/free-port.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
-import { foldersIn } from './daily.ts'
+import { foldersIn } from './files.ts'
 import {
   countLines,
   line,

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { foldersIn, publish } from './daily.ts'
+import { dayFile, publish } from './daily.ts'
+import { foldersIn } from './files.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
-import { dayFile } from './manifest.ts'
 import { forecast, sampleDisk, sizing } from './sizing.ts'
 
 /** The disk filled day by day, by hand. */

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { segmentName } from '@tintype/lib/telemetry/journal.ts'
-import type { Folders } from './daily.ts'
-import { linesWith, namesIn } from './files.ts'
+import { type Folders, linesWith, namesIn } from './files.ts'
 import { newestFile } from './streams.ts'
 
 /** Entries of a local journal that the log server does not have. */
@@ -14,10 +13,7 @@ type Unshipped = { stream: string; from: number; to: number }
 const waitMs = 10_000
 const lookEveryMs = 200
 
-/**
- * Waits until the log server has all entries of a day that the local journals have now. Returns those that are still
- * missing. `day`: default all days.
- */
+/** Waits until the log server has what the journals have of a day (default: of all). Returns what is still missing. */
 export async function waitForShipping({ journals, streams }: Folders, day = ''): Promise<Unshipped[]> {
   const held = await heldIn(journals, day)
   for (const deadline = performance.now() + waitMs; ; await delay(lookEveryMs)) {

@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { errorCode } from '@tintype/lib/errors.ts'
 import { epochOf } from '@tintype/lib/telemetry/entry.ts'
-import { type Folders, newsOf } from './daily.ts'
-import { linesWith } from './files.ts'
+import { dayFile, indexFile, type Manifest, newestManifests, newsOf } from './daily.ts'
+import { type Folders, linesWith, streamFiles } from './files.ts'
 import { isWholeIndex } from './lookup.ts'
-import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
-import { type Range, type StreamPart, streamFiles } from './merge.ts'
+import type { Range, StreamPart } from './merge.ts'
 import { entryOf } from './search.ts'
 import { placeOf, splitId } from './timeline.ts'
 
@@ -14,8 +13,7 @@ const maxFaults = 10
 
 /**
  * Reads published days line by line, without the code that merged them, and compares them with their manifests. An
- * entry is missing when its stream has a later one and no published day has it: a clock step moves entries to another
- * day.
+ * entry is missing when its stream has a later one and no day has it: a clock step moves entries to another day.
  */
 export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)

@@ -5,10 +5,7 @@ import type { Web } from './web.ts'
 /** A dependency counts as away when it takes longer to answer. */
 const answerWithinMs = 2_000
 
-/**
- * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. Returns a function that
- * asks queue and storage.
- */
+/** Sets the queue's gauges at each scrape; they stay while it is away. Returns what asks queue and storage. */
 export function watchDependencies(web: Web) {
   const queue = asked(queueGauges(web))
   const storage = asked(() => web.storage.read('status.json'))
@@ -33,12 +30,15 @@ function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
   /** The newest event at an earlier look, until it was passed on. A busy queue always has newer ones. */
   let awaited: { seq: number; since: number } | undefined
+  let passedBefore = 0
   return async () => {
     const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()
     metrics.set('tintype_queue_depth', {}, depth)
     metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
     metrics.set('tintype_dead_letters', {}, dead)
     const passed = events.seq() ?? lastEvent
+    if (lastEvent < passedBefore) events.rewind(lastEvent)
+    passedBefore = passed
     const now = performance.now()
     if (passed >= lastEvent) awaited = undefined
     else if (!awaited || passed >= awaited.seq) awaited = { seq: lastEvent, since: now }

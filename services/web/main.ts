@@ -1,6 +1,6 @@
 import { listen } from '@tintype/lib/http/listen.ts'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
-import { startPulse } from '@tintype/lib/pulse.ts'
+import { startPulse } from '@tintype/lib/repeat.ts'
 import { createWebApp } from './app.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'

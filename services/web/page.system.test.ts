@@ -308,6 +308,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await says('harbour.jpg', /Busy right now; trying again in (600|[45]\d\d) s/)
   })
 
+  test('a service that cannot store a photo, as on a full disk, is not said to be busy', async () => {
+    await page.route('**/photos', route =>
+      route.request().method() === 'POST'
+        ? route.fulfill({ status: 503, body: '{"type":"/problems/not-stored"}' })
+        : route.fallback(),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', /Cannot be taken right now; trying again in \d s/)
+  })
+
   test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
     await page.evaluate(`{
       globalThis.locks = 0
@@ -730,8 +740,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(...Array.from({ length: 9 }, (_, i) => ({ ...harbour, name: `${i}.jpg` })))
     const summary = '8 changes in your photos. 9 of 9 photos are ready'
     await until(async () => (await said()).at(-1)?.text === summary, { what: 'the summary' })
-    const [one, all, ...more] = await said()
+    const [one, cleared, all, ...more] = await said()
     expect(one?.text).toMatch(/^\d\.jpg: ready .* 1 of 9 photos/)
+    expect(cleared?.text, 'or the same text a second time would not be heard').toBe('')
     expect((all?.at ?? 0) - (one?.at ?? 0)).toBeGreaterThan(4_900)
     expect(more).toEqual([])
   })
@@ -871,14 +882,15 @@ describeWithParts('the upload page', ['chromium'], parts => {
     return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
   }
 
-  test('all works behind a proxy that serves the page under a prefix', async () => {
+  test('all works behind a proxy that serves the page under a prefix, also where the address has a password', async () => {
     const address = await startProxy(({ url = '' }, outgoing, pass) => {
       const path = url.replace(/^\/tintype(?=\/)/, '')
       // What does not stand under the prefix is another program's.
       if (path === url) outgoing.writeHead(404).end()
       else pass(path)
     })
-    await page.goto(`${address}/tintype/`)
+    await page.goto(`${address.replace('//', '//user:password@')}/tintype/`)
+    await page.getByText('No photos yet.').waitFor()
     await choose(harbour)
     await ready('harbour.jpg')
     await picture('harbour.jpg').click()
@@ -1124,6 +1136,10 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots, and shown alone; an original is saved under its name', async () => {
+    await choose({ ...harbour, name: 'Scan 10.04' })
+    await ready('Scan')
+    const link = row('Scan').getByRole('link', { name: /^Download/ })
+    expect(await link.getAttribute('download')).toBe('Scan 10-04-thumbnail')
     await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
     await ready('Screenshot')
     const saved = page.waitForEvent('download')

@@ -1,9 +1,8 @@
 import { daysMs } from '@tintype/lib/day.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
-import { giveUp, settleOverdue } from '@tintype/lib/photo/overdue.ts'
 import { buryTombstones } from '@tintype/lib/photo/remove.ts'
-import { expireDeadLetters, sweepStorage } from '@tintype/lib/photo/sweep.ts'
+import { expireDeadLetters, giveUp, settleOverdue, sweepStorage } from '@tintype/lib/photo/sweep.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { Web } from './web.ts'
 

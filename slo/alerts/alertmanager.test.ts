@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { alertmanagerSends } from './alertmanager.ts'
 
 /** What Prometheus answers, and what it was sent as Authorization. */
-async function prometheus(alertmanagers: object[] | null, firing: object[], evaluated = [objective]) {
+async function prometheus(alertmanagers: object[] | number, firing: object[], evaluated = [objective]) {
   const seen: (string | undefined)[] = []
   const queries: string[] = []
   const server = createServer(async (request, response) => {
@@ -21,8 +21,9 @@ async function prometheus(alertmanagers: object[] | null, firing: object[], eval
     const data = url?.startsWith('/prom/api/v1/alertmanagers')
       ? { activeAlertmanagers: alertmanagers }
       : { resultType: 'vector', result: query.startsWith('ALERTS') ? firing : recorded }
-    // Thanos and Mimir answer queries, and have no such address.
-    if (alertmanagers === null && 'activeAlertmanagers' in data) response.writeHead(404).end('not found')
+    // Thanos, Mimir and VictoriaMetrics answer queries, and have no such address.
+    if (typeof alertmanagers === 'number' && 'activeAlertmanagers' in data)
+      response.writeHead(alertmanagers).end('unsupported path requested')
     else response.end(JSON.stringify({ status: 'success', data }))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -36,10 +37,11 @@ const one = [{ url: 'http://alertmanager:9093/api/v2/alerts' }]
 
 test('a Prometheus with an Alertmanager, whose rules fire, notifies; one without does not', async () => {
   const [having, without] = [await prometheus(one, firing), await prometheus([], firing)]
-  const thanos = await prometheus(null, firing)
+  const others = [await prometheus(404, firing), await prometheus(400, firing)]
   expect((await alertmanagerSends(`http://${having.address}`))(objective)).toBe(true)
   expect((await alertmanagerSends(`http://${without.address}`))(objective)).toBe(false)
-  expect((await alertmanagerSends(`http://${thanos.address}`))(objective)).toBe(false)
+  for (const { address } of others)
+    expect((await alertmanagerSends(`http://${address}`))(objective)).toBe(false)
 })
 
 test('an objective whose rules are not loaded yet, or fail, is not alerted by Alertmanager', async () => {

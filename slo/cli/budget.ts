@@ -1,13 +1,9 @@
+import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { alertStoreFile } from '../alerts/alert-store.ts'
 import { tightestFit } from '../math/budget.ts'
-import {
-  addPlanned,
-  isOver,
-  maxPlannedMinutes,
-  type Planned,
-  readPlanned,
-  removePlanned,
-} from '../math/planned.ts'
+import type { Planned } from '../math/planned.ts'
+import { addPlanned, isOver, maxPlannedMinutes, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
@@ -32,8 +28,10 @@ export const run: Verb = async (given, context) => {
     throw new UsageError(`a maintenance of ${toDuration(minutes)} at ${toIso(at)} would be over already`)
   if (plan !== undefined) {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
+    const isUsed = existsSync(alertStoreFile(dataDir))
     const planned = addPlanned(dataDir, { from: at, to: at + plan, reason })
-    show(plannedJson(planned), plannedLine(planned))
+    const elsewhere = `No slo has run with DATA_DIR=${dataDir}: one with another does not know of this.`
+    show(plannedJson(planned), [plannedLine(planned), ...(isUsed ? [] : [elsewhere])].join('\n'))
     return status.good
   }
   const now = await left(given, context).catch(error => {

@@ -250,6 +250,8 @@ describe('slo on the command line', () => {
   test('planned downtime is JSON when it is entered and removed', async () => {
     const data = await folder()
     const plan = ['budget', '--json', '--plan', '45m', '--at', '2030-01-01T02:00Z', '--reason', 'disk']
+    const entered = await slo(data, ...plan.filter(each => each !== '--json'))
+    expect(entered.out).toContain(`\nNo slo has run with DATA_DIR=${data}: `)
     const planned = JSON.parse((await slo(data, ...plan)).out)
     expect(planned).toMatchObject({
       from: '2030-01-01T02:00:00Z',
@@ -261,6 +263,10 @@ describe('slo on the command line', () => {
     expect(await slo(data, 'budget')).toMatchObject(listed)
     const { out } = await slo(data, 'budget', '--json', '--cancel', planned.id)
     expect(JSON.parse(out)).toEqual(planned)
+  })
+
+  test('the help writes the rules into a file without the lines of npm', async () => {
+    expect((await sloHere({}, 'rules', '--help')).out).toContain(': npm run -s slo -- rules > rules.yml\n')
   })
 
   test('the rules link to SLO_URL, as slo’s own alerts do, or to --pages, which may be below a path', async () => {

@@ -3,7 +3,7 @@ import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/comm
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick, type VariableName } from '@tintype/lib/variables.ts'
 import { defaultPages } from '../alerts/rules.ts'
-import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
+import { type Directory, defaultFolder, intoFile, program, readDirectory } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
 import { type Context, defaultDeadman, flag, type Given, type Option, options, type Verb } from './context.ts'
 import verbTexts from './verbs.json' with { type: 'json' }
@@ -49,7 +49,7 @@ const described = verbTexts as Record<string, Described>
 
 function describe(name: string) {
   const verb = described[name] as Described
-  const values = { program, outage: outageFormat, pages: defaultPages, deadman: defaultDeadman }
+  const values = { program, intoFile, outage: outageFormat, pages: defaultPages, deadman: defaultDeadman }
   const help = `${verb.help.join('\n')}\n`.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key])
   return { ...verb, help: [help, ...variableLines(verb.variables)].join('\n') }
 }
@@ -61,10 +61,7 @@ const variableLines = (names: VariableName[] = []): string[] =>
   })
 
 /** Runs the command line and resolves with the exit status. */
-export async function main(
-  environment: NodeJS.ProcessEnv,
-  [name = '', ...args]: readonly string[],
-): Promise<number> {
+export async function main(environment: NodeJS.ProcessEnv, [name = '', ...args]: readonly string[]) {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
     return runCommand([name], overview(), () => {
@@ -92,11 +89,7 @@ export async function main(
 }
 
 /** @throws UsageError naming an option that has no effect with, or without, another option. */
-function refuseStrange(
-  given: readonly Option[],
-  takes: Option[],
-  forms: NonNullable<Described['forms']>,
-): void {
+function refuseStrange(given: readonly Option[], takes: Option[], forms: NonNullable<Described['forms']>) {
   const names = Object.keys(forms) as Option[]
   const form = names.find(each => given.includes(each))
   const fitting = ['config', ...(form ? [form, ...(forms[form] ?? [])] : takes)]

@@ -8,6 +8,7 @@ import { parseFiles } from '../objectives/objectives.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 import { type Discovered, discover } from './discover.ts'
 import { firstDirectory } from './first.ts'
+import { shellWord } from './init.ts'
 
 const requests = { metric: 'http_requests_total', failed: 'status=~"5.."', share: 0.002 }
 const durations = { histogram: 'http_request_duration_seconds', le: '1', share: 0.97 }
@@ -48,6 +49,11 @@ test.each<[string, Discovered]>([
     lint(document, objectives, { source: 'prometheus', keepDays: 0 }),
   )
   expect(findings).toEqual([])
+})
+
+test('the commands that follow name the directory as a shell reads it', () => {
+  const folders = ['slo', './größe/slo', 'my slo', "joe's"]
+  expect(folders.map(shellWord)).toEqual(['slo', './größe/slo', "'my slo'", "'joe'\\''s'"])
 })
 
 test('a histogram of milliseconds is read in seconds, with its bounds as they are written', () => {

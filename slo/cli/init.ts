@@ -4,7 +4,7 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder } from '@tintype/lib/disk.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { program } from '../directory.ts'
+import { intoFile, program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
 import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
@@ -33,6 +33,7 @@ export const run: Verb = async ({ prometheus: given, job: wanted, paths }, conte
     print(`wrote ${file}`)
   }
   const { requests, durations, process, scrapeSeconds = 0 } = found
+  const typed = shellWord(folder)
   print(`
 job         ${job}
 requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${process.has('probe_success') ? 'probes succeed' : 'scrapes are answered'}`}
@@ -40,12 +41,16 @@ scrapes     ${scrapeSeconds > 30 ? `each ${scrapeSeconds} s: minutes without a s
 durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 
 Next, after you have read the files:
-  ${program} lint --config ${folder}
-  ${program} report --config ${folder}
-  ${program} serve --config ${folder}
-  ${program} rules --config ${folder} > rules.yml`)
+  ${program} lint --config ${typed}
+  ${program} report --config ${typed}
+  ${program} serve --config ${typed}
+  ${intoFile} rules --config ${typed} > rules.yml`)
   return status.good
 }
+
+/** A text as one word of a shell, also with a space or an apostrophe in it. */
+export const shellWord = (text: string): string =>
+  /^[\p{L}\d./_-]+$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 
 async function chooseJob(api: PrometheusApi, given: string | undefined, atSeconds: number): Promise<string> {
   const jobs = await api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)

@@ -87,12 +87,7 @@ function comparable({ traffic }: Model, windows: readonly Window[], now: Window,
 export const comparableFrom = (firstMs: number, scrapeMs: number): number =>
   firstMs + (minBaselineWindows + 1) * nowSteps * scrapeMs
 
-export function youth(
-  { history }: Baseline,
-  series: readonly Series[],
-  atMs: number,
-  stepMs: number,
-): string[] {
+export function youth({ history }: Baseline, series: readonly Series[], atMs: number, stepMs: number) {
   if (history >= minBaselineWindows || series.length === 0) return []
   const fromMs = comparableFrom(firstOf(series), stepMs)
   // Rounded up to whole minutes.

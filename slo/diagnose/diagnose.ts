@@ -2,26 +2,10 @@ import { round } from '../math/standing.ts'
 import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
-import {
-  atLimit,
-  dataOf,
-  explain,
-  explainAll,
-  isSlow,
-  leastExplained,
-  named,
-  type Weighed,
-  type WindowGrowth,
-} from './explain.ts'
-import {
-  attribute,
-  type Baseline,
-  type Grown,
-  minBaselineWindows,
-  recent,
-  secondsIn,
-  withShares,
-} from './growth.ts'
+import type { Weighed, WindowGrowth } from './explain.ts'
+import { atLimit, dataOf, explain, explainAll, isSlow, leastExplained, named } from './explain.ts'
+import type { Baseline, Grown } from './growth.ts'
+import { attribute, minBaselineWindows, recent, secondsIn, withShares } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -110,8 +94,12 @@ function slowest(seen: Situation): Answer | undefined {
   if (!first) return undefined
   const second = next && next.share >= leastMentioned ? next : undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
-  const best = named(first) ?? (odd && named(odd))
   const isYoung = baseline.windows.length < minBaselineWindows
+  const own = named(first)
+  // The other kinds compare with the past, for which one or two windows are too little.
+  const isKnown = own && (!isYoung || own.kind === 'part' || own.kind === 'exhausted')
+  const best = isKnown ? own : odd && named(odd)
+  if (isYoung && !best) return unknown([remark('littleEarlierTime')])
   const isClear = best !== undefined && !isContested(seen, first.stage)
   const settling = isClear ? settlingSteps : nowSteps
   if (!isYoung && !isSettled(seen, first.stage, settling, isClear))

@@ -90,9 +90,14 @@ test('after converters were away for less than a minute the queue is not named a
 test('converters that end again and again are too few, also while one of them works', () => {
   const loops = (second: number) => ({
     converterUp: second % 45 < 15,
-    converterStarted: second - (second % 45),
+    converterStarted: 3_600 + second - (second % 45),
   })
   expect(verdictAt(180, loops)).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
+})
+
+test('webs that answer in turn behind a load balancer do not end again and again', () => {
+  const inTurn = (second: number) => ({ session: 2, webStarted: second % 30 < 15 ? -7_200 : -3_600 })
+  expect(verdictAt(180, inTurn)).toMatchObject({ verdict: 'receive', cause: 'session' })
 })
 
 test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {

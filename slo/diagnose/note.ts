@@ -25,10 +25,7 @@ const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
 const list = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n')
 
 /** The address of a cause's runbook, relative to the pages; null when the service's directory has none. */
-export function runbookOf(
-  { folder, service }: Pick<Directory, 'folder' | 'service'>,
-  cause: string | null,
-): string | null {
+export function runbookOf({ folder, service }: Pick<Directory, 'folder' | 'service'>, cause: string | null) {
   const page = `cause-${cause}.md`
   return cause && existsSync(resolve(folder, service.runbooks, page)) ? `docs/runbooks/${page}` : null
 }

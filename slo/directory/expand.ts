@@ -21,13 +21,13 @@ export function throwMissing(missing: readonly string[]): void {
 }
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`.
+ * Replaces `${NAME}` and `${NAME:-default}`. A line end behind a value is of the file that had it, as a secret of Kubernetes.
  * @throws ConfigError naming the variables without value and default.
  */
 export function expand(text: string, values: Values, encode: Encode = value => value): string {
   throwMissing(missingIn([text], values))
   return text.replace(variable, (_, name: string, fallback: string | undefined, at: number) =>
-    encode(values[name] || (fallback as string), text.slice(0, at)),
+    encode((values[name] || (fallback as string)).replace(/\r?\n$/, ''), text.slice(0, at)),
   )
 }
 

@@ -38,10 +38,7 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
       const place = `resources[${i}]`
       const isKey = ([name]: [string, unknown]) => Object.hasOwn(resource, name)
       const texts = Object.entries(own).filter(each => !isKey(each))
-      const templates = new Map([
-        ...known,
-        ...templatesOf(Object.fromEntries(texts.map(([name, value]) => [name, String(value)]))),
-      ])
+      const templates = new Map([...known, ...templatesOf(Object.fromEntries(texts))])
       const filled = Object.entries({ ...row, ...own })
         .filter(isKey)
         .map(([key, value]) => [

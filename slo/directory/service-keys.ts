@@ -27,12 +27,7 @@ const step = {
   url: required(url),
   headers: { '*': text },
   body: or(text, ''),
-  expect: {
-    status: [number(100, 599)],
-    body: or(text, ''),
-    matches: or(regex, ''),
-    headers: { '*': text },
-  },
+  expect: { status: [number(100, 599)], body: or(text, ''), matches: or(regex, ''), headers: { '*': text } },
   capture: { '*': { header: text, matches: required(regex) } },
   timeoutSeconds: or(number(0.1, 60), 5),
 } as const

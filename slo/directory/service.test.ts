@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
+import { loadModule, readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
 import { openTargets, withSelf } from '../serve/targets.ts'
 import { expand, expandUrl } from './expand.ts'
 import { parseService } from './service.ts'
@@ -112,6 +112,16 @@ test('a module that is not there is an error', async () => {
   expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which does not exist'])
 })
 
+test('a module that cannot be loaded, or lacks what slo calls, is named', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'broken.js'), 'throw new Error("no token")\n')
+  writeFileSync(join(folder, 'empty.js'), 'export const x = 1\n')
+  const load = (name: string) =>
+    loadModule<{ names: object; openProbe: object }>(folder, name, 'names', 'openProbe')
+  await expect(load('broken.js')).rejects.toThrow(/broken\.js cannot be loaded: Error: no token/)
+  await expect(load('empty.js')).rejects.toThrow(/empty\.js does not export names and openProbe$/)
+})
+
 test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {
   const { service } = readDirectory(tintypeFolder, { PROMETHEUS_URL: 'http://p', SCRAPE_SECONDS: '5' })
   expect(service).toMatchObject({ prometheus: 'http://p', scrapeSeconds: 5 })
@@ -214,6 +224,8 @@ test('a wrong target of a file is left out and named, the others stay', async ()
 test('a variable has a value, a default, or is missed', () => {
   expect(expandUrl('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
   expect(expand('${A:-}', { A: '' })).toBe('')
+  // As a file of Kubernetes or Docker has it.
+  expect(expand('Bearer ${A}', { A: 'abc\n' })).toBe('Bearer abc')
   expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
 })
 

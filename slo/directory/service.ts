@@ -27,11 +27,7 @@ const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): 
  * Parses a service.yaml; with findings it returns the defaults. Reports leave out the expressions of diagnosis, which
  * take half of the time (`isWhole`).
  */
-export function parseService(
-  file: string,
-  text: string,
-  isWhole = true,
-): { service: Service; findings: readonly Finding[] } {
+export function parseService(file: string, text: string, isWhole = true) {
   const document = readDocument(file, text)
   const { value, findings: ofShape } = read(schema, document, document.value ?? {})
   const wrong =

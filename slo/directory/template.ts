@@ -1,16 +1,14 @@
 import { ExpressionError } from '../diagnose/expression.ts'
 import { outsideQuotes } from '../sources/promql.ts'
-import type { Read } from './service-keys.ts'
 
-/** Maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
-type Expressions = Read['expressions']
 type Templates = ReadonlyMap<string, { parameters: readonly string[]; text: string }>
 
-export const templatesOf = (expressions: Expressions): Templates =>
+/** `expressions` maps `name` or `name(parameter, …)` to the expression that replaces `$name(argument, …)`. */
+export const templatesOf = (expressions: Readonly<Record<string, unknown>>): Templates =>
   new Map(
     Object.entries(expressions).map(([head, text]) => {
       const [, name = head, parameters] = /^(\w+)(?:\((.*)\))?$/.exec(head) ?? []
-      return [name, { parameters: parameters?.split(',').map(each => each.trim()) ?? [], text }]
+      return [name, { parameters: parameters?.split(',').map(each => each.trim()) ?? [], text: String(text) }]
     }),
   )
 

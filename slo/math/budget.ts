@@ -19,9 +19,15 @@ export function fits(
   const { numerator, denominator } = complement(objective.target)
   const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
-  const all = [...planned, { from, to: end }]
   const [first, last] = [from - longest, end + longest]
-  const offline = offlineSums(tally, all, first, last)
+  /** For each minute of [first, last): 1 if it was offline, or if it is later and planned. */
+  const isOffline = Uint8Array.from({ length: last - first }, (_, i) =>
+    bad(tally, first + i, first + i + 1) > 0 ? 1 : 0,
+  )
+  const inside = (minute: Minute): number => Math.min(Math.max(minute, first, tally.to), last) - first
+  for (const each of [...planned, { from, to: end }]) isOffline.fill(1, inside(each.from), inside(each.to))
+  const offline = new Float64Array(isOffline.length + 1)
+  for (const [i, minute] of isOffline.entries()) offline[i + 1] = (offline[i] as number) + minute
   let leftAfter = Infinity
   // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by
   // then.
@@ -55,21 +61,4 @@ export async function tightestFit(
     await pause()
   }
   return all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
-}
-
-/** Running sums over [from, to) of offline minutes and of planned later minutes, each counted once. */
-function offlineSums(
-  tally: Tally,
-  planned: readonly Pick<Planned, 'from' | 'to'>[],
-  from: Minute,
-  to: Minute,
-): Float64Array {
-  const isOffline = Uint8Array.from({ length: to - from }, (_, i) =>
-    bad(tally, from + i, from + i + 1) > 0 ? 1 : 0,
-  )
-  const inside = (minute: Minute): number => Math.min(Math.max(minute, from, tally.to), to) - from
-  for (const each of planned) isOffline.fill(1, inside(each.from), inside(each.to))
-  const sums = new Float64Array(to - from + 1)
-  for (const [i, minute] of isOffline.entries()) sums[i + 1] = (sums[i] as number) + minute
-  return sums
 }

@@ -27,6 +27,8 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   // As in addresses of Grafana.
   if (/^\d{13}$/.test(text)) return Number(text)
   const iso = text
+    // As notes and alerts show it.
+    .replace(/ UTC$/, '')
     .replace(/^(yesterday|today|tomorrow)\b/, day => dayOf(nowMs + days[day as keyof typeof days] * dayMs))
     .replace(/^(\d{4}-\d\d-\d\d) (\d:)/, '$1T0$2')
     .replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')

@@ -49,7 +49,7 @@ test('times and time zones that are none are known', () => {
 })
 
 test('a time is read with its zone or as UTC, with a space before the clock, or where its plus sign was', () => {
-  const times = ['2026-01-31T12:30+01:00', '2026-01-31T12:30 01:00', '2026-01-31 12:30']
+  const times = ['2026-01-31T12:30+01:00', '2026-01-31T12:30 01:00', '2026-01-31 12:30:00 UTC']
   const noon = Date.parse('2026-01-31T11:30:00Z')
   expect(parseTime(`${noon}`, 0)).toBe(noon)
   expect(times.map(text => parseTime(text, noon))).toEqual([noon, noon, noon + 3_600_000])

@@ -27,40 +27,28 @@ export type Document = {
 export const valueAt = ({ value }: Document, path: Path): unknown =>
   path.reduce((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
 
-export const finding = (
-  { placeOf }: Document,
-  path: Path,
-  rule: string,
-  message: string,
-  fix: string,
-  severity: Finding['severity'] = 'error',
-): Finding => ({ ...placeOf(path), severity, rule, message, fix })
-
 type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
 let texts: Record<string, Text> | undefined
 
+/** What a finding's text names in braces. */
+export type Values = Readonly<Record<string, string | number>>
 /** A finding of lint-rules.yaml at a place of the document. */
-export function found(
-  document: Document,
-  path: Path,
-  name: string,
-  values: Readonly<Record<string, string | number>> = {},
-): Finding {
+export function found(document: Document, path: Path, name: string, values: Values = {}): Finding {
   texts ??= parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8')) as Record<string, Text>
-  const { rule = name, severity, message, fix } = texts[name] as Text
+  const { rule = name, severity = 'error', message, fix } = texts[name] as Text
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
-  return finding(document, path, rule, fill(message), fill(fix), severity)
+  return { ...document.placeOf(path), severity, rule, message: fill(message), fix: fill(fix) }
 }
 
 /** A finding about a file as a whole. */
-export const foundIn = (file: string, name: string, values?: Parameters<typeof found>[3]): Finding =>
+export const foundIn = (file: string, name: string, values?: Values): Finding =>
   found(readDocument(file, ''), [], name, values)
 
 const options = { prettyErrors: false, merge: true } as const
 
 export function readDocument(file: string, text: string): Document {
   const lineCounter = new LineCounter()
-  return placed(file, lineCounter, parseDocument(text, { ...options, lineCounter }))
+  return placed(file, text, lineCounter, parseDocument(text, { ...options, lineCounter }))
 }
 
 /** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one without a value. */
@@ -72,19 +60,16 @@ export function readDocuments(file: string, text: string): Document[] {
   )
   return text.trim() === ''
     ? [readDocument(file, text)]
-    : documents.flatMap(each => itemsOf(placed(file, lineCounter, each)))
+    : documents.flatMap(each => itemsOf(placed(file, text, lineCounter, each)))
 }
 
-const itemsOf = (document: Document): Document[] =>
-  Array.isArray(document.value)
-    ? document.value.map((value, i) => ({
-        ...document,
-        value,
-        placeOf: path => document.placeOf([i, ...path]),
-      }))
-    : [document]
+function itemsOf(document: Document): Document[] {
+  if (!Array.isArray(document.value)) return [document]
+  const placeOf = (i: number) => (path: Path) => document.placeOf([i, ...path])
+  return document.value.map((value, i) => ({ ...document, value, placeOf: placeOf(i) }))
+}
 
-function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
+function placed(file: string, text: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
@@ -98,6 +83,10 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const syntax = (offset: number, message: string): Finding[] => [
     { ...at(offset), severity: 'error', rule: 'yaml', message, fix },
   ]
+  // The character that stands for bytes which are not UTF-8, as in a file of Windows' own encodings.
+  const foreign = text.indexOf('\uFFFD')
+  if (foreign >= 0)
+    return { ...document, syntax: syntax(foreign, 'this is not UTF-8: save the file as UTF-8') }
   if (yaml.errors.length > 0)
     return { ...document, syntax: yaml.errors.flatMap(({ pos, message }) => syntax(pos[0], message)) }
   try {

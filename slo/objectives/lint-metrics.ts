@@ -7,7 +7,7 @@ import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, isWithin, matches } from '../sources/selector.ts'
-import { type Document, type Finding, found } from './document.ts'
+import { type Document, type Finding, found, type Values } from './document.ts'
 import type { parseFiles } from './objectives.ts'
 import { type Part, queriesOf, query, windowPath } from './openslo.ts'
 
@@ -26,7 +26,7 @@ const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
 const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */
-type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
+type Find = (name: string, values?: Values) => Finding
 
 /** Functions and aggregations that make a counter from counters. */
 const keepsCounter =
@@ -116,11 +116,7 @@ function lintBucket(find: Find, { buckets = [] }: Definition, matchers: readonly
  * nothing never alerts, and one whose bad events have a wrong name is always met.
  * @throws SourceError.
  */
-export async function lintSeen(
-  files: ReturnType<typeof parseFiles>,
-  api: PrometheusApi,
-  atSeconds: number,
-): Promise<Finding[]> {
+export async function lintSeen(files: ReturnType<typeof parseFiles>, api: PrometheusApi, atSeconds: number) {
   const keepDays = await api.keepDays()
   const all = files.map(async ({ document, objectives: [objective] }) => {
     if (!objective) return []
@@ -129,14 +125,14 @@ export async function lintSeen(
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
     const isSliced = objective.method === 'Timeslices'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
+      const add = (name: string, values: Values) => findings.push(found(document, query(part), name, values))
       const refused = (error: Error) => {
         if (!(error instanceof Refused)) throw error
         return error
       }
       // Its functions, and the types of their arguments, are those of this Prometheus. Counted, as it may be many series.
       const answer = await api.instant(`count(${promql})`, atSeconds).catch(refused)
-      if (answer instanceof Refused)
-        findings.push(found(document, query(part), 'refused', { message: answer.message }))
+      if (answer instanceof Refused) add('refused', { message: answer.message })
       for (const selector of selectorsOf(promql)) {
         const rule = part === 'good' || part === 'bad' ? 'part-not-seen' : 'not-seen'
         // Names only, because a histogram of many labels has too many series to list.
@@ -144,7 +140,7 @@ export async function lintSeen(
           .labelValues('__name__', [selector], atSeconds - 86_400, atSeconds)
           .catch(refused)
         if (seen instanceof Refused) continue
-        if (seen.length === 0) findings.push(found(document, query(part), rule, { selector, part }))
+        if (seen.length === 0) add(rule, { selector, part })
         else {
           // Too many samples for this Prometheus are no fault of the query, which is read piece by piece.
           const most = async (counted: string) => {
@@ -152,17 +148,14 @@ export async function lintSeen(
             return answer instanceof Refused ? 0 : (answer[0]?.samples[0]?.value ?? 0)
           }
           const falls = part === 'total' ? await most(`resets(${selector}[1h])`) : 0
-          if (falls > mostFalls)
-            findings.push(found(document, query(part), 'falls-often', { selector, falls }))
+          if (falls > mostFalls) add('falls-often', { selector, falls })
           const least = (isSliced && leastSamples[part]) || 0
           const samples = least > 0 ? await most(`count_over_time(${selector}[10m])`) : least
-          if (samples > 0 && samples < least)
-            findings.push(found(document, query(part), 'sampled-seldom', { selector, samples }))
+          if (samples > 0 && samples < least) add('sampled-seldom', { selector, samples })
         }
         const metric = metricIn(selector)
         const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
-        if (/^(gauge|summary|info|stateset)$/.test(kind))
-          findings.push(found(document, query(part), 'no-counter', { metric, kind }))
+        if (/^(gauge|summary|info|stateset)$/.test(kind)) add('no-counter', { metric, kind })
       }
     }
     return findings

@@ -93,6 +93,7 @@ describe('an objective', () => {
     ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],
     ['a window of two years', latency.replace('duration: 1d', 'duration: 104w'), '104w', 'shape'],
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
+    ['bytes that are not UTF-8', latency.replace('within', '\uFFFDber'), '\uFFFD', 'yaml'],
     ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
     ['an empty file', '', '', 'shape'],
     [
@@ -362,7 +363,11 @@ describe('an objective', () => {
       const text = latency.replace('docs/runbooks/latency-budget-burn.md', runbook)
       return lintRunbooks(parseObjectives('x.yaml', text), folders).map(({ line, rule }) => `${line} ${rule}`)
     }
-    const served = ['docs/runbooks/budget-burn.md', 'https://wiki.example/x', 'docs/runbooks/cause-cpu.md']
+    const served = [
+      'docs/runbooks/budget-burn.md#do-first',
+      'https://wiki.example/x',
+      'docs/runbooks/cause-cpu.md',
+    ]
     expect(served.flatMap(found)).toEqual([])
     for (const missing of ['docs/runbooks/late.md', 'runbooks/budget-burn.md', 'slo/runbooks/budget-burn.md'])
       expect(found(missing)).toEqual(['7 no-runbook'])

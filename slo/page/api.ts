@@ -65,12 +65,7 @@ export type ObjectiveState = {
     burnShort: number
     firing: boolean
   }[]
-  alerts: {
-    tier: string
-    fires: string
-    clears: string | null
-    budgetUsedAtFire: number
-  }[]
+  alerts: { tier: string; fires: string; clears: string | null; budgetUsedAtFire: number }[]
   /** An address, relative to the pages or whole. */
   runbook: string
   strip: {

@@ -1,7 +1,6 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
-import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
+import { getJson, Refusal, staleMs } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
 import { addressAt } from './parts.ts'
@@ -9,8 +8,6 @@ import texts from './words.json' with { type: 'json' }
 import { clock, learn, moment, objectivesName, say, shortTime } from './words.ts'
 
 export const refreshMs = 15_000
-/** The state is evaluated each minute; after three minutes without a measurement it counts as not known. */
-const staleMs = 180_000
 
 type Page = {
   name: 'objectives' | 'status'
@@ -51,11 +48,8 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
   const { state, text } = presentState(stale || !begun ? [] : objectives)
   show(stale ? say('stale', { time: moment(seenAt, at) }) : lead, state, text)
   find('#notice').hidden = earlier === null
-  find('#notice').replaceChildren(
-    say('asItWas', { time: shortTime(at) }),
-    ' ',
-    h('a', { href: addressAt(null) }, say('showNow')),
-  )
+  const showNow = h('a', { href: addressAt(null) }, say('showNow'))
+  find('#notice').replaceChildren(say('asItWas', { time: shortTime(at) }), ' ', showNow)
 }
 
 function show(lead: string, state = 'unknown', text = say('unknown')): void {

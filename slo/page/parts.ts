@@ -3,8 +3,6 @@ import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { clock, moment, say, shortTime } from './words.ts'
 
-type Strip = ObjectiveState['strip']
-
 /** The letters of a strip: what each means, by the kind of its objective. */
 export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
   o: say(kind === 'minutes' ? 'online' : 'goodCell'),
@@ -24,7 +22,8 @@ export const runs = (states: string) =>
 export const firstMeasured = (objectives: readonly ObjectiveState[]): number =>
   Math.min(...objectives.map(({ strip: { states } }) => /[^.]|$/.exec(states)?.index ?? 0))
 
-export const clockOf = ({ from }: Strip, minute: number): string => clock(Date.parse(from) + minute * 60_000)
+export const clockOf = ({ from }: ObjectiveState['strip'], minute: number): string =>
+  clock(Date.parse(from) + minute * 60_000)
 
 /** `Measured since 04:12: 13 min of 24 hours.`; null when all of the day was measured. */
 export function measuredText(objectives: readonly ObjectiveState[]): string | null {
@@ -41,20 +40,13 @@ export function measuredText(objectives: readonly ObjectiveState[]): string | nu
 export type Bar = { from: number; to: number; class: string; title: string; y?: number }
 
 /** Bars on an axis from 0 to `length` that takes the whole width. */
-export const chart = (label: string, length: number, bars: readonly Bar[], attributes = {}): SVGElement =>
-  svg(
-    'svg',
-    {
-      viewBox: `0 0 ${length} 10`,
-      preserveAspectRatio: 'none',
-      role: 'img',
-      'aria-label': label,
-      ...attributes,
-    },
-    bars.map(({ from, to, class: name, title, y = 0 }) =>
-      svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
-    ),
+export function chart(label: string, length: number, bars: readonly Bar[], attributes = {}): SVGElement {
+  const frame = { viewBox: `0 0 ${length} 10`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label }
+  const drawn = bars.map(({ from, to, class: name, title, y = 0 }) =>
+    svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
   )
+  return svg('svg', { ...frame, ...attributes }, drawn)
+}
 
 /** Up to `most` + 1 times below a chart, evenly spaced over its whole width. `from` and `to`: epoch ms. */
 export function ticks(from: number, to: number, most = 4): HTMLElement {
@@ -83,16 +75,18 @@ export function table(label: string, columns: string, rows: readonly (readonly C
   return h('div', attributes, h('table', { class: name }, head, body))
 }
 
-export const plannedTable = (planned: State['planned']): HTMLElement =>
-  table(
-    say('planned'),
-    say('plannedColumns'),
-    planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason]),
-  )
+export function plannedTable(planned: State['planned']): HTMLElement {
+  const rows = planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
+  return table(say('planned'), say('plannedColumns'), rows)
+}
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>
-  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, say('runbook'))
+  h(
+    'a',
+    { href: /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`) },
+    say('runbook'),
+  )
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -24,24 +24,22 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
   redraw(find('#verdict-said'), diagnosis ? h('p', {}, sentence(diagnosis.verdict)).textContent : '')
   const isNamed = diagnosis !== null && isSlow(diagnosis.verdict)
   const small = (text: string) => h('p', { class: 'small' }, text)
-  redraw(
-    find('#verdict-answer'),
-    h(
-      'article',
-      { class: 'sheet verdict', 'data-state': isNamed && 'late' },
-      diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
-      // A stage that is named was compared, or needed no comparison.
-      comparesFrom && !isNamed && small(say('comparesFrom', { time: clock(comparesFrom) })),
-      detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
-      actions(state, refresh),
-    ),
-  )
+  const content = [
+    diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
+    // A stage that is named was compared, or needed no comparison.
+    comparesFrom && !isNamed && small(say('comparesFrom', { time: clock(comparesFrom) })),
+    detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
+    actions(state, refresh),
+  ]
+  const attributes = { class: 'sheet verdict', 'data-state': isNamed && 'late' }
+  redraw(find('#verdict-answer'), h('article', attributes, content))
 }
 
 function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, stages } = verdict
-  const metricsWithoutData = [...new Set(stages.flatMap(({ lacked }) => lacked))]
+  const missing = [...new Set(stages.flatMap(({ lacked }) => lacked))].map(metric => h('code', {}, metric))
+  const found = examples.map(example => exampleOf(example, logs))
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
   const isEnglish = remarks.some(each => written.includes(each))
@@ -52,15 +50,8 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
     isSlow(verdict) && stageTable(verdict),
     evidence.length > 0 && [h('h3', {}, say('evidence')), evidenceTable(verdict)],
-    metricsWithoutData.length > 0 &&
-      folded(
-        say('lackingData', { n: metricsWithoutData.length }),
-        items(metricsWithoutData.map(metric => h('code', {}, metric))),
-      ),
-    examples.length > 0 && [
-      h('h3', {}, say('examples')),
-      items(examples.map(example => exampleOf(example, logs))),
-    ],
+    missing.length > 0 && folded(say('lackingData', { n: missing.length }), items(missing)),
+    found.length > 0 && [h('h3', {}, say('examples')), items(found)],
   ]
 }
 
@@ -107,13 +98,9 @@ function stageTable({ stages }: Verdict): HTMLElement {
 
 function evidenceTable({ evidence }: Verdict): HTMLElement {
   const measured = (value: number | null) => (value === null ? say('noData') : significant(value))
-  const rows = evidence.map(({ cause, metric, baseline, now, explains }) => [
-    cause,
-    measured(baseline),
-    measured(now),
-    wholePercent(explains),
-    metric,
-  ])
+  const rows = evidence.map(({ cause, metric, baseline, now, explains }) => {
+    return [cause, measured(baseline), measured(now), wholePercent(explains), metric]
+  })
   return table(say('evidence'), say('evidenceColumns'), rows, 'evidence')
 }
 
@@ -149,14 +136,9 @@ function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<vo
     return h('button', { type: 'button', id: path, class: primary && 'primary', click }, text)
   }
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
-  return h(
-    'div',
-    { class: 'row actions' },
-    mayAct &&
-      stage &&
-      !detail &&
-      button(say('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
-    mayAct && button(say(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
-    diagnosis && h('a', { class: 'button quiet', href: 'note' }, say('note')),
-  )
+  const raise = (stage: string) =>
+    button(say('raise', { stage: translated(stage) }), 'api/detail', { stage }, true)
+  const look = button(say(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis')
+  const note = diagnosis && h('a', { class: 'button quiet', href: 'note' }, say('note'))
+  return h('div', { class: 'row actions' }, mayAct && [stage && !detail && raise(stage), look], note)
 }

@@ -51,13 +51,8 @@ function lane(stage: Stage, times: number[], begin: number): HTMLElement {
   )
   picture.prepend(...lines)
   const share = stage.share !== null && say('share', { share: shareOf(stage) })
+  const facts = h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share))
   const ends = [text(most), '0'].map(end => h('span', {}, end))
-  return h(
-    'div',
-    { class: 'lane' },
-    h('h3', {}, name),
-    h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share)),
-    h('div', { class: 'scale small soft', 'aria-hidden': 'true' }, ends),
-    h('div', { class: 'chart' }, picture),
-  )
+  const scale = h('div', { class: 'scale small soft', 'aria-hidden': 'true' }, ends)
+  return h('div', { class: 'lane' }, h('h3', {}, name), facts, scale, h('div', { class: 'chart' }, picture))
 }

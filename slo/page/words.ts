@@ -7,18 +7,20 @@ export const say = speaker(texts)
 
 let ofTheDirectory: Readonly<Record<string, string>> = {}
 
-/** Sets the texts that the watched service's directory has in this language. */
+/** Sets the texts that the watched service's directory has in this language, beside the unit of one that names none. */
 export function learn(state: State): void {
-  ofTheDirectory = state.words[language] ?? {}
+  ofTheDirectory = { events: say('events'), ...state.words[language] }
 }
 
 /** A text of the directory (a unit, a stage, an objective's name) in this language, where the directory has one. */
-export const translated = (text: string, otherwise = text): string => ofTheDirectory[text] ?? otherwise
+export const translated = (text: string, otherwise = text): string =>
+  ofTheDirectory[text] ?? fitting(text, Object.entries(ofTheDirectory)) ?? otherwise
 
-/** A remark about a verdict in this language, with its time as a clock; as it is where remarks.json has no such form. */
-export function translatedRemark(text: string): string {
-  for (const { en, [language]: form } of Object.values(remarks)) {
-    const pattern = en.replaceAll(/[().]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
+/** The form of a text in which `{name}` stands for a part of it, with this part; undefined when none fits. */
+function fitting(text: string, forms: readonly (readonly [written: string, form: string])[]) {
+  for (const [written, form] of forms) {
+    if (!written.includes('{')) continue
+    const pattern = written.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
     const found = new RegExp(`^${pattern}$`).exec(text)
     if (!found) continue
     const values = Object.entries(found.groups ?? {}).map(([name, value]) => {
@@ -26,8 +28,14 @@ export function translatedRemark(text: string): string {
     })
     return fillIn(form, Object.fromEntries(values))
   }
-  return text
+  return undefined
 }
+
+/** A remark about a verdict in this language, with its time as a clock; as it is where remarks.json has no such form. */
+export const translatedRemark = (text: string): string =>
+  remarkForms.find(([written]) => written === text)?.[1] ?? fitting(text, remarkForms) ?? text
+
+const remarkForms = Object.values(remarks).map(({ en, [language]: form }) => [en, form] as const)
 
 /** What the directory calls its objectives. */
 export const objectivesName = (): string => translated('Objectives', say('objectives'))

@@ -227,10 +227,32 @@ test('half of a surrogate pair in a captured value breaks no later step', async 
 
 test('a text is found in a page as a browser shows it', async () => {
   const { environment } = await shop((_, response) =>
-    response.setHeader('Content-Type', 'text/html').end('<h1>Don&#39;t panic: bread &amp; butter</h1>'),
+    response
+      .setHeader('Content-Type', 'text/html')
+      .end('<h1>Don&#39;t panic:\n  bread&nbsp;&amp; butter</h1>'),
   )
   const step = `  - { name: look, url: "\${SHOP}", expect: { body: "Don't panic: bread & butter" } }`
   expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
+test('a text is found in JSON that a program wrote in ASCII alone', async () => {
+  const { environment } = await shop((_, response) =>
+    response
+      .setHeader('Content-Type', 'application/json')
+      .end(String.raw`{"name":"J\u00fcrgen \ud83d\ude00"}`),
+  )
+  const step = '  - { name: look, url: "${SHOP}", expect: { body: "Jürgen 😀" } }'
+  expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
+test('a cookie is captured also behind that of a load balancer', async () => {
+  const cookies = ['AWSALB=1; Path=/', 'session=of-the-shop; HttpOnly']
+  const { environment } = await shop(({ headers }, response) =>
+    response.writeHead(headers.cookie === 'session=of-the-shop' ? 204 : 200, { 'Set-Cookie': cookies }).end(),
+  )
+  const steps = `  - { name: one, url: "\${SHOP}", capture: { s: { header: Set-Cookie, matches: "^session=[^;]+" } } }
+  - { name: two, url: "\${SHOP}", headers: { Cookie: "\${s}" }, expect: { status: [204] } }`
+  expect((await walk(steps, environment)).failure).toBeUndefined()
 })
 
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {

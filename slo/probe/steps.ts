@@ -13,7 +13,7 @@ type Values = Record<string, string | undefined>
 
 /** The probe of the directory: its module, or its steps; undefined when it has none. */
 export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
-  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
+  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe, 'names', 'openProbe')
   if (!probe?.length) return undefined
   return {
     names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
@@ -95,14 +95,16 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
   if (!isExpected) return inWords(answer)
   const wanted = expand(expect.body, values)
   // A person writes a text of a page as a browser shows it.
-  if (!body.includes(wanted) && !decoded(body, type).includes(wanted))
+  if (!body.includes(wanted) && !asShown(decoded(body, type)).includes(asShown(wanted)))
     return `the body lacks "${expect.body}": ${excerpt(answer.body)}`
   if (!new RegExp(expect.matches).test(body))
     return `the body does not match ${expect.matches}: ${excerpt(answer.body)}`
   for (const [name, text] of Object.entries(expect.headers))
     if (!headerOf(answer, name).includes(text)) return `the header ${name} is "${headerOf(answer, name)}"`
   for (const [name, { header, matches }] of Object.entries(capture)) {
-    const found = new RegExp(matches).exec(header ? headerOf(answer, header) : body)
+    // Each cookie is a header of its own: that of a load balancer may come before that of the service.
+    const texts = header ? [answer.headers[header.toLowerCase()] ?? ''].flat() : [body]
+    const found = texts.map(text => new RegExp(matches).exec(text)).find(Boolean)
     const value = found?.[1] ?? found?.[0] ?? ''
     // Half of a surrogate pair, as JSON may have it, cannot be encoded.
     values[name] = (header ? value : decoded(value, type)).toWellFormed()
@@ -111,21 +113,24 @@ function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, va
   return null
 }
 
-const htmlReference = /&(?:#(\d{1,6}|x[\da-f]{1,5})|(amp|lt|gt|quot|apos));/gi
-const htmlCharacters: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+const htmlReference = /&(?:#(\d{1,6}|x[\da-f]{1,5})|(amp|lt|gt|quot|apos|nbsp));/gi
+const htmlCharacters: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' }
 
-/** A text of an answer as a browser or a program reads it: PHP writes `\/` into JSON, and Go `&#43;` into a form. */
+/** A browser shows a line end as a space, and several spaces as one. */
+const asShown = (text: string): string => text.replaceAll(/\s+/g, ' ')
+
+/**
+ * A text of an answer as a browser or a program reads it: PHP writes `\/` into JSON, Python `\u00fc`, and Go `&#43;` into
+ * a form.
+ */
 function decoded(value: string, contentType: string): string {
   if (/html/i.test(contentType))
     return value.replace(
       htmlReference,
       (_, code, name = '') => htmlCharacters[name.toLowerCase()] ?? String.fromCodePoint(Number(`0${code}`)),
     )
-  try {
-    return /json/i.test(contentType) ? String(JSON.parse(`"${value}"`)) : value
-  } catch {
-    return value
-  }
+  if (!/json/i.test(contentType)) return value
+  return value.replace(/\\(u[\da-fA-F]{4}|["\\/bfnrt])/g, escaped => JSON.parse(`"${escaped}"`))
 }
 
 /** The text of an answer, in the charset that its Content-Type or the page itself names, if Node knows it. */

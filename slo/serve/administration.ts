@@ -6,8 +6,7 @@ import type { Express } from 'express'
 import { watchdogName } from '../alerts/rules.ts'
 import type { Watch } from './watch.ts'
 
-/** The part of Alertmanager's webhook (version 4) that is read. */
-type Webhook = { alerts?: unknown }
+/** The part of an alert in Alertmanager's webhook (version 4) that is read. */
 type Received = { status?: string; labels?: Record<string, string> } | null
 
 /** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
@@ -32,8 +31,7 @@ export function createAdmin(options: {
         response.status(204).end()
       })
       app.post('/alerts', json('adminBytes'), (request, response) => {
-        const { alerts } = (request.body ?? {}) as Webhook
-        const received: Received[] = Array.isArray(alerts) ? alerts : []
+        const received: Received[] = Array.isArray(request.body?.alerts) ? request.body.alerts : []
         const firing = received.filter(each => each?.status === 'firing')
         if (firing.some(each => isWatchdog(each) && isOurs(each))) watch.receiveWatchdog()
         // Alertmanager takes them for sent, and slo leaves them to Alertmanager: no person gets them.

@@ -166,7 +166,7 @@ const guard: RequestHandler = (request, _response, next) => {
 /** The actions of the page's two buttons. The port is public, so both are allowed from this machine only. */
 function addActions(app: Express, diagnosis: Diagnoser): void {
   app.post('/api/diagnosis', guard, async (_request, response) => {
-    const why = await diagnosis.look(Date.now())
+    const why = await diagnosis.look()
     if (why !== null) throw new Problem(502, 'no-verdict', `There is no verdict: ${why}`)
     response.status(204).end()
   })

@@ -38,7 +38,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
   const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts())
-  const looking = diagnosis.look(Date.now())
+  const looking = diagnosis.look()
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
   const found = diagnosis.found(Date.now()) as FoundVerdict
@@ -52,18 +52,19 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 test('a diagnosis that fails is logged, returns the reason to its caller, and throws nothing', async () => {
   const { events, log } = listening()
   const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', () => [], log, facts())
-  expect(await diagnosis.look(Date.now())).toContain('recorder')
+  expect(await diagnosis.look()).toContain('recorder')
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
 })
 
-test('a diagnosis trusts the certificates that slo trusts: Node’s variables are passed on', async () => {
-  const environment = { NODE_OPTIONS: '--no-such-option' }
+test('a diagnosis has the variables of slo, as its module of examples needs and Node for certificates', async () => {
+  const own = 'data:text/javascript,process.stderr.write(process.env.TRACES_TOKEN);process.exit(3)'
+  const environment = { NODE_OPTIONS: `--import ${own}`, TRACES_TOKEN: 'of-the-traces' }
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
-  const { events, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look(Date.now())
-  expect(events).toEqual(['diagnosis.failed'])
+  const { errors, log } = listening()
+  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look()
+  expect(String(errors)).toContain('of-the-traces')
 })
 
 test('a diagnosis asks Prometheus through the proxy that slo uses, and ends with slo while it waits', async () => {
@@ -77,7 +78,7 @@ test('a diagnosis asks Prometheus through the proxy that slo uses, and ends with
   const { port } = proxy.address() as AddressInfo
   const environment = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://127.0.0.1:${port}` }
   const diagnosis = openDiagnosis(watched, '', '', () => [], log, facts(), environment)
-  const looking = diagnosis.look(Date.now())
+  const looking = diagnosis.look()
   const [request] = await asked
   const closed = once(request.socket, 'close')
   diagnosis.stop()
@@ -89,7 +90,7 @@ test('a diagnosis that ends with the status of an answer and without one is said
   const environment = { NODE_OPTIONS: '--import data:text/javascript,broken' }
   const dataDir = await temporaryFolder()
   const { errors, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look(Date.now())
+  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look()
   expect(String(errors)).toContain('ReferenceError: broken is not defined')
 })
 
@@ -106,7 +107,7 @@ test('what was found is kept for each five minutes, over a restart, and the olde
     [-30, -20, -14, -11].map(at => ({ at: now + at * minute, verdict: {}, examples: [] })),
   )
   const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
-  await diagnosis.look(now)
+  await diagnosis.look()
   const again = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
   const foundAt = (at: number) => {
     const found = again.found(now + at * minute)
@@ -120,7 +121,7 @@ test('a verdict that lacks what this release reads, as another one may have writ
   const dataDir = await temporaryFolder()
   const stored = openAlertStore(join(dataDir, 'alerts.json'))
   createStore(recorderFile(dataDir), []).close()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], listening().log, stored).look(Date.now())
+  await openDiagnosis(readDirectory(), dataDir, '', () => [], listening().log, stored).look()
   const lastOf = () => openDiagnosis(readDirectory(), '', '', () => [], listening().log, stored).last()
   const { replicas, ...verdict } = (lastOf() as FoundVerdict).verdict
   expect(replicas).toEqual([])

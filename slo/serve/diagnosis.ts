@@ -3,7 +3,7 @@ import { getCompileCacheDir } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { cached } from '@tintype/lib/cached.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -49,14 +49,12 @@ export function openDiagnosis(
   own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {
-    // It includes the variables by which Node trusts the certificate of a Prometheus.
-    ...plainEnvironment(own),
+    ...own,
     DATA_DIR: dataDir,
     LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
-    PROMETHEUS_HEADERS: own.PROMETHEUS_HEADERS ?? '',
   }
   let all = store.get<FoundVerdict[]>('verdicts', [foundLike]) ?? []
   const keep = (found: FoundVerdict): void => {
@@ -67,7 +65,6 @@ export function openDiagnosis(
     store.set('verdicts', all)
   }
   const stopping = new AbortController()
-  let looking: Promise<string | null> | undefined
   let detail: RaisedDetail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
@@ -85,20 +82,13 @@ export function openDiagnosis(
     const { cause, confidence } = verdict
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
+  const fail = (error: Error): string => {
+    if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
+    return error.message
+  }
   return {
-    /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
-    look(nowMs: number): Promise<string | null> {
-      const fail = (error: Error) => {
-        if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
-        return error.message
-      }
-      looking ??= ask(nowMs)
-        .then(() => null, fail)
-        .finally(() => {
-          looking = undefined
-        })
-      return looking
-    },
+    /** Makes a verdict about now, unless one is being made. Resolves with null or the reason of a failure. */
+    look: cached(0, () => ask(Date.now()).then(() => null, fail)),
     /** The last verdict about a time, which may be past. */
     found: (atMs: number): FoundVerdict | null =>
       all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,

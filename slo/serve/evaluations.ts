@@ -3,13 +3,8 @@ import type { AlertStore } from '../alerts/alert-store.ts'
 import { toShort } from '../math/time.ts'
 import { goneMinutes, grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
-import {
-  isJudgedAt,
-  longestMinutes,
-  lookBackMinutes,
-  type Recorded,
-  readRecorded,
-} from '../sources/recorded.ts'
+import type { Recorded } from '../sources/recorded.ts'
+import { isJudgedAt, longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { rememberSlots } from '../sources/remembered.ts'
 import { type View, viewOf } from './view.ts'
 

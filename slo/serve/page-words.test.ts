@@ -20,7 +20,7 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
   vi.stubGlobal('location', { search: '?lang=ko' })
   vi.stubGlobal('document', {})
   // Its types are those of a browser.
-  const { translatedRemark } = await import(join(folder, 'words.ts'))
+  const { learn, translated, translatedRemark } = await import(join(folder, 'words.ts'))
   const values = {
     ...{
       process: 'web 10.0.0.1:80',
@@ -45,6 +45,12 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
     )
   }
   expect(translatedRemark('something else')).toBe('something else')
+  learn({ words: {} })
+  expect(translated('events')).toBe('이벤트')
+  learn({ words: { ko: { '{job} is away (start it)': '{job} 시작하세요' } } })
+  expect(translated('web 10.0.0.1:80, web 10.0.0.2:80 is away (start it)')).toBe(
+    'web 10.0.0.1:80, web 10.0.0.2:80 시작하세요',
+  )
   vi.resetModules()
   vi.stubGlobal('location', { search: '?lang=en' })
   const english = await import(join(folder, 'words.ts'))

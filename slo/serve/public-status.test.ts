@@ -31,6 +31,7 @@ test('while one of several objectives about minutes is offline the status is, wi
     objective: { ...each.objective, method: 'Occurrences' as const },
   }))
   expect(statusOf([...views, ...groups], seenMs)).toMatchObject({ keptRatio: 0.95 })
+  expect(statusOf(groups, seenMs)).toMatchObject({ online: null, budgetMinutes: null, keptRatio: 0.95 })
 })
 
 test('a status is as old as the last measurement that could be read', () => {

@@ -14,8 +14,8 @@ const writtenWithinMs = 10_000
 
 /**
  * The public state, which web shows on its page: online while the last minute is good for all Timeslices objectives,
- * with the budget of the one with the least left, and the lowest ratio of the objectives of events; null before the SLO
- * began. `seenMs`: when measurements last could be read, by which readers see its age.
+ * with the budget of the one with the least left (null without such objectives), and the lowest ratio of the objectives
+ * of events; null before the SLO began. `seenMs`: when measurements last could be read, by which readers see its age.
  */
 export function statusOf(views: readonly View[], seenMs: number) {
   const slices = views.filter(({ objective }) => objective.method === 'Timeslices')
@@ -23,11 +23,11 @@ export function statusOf(views: readonly View[], seenMs: number) {
     objective.method === 'Occurrences' ? (standing.ratio ?? []) : [],
   )
   const [tightest] = slices.toSorted((one, other) => one.standing.budgetLeft - other.standing.budgetLeft)
-  if (!tightest) return null
+  if (views.length === 0) return null
   return {
-    online: slices.every(({ tally, at }) => bad(tally, at - 1, at) === 0),
-    budgetLeftMinutes: Math.max(0, tightest.standing.budgetLeft),
-    budgetMinutes: tightest.standing.budget,
+    online: tightest ? slices.every(({ tally, at }) => bad(tally, at - 1, at) === 0) : null,
+    budgetLeftMinutes: tightest ? Math.max(0, tightest.standing.budgetLeft) : null,
+    budgetMinutes: tightest?.standing.budget ?? null,
     // Null when no event was counted in the window.
     keptRatio: ratios.length > 0 ? Math.min(...ratios) : null,
     at: new Date(seenMs).toISOString(),

@@ -73,26 +73,18 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     to: toIso(span.to),
     goneAt: timeOrNull(goneAtRateOf(60)),
     silentSince: timeOrNull(silentSince < view.at ? silentSince : null),
-    tiers: burns.map(({ tier, long, short }) => ({
-      ...tier,
-      burnLong: long,
-      burnShort: short,
-      firing: firings.some(firing => firing.tier === tier && firing.clears === null),
-    })),
-    alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
-      tier: tier.name,
-      fires: toIso(fires),
-      clears: timeOrNull(clears),
-      budgetUsedAtFire: budgetUsed,
-    })),
+    tiers: burns.map(({ tier, long, short }) => {
+      const firing = firings.some(each => each.tier === tier && each.clears === null)
+      return { ...tier, burnLong: long, burnShort: short, firing }
+    }),
+    alerts: firings.map(({ tier: { name }, fires, clears, budgetUsed }) => {
+      return { tier: name, fires: toIso(fires), clears: timeOrNull(clears), budgetUsedAtFire: budgetUsed }
+    }),
     strip: strip(view, planned),
   }
 }
 
-function strip(
-  { objective, start, slots, tally, at }: View,
-  planned: readonly Planned[],
-): ObjectiveState['strip'] {
+function strip({ objective, start, slots, tally, at }: View, planned: readonly Planned[]) {
   const first = at - stripMinutes
   const minutes = Array.from({ length: stripMinutes }, (_, i) => slots[first + i - tally.from])
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
-import { startPulse } from '@tintype/lib/pulse.ts'
-import { onChange, startLoop } from '@tintype/lib/repeat.ts'
+import { staleMs } from '@tintype/lib/page/browser/server.ts'
+import { onChange, startLoop, startPulse } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
@@ -21,11 +21,9 @@ import type { View } from './view.ts'
 
 /** Pause after the full minute, so that its last scrape is stored. */
 const settleMs = 2_000
-/** Three evaluations without a measurement. Then an alert is sent. */
-const blindMs = 3 * 60_000
 /** Alertmanager repeats SloWatchdog each minute (`slo rules --alertmanager` configures it so). */
 const watchdogMs = 5 * 60_000
-/** Longer than `blindMs`, so that the alert is sent before the launcher ends the process. */
+/** Longer than `staleMs`, so that the alert is sent before the launcher ends the process. */
 const stalledSeconds = 5 * 60
 const heartbeatTimeoutMs = 5_000
 /** Longest wait for a verdict, which takes one or two seconds. */
@@ -59,7 +57,7 @@ export function startWatch(options: {
     sent.find(alert => alert.group === monitoringOf(of) && alert.name === name)?.since ?? null
   const measured = evaluations.objectives.map(objective => ({
     objective,
-    sign: expectSign(blindMs, sentSince('monitoring-blind', objective) ?? sentSince('monitoring-blind')),
+    sign: expectSign(staleMs, sentSince('monitoring-blind', objective) ?? sentSince('monitoring-blind')),
   }))
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
   const isRouted = () => alertStore.get('watchdog', 0) !== undefined
@@ -145,24 +143,23 @@ export function startWatch(options: {
   /** The first message contains a verdict if one is ready in time. A page does not wait longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
     const late = once(AbortSignal.any([signal, AbortSignal.timeout(verdictMs)]), 'abort')
-    await Promise.race([diagnosis.look(Date.now()), late])
+    await Promise.race([diagnosis.look(), late])
   }
 
   let evaluated = false
-  const loop = startLoop(
-    () => {
-      pulse.beat()
-      return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
-    },
-    async signal => {
-      evaluated = true
-      await evaluate(Math.floor(Date.now() / 60_000), signal)
-    },
-    error => log.error('evaluation.failed', { error: describeError(error) }),
-  )
+  const untilNext = () => {
+    pulse.beat()
+    return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
+  }
+  const evaluateNow = (signal: AbortSignal) => {
+    evaluated = true
+    return evaluate(toMinute(Date.now()), signal)
+  }
+  const fail = (error: Error) => log.error('evaluation.failed', { error: describeError(error) })
+  const loop = startLoop(untilNext, evaluateNow, fail)
   // A separate timer, because it must send when the loop hangs. After a pause the loop evaluates first.
-  const isRunning = sawNoPause(blindMs / 6)
-  const deadMansCheck = setInterval(() => isRunning() && notify(), blindMs / 6)
+  const isRunning = sawNoPause(staleMs / 6)
+  const deadMansCheck = setInterval(() => isRunning() && notify(), staleMs / 6)
 
   return {
     /** Says that no evaluation has begun for too long, though one is due each minute; else null. */

@@ -38,11 +38,7 @@ const isFurther = (one: Sample, other: Sample, seconds: number): boolean =>
  * The growth of a counter up to `sample`. A value that fell is a restart and counts from zero. Undefined for the first
  * value, also after a longer gap, because the time of its events is unknown.
  */
-export function increase(
-  previous: Sample | undefined,
-  sample: Sample,
-  maxGapSeconds: number,
-): number | undefined {
+export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number) {
   if (!previous || isFurther(previous, sample, maxGapSeconds)) return undefined
   return sample.value >= previous.value ? sample.value - previous.value : sample.value
 }

@@ -3,11 +3,7 @@ import type { Series } from './index.ts'
 import { noneIfTooMany, type PrometheusApi } from './prometheus-api.ts'
 
 /** A first value of a series, and what adds events to its minute. */
-export type Newborn = {
-  labels: Series['labels']
-  sample: Sample
-  add: (sample: Sample, grown: number) => void
-}
+export type Newborn = { labels: Series['labels']; sample: Sample; add(sample: Sample, grown: number): void }
 
 type Answered = Awaited<ReturnType<PrometheusApi['query']>>
 

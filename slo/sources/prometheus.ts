@@ -1,24 +1,8 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
-import {
-  computedIncrease,
-  increase,
-  isCounterValue,
-  minuteOf,
-  ratioSlot,
-  type Sample,
-  scrapedSeconds,
-} from './counter.ts'
-import {
-  type Counter,
-  type Minute,
-  type RatioSli,
-  type Selector,
-  type Series,
-  type Slot,
-  type Source,
-  SourceError,
-  type ThresholdSli,
-} from './index.ts'
+import type { Sample } from './counter.ts'
+import { computedIncrease, increase, isCounterValue, minuteOf, ratioSlot, scrapedSeconds } from './counter.ts'
+import type { Counter, Minute, RatioSli, Selector, Series, Slot, Source, ThresholdSli } from './index.ts'
+import { SourceError } from './index.ts'
 import { addNewborn, type Newborn } from './newborn.ts'
 import { noneIfTooMany, type PrometheusApi, prometheusApi, Refused, TooManySeries } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'

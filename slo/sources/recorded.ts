@@ -50,7 +50,7 @@ export async function readRecorded(
   const known = (await Promise.all(groups)).flat()
   // A few objectives at a time: if all were read at once, all would end last, and a slow source would look stalled.
   const turn = turns(limits.reads.value)
-  const read = async (objective: Objective): Promise<Read[]> => {
+  const read = async (objective: Objective) => {
     const own = fromOf(objective)
     const slots = await turn(() => source.slots(objective.sli, own, wanted))
     const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
@@ -97,10 +97,10 @@ export async function readRecorded(
         /** The first minute with events, or `since`; undefined while there is none. */
         begun,
         /**
-         * Since when no minute can be judged, if for `silentMinutes`. Undefined for a Timeslices objective that has begun,
+         * Since when no minute can be judged, if for `silentMinutes`, at the earliest since the SLO began. Undefined for a Timeslices objective that has begun,
          * whose minutes are offline then, and for a group, which ends after `goneMinutes`.
          */
-        silentSince: isSilent && !mayEnd ? silent : undefined,
+        silentSince: isSilent && !mayEnd ? Math.max(silent, start) : undefined,
       }
     }),
   }
@@ -114,8 +114,6 @@ export const isJudgedAt = ({ tally }: Pick<RecordedObjective, 'tally'>, minute: 
 export function throwUnread([first]: readonly Unread[]): void {
   if (first) throw new SourceError(`${first.objective.id}: ${first.why}`)
 }
-
-type Read = { objective: Objective; from: Minute; slots: readonly Slot[]; begun: Minute | undefined }
 
 /** When an objective began, from its minutes. */
 async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: readonly Slot[]) {

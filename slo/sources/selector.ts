@@ -18,10 +18,7 @@ export function patternOf(value: string): RegExp | undefined | null {
 }
 
 /** Whether a series with these labels is selected. */
-export function matches(
-  { matchers }: Pick<Selector, 'matchers'>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
+export function matches({ matchers }: Pick<Selector, 'matchers'>, labels: Readonly<Record<string, string>>) {
   return matchers.every(({ label, operator, value }) => {
     const given = labels[label] ?? ''
     const equal = operator.endsWith('~') ? patternOf(value)?.test(given) === true : given === value

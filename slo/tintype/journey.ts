@@ -35,8 +35,6 @@ export type Walk = {
   signal: AbortSignal
 }
 
-type Promised = { acceptedAt?: string; promiseBy?: string }
-
 /**
  * The synthetic user's journey: uploads a photo, waits for its thumbnail and checks the picture. Phases that were not
  * reached are 0. Faults of the service are a `failure`. @throws only the signal's reason when stopped.
@@ -50,7 +48,8 @@ export async function walk(walk: Walk): Promise<Journey> {
   if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
   const { status, headers, body } = upload.answer
   // Web says how long its promise is, so that slo needs no PROMISE_SECONDS that could differ.
-  const { acceptedAt, promiseBy } = parseJson<Promised | null>(body.toString()) ?? {}
+  type Promised = { acceptedAt?: string; promiseBy?: string } | null
+  const { acceptedAt, promiseBy } = parseJson<Promised>(body.toString()) ?? {}
   const promiseSeconds = (Date.parse(promiseBy ?? '') - Date.parse(acceptedAt ?? '')) / 1000
   if ((status !== 201 && status !== 202) || !headers.location || !(promiseSeconds > 0))
     return { ...journey, failure: { step: 'upload', why: inWords(upload.answer) } }
@@ -129,24 +128,20 @@ export async function tidyUpAll(walk: Walk): Promise<boolean> {
 const ownSeconds = ({ headers }: BoundedAnswer): number =>
   Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
-const ask = (walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> =>
-  withRetry(() => askOnce(walk, method, url, timeoutMs), walk.signal)
-
-async function askOnce(
-  { visitor, onCookie, token, signal }: Walk,
-  method: string,
-  url: URL,
-  timeoutMs: number,
-) {
+function ask(walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> {
+  const { visitor, onCookie, token, signal } = walk
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
-  const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}
-  const timed = await timedRequest({ method, url, headers, ...body, timeoutMs, signal })
-  const cookies = 'answer' in timed ? timed.answer.headers['set-cookie'] : undefined
-  const session = cookies?.find(cookie => cookie.startsWith('tintype_session='))
-  if (session) {
-    visitor.cookie = session.split(';', 1)[0]
-    onCookie?.()
+  const once = async () => {
+    const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
+    const timed = await timedRequest({ method, url, headers, ...body, timeoutMs, signal })
+    const cookies = 'answer' in timed ? timed.answer.headers['set-cookie'] : undefined
+    const session = cookies?.find(cookie => cookie.startsWith('tintype_session='))
+    if (session) {
+      visitor.cookie = session.split(';', 1)[0]
+      onCookie?.()
+    }
+    return timed
   }
-  return timed
+  return withRetry(once, signal)
 }

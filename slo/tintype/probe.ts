@@ -50,12 +50,7 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   return {
     async attempt(signal): Promise<Attempt> {
       retire()
-      const way: Walk = {
-        ...common,
-        visitor: visitors[0] as ProbeSession,
-        onCookie: keep,
-        signal,
-      }
+      const way: Walk = { ...common, visitor: visitors[0] as ProbeSession, onCookie: keep, signal }
       const { photo, lostSeconds, ...journey } = await walk(way)
       metrics.set('tintype_probe_lost_seconds', {}, lostSeconds)
       return {

@@ -9,6 +9,7 @@ import {
   type Pair,
   type VersionCounts,
 } from './count-versions.ts'
+import type { Status } from './launched.ts'
 
 export type ReleaseEvidence = {
   directory: Directory
@@ -24,11 +25,10 @@ const beforeMs = 120_000
 
 /** Opens slo's metrics, from Prometheus or the recorder, as `slo report` does. */
 export function openEvidence(
-  from: { prometheusUrl: string; dataDir: string },
+  from: Pick<Status, 'prometheusUrl' | 'environment'> & { dataDir: string },
   versions: Pair<string>,
 ): ReleaseEvidence {
-  const { PROMETHEUS_HEADERS } = process.env
-  const directory = readDirectory(tintypeFolder, { PROMETHEUS_HEADERS })
+  const directory = readDirectory(tintypeFolder, { ...from.environment })
   const { objectives, service } = directory
   const { releases } = service
   if (!releases)

@@ -208,14 +208,17 @@ test('a read of metrics that fails once takes no release back, and the first one
   const at = 1_700_000_000
   const series = { metric: { __name__: 'tintype_build_info', ...labels }, values: [[at, '1']] }
   let isAway = true
-  const server = createServer((_request, response) => {
+  const server = createServer(({ headers }, response) => {
     const answer = JSON.stringify({ status: 'success', data: { result: [series] } })
-    response.writeHead(isAway ? 503 : 200).end(isAway ? '' : answer)
+    response.writeHead(isAway ? 503 : headers.authorization ? 200 : 401).end(isAway ? '' : answer)
   }).listen(0, '127.0.0.1')
   onTestFinished(() => void server.close())
   await once(server, 'listening')
   const prometheusUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const evidence = openEvidence({ prometheusUrl, dataDir: '' }, { old: 'old', new: 'new' })
+  const evidence = openEvidence(
+    { prometheusUrl, environment: { PROMETHEUS_HEADERS: 'Authorization=Bearer x' }, dataDir: '' },
+    { old: 'old', new: 'new' },
+  )
   const seen = async () => (await evidence.count({ old: [], new: [], together: [] })).seen
   await expect(seen()).rejects.toThrow('answered 503')
   isAway = false

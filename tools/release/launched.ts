@@ -14,6 +14,8 @@ export type Status = {
   serving: Color
   /** Where slo reads metrics; empty means its embedded recorder. */
   prometheusUrl: string
+  /** The launcher's values of what its services and the command must agree on. An older launcher gives none. */
+  environment?: { PROBE_TOKEN?: string | undefined; PROMETHEUS_HEADERS?: string | undefined }
   scrapeSeconds: number
   members: {
     name: string
@@ -96,6 +98,10 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
     status: async (): Promise<Status> => ({
       serving: serving(),
       prometheusUrl: config.PROMETHEUS_URL,
+      environment: {
+        PROBE_TOKEN: process.env.PROBE_TOKEN,
+        PROMETHEUS_HEADERS: process.env.PROMETHEUS_HEADERS,
+      },
       scrapeSeconds: config.SCRAPE_SECONDS,
       members: [...members.values()].map(({ service, supervised, ...member }) => ({
         ...member,

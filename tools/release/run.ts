@@ -71,7 +71,7 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
     return 'released'
   } catch (error) {
     const { outcome } = error instanceof Refused ? error : { outcome: 'rolled back' as const }
-    const why = signal.aborted ? 'Ctrl-C' : (error as Error).message
+    const { message: why } = (signal.aborted ? signal.reason : error) as Error
     await launcher.ask('back').catch(() => {})
     await user?.stop()
     record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${options.oldVersion}.`)
@@ -100,7 +100,6 @@ async function begin(options: Release) {
   }
   const status = async () => launcher.ask<Status>('status')
   const now = await status()
-  const { prometheusUrl } = now
   const webs = broughtBy(now).filter(({ role }) => role.startsWith('web'))
   const versions: Pair<string> = {
     old: oldVersion,
@@ -108,7 +107,7 @@ async function begin(options: Release) {
   }
   if (versions.old === versions.new)
     throw new Refused(`both versions call themselves ${versions.old}: their metrics cannot be distinguished.`)
-  const evidence = openEvidence({ prometheusUrl, dataDir }, versions)
+  const evidence = openEvidence({ ...now, dataDir }, versions)
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }
 

@@ -1,6 +1,4 @@
-/**
- * A value that all pages of this host share, whatever their ports: a cookie, which is sent only once something is chosen.
- */
+/** A value that all pages of this host share, whatever their ports: a cookie, sent only once something is chosen. */
 export const cookie = (name: string): string | undefined =>
   new RegExp(`(?:^|; )tintype-${name}=(\\w+)`).exec(document.cookie)?.[1]
 

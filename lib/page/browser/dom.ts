@@ -71,3 +71,19 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   const again = [now[place], ...now].find(isSame) ?? now[place]
   again?.focus({ preventScroll: true })
 }
+
+/** Reads now, at intervals and when the tab is seen; one at a time, not while hidden. Resolves after the first. */
+export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
+  let isReading = false
+  const readOnce = async () => {
+    if (isReading) return
+    isReading = true
+    await read().finally(() => {
+      isReading = false
+    })
+  }
+  const readIfSeen = () => document.hidden || readOnce()
+  setInterval(readIfSeen, everyMs)
+  document.addEventListener('visibilitychange', readIfSeen)
+  await readOnce()
+}

@@ -19,6 +19,9 @@ export function noteHeaders(header: (name: string) => string | null): void {
 /** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
 export const serverNow = (): number => Date.now() + offsetMs
 
+/** What is evaluated each minute counts as unknown, and an alert is sent, when the last measurement is older. */
+export const staleMs = 3 * 60_000
+
 /** The server refused the request; the message says why. */
 export class Refusal extends Error {}
 
@@ -34,9 +37,14 @@ export async function getJson<T>(address: string, timeoutMs?: number): Promise<T
   throw Object.assign(detail ? new Refusal(detail) : new Error(`HTTP ${status}`), { status })
 }
 
+/** The log server imports this file, too, and is checked without the browser's types. */
+declare const location: { origin: string; pathname: string }
+
 /** A request to the page's server. @throws when it does not answer, or not in time. */
 export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
-  const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })
+  // fetch refuses an address that begins as that of a page with a user and password in it: http://user:password@host/
+  const url = new URL(address, location.origin + location.pathname)
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) })
   noteHeaders(name => response.headers.get(name))
   return response
 }

@@ -103,6 +103,7 @@ export function timelineKeyOf(text: string): string | undefined {
   const words = text
     .toLowerCase()
     .replace(uuid, id => id.replaceAll('-', ''))
+    .replace(/([0-9a-f]{32})\.[\w-]{43}/, '$1') // the value of a cookie, with its signature
     .split(/[^0-9a-z]+/)
   const ids = words.filter(word => /^(?=.*\d).{8,64}$|^[a-hjkmnp-tv-z]{25}$/.test(word))
   return ids.sort((one, other) => other.length - one.length)[0]

@@ -1,10 +1,8 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
 import { type Entry, isTrouble, type SizingAnswer, type Story, timelineKeyOf, timeOf } from './api.ts'
-import { showRecent } from './show-recent.ts'
-import { showSizing } from './show-sizing.ts'
+import { showRecent, showSizing } from './overview.ts'
 import { anchorOf, drawStory, listEntries } from './story.ts'
 import texts from './words.json' with { type: 'json' }
 import { entriesOf, read, say } from './words.ts'

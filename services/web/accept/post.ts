@@ -1,19 +1,19 @@
+import { openDoorbell } from '@tintype/lib/doorbell.ts'
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { refuseCompressed } from '@tintype/lib/http/request-body.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import type { PhotoView } from '../show/photo-view.ts'
+import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import { clientAddress } from '../visitors/address.ts'
-import { countAtOnce } from '../visitors/at-once.ts'
-import { uploadRate } from '../visitors/rate.ts'
 import { visitorOf } from '../visitors/session.ts'
+import { countAtOnce, uploadRate } from '../visitors/visitor-limits.ts'
 import type { Web } from '../web.ts'
 import { acceptPhoto, isProbe } from './receive.ts'
 import { unsupported } from './sniff.ts'
 import { isOnePiece, maxBodyBytes, mediaType, onePiece, tooLarge } from './upload.ts'
-import { preferredWait, settledWithin } from './wait.ts'
 
 /** Refuses requests before the body is read. */
 export function refuseEarly(web: Web): RequestHandler {
@@ -110,7 +110,8 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
     web.metrics.increment('tintype_photos_total', { outcome })
     if (type === 'not-stored') web.metrics.increment('tintype_photos_not_stored_total', {})
     // By the response's X-Request-Id an operator finds the refusal that a person reports.
-    web.log.info(`photo.${outcome}`, { type, status, requestId: response.locals.requestId }, session)
+    const probe = isProbe(web, request) || undefined
+    web.log.info(`photo.${outcome}`, { type, status, probe, requestId: response.locals.requestId }, session)
     next(problem)
   }
 }
@@ -120,4 +121,49 @@ function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)
   return tryAgain(503, 'not-stored', 'The photo could not be stored just now.', 10)
+}
+
+const maxWaitSeconds = 60
+
+/** Seconds of `Prefer: wait=N` (RFC 7240), at most 60, else 0. Only the first `wait` counts, if a whole number. */
+export function preferredWait(header = ''): number {
+  const wait = header.split(',').find(each => /^\s*wait\s*([=;]|$)/i.test(each))
+  return Math.min(maxWaitSeconds, Number(/^\s*wait\s*=\s*"?(\d+)"?\s*(;|$)/i.exec(wait ?? '')?.[1] ?? 0))
+}
+
+/** Interval of reading storage without an event, because an event is only a hint. */
+const pollMs = 1_000
+
+/**
+ * The photo when it is ready or failed, or its state at the timeout or when the signal aborts. `accepted`: the record
+ * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
+ * state stands: after an error the client would send the photo again.
+ */
+async function settledWithin(
+  web: Web,
+  owner: Owner,
+  id: PhotoId,
+  accepted: PhotoRecord | undefined,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<PhotoView | 'not-found'> {
+  const deadline = performance.now() + seconds * 1000
+  const ended = openDoorbell()
+  const unsubscribe = web.events.subscribe(owner, ({ photo, state }) => {
+    if (photo === id && state !== 'queued' && state !== 'converting') ended.ring()
+  })
+  try {
+    let rings = ended.rings()
+    let view = accepted ? pending(web, accepted, 'queued') : await viewPhoto(web, owner, id)
+    for (;;) {
+      const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
+      const leftMs = deadline - performance.now()
+      if (over || leftMs <= 0 || signal.aborted) return view
+      await ended.wait(rings, Math.min(pollMs, leftMs), signal)
+      rings = ended.rings()
+      view = await viewPhoto(web, owner, id).catch(() => view)
+    }
+  } finally {
+    unsubscribe()
+  }
 }

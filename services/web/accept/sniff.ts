@@ -56,7 +56,10 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
   const isMakers = /^image\/(tiff|x-(adobe|canon|fujifilm|nikon|olympus|panasonic|sony)-)/.test(mime ?? '')
   const known = isMakers ? 'a camera’s raw file' : `of type ${mime}`
-  const what = mime === undefined ? 'not an image of a known type' : known
+  // Apps send base64 or JSON in place of the bytes, and a download that failed is a page of HTML.
+  const isText = head.every(byte => byte >= 9)
+  const unknown = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  const what = mime === undefined ? unknown : known
   return new Problem(
     415,
     'unsupported-type',

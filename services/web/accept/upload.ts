@@ -38,7 +38,8 @@ export const onePiece = (): Problem =>
 export const mediaType = ({ headers }: Request): string =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
 
-const isForm = (request: Request): boolean => mediaType(request) === 'multipart/form-data'
+/** OkHttp and .NET call a form multipart/mixed by default. */
+const isForm = (request: Request): boolean => mediaType(request).startsWith('multipart/')
 
 /** The largest body of a request whose photo may have `maxBytes`. */
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>
@@ -147,7 +148,9 @@ const isFile = (type: string, fileName: string | undefined): boolean =>
 function openForm(request: Request) {
   try {
     return new Busboy({
-      headers: request.headers as { 'content-type': string },
+      headers: {
+        'content-type': request.get('content-type')?.replace(/^[^;]*/, 'multipart/form-data') ?? '',
+      },
       isPartAFile: (name, type, fileName) => name === 'photo' && isFile(type ?? 'text/plain', fileName),
       limits: multipartLimits,
     })

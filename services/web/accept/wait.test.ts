@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { preferredWait } from './wait.ts'
+import { preferredWait } from './post.ts'
 
 test.each([
   [undefined, 0],

@@ -8,8 +8,8 @@ import { sparsely } from '@tintype/lib/repeat.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { viewPhoto } from '../show/photo-view.ts'
 import { clientAddress } from '../visitors/address.ts'
-import { countAtOnce } from '../visitors/at-once.ts'
 import { visitorOf } from '../visitors/session.ts'
+import { countAtOnce } from '../visitors/visitor-limits.ts'
 import type { Web } from '../web.ts'
 
 /** A comment is sent after this time without an event: proxies close a connection that is idle for 30 to 60 s. */

@@ -14,6 +14,8 @@ let announcedAt = -pauseMs
 /** Announces a message to screen readers without moving the focus. */
 export function announce(text: string): void {
   if (waiting.push(text) > 1) return
+  // Screen readers pass over a text that is the same as before: two pasted photos have one name.
+  find('#said').textContent = ''
   const announceAll = () => {
     const named = waiting.map(text => text.replace(/\.?$/, '.')).join(' ')
     const changes = waiting.length > maxNamed ? say('changes', { count: waiting.length }) : named

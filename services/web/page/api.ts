@@ -23,8 +23,8 @@ export type PageProblem = { type: string; detail: string }
 
 type Answer =
   | { kind: 'accepted'; photo: Photo }
-  /** Seconds to wait before a retry. */
-  | { kind: 'busy'; seconds: number }
+  /** Seconds to wait before a retry. Unavailable: a full disk, no converter, a restart. */
+  | { kind: 'busy' | 'unavailable'; seconds: number }
   | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable' }
   | { kind: 'cancelled' }
@@ -59,10 +59,7 @@ const defaultRetrySeconds = 5
 const maxRetrySeconds = 600
 /** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
 const stallMs = 60_000
-/**
- * Half a megabit a second: a virus scanner or a proxy on the way takes the whole photo at once and passes it on as slowly
- * as its line is.
- */
+/** Half a megabit a second: a proxy or virus scanner takes a photo at once and passes it on at its line’s speed. */
 const slowBytesPerMs = 64
 
 /**
@@ -119,7 +116,8 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     return { kind: 'accepted', photo: xhr.response }
   if (xhr.status === 503 || xhr.status === 429) {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
-    return { kind: 'busy', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
+    const isBusy = /\/(busy|too-many.*)$/.test(xhr.response?.type ?? '/busy')
+    return { kind: isBusy ? 'busy' : 'unavailable', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
   const { status, response } = xhr
   if (status < 400 || status >= 500 || passing.has(status)) return { kind: 'unreachable' }

@@ -14,7 +14,7 @@ export type Upload = Unsent & {
   state:
     | { is: 'waiting' }
     | { is: 'sending'; share: number }
-    | { is: 'retrying'; because: 'busy' | 'unreachable'; at: number }
+    | { is: 'retrying'; because: 'busy' | 'unavailable' | 'unreachable'; at: number }
     | { is: 'refused'; problem: PageProblem }
     | { is: 'given-up' }
     | { is: 'interrupted' }

@@ -1,8 +1,7 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { readOften } from '@tintype/lib/page/browser/read-often.ts'
-import { getJson, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { getJson, serverNow, staleMs } from '@tintype/lib/page/browser/server.ts'
 import { say } from './words.ts'
 
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
@@ -11,8 +10,6 @@ type Shown = Status | '' | 'notMeasured' | 'stale'
 /** Why this browser does not reach the service, or only as someone else each time: its cookie does not arrive. */
 export type Unreached = '' | 'offline' | 'signIn' | 'noSession'
 
-/** An older status counts as unknown. */
-const staleMs = 180_000
 const readEveryMs = 30_000
 
 /**

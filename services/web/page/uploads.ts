@@ -86,10 +86,10 @@ async function deliver(item: Sent): Promise<number | undefined> {
     }
     if (answer.kind === 'cancelled' || signal.aborted) return
     // A service that answers is reached, and one that is busy says when to come again.
-    if (answer.kind === 'busy') upload.tries = 0
-    const isLast = answer.kind === 'unreachable' && upload.tries >= maxTries
+    if (answer.kind !== 'unreachable') upload.tries = 0
+    const isLast = upload.tries >= maxTries
     if (isLast && (await fetchPhotos().catch(() => false))) return void become({ is: 'given-up' })
-    const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(upload.tries)
+    const seconds = answer.kind === 'unreachable' ? backoffSeconds(upload.tries) : answer.seconds
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
     if (answer.kind === 'unreachable') return seconds
     await pause(seconds, signal, false)

@@ -1,4 +1,4 @@
-import { setBounded } from '@tintype/lib/bounded.ts'
+import { setBounded } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'

@@ -85,12 +85,14 @@ describe('a photo', () => {
     expect(Buffer.from(await original.arrayBuffer())).toEqual(png(4, 4, 200_000))
   })
 
-  test('is taken from a form whose boundary has a slash and no quotes, as iPhone apps send it', async () => {
+  test('is taken from a form whose boundary has a slash and no quotes, as iPhone apps send it, or that OkHttp calls mixed', async () => {
     const running = await startWeb()
     const part = '--qhW/dc2=lp\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
     const body = Buffer.concat([Buffer.from(part), png(), Buffer.from('\r\n--qhW/dc2=lp--\r\n')])
-    const type = { 'content-type': 'multipart/form-data; boundary=qhW/dc2=lp' }
-    expect((await running.visitor().post(body, type)).status).toBe(202)
+    for (const type of ['multipart/form-data', 'multipart/mixed']) {
+      const headers = { 'content-type': `${type}; boundary=qhW/dc2=lp` }
+      expect((await running.visitor().post(body, headers)).status, type).toBe(202)
+    }
   })
 
   test('has an ETag, and is not sent again to who has it', async () => {
@@ -132,12 +134,14 @@ describe('a photo', () => {
   test('that cannot be read is in the log of its session, with the route', async () => {
     const { web, visitor, entries } = await startWeb()
     const person = visitor()
-    const { links } = await view(await person.post(png(4, 4, 200_000)))
+    const accepted = await person.post(png(4, 4, 200_000))
+    const { links } = await view(accepted)
     web.storage.get = () => Promise.reject(Object.assign(new Error('the disk broke'), { code: 'EIO' }))
     expect((await person.call('GET', links.original)).status).toBe(503)
-    const { session } = entries.find(({ event }) => event === 'photo.accepted') ?? {}
+    const logged = entries.find(({ event }) => event === 'photo.accepted')
+    expect(logged).toMatchObject({ requestId: accepted.headers.get('x-request-id') })
     expect(entries.find(({ event }) => event === 'request.failed')).toMatchObject({
-      session: expect.stringMatching(session as string),
+      session: expect.stringMatching(logged?.session as string),
       route: '/photos/:id/original',
       error: expect.stringContaining('the disk broke'),
     })

@@ -52,13 +52,10 @@ const canonical = (pairs: [string, string][]): string =>
     .map(([key, value]) => `${key}="${value}"`)
     .join(',')
 
-export const labelsOf = (canonicalLabels: string): Record<string, string> =>
-  Object.fromEntries(
-    pairsOf(canonicalLabels).map(([key, value]) => [
-      key,
-      value.replace(/\\([\\"n])/g, (_, c) => (c === 'n' ? '\n' : c)),
-    ]),
-  )
+export function labelsOf(canonicalLabels: string): Record<string, string> {
+  const plain = (value: string) => value.replace(/\\([\\"n])/g, (_, c) => (c === 'n' ? '\n' : c))
+  return Object.fromEntries(pairsOf(canonicalLabels).map(([key, value]) => [key, plain(value)]))
+}
 
 /** Adds labels to canonical ones, and renames existing ones to `exported_NAME`, as Prometheus does. */
 export function withLabels(canonicalLabels: string, more: Record<string, string>): string {

@@ -6,7 +6,7 @@ import type { Stores } from '../../diagnose/open-examples.ts'
 import type { WitnessModule } from '../../directory/witnesses.ts'
 import { readEntries } from '../log-entries.ts'
 import { compare, type Outcomes, type Seen } from './compare.ts'
-import { attributeOf, coveredSince, filesSince, spansIn } from './otlp.ts'
+import { attributeOf, coveredIn, filesSince, spansIn } from './otlp.ts'
 
 /** Compares the traces of DATA_DIR and the log server's entries with the metrics of the objective `latency`. */
 export const compareWitnesses: WitnessModule['compareWitnesses'] = async given => {
@@ -16,21 +16,18 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
   const [traces, logs, covered] = await Promise.all([
     outcomesInTraces(folder, fromMs, toMs),
     outcomesInLogs(stores, fromMs, toMs),
-    coveredSince(folder, fromMs),
+    coveredIn(folder, fromMs),
   ])
   // Trace files are removed by age and size, and are written only while no collector is set: a part is no witness.
-  const isPart = logs?.photos
-    .values()
-    .some(({ at, source = '', traced }) => traced && at < (covered.get(source) ?? 0))
+  const isPart = logs?.photos.values().some(({ at, source = '', traced }) => {
+    const { fromMs = 0, untilMs = toMs } = covered.get(source) ?? {}
+    return traced && (at < fromMs || (at > untilMs + scrapeMs && at < toMs - scrapeMs))
+  })
   return compare({ metrics: { kept, broken }, traces: isPart ? null : traces, logs, fromMs, toMs, scrapeMs })
 }
 
 /** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
-export async function outcomesInTraces(
-  folder: string,
-  fromMs: number,
-  toMs: number,
-): Promise<Outcomes | null> {
+export async function outcomesInTraces(folder: string, fromMs: number, toMs: number) {
   const photos = new Map<string, Seen>()
   if (filesSince(folder, fromMs).length === 0) return null
   for await (const span of spansIn(folder, fromMs, attributes.outcome)) {
@@ -45,23 +42,17 @@ export async function outcomesInTraces(
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
-  const isWhole = await readEntries(
-    stores,
-    { event: 'promise.' },
-    fromMs,
-    toMs,
-    ({ id, timestamp, payload }) => {
-      if (!payload.photo) return
-      const outcome = String(payload.event).slice('promise.'.length) as Outcome
-      const traced = payload.traced !== false
-      // An id is its stream and a sequence number.
-      const stream = sourceOf(id)
-      const [at, source] = [Date.parse(timestamp), sourceOf(stream)]
-      photos.set(String(payload.photo), { outcome, at, traced, source })
-      streams.add(stream)
-    },
-  )
-  if (!isWhole) return null
+  const take: Parameters<typeof readEntries>[4] = ({ id, timestamp, payload }) => {
+    if (!payload.photo) return
+    const outcome = String(payload.event).slice('promise.'.length) as Outcome
+    const traced = payload.traced !== false
+    // An id is its stream and a sequence number.
+    const stream = sourceOf(id)
+    const [at, source] = [Date.parse(timestamp), sourceOf(stream)]
+    photos.set(String(payload.photo), { outcome, at, traced, source })
+    streams.add(stream)
+  }
+  if (!(await readEntries(stores, { event: 'promise.' }, fromMs, toMs, take))) return null
   // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
   const instances = new Set([...streams].map(sourceOf))
   return { photos, restarts: streams.size - instances.size }

@@ -31,15 +31,22 @@ export async function* spansIn(folder: string, sinceMs: number, text: string): A
   }
 }
 
-/** Since when, in epoch ms, the files written since a time have the spans of each process (`service.instance`). */
-export async function coveredSince(folder: string, sinceMs: number): Promise<Map<string, number>> {
-  const covered = new Map<string, number>()
+type Covered = { fromMs: number; untilMs: number }
+
+/** The times, in epoch ms, of which the files written since a time have the spans of each process (`service.instance`). */
+export async function coveredIn(folder: string, sinceMs: number): Promise<Map<string, Covered>> {
+  const covered = new Map<string, Covered>()
   for (const file of filesSince(folder, sinceMs)) {
     const source = basename(file).split('.', 2).join('.')
+    const untilMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
     for await (const line of linesOfStream(createReadStream(file), '')) {
       const starts = spansOf(line).map(({ startTimeUnixNano }) => Number(startTimeUnixNano) / 1e6)
       if (starts.length === 0) continue
-      covered.set(source, Math.min(covered.get(source) ?? Number.POSITIVE_INFINITY, ...starts))
+      const before = covered.get(source)
+      covered.set(source, {
+        fromMs: Math.min(before?.fromMs ?? Number.POSITIVE_INFINITY, ...starts),
+        untilMs: Math.max(before?.untilMs ?? 0, untilMs),
+      })
       break
     }
   }

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { linesOfStream } from '@tintype/lib/lines.ts'
@@ -59,14 +59,15 @@ async function logServer(lines: string) {
   return { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-test('traces whose older files were removed by size or age are no witness: they would lack photos', async () => {
+test('traces of a part of the window are no witness, as their files are removed by age and end when a collector is set', async () => {
   const dataDir = await temporaryFolder()
   await mkdir(`${dataDir}/traces`)
   const both = entry(1, 'promise.kept', 'a') + entry(2, 'promise.kept', 'b')
-  const compared = async (startMs: number, lines = both) => {
+  const compared = async (startMs: number, lines = both, writtenMs = noon + hour) => {
     const left = { ...span('b', 'kept', noon + 60_000), startTimeUnixNano: `${startMs}000000` }
     const torn = exported(left).slice(0, -9)
     await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, `${torn}\n${exported(left)}`)
+    await utimes(`${dataDir}/traces/converter.0.3.jsonl`, writtenMs / 1000, writtenMs / 1000)
     return compareWitnesses({
       counted: () => ({ good: 2, bad: 0 }),
       stores: { dataDir, environment: await logServer(lines) },
@@ -77,6 +78,9 @@ test('traces whose older files were removed by size or age are no witness: they 
   }
   expect(await compared(noon + 59_000)).toMatchObject({ agree: true, counts: { traces: null } })
   expect(await compared(noon - 1_000)).toMatchObject({ agree: false, disagreements: [{ ids: ['a'] }] })
+  // Both photos are entries of noon.
+  expect(await compared(noon - 60_000, both, noon - 20_000)).toMatchObject({ counts: { traces: null } })
+  expect(await compared(noon - 60_000, both, noon - 10_000)).toMatchObject({ agree: false })
   // The first photos of a process may be those that a sampler leaves out.
   const unsampled = both.replaceAll('"level"', '"traced":false,"level"')
   expect(await compared(noon + 59_000, unsampled)).toMatchObject({ counts: { traces: { kept: 1 } } })

@@ -1,16 +1,12 @@
 /** Caches a read for `forMs`. Concurrent callers share one read. A failure is kept as long as a value. */
-export function cached<T>(
-  forMs: number,
-  read: () => Promise<T>,
-  clock = () => performance.now(),
-): () => Promise<T> {
+export function cached<T>(forMs: number, read: () => Promise<T>): () => Promise<T> {
   let readAt = Number.NEGATIVE_INFINITY
   let value: Promise<T> | undefined
   return () => {
-    if (value === undefined || clock() - readAt >= forMs) {
+    if (value === undefined || performance.now() - readAt >= forMs) {
       readAt = Number.POSITIVE_INFINITY
       value = read().finally(() => {
-        readAt = clock()
+        readAt = performance.now()
       })
     }
     return value

@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express'
+import express from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
@@ -158,14 +153,9 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   const status = error.status ?? 500
   if (status < 500)
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
+  const what = 'What this address needs, such as the disk, storage or queue, is not available.'
   // Errors with a code come from the system, queue or storage, and may be temporary.
-  if (errorCode(error) !== undefined)
-    return tryAgain(
-      503,
-      'unavailable',
-      'What this address needs, such as the disk, storage or queue, is not available.',
-      5,
-    )
+  if (errorCode(error) !== undefined) return tryAgain(503, 'unavailable', what, 5)
   const detail = 'An unexpected error, which is our fault. Try again; the log has the details.'
   return new Problem(500, 'internal', detail)
 }

@@ -10,10 +10,7 @@ const maxSide = 65_500
 export const inMillions = (value: number, million = 1e6): number =>
   value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
 
-/**
- * Photos that take more memory or time than others of their format: in passes, over 8 bits, CMYK, alpha, 4:2:2 and
- * 4:4:4.
- */
+/** Photos that take more memory or time than others of a format: in passes, over 8 bits, CMYK, alpha, 4:2:2, 4:4:4. */
 export type CostlyKind = '' | 'interlaced' | 'deep' | 'CMYK' | 'transparent' | 'full-chroma'
 
 /**

@@ -3,9 +3,8 @@ import { countLimit, limits } from './limits.ts'
 
 /**
  * Ignores signals that reach every process at once and not only the one that stops the others in order: a terminal's
- * Ctrl-C and hang-up, and the SIGTERM of systemd. A session for each service does not help: Linux schedules each as a
- * group (autogroup), so that a converter's nice value does not count against web, which then waited up to 200 ms for a
- * processor.
+ * Ctrl-C and hang-up, and the SIGTERM of systemd. A session for each does not help: Linux schedules each as a group
+ * (autogroup), so that a converter's nice value does not count against web, which waited up to 200 ms for a processor.
  */
 export function ignoreSignals(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})

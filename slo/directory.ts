@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readConfig } from '@tintype/lib/config.ts'
-import { ExpectedError } from '@tintype/lib/errors.ts'
+import { describeError, ExpectedError } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import { type Finding, foundIn } from './objectives/document.ts'
@@ -28,11 +28,7 @@ export type Directory = { folder: string; objectives: readonly Objective[]; serv
  * override service.yaml.
  * @throws ExpectedError with every error; ConfigError.
  */
-export function readDirectory(
-  folder = tintypeFolder,
-  environment: Record<string, string | undefined> = {},
-  isWhole = true,
-): Directory {
+export function readDirectory(folder = tintypeFolder, environment: NodeJS.ProcessEnv = {}, isWhole = true) {
   const { findings, ...service } = readServiceFile(folder, environment, isWhole)
   const parsed = parseFiles([join(folder, 'objectives')])
   const all = [...findings, ...parsed.flatMap(each => each.findings)]
@@ -41,11 +37,7 @@ export function readDirectory(
 }
 
 /** Reads service.yaml alone. With findings `service` has the defaults. @throws ConfigError */
-export function readServiceFile(
-  folder: string,
-  environment: Record<string, string | undefined>,
-  isWhole = true,
-): Service & { findings: readonly Finding[] } {
+export function readServiceFile(folder: string, environment: NodeJS.ProcessEnv, isWhole = true) {
   const file = join(folder, 'service.yaml')
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined
   const { findings, service } = parseService(show(file), text ?? '', isWhole)
@@ -80,7 +72,21 @@ export const runbookFolders = ({ folder, service }: Pick<Directory, 'folder' | '
   generalRunbooks,
 ]
 
-/** Loads a module that service.yaml names; undefined when it names none. */
-export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
-  return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
+/**
+ * Loads a module that service.yaml names; undefined when it names none. `needed`: what it must export.
+ * @throws ExpectedError naming the module.
+ */
+export async function loadModule<M extends object>(
+  folder: string,
+  name: string,
+  ...needed: (keyof M & string)[]
+): Promise<M | undefined> {
+  if (name === '') return undefined
+  const file = resolve(folder, name)
+  const module: M = await import(pathToFileURL(file).href).catch(error => {
+    throw new ExpectedError(`${show(file)} cannot be loaded: ${describeError(error)}`)
+  })
+  const missing = needed.filter(each => !(each in module))
+  if (missing.length > 0) throw new ExpectedError(`${show(file)} does not export ${missing.join(' and ')}`)
+  return module
 }

@@ -148,10 +148,10 @@ function end({ socket, request, response, waitsFor }: Connection): void {
 
 /**
  * Reads and discards the rest of a request that was answered early, within `restBytes` and `restSeconds`. Closing with
- * unread bytes would reset the connection, and a client that is still sending would lose the response. Call it before
- * Node closes the connection.
+ * unread bytes would reset the connection, and a client that still sends would lose the response. Call it before Node
+ * does.
  */
-export function dropRest(request: IncomingMessage): void {
+function dropRest(request: IncomingMessage): void {
   const { socket } = request
   if (socket.destroyed) return
   const giveUp = (limit: 'restBytes' | 'restSeconds') => {
@@ -185,7 +185,7 @@ export function dropRest(request: IncomingMessage): void {
 const uninvited = new WeakSet<IncomingMessage>()
 
 /** False while the client of this request waits for 100 Continue. */
-export const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
+const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
 
 /**
  * `Expect: 100-continue`: 100 Continue is sent when the app begins to read the body, so that no invited body is then

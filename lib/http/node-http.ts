@@ -16,8 +16,7 @@ export function proxyFor(address: string): Pick<AgentOptions, 'proxyEnv'> {
 /** Longer than 1 s, after which TCP repeats the first packet (RFC 6298). */
 const attemptMs = 1_500
 const net = process.getBuiltinModule('node:net')
-// Node gives each address of a host 250 ms, except the last. On a slow line all of them would fail, and with them
-// probes and alerts.
+// Node gives each address of a host 250 ms, but the last. On a slow line all would fail, and so probes and alerts.
 net.setDefaultAutoSelectFamilyAttemptTimeout(
   Math.max(attemptMs, net.getDefaultAutoSelectFamilyAttemptTimeout()),
 )

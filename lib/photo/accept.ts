@@ -200,8 +200,7 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
 
 /**
  * Marks a stored upload as refused, unless the queue has its job: the call may have worked after all, or another upload
- * with its key was queued. While the queue does not answer, it is asked again. A record that a retry has written
- * meanwhile is not replaced.
+ * with its key was queued. While the queue does not answer, it is asked again. A newer record of a retry stays.
  */
 async function markRefused({ storage, queue }: PhotoContext, record: PhotoRecord): Promise<void> {
   const { owner, id } = record

@@ -1,5 +1,6 @@
 import type { Span } from '@opentelemetry/api'
 import type { Job, Marked } from '../queue/index.ts'
+import { currentRequest } from '../telemetry/calls.ts'
 import { attributes } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -14,7 +15,8 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
   accepted(record: PhotoRecord): void {
     const { id: photo, owner, format, bytes, receiveSeconds, probe } = record
     metrics.increment('tintype_photos_total', { outcome: 'accepted' })
-    const payload = { photo, format, bytes, receiveSeconds, ...(probe && { probe }) }
+    const { requestId } = currentRequest.getStore() ?? {}
+    const payload = { photo, format, bytes, receiveSeconds, ...(probe && { probe }), requestId }
     log.info('photo.accepted', payload, sessionOf(owner))
   },
   /** Records the outcome of a promise, on `span` or on a new span. Null means that the call gave none. */

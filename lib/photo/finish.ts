@@ -13,10 +13,7 @@ export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): num
 
 export type Finished = Awaited<ReturnType<typeof finish>>
 
-/**
- * For a photo that the queue does not know: stored → queued with its original promise, or → done if it has a result,
- * whose outcome is not counted again.
- */
+/** Of a photo unknown to the queue: stored → queued with its promise, or → done by its result, which is not counted. */
 export async function finish(
   { storage, queue, account }: Omit<PhotoContext, 'log'>,
   owner: Owner,

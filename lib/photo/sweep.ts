@@ -12,7 +12,7 @@ import { remove } from './remove.ts'
 import { outcomeOf, refuse } from './settle.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
-export type Ages = { photosMs: number; keysMs: number }
+type Ages = { photosMs: number; keysMs: number }
 type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**

@@ -3,23 +3,8 @@ import type { Engine } from './engine.ts'
 import type { Claim, Ended, Job, Lease, Marked, Worker } from './job.ts'
 import { retentionMs } from './job.ts'
 import { columns, type Row } from './schema.ts'
-import {
-  type ClaimRequest,
-  countQueued,
-  dueNow,
-  dueNowOf,
-  emit,
-  end,
-  expireLeases,
-  findLeased,
-  findRow,
-  insertRow,
-  lease,
-  ours,
-  oursOf,
-  requeue,
-  updateRow,
-} from './transitions.ts'
+import type { ClaimRequest } from './transitions.ts'
+import * as table from './transitions.ts'
 
 /** Retries follow after 0.5 to 1 s, 1 to 2 s, at most 4 s, so that three attempts use little of the minute. */
 const firstBackoffMs = 500
@@ -36,17 +21,17 @@ export async function enqueue(
   job: Job,
   queuedAt = engine.clock(),
 ): Promise<'queued' | 'already' | 'full' | 'deleted'> {
-  engine.depth ??= await countQueued(engine)
+  engine.depth ??= await table.countQueued(engine)
   const hasRoom = engine.depth < engine.settings.maxDepth
   if (hasRoom) {
     engine.depth++ // before the insert, because PostgreSQL runs several enqueues of a transaction concurrently
-    if (await insertRow(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
-      emit(engine, job, 'queued')
+    if (await table.insertRow(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
+      table.emit(engine, job, 'queued')
       return 'queued'
     }
     engine.depth--
   }
-  const known = await findRow(engine, job.photo)
+  const known = await table.findRow(engine, job.photo)
   if (known) return known.state === 'deleted' ? 'deleted' : 'already'
   return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
@@ -58,52 +43,52 @@ export const claim = async (engine: Engine, worker: string, leaseMs: number): Pr
 /** The next waiting photos, at most one for each request, in their order. */
 export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claim[]> {
   // With LIMIT as a parameter SQLite takes seven times as long.
-  const text = `SELECT ${columns} FROM jobs WHERE ${dueNow}
+  const text = `SELECT ${columns} FROM jobs WHERE ${table.dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
-  const next = () => engine.sql(text).all<Row>(...dueNowOf(engine))
-  const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
+  const next = () => engine.sql(text).all<Row>(...table.dueNowOf(engine))
+  const [anyExpired, first] = await Promise.all([table.expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
-  return rows.map((row, i) => lease(engine, row, requests[i] as ClaimRequest))
+  return rows.map((row, i) => table.lease(engine, row, requests[i] as ClaimRequest))
 }
 
 /** Leases photos whose last attempt died with its worker, oldest first. The caller ends them; it is no further attempt. */
 export async function claimLost(engine: Engine, request: ClaimRequest, limit: number): Promise<Claim[]> {
-  await expireLeases(engine)
+  await table.expireLeases(engine)
   const rows = await engine
-    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${ours}
+    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${table.ours}
     ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED`)
-    .all<Row>(...oursOf(engine), limit)
-  return rows.map(row => lease(engine, { ...row, attempts: row.attempts - 1 }, request))
+    .all<Row>(...table.oursOf(engine), limit)
+  return rows.map(row => table.lease(engine, { ...row, attempts: row.attempts - 1 }, request))
 }
 
 /** Extends a lease. `stale` restores the attempt: the caller was suspended past its lease and did not die. */
 export async function renew(engine: Engine, lease: Lease, leaseMs: number): Promise<'held' | 'stale'> {
-  const row = await findLeased(engine, lease)
-  if (row) updateRow(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
+  const row = await table.findLeased(engine, lease)
+  if (row) table.updateRow(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
   else await forgive(engine, lease)
   return row ? 'held' : 'stale'
 }
 
 /** Restores the attempt of an expired lease whose worker is alive and was only suspended. */
 async function forgive(engine: Engine, { job, token }: Lease): Promise<void> {
-  await expireLeases(engine)
+  await table.expireLeases(engine)
   const row = await engine
     .sql(`SELECT ${columns} FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
     AND state IN ('queued', 'claimed', 'lost') FOR UPDATE`)
     .get<Row>(job.photo, token, maxForgiven)
   if (!row) return
-  if (row.state === 'lost') requeue(engine, row, { attempts: row.attempts })
-  updateRow(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
+  if (row.state === 'lost') table.requeue(engine, row, { attempts: row.attempts })
+  table.updateRow(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
 }
 
 /** Ends the job as done. The outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
 export async function complete(engine: Engine, lease: Lease, durableAt: number): Promise<Ended> {
-  const row = await findLeased(engine, lease)
+  const row = await table.findLeased(engine, lease)
   if (!row) return 'stale'
   const outcome = durableAt <= row.promise_by ? 'kept' : 'broken'
   if (isLate(row, outcome)) return 'late'
-  emit(engine, row, 'ready')
-  return end(engine, row, 'done', outcome, { durableAt })
+  table.emit(engine, row, 'ready')
+  return table.end(engine, row, 'done', outcome, { durableAt })
 }
 
 /** Whether the promise is marked broken although the result gives it another outcome. */
@@ -120,43 +105,43 @@ export async function fail(
   reason: FailureReason,
   failedAt: number,
 ): Promise<{ next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'late' | 'stale'> {
-  const row = await findLeased(engine, lease)
+  const row = await table.findLeased(engine, lease)
   if (!row) return 'stale'
   if (isBytesFault(reason)) {
     const outcome = failedAt <= row.promise_by ? 'void' : 'broken'
     if (isLate(row, outcome)) return 'late'
-    emit(engine, row, 'failed')
-    return { next: 'failed', ...end(engine, row, 'done', outcome) }
+    table.emit(engine, row, 'failed')
+    return { next: 'failed', ...table.end(engine, row, 'done', outcome) }
   }
   if (row.attempts < engine.settings.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    requeue(engine, row, { attempts: row.attempts, due_at: at })
+    table.requeue(engine, row, { attempts: row.attempts, due_at: at })
     return { next: 'retry', at }
   }
-  emit(engine, row, 'failed')
-  return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
+  table.emit(engine, row, 'failed')
+  return { next: 'dead', ...table.end(engine, row, 'dead', 'broken', { reason }) }
 }
 
 /** Returns an unfinished claim without charging the attempt. Its time counts as waiting if conversion had not begun. */
 export async function release(engine: Engine, lease: Lease, begun = true): Promise<'released' | 'stale'> {
-  const row = await findLeased(engine, lease)
+  const row = await table.findLeased(engine, lease)
   if (!row) return 'stale'
   const wait = { queued_at: row.claimed_at, converted_ms: row.converted_ms }
-  requeue(engine, row, { attempts: row.attempts - 1, ...(begun ? {} : wait) })
+  table.requeue(engine, row, { attempts: row.attempts - 1, ...(begun ? {} : wait) })
   return 'released'
 }
 
 /** Ends the job and leaves a tombstone until `bury`. An open promise becomes void, or broken when late. */
 export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
   const unknown: Job = { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }
-  if (await insertRow(engine, unknown, { state: 'deleted' })) {
-    emit(engine, unknown, 'deleted')
+  if (await table.insertRow(engine, unknown, { state: 'deleted' })) {
+    table.emit(engine, unknown, 'deleted')
     return { marked: null }
   }
-  const row = (await findRow(engine, photo)) as Row
+  const row = (await table.findRow(engine, photo)) as Row
   if (row.state === 'deleted') return { marked: null }
-  emit(engine, row, 'deleted')
-  return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
+  table.emit(engine, row, 'deleted')
+  return table.end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
 /** Called when storage has no file of a deleted photo left. Its tombstone is then purged by age. */
@@ -170,8 +155,8 @@ export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Pr
     .sql('UPDATE jobs SET outcome = ? WHERE photo = ? AND promise = 1 AND outcome IS NULL')
     .run(outcome, photo)
   if (changes === 0) return null
-  const row = (await findRow(engine, photo)) as Row
-  emit(engine, row, 'overdue')
+  const row = (await table.findRow(engine, photo)) as Row
+  table.emit(engine, row, 'overdue')
   return outcome
 }
 
@@ -187,15 +172,15 @@ export async function announce({ sql, clock, settings }: Engine, { id, slots, se
 
 /** Enqueues a dead letter again with fresh attempts. Its outcome stays. */
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
-  const row = await findRow(engine, photo)
+  const row = await table.findRow(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
-  requeue(engine, row, { attempts: 0 })
+  table.requeue(engine, row, { attempts: 0 })
   return 'queued'
 }
 
 /** After the loss of the queue: adds a photo that has a result, with its outcome, which is not counted again. */
 export async function restore(engine: Engine, job: Job, outcome: Outcome | null) {
-  const isNew = await insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
+  const isNew = await table.insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
   return isNew ? ('restored' as const) : ('known' as const)
 }
 

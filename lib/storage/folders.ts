@@ -4,10 +4,7 @@ import { type Disk, giveToOwner, ignore, syncFolder } from '../disk.ts'
 /** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
 
-/**
- * Folders below a root. This process also fsyncs folders that another process made, once for each (`known`): the other
- * may have died before its fsync.
- */
+/** Folders below a root. Those of another process are fsynced once (`known`): it may have died before its fsync. */
 export function openFolders(root: string, disk: Disk) {
   const known = new Map<string, Promise<void>>()
   /** Makes a folder's entries durable by fsync. Calls that wait for the same folder share one fsync. */

@@ -4,8 +4,8 @@ import type { StorageOptions } from '../storage/index.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
-/** The session of the current request; none in a sweep, whose calls would fill the log. */
-export const currentSession = new AsyncLocalStorage<string>()
+/** The current request; none in a sweep, whose calls would fill the log. */
+export const currentRequest = new AsyncLocalStorage<{ session: string; requestId: string }>()
 
 /** Counts and times each call to storage, and logs it for a session with debug entries. */
 export const observeStorage =
@@ -13,7 +13,7 @@ export const observeStorage =
   (operation, adapter, seconds, outcome) => {
     metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds)
     metrics.increment('tintype_calls_total', { of: 'storage', outcome })
-    const session = currentSession.getStore()
+    const { session } = currentRequest.getStore() ?? {}
     if (session !== undefined) log.debug('storage.called', { operation, seconds, outcome }, session)
   }
 

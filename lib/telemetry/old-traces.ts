@@ -7,10 +7,7 @@ import { complainer } from './log.ts'
 
 const lookEveryMs = 3_600_000
 
-/**
- * Removes the expired files of DATA_DIR/traces at the start and each hour: also those of ended processes, and of the time
- * before traces were sent to a collector.
- */
+/** Removes expired files of DATA_DIR/traces at the start and hourly, also of ended processes and earlier settings. */
 export function removeOldTraces(dataDir: string, keepDays: number): void {
   const { believed } = openSteadyClock()
   const folder = join(dataDir, 'traces')

@@ -46,6 +46,23 @@ function asBinary(jpeg: Buffer): Buffer {
 }
 
 /**
+ * Whether zeros in the scans of a JPEG may be a picture of one colour: in a progressive one, and where the shortest code of
+ * each Huffman table of frequencies ends a block. Of the usual tables that of luma does not.
+ */
+export function mayBeFlat(jpeg: Buffer): boolean {
+  const shortest: (number | undefined)[] = []
+  for (const { marker, start, end } of jpegSegments(jpeg)) {
+    if (marker === 0xc2) return true
+    if (marker !== 0xc4) continue
+    for (let at = start; at + 17 < end; ) {
+      if ((jpeg[at] ?? 0) >= 0x10) shortest.push(jpeg[at + 17])
+      at = jpeg.subarray(at + 1, at + 17).reduce((sum, codes) => sum + codes, at + 17)
+    }
+  }
+  return shortest.every(symbol => symbol === 0)
+}
+
+/**
  * A JPEG with its number of lines where libjpeg reads it: scanners that do not know it before the end write it last.
  * @throws for a lossless one: libjpeg decodes it only in full size, and libvips shows a corner of that.
  */
@@ -64,19 +81,26 @@ function withHeight(jpeg: Buffer): Buffer {
 }
 
 /**
- * A WebP that ends with a whole chunk, and says so: libwebp refuses one whose size is wrong, or that breaks off in its
- * metadata, a later frame or the last byte of padding.
+ * A WebP that ends with a whole chunk, and says so, and of whose frames only the first is left: libwebp refuses one whose
+ * size is wrong, or that breaks off in its metadata, a later frame or the last byte of padding, and takes minutes for a
+ * hundred thousand frames.
  */
 function withWholeChunks(webp: Buffer): Buffer {
-  let end = 12
-  while (end + 8 <= webp.length) {
+  const stated = webp.readUInt32LE(4) + 8
+  let [end, firstFrame, lastFrame] = [12, 0, 0]
+  while (end + 8 <= webp.length && end !== stated) {
     const next = end + 8 + webp.readUInt32LE(end + 4)
     if (next > webp.length) break
+    const isFrame = webp.toString('latin1', end, end + 4) === 'ANMF'
     end = next + (next % 2)
-    if (end === webp.readUInt32LE(4) + 8 && end <= webp.length) return webp
+    if (!isFrame) continue
+    firstFrame ||= end
+    lastFrame = end
   }
-  const whole = Buffer.concat([webp, Buffer.alloc(1)]).subarray(0, end)
-  whole.writeUInt32LE(end - 8, 4)
+  if (end === stated && end <= webp.length && firstFrame === lastFrame) return webp
+  const padded = Buffer.concat([webp, Buffer.alloc(1)])
+  const whole = Buffer.concat([padded.subarray(0, firstFrame), padded.subarray(lastFrame, end)])
+  whole.writeUInt32LE(whole.length - 8, 4)
   return whole
 }
 
@@ -94,8 +118,24 @@ function asStill(bytes: Buffer): Buffer {
  * frame fills the canvas or is truncated.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
-  const byte = (at: number): number => gif[at] ?? 0
   const short = (at: number): number => gif.readUInt16LE(at)
+  const [start, frame, end] = firstFrame(gif)
+  if (end > gif.length) return undefined
+  const [width, height] = [short(6), short(8)]
+  const isFilled = short(frame + 5) >= width && short(frame + 7) >= height
+  if (isFilled || width * height === 0) return undefined
+  const clear = Buffer.from(clearPixel)
+  clear.writeUInt16LE(width - 1, 9)
+  clear.writeUInt16LE(height - 1, 11)
+  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
+}
+
+/** A control block with a transparent colour, and a frame of one pixel of that colour. */
+const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')
+
+/** Where the extensions before a GIF's first frame begin, where the frame begins, and its end. */
+export function firstFrame(gif: Buffer): [start: number, frame: number, end: number] {
+  const byte = (at: number): number => gif[at] ?? 0
   const behindColours = (at: number, flags = byte(at)) =>
     flags & 0x80 ? at + 1 + 3 * 2 ** ((flags & 7) + 1) : at + 1
   const behindBlocks = (at: number) => {
@@ -105,16 +145,5 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
   const start = behindColours(10) + 2
   let at = start
   while (byte(at) === 0x21) at = behindBlocks(at + 2)
-  if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
-  const end = behindBlocks(behindColours(at + 9) + 1)
-  const [width, height] = [short(6), short(8)]
-  const isFilled = short(at + 5) >= width && short(at + 7) >= height
-  if (end > gif.length || isFilled || width * height === 0) return undefined
-  const clear = Buffer.from(clearPixel)
-  clear.writeUInt16LE(width - 1, 9)
-  clear.writeUInt16LE(height - 1, 11)
-  return Buffer.concat([gif.subarray(0, start), clear, gif.subarray(start, end), Buffer.from(';')])
+  return [start, at, byte(at) === 0x2c ? behindBlocks(behindColours(at + 9) + 1) : Number.POSITIVE_INFINITY]
 }
-
-/** A control block with a transparent colour, and a frame of one pixel of that colour. */
-const clearPixel = Buffer.from('21f90401000000002c0000000001000100000202440100', 'hex')

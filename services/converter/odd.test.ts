@@ -148,6 +148,11 @@ describe('what is slightly broken is shown whole', () => {
       () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
       bytes => bytes.subarray(0, -1),
     ],
+    [
+      'GIF with a zero before its end',
+      () => noise(300, 200).gif({ effort: 1 }).toBuffer(),
+      bytes => behind(bytes, bytes.length - 1, Buffer.alloc(1)),
+    ],
   ])('%s', async (_name, make, harm) => {
     const whole = await make()
     const [expected, given] = [await picture(whole), await picture(harm(Buffer.from(whole)))]
@@ -204,12 +209,21 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(Buffer.concat([bytes, Buffer.alloc(4096)]))).not.toHaveProperty('damaged')
   })
 
+  test.each([
+    ['JPEG', () => noise(300, 400).jpeg({ optimiseCoding: false })],
+    ['GIF', () => noise(300, 400).gif({ effort: 1 })],
+  ])('%s with zeros in its middle, as a bad sector leaves them', async (_name, make) => {
+    const bytes = await make().toBuffer()
+    const start = share(bytes, 0.5).length
+    expect(await picture(bytes.fill(0, start, start + 4096))).toMatchObject({ damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })
   })
 
-  test('JPEG that lacks one of the parts between its restart markers', async () => {
+  test('JPEG that lacks one of the parts between its restart markers, which some cameras pad', async () => {
     const one = await plain(16, 16, '#d02020').jpeg().toBuffer()
     const scan = scanOf(one)
     const start = scan + 2 + one.readUInt16BE(scan + 2)
@@ -221,6 +235,8 @@ describe('of what breaks off as much is shown as there is', () => {
     const of = (parts: Buffer[]) =>
       Buffer.concat([one.subarray(0, scan), restarts, one.subarray(scan, start), ...parts])
     expect(await picture(of(parts))).not.toHaveProperty('damaged')
+    const padded = parts.map(part => behind(part, part.length - 2, Buffer.alloc(9)))
+    expect(await picture(of(padded))).not.toHaveProperty('damaged')
     expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
@@ -247,6 +263,8 @@ describe('of what breaks off as much is shown as there is', () => {
     // Not compressed: what breaks off are rows.
     const stored = striped().png({ compressionLevel: 0 })
     await half(share(await stored.toBuffer(), 0.4), 128)
+    const odd = await noise(300, 201).png({ compressionLevel: 0 }).toBuffer()
+    expect(await picture(share(odd, 0.4))).toMatchObject({ damaged: true, thumbnail: '60x40' })
     // The data may also end well before the last row.
     const rows = Buffer.alloc(
       1_201 * 200,
@@ -646,14 +664,18 @@ describe('an animation', () => {
     })
   })
 
-  test('WebP that breaks off in a later frame shows the first', async () => {
+  test('WebP is read as its first frame, also where it breaks off in a later one: many would take minutes', async () => {
     const frames = await Promise.all(
       ['#d02020', '#0000ff'].map(each => plain(300, 200, each).png().toBuffer()),
     )
     const bytes = await sharp(frames, { join: { animated: true } })
+      .withExif({ IFD0: { Make: 'a camera' } })
       .webp({ lossless: true })
       .toBuffer()
-    expect(colour(await picture(bytes.subarray(0, -10)))).toEqual(red)
+    const { pages, exif } = await sharp(correct(bytes).bytes).metadata()
+    expect([pages, exif?.includes('a camera')]).toEqual([1, true])
+    const later = bytes.lastIndexOf('ANMF')
+    expect(colour(await picture(bytes.subarray(0, later + 20)))).toEqual(red)
   })
 
   test.each([

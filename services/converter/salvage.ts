@@ -1,8 +1,7 @@
 import { createInflateRaw } from 'node:zlib'
 import { mediaData } from '@tintype/lib/photo/heif.ts'
-import type { Format } from '@tintype/lib/photo/record.ts'
 import type { Sharp } from 'sharp'
-import { scansOf } from './correct.ts'
+import { firstFrame, mayBeFlat, scansOf } from './correct.ts'
 import type { OpenedPhoto } from './open.ts'
 import { isIntact, pngChunks } from './png.ts'
 
@@ -42,7 +41,8 @@ async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, wa
   if (!isWhole) warnings.push('missing pixels')
   if (rows >= height) return open('none', png)
   const scale = Math.min(1, side / Math.max(width, height))
-  const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
+  const sides = [width, rows, height].map(each => Math.max(1, Math.round(each * scale)))
+  const [across = 1, down = 1, whole = 1] = sides
   const small = (await open('none', png))
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
@@ -98,40 +98,63 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
 }
 
 /**
- * Whether libjpeg invented pixels, or a HEIC or PNG lacks some. libjpeg shows a file's first warning and counts all.
+ * Whether libjpeg invented pixels, or a photo lacks some. libjpeg shows a file's first warning and counts all.
  * @param harmless number of warnings that do not concern pixels.
  */
-export const lacksPixels = (
+export function lacksPixels(
   photo: OpenedPhoto,
   warnings: readonly string[],
   harmless = Number.POSITIVE_INFINITY,
-): boolean =>
-  isFilledUp(photo) ||
-  warnings.some(
-    each =>
-      /^libheif: |missing pixels|premature end of data segment|bad Huffman code|marker 0xd[0-7]/.test(each) ||
-      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
-  )
+): boolean {
+  if (lacksBytes(photo)) return true
+  const counted = warnings.map(each => Number(/^read gave (\d+) warnings/.exec(each)?.[1] ?? 0))
+  const isPadded = warnings.some(each => padding.test(each)) && counted.includes(restartsOf(photo.bytes))
+  return !isPadded && (Math.max(...counted) > harmless || warnings.some(each => lacking.test(each)))
+}
+
+const lacking = /^libheif: |missing pixels|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
+/** Some cameras write it before each restart marker. Before one of them it is what a wrong bit leaves. */
+const padding = /extraneous bytes before marker 0xd[0-7]/
+
+const restartsOf = (jpeg: Buffer): number =>
+  jpeg.toString('latin1', scansOf(jpeg)).match(/\xff[\xd0-\xd7]/g)?.length ?? 0
 
 /** A scan of one colour may end with a few equal bytes. */
 const leastFilled = 512
 /** A WebP of one colour may end with 7 equal bytes for each block of 16 × 16 pixels. */
 const leastFilledPerPixel = 1 / 32
-const fillable: readonly Format[] = ['jpeg', 'gif', 'webp', 'heic']
 
-/** Whether an interrupted copy or download left zeros or ones in place of the end. They decode without a warning. */
-function isFilledUp({ format, bytes, header: { width, height } }: OpenedPhoto): boolean {
-  if (!fillable.includes(format)) return false
-  const data = format === 'heic' ? mediaData(bytes) : format === 'webp' ? riffOf(bytes) : bytes
+/** Whether a photo lacks bytes, also where they decode without a warning. */
+function lacksBytes({ format, bytes, header: { width, height } }: OpenedPhoto): boolean {
+  if (format === 'jpeg') return hasHole(bytes)
+  if (format === 'gif') {
+    const [, , end] = firstFrame(bytes)
+    // Behind a frame there is an extension, another frame or the end. Some encoders write a zero before that.
+    return [end, end + 1].every(at => ![0x21, 0x2c, 0x3b, undefined].includes(bytes[at]))
+  }
+  if (format !== 'webp' && format !== 'heic') return false
+  const data = format === 'heic' ? mediaData(bytes) : riffOf(bytes)
   const [last] = data.subarray(-1)
   if (last !== 0 && last !== 0xff) return false
-  const end = data.findLastIndex(byte => byte !== last)
-  const filled = data.length - end
-  if (filled <= leastFilled) return false
-  if (format === 'gif') return data[end] !== 0x3b
-  return format === 'jpeg'
-    ? !data.includes(Buffer.from([0xff, 0xd9]), scansOf(data))
-    : filled > leastFilledPerPixel * width * height
+  const filled = data.length - data.findLastIndex(byte => byte !== last)
+  return filled > Math.max(leastFilled, leastFilledPerPixel * width * height)
+}
+
+/**
+ * Whether zeros or ones are in place of a part of a JPEG's scans, as an interrupted copy leaves them at the end, and a bad
+ * sector anywhere.
+ */
+function hasHole(jpeg: Buffer): boolean {
+  const start = scansOf(jpeg)
+  const step = leastFilled / 2
+  for (let at = start; at + step <= jpeg.length; at += step) {
+    const fill = jpeg[at]
+    if ((fill !== 0 && fill !== 0xff) || jpeg[at + step - 1] !== fill) continue
+    if (!jpeg.subarray(at, at + step).every(byte => byte === fill)) continue
+    const end = jpeg.indexOf(Buffer.from([0xff, 0xd9]), start)
+    return end < 0 || (at < end && !mayBeFlat(jpeg))
+  }
+  return false
 }
 
 /** A WebP without what follows it. */

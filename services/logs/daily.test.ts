@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { limits } from '@tintype/lib/limits.ts'
+import { ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
@@ -334,6 +335,20 @@ test('a trace is found by its id without leading zeros, as Tempo shows it, and a
       expect((await timeline(into, key)).entries, `${key} ${isPublished}`).toHaveLength(1)
     expect((await timeline(into, trace.slice(3))).entries).toEqual([])
   }
+})
+
+test('a session is found by its owner, which the folders in storage have, and by the id in its cookie', async () => {
+  const into = await folders()
+  const cookie = 'e1a58d65633f6704f0d0658172751446'
+  const owner = ownerOf(cookie)
+  writeJournal(
+    into.streams,
+    day,
+    'web.0.17',
+    stamped(line('web.0.17', 1, midnight, { session: sessionOf(owner) }), at(0)),
+  )
+  for (const key of [owner, cookie])
+    expect(await timeline(into, key)).toMatchObject({ key: sessionOf(owner) })
 })
 
 test('days between which a clock went back are sound together, and what is doubled over days is named', async () => {

@@ -82,13 +82,7 @@ async function writeDraft(
   await Promise.all([file.sync(), indexFile.sync()])
   const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
   const entries = streams.reduce((sum, each) => sum + each.entries, 0)
-  const manifest = {
-    ...revision,
-    entries,
-    ...written,
-    streams,
-    sessions: sessions.sizes(),
-  }
+  const manifest = { ...revision, entries, ...written, streams, sessions: sessions.sizes() }
   writeFileSync(draft.manifest, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   return manifest
 }
@@ -130,7 +124,7 @@ function count({ part, head: { seq } }: StreamSource, bytes: number): void {
   part.bytes += bytes
 }
 
-export type Revision = { day: string; revision: number }
+type Revision = { day: string; revision: number }
 
 /** The `.manifest.json` of a published revision. It is written last: without it there is no revision. */
 export type Manifest = Revision & {
@@ -181,7 +175,7 @@ const largestShown = 5
 const sessionDigits = 16
 
 /** Counts a day's entries by session as the merge passes. */
-export function countSessions() {
+function countSessions() {
   const counts = new Map<string, Count>()
   let share = 1
   const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0

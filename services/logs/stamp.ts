@@ -1,14 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
-import {
-  epochMs,
-  hasBytesAt,
-  newline,
-  type Scanned,
-  scanEntry,
-  streamPrefix,
-} from '@tintype/lib/telemetry/entry.ts'
+import type { Scanned } from '@tintype/lib/telemetry/entry.ts'
+import { epochMs, hasBytesAt, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 /**
  * The log server adds to an entry, after its four members, `received_at`, and `effective_at` if that is not its
@@ -65,10 +59,7 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
   return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
 }
 
-/**
- * The bytes of the first `count` lines, which are of one day, as the journal stores them; `last` and `effectiveMs` are
- * those of the last line.
- */
+/** The first `count` lines, of one day, as the journal stores them; `last` and `effectiveMs` are the last one’s. */
 export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []

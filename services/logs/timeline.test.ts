@@ -56,6 +56,11 @@ test.each([
     '4bf92f3577b34da6a3ce929d0e0e4736',
   ],
   [
+    'in the value of a cookie',
+    'tintype_session=e1a58d65633f6704f0d0658172751446._4GAAT_3JhX09KqW1IlmejxW5jG0hr42XEKL0BH6iU5',
+    'e1a58d65633f6704f0d0658172751446',
+  ],
+  [
     'in an address whose host has a longer name',
     'https://photosofthefamilyandallfriends.example/photos/6g3b0zk1x5n8w2q9r7t4v0y1c/thumbnail',
     '6g3b0zk1x5n8w2q9r7t4v0y1c',

@@ -1,4 +1,5 @@
 import { limits } from '@tintype/lib/limits.ts'
+import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Folders } from './files.ts'
 import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
@@ -7,8 +8,21 @@ import { entryOf, knownDays, linesOf } from './search.ts'
 /** Longer than the processing of a photo, so that the entries before and after a gap are of different photos. */
 const gapMs = 10_000
 
-/** Every entry of all services that names a session, a photo, a trace or a request, in order. `day`: only of this UTC day. */
+/**
+ * Every entry of all services that names a session, a photo, a trace or a request, in order. A session is also found by
+ * its owner, as in storage, and by the id in its cookie. `day`: only of this UTC day.
+ */
 export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
+  const sessions = /^[0-9a-f]{32}$/.test(key) ? [sessionOf(key as Owner), sessionOf(ownerOf(key))] : []
+  const story = await storyAbout(folders, key, day)
+  for (const each of story.entries.length > 0 ? [] : sessions) {
+    const found = await storyAbout(folders, each, day)
+    if (found.entries.length > 0) return found
+  }
+  return story
+}
+
+async function storyAbout(folders: Folders, key: string, day?: string): Promise<Story> {
   const most = limits.timelineBytes.value
   let found: Found[] = []
   let bytes = 0
@@ -39,12 +53,8 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     trim()
     if (cut) break
   }
-  return storyOf(
-    key,
-    found.map(({ entry }) => entry),
-    cut,
-    unreadable,
-  )
+  const entries = found.map(({ entry }) => entry)
+  return storyOf(key, entries, cut, unreadable)
 }
 
 type Found = { entry: Entry; place: string; bytes: number }

@@ -16,11 +16,9 @@ export const recorded = {
 } as const
 
 /** The labels that identify an objective's series. A group adds its own label. */
-export const identity = ({ name, service }: Pick<Objective, 'name' | 'service'>, { selectors }: Scope) => ({
-  objective: name,
-  service,
-  ...selectors,
-})
+export function identity({ name, service }: Pick<Objective, 'name' | 'service'>, { selectors }: Scope) {
+  return { objective: name, service, ...selectors }
+}
 
 /** Dashboards select by job and instance. An objective covers all processes, so its instance is `all`. */
 const labelsOf = (objective: Objective, scope: Scope): Record<string, string> => {
@@ -57,30 +55,22 @@ export function recordings(given: Objective, scope: Scope) {
     ? `max_over_time(${total}[${toDuration(goneMinutes - 1)}30s]) > 0`
     : `${totalNow} > 0 or last_over_time(${bad}[1d])`
   const budget = `${whole} * ${allowed.numerator} / ${allowed.denominator}`
-  const record = (metric: string, expr: string) => ({
-    record: metric,
-    labels: labelsOf(objective, scope),
-    expr,
-  })
+  // A minute is bad when too few of its events are good, or when nothing was counted in it after the first counted
+  // minute (for a group, within a day).
+  const tooFew = `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow})`
+  const badMinute = `${tooFew} and ${totalNow} > 0\nor 0 * (${isThere}) + 1`
+  const labels = labelsOf(objective, scope)
+  const record = (metric: string, expr: string) => ({ record: metric, labels, expr })
+  const left = [
+    record(recorded.budgetLeft, `${budget} - ${lost}`),
+    record(recorded.budgetLeftRatio, `1 - ${lost} / (${budget})${orWhole}`),
+  ]
   return [
     record(recorded.total, scoped(totalEachMinute(objective), scope)),
     // A part larger than the total is a wrong measurement, and is not recorded.
     record(recorded.good, goodEachMinute(objective, totalNow, scope)),
-    record(
-      recorded.bad,
-      method === 'Timeslices'
-        ? // A minute is bad when too few of its events are good, or when nothing was counted in it after the first
-          // counted minute (for a group, within a day).
-          `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow}) and ${totalNow} > 0\n` +
-            `or 0 * (${isThere}) + 1`
-        : `${totalNow} - ${goodNow}`,
-    ),
-    ...(calendar
-      ? []
-      : [
-          record(recorded.budgetLeft, `${budget} - ${lost}`),
-          record(recorded.budgetLeftRatio, `1 - ${lost} / (${budget})${orWhole}`),
-        ]),
+    record(recorded.bad, method === 'Timeslices' ? badMinute : `${totalNow} - ${goodNow}`),
+    ...(calendar ? [] : left),
   ]
 }
 

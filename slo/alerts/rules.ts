@@ -20,19 +20,15 @@ export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
  * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`). They fire and clear in the same minutes as
  * `backtest`.
  */
-export const rules = (objectives: readonly Objective[], scope: Scope = unscoped, pages = defaultPages) => ({
-  groups: [
-    ...objectives.map(objective => ({
-      name: groupName(objective, objectives),
-      interval: '1m',
-      rules: [
-        ...recordings(objective, scope),
-        ...objective.tiers.map(tier => alert(objective, tier, scope, pages)),
-      ],
-    })),
-    { name: watchdogGroup(objectives), interval: '1m', rules: [watchdog(scope, pages)] },
-  ],
-})
+export function rules(objectives: readonly Objective[], scope: Scope = unscoped, pages = defaultPages) {
+  const groups = objectives.map(objective => {
+    const alerts = objective.tiers.map(tier => alert(objective, tier, scope, pages))
+    const rules = [...recordings(objective, scope), ...alerts]
+    return { name: groupName(objective, objectives), interval: '1m', rules }
+  })
+  const last = { name: watchdogGroup(objectives), interval: '1m', rules: [watchdog(scope, pages)] }
+  return { groups: [...groups, last] }
+}
 
 const watchdogGroup = (objectives: readonly Objective[]): string => `${objectives[0]?.service}-watchdog`
 
@@ -78,8 +74,7 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
 }
 
 /** A runbook's address. slo's pages serve paths; an annotation that is no address, as free text may be, is kept. */
-export const runbookUrl = (runbook: string, pages: string): string =>
-  URL.parse(runbook, pages)?.href ?? runbook
+export const runbookUrl = (runbook: string, pages: string) => URL.parse(runbook, pages)?.href ?? runbook
 
 /** Epoch seconds at which an alert began, so that its link is the same at each evaluation; now at the first one. */
 function began(objective: Objective, { name }: Tier, scope: Scope): string {

@@ -28,17 +28,12 @@ export function alertsOf(view: View): Alert[] {
   if (firing.length === 0) return []
   const since = Math.min(...firing.map(({ fires }) => fires))
   const text = describe(view, since, Math.min(...firing.map(({ tier }) => tier.longMinutes)))
-  const { name: objective, service, groupBy, group } = view.objective
-  return firing.map(({ tier, fires }) => ({
-    group: view.objective.id,
-    name: tier.name,
-    severity: tier.severity,
-    labels: { service, objective, tier: tier.name, ...(group !== null && { [String(groupBy)]: group }) },
-    since: fires * 60_000,
-    text,
-    diagnosis: null,
-    runbook: view.objective.runbook,
-  }))
+  const { id, name: objective, service, groupBy, group, runbook } = view.objective
+  const same = { group: id, text, diagnosis: null, runbook }
+  return firing.map(({ tier: { name, severity }, fires }) => {
+    const labels = { service, objective, tier: name, ...(group !== null && { [String(groupBy)]: group }) }
+    return { ...same, name, severity, labels, since: fires * 60_000 }
+  })
 }
 
 /** `rateMinutes`: the time whose rate says when the budget is gone, as in the alert of the rules. */

@@ -36,14 +36,9 @@ export const run: Verb = async (given, context) => {
   if (detail && !given.json) print(detail)
   if (given.json) print(JSON.stringify({ ...verdict, examples, detail }))
   else {
-    const incident: Incident = {
-      verdict,
-      examples,
-      atMs,
-      directory,
-      views: given.note ? await viewsAt(toMinute(atMs), context, given) : [],
-      logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
-    }
+    const views = given.note ? await viewsAt(toMinute(atMs), context, given) : []
+    const logged = stage ? await loggedBy(stores, stage.jobs, since, atMs) : []
+    const incident: Incident = { verdict, examples, atMs, directory, views, logged }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }
   return verdict.verdict === 'healthy' ? status.good : status.broken
@@ -51,10 +46,8 @@ export const run: Verb = async (given, context) => {
 
 const viewsAt = (minute: Minute, context: Context, given: Given): Promise<View[]> =>
   withSource(given, context, async source => {
-    const evaluations = openEvaluations(context.directory().objectives, source, {
-      get: () => undefined,
-      set() {},
-    })
+    const noStore = { get: () => undefined, set() {} }
+    const evaluations = openEvaluations(context.directory().objectives, source, noStore)
     await evaluations.read(minute)
     return evaluations.viewsAt(minute)
   })

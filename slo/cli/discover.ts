@@ -51,12 +51,9 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     const query = `sum by (${all}) (${ofJob(names)}) and on (__name__) ${most}`
     return readMetrics(api, query, atSeconds)
   }
-  const requests = requestsIn(
-    await read(
-      `.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`,
-      statuses.map(({ label }) => label),
-    ),
-  )
+  const counters = `.*(request|response|handled|http).*(_total|_count)|${unusualCounters}`
+  const labels = statuses.map(({ label }) => label)
+  const requests = requestsIn(await read(counters, labels))
   const durations = durationsIn(
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
     requests?.metric.replace(/_(count|total)$/, ''),

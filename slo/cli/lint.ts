@@ -18,7 +18,7 @@ export const run: Verb = async ({ format = 'text', paths: given, prometheus }, c
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const { findings: ofService, ...service } = readServiceFile(folder, context.environment)
-  const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(folder, service.metrics)
+  const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(folder, service.metrics, 'metrics')
   const reading: Reading = {
     // A service.yaml with errors does not say where the samples are, so no finding about the recorder is reported.
     source: prometheus || service.prometheus || ofService.length > 0 ? 'prometheus' : 'recorder',

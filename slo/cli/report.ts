@@ -37,13 +37,10 @@ export const run: Verb = async (given, context) => {
 }
 
 /** Compares the witnesses; null when the directory names none. */
-async function compareWitnesses(
-  objectives: Report['objectives'],
-  span: MinuteSpan,
-  { directory, dataDir, environment }: Context,
-) {
+async function compareWitnesses(objectives: Report['objectives'], span: MinuteSpan, context: Context) {
+  const { directory, dataDir, environment } = context
   const { folder, service } = directory()
-  const module = await loadModule<WitnessModule>(folder, service.witnesses)
+  const module = await loadModule<WitnessModule>(folder, service.witnesses, 'compareWitnesses')
   if (!module) return null
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,

@@ -263,6 +263,10 @@ test('without an earlier time only what threatens the promise is slow', () => {
   const verdict = verdictOf(() => ({ claims: false }), { before: 5, during: 25 })
   expect(verdict).toMatchObject({ verdict: 'wait', cause: 'queue-stalled' })
   expect(verdict.remarks).toContain('there is next to no earlier time to compare with')
+  // How many photos the slots can do is not known from a single window: the photos wait for the slow store.
+  const slowStore = ({ put }: World) => ({ put: { ...put, converter: 5 } })
+  for (const during of [4, 6, 8, 12])
+    expect(verdictOf(slowStore, { before: 16, during }, { storage: 's3' }).verdict).toMatch(/unknown|store/)
 })
 
 test('a morning’s first people are not slow beside a night of the probe’s small photo', () => {

@@ -94,8 +94,12 @@ function slowest(seen: Situation): Answer | undefined {
   if (!first) return undefined
   const second = next && next.share >= leastMentioned ? next : undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
-  const best = named(first) ?? (odd && named(odd))
   const isYoung = baseline.windows.length < minBaselineWindows
+  const own = named(first)
+  // The other kinds compare with the past, for which one or two windows are too little.
+  const isKnown = own && (!isYoung || own.kind === 'part' || own.kind === 'exhausted')
+  const best = isKnown ? own : odd && named(odd)
+  if (isYoung && !best) return unknown([remark('littleEarlierTime')])
   const isClear = best !== undefined && !isContested(seen, first.stage)
   const settling = isClear ? settlingSteps : nowSteps
   if (!isYoung && !isSettled(seen, first.stage, settling, isClear))

@@ -26,13 +26,9 @@ export function samplesOf(series: readonly Series[]): Samples {
   return metric => byName.get(metric) ?? []
 }
 
-export const windowOf = (samples: Samples, span: TimeRange, baseline: readonly TimeRange[] = []): Window => ({
-  ...span,
-  samples,
-  baseline,
-  known: new Map(),
-  knownAgainst: new Map(),
-})
+export function windowOf(samples: Samples, span: TimeRange, baseline: readonly TimeRange[] = []): Window {
+  return { ...span, samples, baseline, known: new Map(), knownAgainst: new Map() }
+}
 
 type OverRange = (selector: Selector, window: Window, spans: readonly TimeRange[]) => Vector
 

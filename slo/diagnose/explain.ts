@@ -112,14 +112,9 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
     .map(window => numberIn(expression, window) ?? absent(window))
     .filter(each => each !== null)
   const baseline = known.length === 0 ? null : median(known)
-  const raw = explained(resource, grown, baseline, current)
-  return {
-    ...resource,
-    raw: kind === 'exhausted' ? raw * Number.MAX_VALUE : raw,
-    baseline,
-    now: current,
-    explains: Math.min(1, Math.max(0, raw)),
-  }
+  const share = explained(resource, grown, baseline, current)
+  const raw = kind === 'exhausted' ? share * Number.MAX_VALUE : share
+  return { ...resource, raw, baseline, now: current, explains: Math.min(1, Math.max(0, share)) }
 }
 
 /** The share of the growth that a resource explains; above 1 when it grew more than the stage, below 0 when it fell. */

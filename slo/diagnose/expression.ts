@@ -1,21 +1,8 @@
 import type { Selector } from '../sources/index.ts'
 import { errorAt, parseSelector } from '../sources/promql.ts'
-import { type Node, treeOf } from '../sources/promql-tree.ts'
-import {
-  aggregate,
-  aggregations,
-  combine,
-  functions,
-  lastSample,
-  operators,
-  rangeFunctions,
-  scalar,
-  type Value,
-  type Vector,
-  vectorValue,
-  type Window,
-  windowOf,
-} from './evaluate.ts'
+import { type Node, onceEach, treeOf } from '../sources/promql-tree.ts'
+import type { Value, Vector, Window } from './evaluate.ts'
+import * as vectors from './evaluate.ts'
 
 export type Expression = {
   /** The text as written. Within a window equal texts have equal values. */
@@ -48,7 +35,7 @@ export function numberIn(expression: Expression, window: Window): number | null 
 }
 
 /** @throws ExpressionError */
-export function parseExpression(text: string): Expression {
+export const parseExpression = onceEach((text): Expression => {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
@@ -56,10 +43,10 @@ export function parseExpression(text: string): Expression {
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(
     whole,
-    windowOf(() => [], { fromMs: 0, toMs: 0 }),
+    vectors.windowOf(() => [], { fromMs: 0, toMs: 0 }),
   )
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
-}
+})
 
 /** The parser was given the text with other ranges of the same length. */
 function partOf({ name: kind, from, to, firstChild }: Node, written: string): Part {
@@ -83,9 +70,9 @@ function evaluate(part: Part, window: Window): Value {
   return known.getOrInsertComputed(part.text, () => evaluator(part, window))
 }
 
-const functionNames = [...Object.keys(functions), ...Object.keys(rangeFunctions)]
-const aggregationNames = Object.keys(aggregations)
-const operatorNames = [...Object.keys(operators), 'or', 'and']
+const functionNames = [...Object.keys(vectors.functions), ...Object.keys(vectors.rangeFunctions)]
+const aggregationNames = Object.keys(vectors.aggregations)
+const operatorNames = [...Object.keys(vectors.operators), 'or', 'and']
 
 const inner = ({ parts: [only] }: Part, window: Window): Value => evaluate(only as Part, window)
 
@@ -94,13 +81,14 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
   ParenExpr: inner,
   NumberDurationLiteral: number,
   UnaryExpr: number,
-  VectorSelector: (part, window) => vectorValue(lastSample(selectorOf(part), window, [window])),
+  VectorSelector: (part, window) =>
+    vectors.vectorValue(vectors.lastSample(selectorOf(part), window, [window])),
   FunctionCall(part, window) {
     const [identifier, body] = part.parts as [Part, Part]
     const given = body.parts
     const name = oneOf(identifier, functionNames, 'the function')
-    const compute = functions[name]
-    if (!compute) return vectorValue(overTime(name, given, window))
+    const compute = vectors.functions[name]
+    if (!compute) return vectors.vectorValue(overTime(name, given, window))
     const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
     if (given.length !== count) fail(`${name} takes ${words}`)
     const [vector, bounds] = given.map(each => evaluate(each, window).vector)
@@ -112,7 +100,9 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     if (modifier && !childOf(modifier, 'By')) fail('slo aggregates by labels, not without')
     const by = childOf(modifier, 'GroupingLabels')?.parts.map(({ text }) => text) ?? []
     const [of] = childOf(part, 'FunctionCallBody')?.parts ?? []
-    return vectorValue(aggregate(name, by, evaluate(of ?? fail(`${name} takes one value`), window).vector))
+    return vectors.vectorValue(
+      vectors.aggregate(name, by, evaluate(of ?? fail(`${name} takes one value`), window).vector),
+    )
   },
   BinaryExpr(part, window) {
     const [left, operator, modifier] = part.parts as [Part, Part, Part]
@@ -120,12 +110,11 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     if (matching) fail('slo matches series by equal labels, without on, ignoring or group')
     const name = oneOf(operator, operatorNames, 'the operator')
     const [one, other] = [evaluate(left, window), evaluate(part.parts.at(-1) as Part, window)]
-    return combine(name, modifier.kind === 'BoolModifier', one, other)
+    return vectors.combine(name, modifier.kind === 'BoolModifier', one, other)
   },
 }
 
-const childOf = (part: Part | undefined, kind: string): Part | undefined =>
-  part?.parts.find(each => each.kind === kind)
+const childOf = (part: Part | undefined, kind: string) => part?.parts.find(each => each.kind === kind)
 
 const selectorOf = (part: Part): Selector =>
   part.selector ?? fail(`${part.text} is not the name of a metric with matchers label="value"`)
@@ -139,7 +128,7 @@ function oneOf(part: Part, names: readonly string[], what: string): string {
 function number(part: Part): Value {
   const value = Number(part.text)
   if (Number.isNaN(value)) fail(`${part.text} is not a number: only a number may have a sign`)
-  return scalar(value)
+  return vectors.scalar(value)
 }
 
 function overTime(name: string, [matrix, second]: readonly Part[], window: Window): Vector {
@@ -149,5 +138,5 @@ function overTime(name: string, [matrix, second]: readonly Part[], window: Windo
   const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
   if (of?.kind !== 'VectorSelector' || second || !hasItsRange) return fail(`${name} takes ${takes}`)
   const spans = range?.text === '$b' ? window.baseline : [window]
-  return rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
+  return vectors.rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
 }

@@ -15,17 +15,10 @@ export type Grown = Growth & {
 }
 
 /** A stage whose time did not grow. */
-export const still = (of: Stage, before: readonly Window[]): Grown => ({
-  of,
-  stage: of.name,
-  baseline: null,
-  now: null,
-  growth: 0,
-  share: 0,
-  before,
-  since: [],
-  isDoubted: false,
-})
+export function still(of: Stage, before: readonly Window[]): Grown {
+  const unknown = { baseline: null, now: null, growth: 0, share: 0 }
+  return { of, stage: of.name, ...unknown, before, since: [], isDoubted: false }
+}
 
 /** The windows that a verdict compares with, in order of time, earlier days first. */
 export type Baseline = {
@@ -48,6 +41,9 @@ const failingAnyway = 0.5
 const manyWindows = 20
 /** Share of the windows since a stage became slow that must be slow: a single fast window is chance. */
 export const lasting = 0.9
+
+/** A process is slow when it takes this many times as long as the others. */
+const slowRatio = 2
 
 /** Seconds of a stage in a window, with `failedSeconds` for each failure; null without data. */
 export function secondsIn(stage: Stage, window: Window, failedSeconds: number): number | null {
@@ -107,6 +103,16 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
     if (lasts > limit && slow.length >= since.length * lasting) return found(at, true)
   }
   return found(known.length, false)
+}
+
+/** The time of a stage in a process, compared with the others. */
+export function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
+  const secondsOf = (each: Window) => secondsIn(stage, each, model.failedSeconds)
+  const now = secondsOf(window)
+  const baseline = median(others.map(secondsOf).filter(each => each !== null))
+  const growth = (now ?? 0) - baseline
+  const isLarge = growth > stage.floorSeconds && growth > baseline * (slowRatio - 1)
+  return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }
 }
 
 const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>

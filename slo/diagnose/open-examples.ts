@@ -18,4 +18,4 @@ type Examples = {
 const nothing: Examples = { examplesOf: async () => [], loggedBy: async () => [] }
 
 export const openExamples = async ({ folder, service }: Directory): Promise<Examples> =>
-  (await loadModule<Examples>(folder, service.examples)) ?? nothing
+  (await loadModule<Examples>(folder, service.examples, 'examplesOf', 'loggedBy')) ?? nothing

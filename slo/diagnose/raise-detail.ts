@@ -14,15 +14,11 @@ export type AdminPort = { job: string; url: URL | string }
  */
 export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly string[]): Promise<string> {
   const asked = ports.filter(port => jobs.includes(port.job))
-  const answers = await Promise.all(
-    asked.map(({ job, url }) =>
-      raise(url).then(
-        () => null,
-        error => `${job} at ${url} (${errorCode(error) ?? error.message})`,
-      ),
-    ),
-  )
-  const failed = answers.filter(each => each !== null)
+  const answers = asked.map(({ job, url }) => {
+    const why = (error: Error) => `${job} at ${url} (${errorCode(error) ?? error.message})`
+    return raise(url).then(() => null, why)
+  })
+  const failed = (await Promise.all(answers)).filter(each => each !== null)
   const missing = failed.length > 0 ? `; no answer from ${failed.join(', ')}` : ''
   const raised = `in ${asked.length - failed.length} of ${asked.length} processes of ${jobs.join(' and ')}${missing}`
   if (failed.length === asked.length) throw new ExpectedError(`detail was raised ${raised}`)

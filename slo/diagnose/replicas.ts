@@ -2,18 +2,8 @@ import { clockSkewMs } from '../sources/counter.ts'
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import {
-  attribute,
-  type Baseline,
-  type Grown,
-  growthOf,
-  lasting,
-  median,
-  minBaselineWindows,
-  recent,
-  secondsIn,
-  still,
-} from './growth.ts'
+import type { Baseline } from './growth.ts'
+import { attribute, beside, growthOf, lasting, median, minBaselineWindows, recent } from './growth.ts'
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
@@ -29,8 +19,6 @@ type OddReplica = {
 /** The processes of a job. `isAway`: no process answers. */
 export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
-/** A process is slow when it takes this many times as long as the others. */
-const slowRatio = 2
 /** Windows that tell a process that was always slow from chance. */
 const enoughWindows = 10
 
@@ -151,16 +139,6 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
     // One that was always slower may be on a slower machine. It is named as the cause only while a budget burns.
     return [{ instance, text, isAway: false, ...((most.isUnusual || baseline.isQuiet) && { slow }) }]
   })
-}
-
-/** The time of a stage in a process, compared with the others. */
-function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
-  const secondsOf = (each: Window) => secondsIn(stage, each, model.failedSeconds)
-  const now = secondsOf(window)
-  const baseline = median(others.map(secondsOf).filter(each => each !== null))
-  const growth = (now ?? 0) - baseline
-  const isLarge = growth > stage.floorSeconds && growth > baseline * (slowRatio - 1)
-  return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }
 }
 
 /** The window as if this process were the only one of its job. */

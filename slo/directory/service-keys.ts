@@ -5,6 +5,7 @@ const url = matching(
   /^(https?:\/\/|\$\{)/,
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
+const job = matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
 const either = rule<boolean>('true or false', value => typeof value === 'boolean')
 const flag = or(either, false)
@@ -27,18 +28,16 @@ const step = {
   url: required(url),
   headers: { '*': text },
   body: or(text, ''),
-  expect: {
-    status: [number(100, 599)],
-    body: or(text, ''),
-    matches: or(regex, ''),
-    headers: { '*': text },
-  },
+  expect: { status: [number(100, 599)], body: or(text, ''), matches: or(regex, ''), headers: { '*': text } },
   capture: { '*': { header: text, matches: required(regex) } },
   timeoutSeconds: or(number(0.1, 60), 5),
 } as const
 
 /** A stage with less growth than this is not slow. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
+
+/** How two versions are compared: by bad events (`bad` of `total`), or by a mean (`seconds`). */
+const compared = { bad: selector, total: selector, seconds: selector }
 
 /** The stages in which the cause of time lost in `stage` is looked for. */
 const blames = maybe([name] as const)
@@ -65,14 +64,7 @@ export const schema = {
   displayName: text,
   words: { '*': { '*': text } },
   prometheus: or(url, ''),
-  targets: [
-    {
-      job: required(matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')),
-      instance: text,
-      url: required(url),
-      headers: { '*': text },
-    },
-  ],
+  targets: [{ job: required(job), instance: text, url: required(url), headers: { '*': text } }],
   selectors: { '*': text },
   replicaLabels: [matching(/^[a-zA-Z_]\w*$/, 'a name of a label')],
   scrapeSeconds: or(number(1, 60), 15),
@@ -110,15 +102,7 @@ export const schema = {
     buildInfo: required(text),
     memory: required(text),
     compare: [
-      {
-        what: required(text),
-        process: required(text),
-        stage: required(name),
-        bad: selector,
-        total: selector,
-        seconds: selector,
-        ...floors,
-      },
+      { what: required(text), process: required(text), stage: required(name), ...compared, ...floors },
     ],
   } as const),
 } as const

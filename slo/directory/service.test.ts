@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
+import { loadModule, readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
 import { openTargets, withSelf } from '../serve/targets.ts'
 import { expand, expandUrl } from './expand.ts'
 import { parseService } from './service.ts'
@@ -110,6 +110,16 @@ test('a module that is not there is an error', async () => {
   writeFileSync(join(folder, 'examples.ts'), '')
   const { findings } = readServiceFile(folder, {})
   expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which does not exist'])
+})
+
+test('a module that cannot be loaded, or lacks what slo calls, is named', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'broken.js'), 'throw new Error("no token")\n')
+  writeFileSync(join(folder, 'empty.js'), 'export const x = 1\n')
+  const load = (name: string) =>
+    loadModule<{ names: object; openProbe: object }>(folder, name, 'names', 'openProbe')
+  await expect(load('broken.js')).rejects.toThrow(/broken\.js cannot be loaded: Error: no token/)
+  await expect(load('empty.js')).rejects.toThrow(/empty\.js does not export names and openProbe$/)
 })
 
 test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {

@@ -6,7 +6,6 @@ import { read } from './shape.ts'
 
 /** One HTTP request of the synthetic user. */
 export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
-/** How two versions are compared: by bad events (`bad` of `total`), or by a mean (`seconds`). */
 export type Releases = NonNullable<Read['releases']>
 
 /** `service.yaml` of a directory, with expanded templates. */
@@ -27,11 +26,7 @@ const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): 
  * Parses a service.yaml; with findings it returns the defaults. Reports leave out the expressions of diagnosis, which
  * take half of the time (`isWhole`).
  */
-export function parseService(
-  file: string,
-  text: string,
-  isWhole = true,
-): { service: Service; findings: readonly Finding[] } {
+export function parseService(file: string, text: string, isWhole = true) {
   const document = readDocument(file, text)
   const { value, findings: ofShape } = read(schema, document, document.value ?? {})
   const wrong =

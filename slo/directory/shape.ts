@@ -1,4 +1,4 @@
-import { type Document, type Finding, finding, type Path } from '../objectives/document.ts'
+import { type Document, type Finding, found, type Path } from '../objectives/document.ts'
 
 /** A place of a document. `isGiven`: the parent exists. */
 type Place = { document: Document; path: Path; findings: Finding[]; isGiven: boolean }
@@ -107,16 +107,14 @@ export function read<S extends Schema>(schema: S, document: Document, written: u
   return { value: readerOf(schema)(written, place) as Typed<S>, findings }
 }
 
-const within = (place: Place, key: string | number, isGiven: boolean): Place => ({
-  ...place,
-  path: [...place.path, key],
-  isGiven,
-})
+function within(place: Place, key: string | number, isGiven: boolean): Place {
+  return { ...place, path: [...place.path, key], isGiven }
+}
 
 function add({ document, path, findings }: Place, what: string, fix: string): undefined {
   const parts = path.map(part => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('')
   const said = `${parts.replace(/^\./, '') || 'the document'} ${what}`
-  findings.push(finding(document, path, 'shape', said, fix))
+  findings.push(found(document, path, 'shape', { said, fix }))
 }
 
 const excerpt = (written: unknown): string => JSON.stringify(written).replace(/^(.{100}).+$/s, '$1…')

@@ -36,12 +36,12 @@ export function fill(text: string, templates: Templates, depth = 0): string {
     (parameter, i) =>
       [parameter, { parameters: [], text: fill(values[i] ?? '', templates, depth + 1) }] as const,
   )
-  const filled = apart(fill(template.text, new Map([...templates, ...own]), depth + 1))
+  const within = own.length > 0 ? new Map([...templates, ...own]) : templates
+  const filled = apart(fill(template.text, within, depth + 1))
   return text.slice(0, found.index) + filled + fill(rest, templates, depth)
 }
 
-const step = (character: string): number =>
-  '({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0
+const step = (character: string) => ('({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0)
 
 /** Adds parentheses to a text of more than one term. */
 function apart(text: string): string {

@@ -37,12 +37,8 @@ export function planTiers(windowMinutes: number): TierPlan[] {
   const plans = plan.map(([name, part, percent]) => {
     const longMinutes = Math.max(2 * minimumShortSlots, Math.floor(windowMinutes / part))
     const twelfth = Math.round(longMinutes / 12)
-    return {
-      name,
-      share: fraction(percent, 100),
-      longMinutes,
-      shortMinutes: Math.min(maxShortMinutes, Math.max(minimumShortSlots, twelfth)),
-    }
+    const shortMinutes = Math.min(maxShortMinutes, Math.max(minimumShortSlots, twelfth))
+    return { name, share: fraction(percent, 100), longMinutes, shortMinutes }
   })
   return plans.filter((each, i) => each.longMinutes !== plans[i - 1]?.longMinutes)
 }

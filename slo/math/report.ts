@@ -37,12 +37,10 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
   return shown.map(each => {
     const { objective, slots, tally, silentSince } = each
     const span = spanOf(recorded, each, windowMinutes)
+    const rateOf = (minutes: number) => burnRate(objective, tally, recorded.to, minutes)
     return {
       standing: standing(objective, tally, span),
-      burns: objective.tiers.map(tier => ({
-        tier,
-        rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
-      })),
+      burns: objective.tiers.map(tier => ({ tier, rate: rateOf(tier.longMinutes) })),
       silentSince,
       /** The minute of the last event of a group that has ended, which the pages no longer show. */
       endedAt: objective.group !== null && tally.to < recorded.to ? tally.to - goneMinutes : undefined,
@@ -53,27 +51,22 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
 
 /** Members that are undefined are left out of the JSON. */
 export function reportJson({ span, objectives, unread, witnesses, planned }: Report): unknown {
-  const window = (each: MinuteSpan) => ({
-    from: toIso(each.from),
-    to: toIso(each.to),
-    minutes: each.to - each.from,
+  const window = ({ from, to }: MinuteSpan) => ({ from: toIso(from), to: toIso(to), minutes: to - from })
+  const judged = objectives.map(({ standing, doubtful, silentSince, endedAt }) => {
+    const json = {
+      ...standingJson(standing),
+      window: standing.span.from === span.from ? undefined : window(standing.span),
+      silentSince: silentSince && toIso(silentSince),
+      endedAt: endedAt && toIso(endedAt),
+      doubtfulMinutes: doubtful || undefined,
+    }
+    return [standing.objective.id, json]
   })
+  const whys = unread.map(each => [each.objective.id, each.why])
   return {
     window: window(span),
-    ...Object.fromEntries(
-      objectives.map(({ standing, doubtful, silentSince, endedAt }) => [
-        standing.objective.id,
-        {
-          ...standingJson(standing),
-          window: standing.span.from === span.from ? undefined : window(standing.span),
-          silentSince: silentSince && toIso(silentSince),
-          endedAt: endedAt && toIso(endedAt),
-          doubtfulMinutes: doubtful || undefined,
-        },
-      ]),
-    ),
-    unread:
-      unread.length > 0 ? Object.fromEntries(unread.map(each => [each.objective.id, each.why])) : undefined,
+    ...Object.fromEntries(judged),
+    unread: whys.length > 0 ? Object.fromEntries(whys) : undefined,
     planned: planned.minutes > 0 ? planned : undefined,
     witnesses: witnesses ? { ...witnesses.counts, ...witnesses, counts: undefined } : undefined,
   }

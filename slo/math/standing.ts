@@ -46,22 +46,11 @@ export function standingJson(standing: Standing): Record<string, number | null> 
   const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing
   const target = round(toNumber(objective.target), digitsOf(objective) + 1)
   const rounded = ratio === null ? null : round(ratio, digitsOf(objective))
-  return objective.method === 'Timeslices'
-    ? {
-        objective: target,
-        online: good,
-        offline: bad,
-        unknown,
-        ratio: rounded,
-        budgetMinutes: round(budget, 3),
-        budgetLeftMinutes: round(budgetLeft, 3),
-      }
-    : {
-        objective: target,
-        // A counter may count seconds, whose sums have rounding errors.
-        kept: round(good, 6),
-        broken: round(bad, 6),
-        ratio: rounded,
-        budgetLeft: round(budgetLeftRatio(standing), 3),
-      }
+  if (objective.method === 'Timeslices') {
+    const left = { budgetMinutes: round(budget, 3), budgetLeftMinutes: round(budgetLeft, 3) }
+    return { objective: target, online: good, offline: bad, unknown, ratio: rounded, ...left }
+  }
+  // A counter may count seconds, whose sums have rounding errors.
+  const counts = { kept: round(good, 6), broken: round(bad, 6) }
+  return { objective: target, ...counts, ratio: rounded, budgetLeft: round(budgetLeftRatio(standing), 3) }
 }

@@ -27,33 +27,21 @@ export type Document = {
 export const valueAt = ({ value }: Document, path: Path): unknown =>
   path.reduce((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
 
-export const finding = (
-  { placeOf }: Document,
-  path: Path,
-  rule: string,
-  message: string,
-  fix: string,
-  severity: Finding['severity'] = 'error',
-): Finding => ({ ...placeOf(path), severity, rule, message, fix })
-
 type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
 let texts: Record<string, Text> | undefined
 
+/** What a finding's text names in braces. */
+export type Values = Readonly<Record<string, string | number>>
 /** A finding of lint-rules.yaml at a place of the document. */
-export function found(
-  document: Document,
-  path: Path,
-  name: string,
-  values: Readonly<Record<string, string | number>> = {},
-): Finding {
+export function found(document: Document, path: Path, name: string, values: Values = {}): Finding {
   texts ??= parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8')) as Record<string, Text>
-  const { rule = name, severity, message, fix } = texts[name] as Text
+  const { rule = name, severity = 'error', message, fix } = texts[name] as Text
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
-  return finding(document, path, rule, fill(message), fill(fix), severity)
+  return { ...document.placeOf(path), severity, rule, message: fill(message), fix: fill(fix) }
 }
 
 /** A finding about a file as a whole. */
-export const foundIn = (file: string, name: string, values?: Parameters<typeof found>[3]): Finding =>
+export const foundIn = (file: string, name: string, values?: Values): Finding =>
   found(readDocument(file, ''), [], name, values)
 
 const options = { prettyErrors: false, merge: true } as const
@@ -75,14 +63,11 @@ export function readDocuments(file: string, text: string): Document[] {
     : documents.flatMap(each => itemsOf(placed(file, text, lineCounter, each)))
 }
 
-const itemsOf = (document: Document): Document[] =>
-  Array.isArray(document.value)
-    ? document.value.map((value, i) => ({
-        ...document,
-        value,
-        placeOf: path => document.placeOf([i, ...path]),
-      }))
-    : [document]
+function itemsOf(document: Document): Document[] {
+  if (!Array.isArray(document.value)) return [document]
+  const placeOf = (i: number) => (path: Path) => document.placeOf([i, ...path])
+  return document.value.map((value, i) => ({ ...document, value, placeOf: placeOf(i) }))
+}
 
 function placed(file: string, text: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const at = (offset: number) => {

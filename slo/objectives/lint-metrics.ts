@@ -7,7 +7,7 @@ import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, isWithin, matches } from '../sources/selector.ts'
-import { type Document, type Finding, found } from './document.ts'
+import { type Document, type Finding, found, type Values } from './document.ts'
 import type { parseFiles } from './objectives.ts'
 import { type Part, queriesOf, query, windowPath } from './openslo.ts'
 
@@ -26,7 +26,7 @@ const leastSamples: Partial<Record<Part, number>> = { total: 9, gauge: 5 }
 const mostFalls = 20
 
 /** Makes a finding at the place that is being checked. */
-type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
+type Find = (name: string, values?: Values) => Finding
 
 /** Functions and aggregations that make a counter from counters. */
 const keepsCounter =
@@ -78,12 +78,9 @@ function lintSelector(
   if (!definition) return [find('unknown-metric', { metric })]
   const { kind } = definition
   if (kind === 'gauge' || (kind === 'histogram' && !part)) return [find('no-counter', { metric, kind })]
-  return [
-    ...matchers
-      .filter(({ label }) => label !== 'le')
-      .flatMap(each => lintLabel(find, metric, definition, each)),
-    ...(part === '_bucket' ? lintBucket(find, definition, matchers) : []),
-  ]
+  const others = matchers.filter(({ label }) => label !== 'le')
+  const ofLabels = others.flatMap(each => lintLabel(find, metric, definition, each))
+  return [...ofLabels, ...(part === '_bucket' ? lintBucket(find, definition, matchers) : [])]
 }
 
 function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {
@@ -125,8 +122,7 @@ export async function lintSeen(files: ReturnType<typeof parseFiles>, api: Promet
     const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
     const isSliced = objective.method === 'Timeslices'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
-      const add = (name: string, values: Parameters<Find>[1]) =>
-        findings.push(found(document, query(part), name, values))
+      const add = (name: string, values: Values) => findings.push(found(document, query(part), name, values))
       const refused = (error: Error) => {
         if (!(error instanceof Refused)) throw error
         return error

@@ -45,7 +45,7 @@ export function lintTogether(files: ReturnType<typeof parseFiles>): Finding[] {
 export const lintRunbooks = (files: ReturnType<typeof parseFiles>, folders: readonly string[]): Finding[] =>
   files.flatMap(({ document, objectives: [objective] }) => {
     const { runbook = '' } = objective ?? {}
-    const [, name] = /^docs\/runbooks\/([^/]+)$/.exec(runbook) ?? []
+    const [, name] = /^docs\/runbooks\/([^/?#]+)([?#]|$)/.exec(runbook) ?? []
     const isServed = name ? folders.some(each => existsSync(join(each, name))) : /^https?:/.test(runbook)
     return !objective || isServed ? [] : [found(document, annotation('runbook'), 'no-runbook', { runbook })]
   })

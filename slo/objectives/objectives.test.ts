@@ -363,7 +363,11 @@ describe('an objective', () => {
       const text = latency.replace('docs/runbooks/latency-budget-burn.md', runbook)
       return lintRunbooks(parseObjectives('x.yaml', text), folders).map(({ line, rule }) => `${line} ${rule}`)
     }
-    const served = ['docs/runbooks/budget-burn.md', 'https://wiki.example/x', 'docs/runbooks/cause-cpu.md']
+    const served = [
+      'docs/runbooks/budget-burn.md#do-first',
+      'https://wiki.example/x',
+      'docs/runbooks/cause-cpu.md',
+    ]
     expect(served.flatMap(found)).toEqual([])
     for (const missing of ['docs/runbooks/late.md', 'runbooks/budget-burn.md', 'slo/runbooks/budget-burn.md'])
       expect(found(missing)).toEqual(['7 no-runbook'])

@@ -101,13 +101,9 @@ function toObjectives(document: Document, { metadata, spec }: Slo): Objective[] 
   const { budgetingMethod: method, objectives, timeWindow } = spec
   const [{ duration, isRolling, calendar }] = timeWindow as [Spec['timeWindow'][number]]
   const { minutes: windowMinutes, count = 1, unit = 'd' } = duration
+  const minimumBad = annotations['slo/minimum-bad']
   return objectives.map((each, index) => {
-    const planning = {
-      method,
-      target: each.target,
-      windowMinutes,
-      minimumBad: annotations['slo/minimum-bad'],
-    }
+    const planning = { method, target: each.target, windowMinutes, minimumBad }
     const title = objectives.length > 1 ? each.displayName : undefined
     const name = [metadata.name, ...(objectives.length > 1 ? [slug(title) || `${index + 1}`] : [])].join('-')
     return {

@@ -7,15 +7,21 @@ import { type Calendar, type Counter, type Sli, thresholdOperators, tierNames } 
 import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
 import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
 
+const never = (mayBe: string) => is.rule(mayBe, () => false)
 /** A schema that is allowed only in documents in which it has an effect. */
 const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
-  isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as unknown as S)
+  isEffective ? allowed : (never(`left out: ${why}`) as unknown as S)
 const anything = is.rule<unknown>('anything', () => true)
 /** Names that objectives may not have, because a report's JSON has these members, too. */
 const taken = ['window', 'unread', 'planned', 'witnesses']
 const ownName = is.rule(
   `${is.name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
   value => is.name.read(value) !== undefined && !taken.includes(String(value)),
+)
+/** OpenSLO has no rule for a service's name. It becomes a label and a part of names. */
+const serviceName = is.matching(
+  /^\w[\w.-]{0,62}$/,
+  'a name of letters, digits, hyphens, dots and underscores, at most 63',
 )
 type Duration = { minutes: number } & Partial<Pick<Calendar, 'count' | 'unit'>>
 const within = (duration: Duration | undefined): Duration | undefined =>
@@ -46,12 +52,9 @@ const promql = is.parsed(
       : undefined,
   'a PromQL expression of an instant vector, with patterns of RE2',
 )
+const type = is.matching(/^prometheus$/i, 'Prometheus')
 const source = {
-  metricSource: {
-    metricSourceRef: is.text,
-    type: is.matching(/^prometheus$/i, 'Prometheus'),
-    spec: { query: is.always(promql) },
-  },
+  metricSource: { metricSourceRef: is.text, type, spec: { query: is.always(promql) } },
 }
 
 export const annotation = (key: string): Path => ['metadata', 'annotations', `slo/${key}`]
@@ -90,7 +93,43 @@ function schemaOf(document: Document) {
   const isRolling = valueAt(document, rollingPath) !== false
   const isReferred = valueAt(document, ['spec', 'indicatorRef']) !== undefined
   const noSlices = 'Occurrences have no time slices; budgetingMethod: Timeslices has them'
+  const ratioMetric = {
+    counter: is.rule<boolean>('true', value => value === true),
+    good: only(counted === 'good', source, 'bad is counted'),
+    bad: only(counted === 'bad', source, 'good is counted'),
+    total: source,
+  }
+  const ownIndicator = {
+    metadata: { name: is.name, displayName: is.text, labels: anything, annotations: anything },
+    spec: {
+      description: is.text,
+      thresholdMetric: only(isThreshold, source, 'there is a ratioMetric'),
+      ratioMetric: only(!isThreshold, ratioMetric, 'there is a thresholdMetric'),
+    },
+  }
+  const inCalendar = {
+    startTime: is.always(is.rule<string>('a time like 2026-01-01 00:00:00', isStartTime)),
+    timeZone: is.always(is.rule<string>('a time zone like Europe/Berlin or UTC', isTimeZone)),
+  }
+  const noCalendar = 'a rolling window has no calendar; isRolling: false has one'
+  const value = is.required(is.rule<number>('a number', Number.isFinite))
+  const minute = is.rule('1m', value => value === '1m' || value === 1)
   const operator = is.oneOf(...(Object.keys(thresholdOperators) as (keyof typeof thresholdOperators)[]))
+  const minimumBad = is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1')
+  const timeWindow = {
+    duration: is.always(isRolling ? rolling : calendar),
+    isRolling: is.always(is.rule<boolean>('true or false', value => typeof value === 'boolean')),
+    calendar: only(!isRolling, inCalendar, noCalendar),
+  }
+  const objective = {
+    displayName: is.text,
+    target: is.always(target),
+    targetPercent: never('a number above 0 and below 100, without a target beside it'),
+    op: isThreshold ? is.required(operator) : operator,
+    value: only(isThreshold, value, 'only a thresholdMetric is compared'),
+    timeSliceTarget: only(isSliced, is.or(sliceTarget, fraction(1, 1)), noSlices),
+    timeSliceWindow: only(isSliced, minute, noSlices),
+  }
   return {
     apiVersion: is.always(is.oneOf('openslo/v1')),
     kind: is.always(is.oneOf('SLO')),
@@ -102,10 +141,7 @@ function schemaOf(document: Document) {
         'slo/runbook': is.or(is.text, 'docs/runbooks/budget-burn.md'),
         'slo/unit': is.or(is.text, 'events'),
         'slo/group-by': is.matching(/^(?!__)[a-zA-Z_]\w*$/, 'the name of a label'),
-        'slo/minimum-bad': is.or(is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
-          page: 1,
-          ticket: 1,
-        }),
+        'slo/minimum-bad': is.or(minimumBad, { page: 1, ticket: 1 }),
         'slo/tiers': is.parsed(
           parseTiers,
           'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier (each once), long/short window, share of budget',
@@ -115,72 +151,12 @@ function schemaOf(document: Document) {
     },
     spec: {
       description: is.or(is.text, ''),
-      // OpenSLO has no rule for a service's name. It becomes a label and a part of names.
-      service: is.always(
-        is.matching(
-          /^\w[\w.-]{0,62}$/,
-          'a name of letters, digits, hyphens, dots and underscores, at most 63',
-        ),
-      ),
-      indicatorRef: is.rule(
-        'the name of one SLI in these files, without an indicator beside it',
-        () => false,
-      ),
-      indicator: only(
-        !isReferred,
-        {
-          metadata: { name: is.name, displayName: is.text, labels: anything, annotations: anything },
-          spec: {
-            description: is.text,
-            thresholdMetric: only(isThreshold, source, 'there is a ratioMetric'),
-            ratioMetric: only(
-              !isThreshold,
-              {
-                counter: is.rule<boolean>('true', value => value === true),
-                good: only(counted === 'good', source, 'bad is counted'),
-                bad: only(counted === 'bad', source, 'good is counted'),
-                total: source,
-              },
-              'there is a thresholdMetric',
-            ),
-          },
-        },
-        'indicatorRef names one',
-      ),
-      timeWindow: [
-        {
-          duration: is.always(isRolling ? rolling : calendar),
-          isRolling: is.always(is.rule<boolean>('true or false', value => typeof value === 'boolean')),
-          calendar: only(
-            !isRolling,
-            {
-              startTime: is.always(is.rule<string>('a time like 2026-01-01 00:00:00', isStartTime)),
-              timeZone: is.always(is.rule<string>('a time zone like Europe/Berlin or UTC', isTimeZone)),
-            },
-            'a rolling window has no calendar; isRolling: false has one',
-          ),
-        },
-      ],
+      service: is.always(serviceName),
+      indicatorRef: never('the name of one SLI in these files, without an indicator beside it'),
+      indicator: only(!isReferred, ownIndicator, 'indicatorRef names one'),
+      timeWindow: [timeWindow],
       budgetingMethod: is.always(is.oneOf('Timeslices', 'Occurrences')),
-      objectives: [
-        {
-          displayName: is.text,
-          target: is.always(target),
-          targetPercent: is.rule('a number above 0 and below 100, without a target beside it', () => false),
-          op: isThreshold ? is.required(operator) : operator,
-          value: only(
-            isThreshold,
-            is.required(is.rule<number>('a number', Number.isFinite)),
-            'only a thresholdMetric is compared',
-          ),
-          timeSliceTarget: only(isSliced, is.or(sliceTarget, fraction(1, 1)), noSlices),
-          timeSliceWindow: only(
-            isSliced,
-            is.rule('1m', value => value === '1m' || value === 1),
-            noSlices,
-          ),
-        },
-      ],
+      objectives: [objective],
       alertPolicies: anything,
     },
   } as const

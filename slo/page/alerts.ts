@@ -4,12 +4,9 @@ import { addressAt, type Bar, chart, table } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
 /** A bar of an alert, wide enough to be seen on an axis of this length. */
-const firing = (length: number, from: number, to: number, title: string): Bar => ({
-  from: Math.max(0, Math.min(from, to - length / 300)),
-  to,
-  title,
-  class: 'firing',
-})
+function firing(length: number, from: number, to: number, title: string): Bar {
+  return { from: Math.max(0, Math.min(from, to - length / 300)), to, title, class: 'firing' }
+}
 
 /** The alerts of an objective below its strip, on the strip's axis from a minute on. */
 export function alertStrip(objective: ObjectiveState, from: number): SVGElement {
@@ -50,12 +47,9 @@ export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement
   const lanes = alerts.map(alert => {
     const [first, ended] = [alert.firings[0], alert.firings.at(-1)?.clears]
     if (!first) return false
-    const text = joined(
-      ' · ',
-      say('whatIfAfter', { n: first.fires }),
-      ended && say('whatIfClears', { n: ended }),
-      say('whatIfGone', { share: percent(alert.budgetUsedAtFire ?? 0) }),
-    )
+    const after = say('whatIfAfter', { n: first.fires })
+    const gone = say('whatIfGone', { share: percent(alert.budgetUsedAtFire ?? 0) })
+    const text = joined(' · ', after, ended && say('whatIfClears', { n: ended }), gone)
     const bars = alert.firings.map(({ fires, clears }) =>
       firing(last, fires, clears ?? last, say('whatIfAfter', { n: fires })),
     )

@@ -73,16 +73,10 @@ const burnHelp = ({ name, longMinutes: long, shortMinutes: short, factor }: Tier
 /** The bar ends at twice the threshold. It shows the window that burns less, because a tier fires only when both burn. */
 function tierRow({ name, factor, burnLong, burnShort, firing }: Tier): HTMLElement[] {
   const burn = Math.min(burnLong, burnShort)
-  return [
-    h('dt', {}, name),
-    h(
-      'dd',
-      {},
-      h('div', { class: 'burn', 'data-firing': firing }, filled(burn / (2 * factor))),
-      h('span', {}, say('burn', { burn: upToTenths(burn), factor: upToTenths(factor) })),
-      firing && h('span', { class: 'state', 'data-state': 'late' }, say('fires')),
-    ),
-  ]
+  const bar = h('div', { class: 'burn', 'data-firing': firing }, filled(burn / (2 * factor)))
+  const text = h('span', {}, say('burn', { burn: upToTenths(burn), factor: upToTenths(factor) }))
+  const fires = firing && h('span', { class: 'state', 'data-state': 'late' }, say('fires'))
+  return [h('dt', {}, name), h('dd', {}, bar, text, fires)]
 }
 
 /** The present minute of the objectives about minutes, the worst one; without any the worst state of the objectives. */

@@ -48,11 +48,8 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
   const { state, text } = presentState(stale || !begun ? [] : objectives)
   show(stale ? say('stale', { time: moment(seenAt, at) }) : lead, state, text)
   find('#notice').hidden = earlier === null
-  find('#notice').replaceChildren(
-    say('asItWas', { time: shortTime(at) }),
-    ' ',
-    h('a', { href: addressAt(null) }, say('showNow')),
-  )
+  const showNow = h('a', { href: addressAt(null) }, say('showNow'))
+  find('#notice').replaceChildren(say('asItWas', { time: shortTime(at) }), ' ', showNow)
 }
 
 function show(lead: string, state = 'unknown', text = say('unknown')): void {

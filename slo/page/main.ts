@@ -30,12 +30,8 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(find('#alerts'), alertTable(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
-  redraw(
-    find('#planned'),
-    recent.length > 0
-      ? plannedTable(recent)
-      : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
-  )
+  const none = h('p', { class: 'soft small' }, say('noPlanned', { program: state.program }))
+  redraw(find('#planned'), recent.length > 0 ? plannedTable(recent) : none)
   // The buttons act on what is now.
   return showVerdict({ ...state, mayAct: state.mayAct && earlier === null }, refresh)
 }
@@ -94,16 +90,10 @@ async function refreshRelease(): Promise<void> {
   find('#release').hidden = !underWay?.look
   if (!underWay?.look) return
   const { percent, objectives } = underWay.look
-  const rows = objectives.map(each => [
-    translated(each.objective),
-    say('badOf', each.old),
-    say('badOf', each.new),
-  ])
-  redraw(
-    find('#release-sides'),
-    h('p', {}, say('releaseShare', { percent, version: underWay.to })),
-    table(say('release'), say('releaseColumns'), rows),
-  )
+  const badOf = (each: (typeof objectives)[number]) => [say('badOf', each.old), say('badOf', each.new)]
+  const rows = objectives.map(each => [translated(each.objective), ...badOf(each)])
+  const share = h('p', {}, say('releaseShare', { percent, version: underWay.to }))
+  redraw(find('#release-sides'), share, table(say('release'), say('releaseColumns'), rows))
 }
 
 function onSubmit(form: string, answer: () => Promise<string | HTMLElement>): () => Promise<void> {

@@ -40,20 +40,13 @@ export function measuredText(objectives: readonly ObjectiveState[]): string | nu
 export type Bar = { from: number; to: number; class: string; title: string; y?: number }
 
 /** Bars on an axis from 0 to `length` that takes the whole width. */
-export const chart = (label: string, length: number, bars: readonly Bar[], attributes = {}): SVGElement =>
-  svg(
-    'svg',
-    {
-      viewBox: `0 0 ${length} 10`,
-      preserveAspectRatio: 'none',
-      role: 'img',
-      'aria-label': label,
-      ...attributes,
-    },
-    bars.map(({ from, to, class: name, title, y = 0 }) =>
-      svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
-    ),
+export function chart(label: string, length: number, bars: readonly Bar[], attributes = {}): SVGElement {
+  const frame = { viewBox: `0 0 ${length} 10`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label }
+  const drawn = bars.map(({ from, to, class: name, title, y = 0 }) =>
+    svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
   )
+  return svg('svg', { ...frame, ...attributes }, drawn)
+}
 
 /** Up to `most` + 1 times below a chart, evenly spaced over its whole width. `from` and `to`: epoch ms. */
 export function ticks(from: number, to: number, most = 4): HTMLElement {
@@ -82,16 +75,18 @@ export function table(label: string, columns: string, rows: readonly (readonly C
   return h('div', attributes, h('table', { class: name }, head, body))
 }
 
-export const plannedTable = (planned: State['planned']): HTMLElement =>
-  table(
-    say('planned'),
-    say('plannedColumns'),
-    planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason]),
-  )
+export function plannedTable(planned: State['planned']): HTMLElement {
+  const rows = planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
+  return table(say('planned'), say('plannedColumns'), rows)
+}
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>
-  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, say('runbook'))
+  h(
+    'a',
+    { href: /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`) },
+    say('runbook'),
+  )
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -16,11 +16,9 @@ export function stageLanes({ times, stages }: Stages): Content {
   // The last step has only begun.
   const end = seen.some(({ p99 }) => p99.at(-1) !== null) ? times.length : -1
   const ends = times.slice(begin, end).map(seconds => seconds * 1000)
-  return [
-    seen.map(stage => lane(stage, ends, begin)),
-    h('div', { class: 'lane' }, h('div', { class: 'chart' }, ticks(ends[0] ?? 0, ends.at(-1) ?? 0))),
-    asTable(say('stageTable'), seen.map(numbers)),
-  ]
+  const axis = h('div', { class: 'chart' }, ticks(ends[0] ?? 0, ends.at(-1) ?? 0))
+  const lanes = [...seen.map(stage => lane(stage, ends, begin)), h('div', { class: 'lane' }, axis)]
+  return [lanes, asTable(say('stageTable'), seen.map(numbers))]
 }
 
 const last = (values: Stage['p99']): number | undefined =>
@@ -51,13 +49,8 @@ function lane(stage: Stage, times: number[], begin: number): HTMLElement {
   )
   picture.prepend(...lines)
   const share = stage.share !== null && say('share', { share: shareOf(stage) })
+  const facts = h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share))
   const ends = [text(most), '0'].map(end => h('span', {}, end))
-  return h(
-    'div',
-    { class: 'lane' },
-    h('h3', {}, name),
-    h('p', { class: 'small soft' }, joined(' · ', `p99 ${text(last(stage.p99))}`, share)),
-    h('div', { class: 'scale small soft', 'aria-hidden': 'true' }, ends),
-    h('div', { class: 'chart' }, picture),
-  )
+  const scale = h('div', { class: 'scale small soft', 'aria-hidden': 'true' }, ends)
+  return h('div', { class: 'lane' }, h('h3', {}, name), facts, scale, h('div', { class: 'chart' }, picture))
 }

@@ -7,9 +7,9 @@ export const say = speaker(texts)
 
 let ofTheDirectory: Readonly<Record<string, string>> = {}
 
-/** Sets the texts that the watched service's directory has in this language. */
+/** Sets the texts that the watched service's directory has in this language, beside the unit of one that names none. */
 export function learn(state: State): void {
-  ofTheDirectory = state.words[language] ?? {}
+  ofTheDirectory = { events: say('events'), ...state.words[language] }
 }
 
 /** A text of the directory (a unit, a stage, an objective's name) in this language, where the directory has one. */

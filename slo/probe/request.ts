@@ -81,11 +81,9 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
   }
 }
 
-function followPhases(
-  request: ClientRequest,
-  { hostname, protocol }: URL,
-  clock: ReturnType<typeof startClock>,
-) {
+type Clock = ReturnType<typeof startClock>
+
+function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock: Clock) {
   request.once('socket', socket => {
     const onReady = () => {
       clock.enter('processing')

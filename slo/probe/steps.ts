@@ -13,7 +13,7 @@ type Values = Record<string, string | undefined>
 
 /** The probe of the directory: its module, or its steps; undefined when it has none. */
 export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
-  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
+  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe, 'names', 'openProbe')
   if (!probe?.length) return undefined
   return {
     names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
@@ -146,5 +146,4 @@ function textOf({ body, headers }: BoundedAnswer): string {
   }
 }
 
-const headerOf = ({ headers }: BoundedAnswer, name: string): string =>
-  String(headers[name.toLowerCase()] ?? '')
+const headerOf = ({ headers }: BoundedAnswer, name: string) => String(headers[name.toLowerCase()] ?? '')

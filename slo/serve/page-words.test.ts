@@ -45,6 +45,8 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
     )
   }
   expect(translatedRemark('something else')).toBe('something else')
+  learn({ words: {} })
+  expect(translated('events')).toBe('이벤트')
   learn({ words: { ko: { '{job} is away (start it)': '{job} 시작하세요' } } })
   expect(translated('web 10.0.0.1:80, web 10.0.0.2:80 is away (start it)')).toBe(
     'web 10.0.0.1:80, web 10.0.0.2:80 시작하세요',

@@ -24,15 +24,12 @@ export function stateOf(
   const { objectives, service } = directory
   const at = toMinute(now)
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
+  const runbook = runbookOf(directory, found?.verdict.cause ?? null)
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
     at: new Date(now).toISOString(),
     seenAt: new Date(seenMs).toISOString(),
-    diagnosis: found && {
-      ...found,
-      at: new Date(found.at).toISOString(),
-      runbook: runbookOf(directory, found.verdict.cause),
-    },
+    diagnosis: found && { ...found, at: new Date(found.at).toISOString(), runbook },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
@@ -73,18 +70,13 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     to: toIso(span.to),
     goneAt: timeOrNull(goneAtRateOf(60)),
     silentSince: timeOrNull(silentSince < view.at ? silentSince : null),
-    tiers: burns.map(({ tier, long, short }) => ({
-      ...tier,
-      burnLong: long,
-      burnShort: short,
-      firing: firings.some(firing => firing.tier === tier && firing.clears === null),
-    })),
-    alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
-      tier: tier.name,
-      fires: toIso(fires),
-      clears: timeOrNull(clears),
-      budgetUsedAtFire: budgetUsed,
-    })),
+    tiers: burns.map(({ tier, long, short }) => {
+      const firing = firings.some(each => each.tier === tier && each.clears === null)
+      return { ...tier, burnLong: long, burnShort: short, firing }
+    }),
+    alerts: firings.map(({ tier: { name }, fires, clears, budgetUsed }) => {
+      return { tier: name, fires: toIso(fires), clears: timeOrNull(clears), budgetUsedAtFire: budgetUsed }
+    }),
     strip: strip(view, planned),
   }
 }

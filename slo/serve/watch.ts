@@ -147,17 +147,16 @@ export function startWatch(options: {
   }
 
   let evaluated = false
-  const loop = startLoop(
-    () => {
-      pulse.beat()
-      return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
-    },
-    async signal => {
-      evaluated = true
-      await evaluate(Math.floor(Date.now() / 60_000), signal)
-    },
-    error => log.error('evaluation.failed', { error: describeError(error) }),
-  )
+  const untilNext = () => {
+    pulse.beat()
+    return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
+  }
+  const evaluateNow = (signal: AbortSignal) => {
+    evaluated = true
+    return evaluate(toMinute(Date.now()), signal)
+  }
+  const fail = (error: Error) => log.error('evaluation.failed', { error: describeError(error) })
+  const loop = startLoop(untilNext, evaluateNow, fail)
   // A separate timer, because it must send when the loop hangs. After a pause the loop evaluates first.
   const isRunning = sawNoPause(staleMs / 6)
   const deadMansCheck = setInterval(() => isRunning() && notify(), staleMs / 6)
@@ -198,8 +197,7 @@ export const silences = {
 
 type Silence = keyof typeof silences
 
-const monitoringOf = (objective?: Objective): string =>
-  objective ? `${monitoring} of ${objective.id}` : monitoring
+const monitoringOf = (objective?: Objective) => (objective ? `${monitoring} of ${objective.id}` : monitoring)
 
 /** The alert about a sign of life that is missing since a time, for one objective or all, with the reason. */
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {

@@ -103,12 +103,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data
   }
-  const evaluate = async (
-    path: 'query' | 'query_range',
-    promql: string,
-    times: Record<string, number>,
-    isRange = false,
-  ): Promise<Answered[]> => {
+  const evaluate = async (path: string, promql: string, times: Record<string, number>, isRange = false) => {
     const query = scoped(promql, scope)
     const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
     const { result } = await call<{ result: Result[] }>(path, query, parameters)
@@ -200,13 +195,10 @@ export function onePerCopy(results: readonly Result[], replicaLabels: readonly s
     const labels = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)))
     return { labels, samples: values.map(sampleOf) }
   })
-  return [...Map.groupBy(named, ({ labels }) => JSON.stringify(labels)).values()].map(copies => ({
-    labels: copies[0]?.labels ?? {},
-    samples: copies
-      .map(({ samples }) => samples)
-      .sort((a, b) => b.length - a.length)
-      .reduce(filled),
-  }))
+  return [...Map.groupBy(named, ({ labels }) => JSON.stringify(labels)).values()].map(copies => {
+    const ofEach = copies.map(({ samples }) => samples).sort((a, b) => b.length - a.length)
+    return { labels: copies[0]?.labels ?? {}, samples: ofEach.reduce(filled) }
+  })
 }
 
 /** The samples of one copy, and another's in its gaps. */

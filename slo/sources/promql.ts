@@ -1,6 +1,6 @@
 import { parseJson } from '@tintype/lib/json.ts'
-import type { Counter, Matcher, Selector } from './index.ts'
-import { type Node, treeOf } from './promql-tree.ts'
+import type { Counter, Labels, Matcher, Selector } from './index.ts'
+import { type Node, onceEach, treeOf } from './promql-tree.ts'
 import { patternOf } from './selector.ts'
 
 /** Limits every read of a Prometheus that several services share. */
@@ -134,11 +134,7 @@ const insert = (text: string, added: { at: number; text: string }[]): string =>
     .reduceRight((all, each) => all.slice(0, each.at) + each.text + all.slice(each.at), text)
 
 /** Adds a matcher for each of these values to every selector. */
-export const withMatchers = (
-  promql: string,
-  values: Readonly<Record<string, string>>,
-  operator: Matcher['operator'] = '=',
-): string => {
+export const withMatchers = (promql: string, values: Labels, operator: Matcher['operator'] = '='): string => {
   const text = Object.entries(values).map(([label, value]) => formatMatcher({ label, operator, value }))
   const added = nodes(promql, 'VectorSelector').map(selector => {
     const braces = selector.getChild('LabelMatchers')
@@ -155,12 +151,11 @@ export function scoped(promql: string, { selectors, replicaLabels }: Scope): str
   if (replicaLabels.length === 0) return narrowed
   const wrapped = nodes(narrowed, 'VectorSelector').flatMap(selector => {
     const vector = instantVector(selector, narrowed)
-    return vector
-      ? [
-          { at: vector.from, text: `max without (${replicaLabels}) (` },
-          { at: vector.to, text: ')' },
-        ]
-      : []
+    if (!vector) return []
+    return [
+      { at: vector.from, text: `max without (${replicaLabels}) (` },
+      { at: vector.to, text: ')' },
+    ]
   })
   return insert(narrowed, wrapped)
 }
@@ -210,7 +205,7 @@ function within(node: Node, promql: string): Node | null | undefined {
 }
 
 /** Parses `name{label="value", …}`; undefined for anything else, such as a function of it. */
-export function parseSelector(text: string): Selector | undefined {
+export const parseSelector = onceEach((text): Selector | undefined => {
   if (promqlError(text) !== undefined) return undefined
   const node = nodes(text, 'PromQL')[0]?.firstChild
   const name = node?.getChild('Identifier')
@@ -229,7 +224,7 @@ export function parseSelector(text: string): Selector | undefined {
   })
   const known = matchers.filter(each => each !== undefined)
   return known.length === matchers.length ? { metric: textOf(text, name), matchers: known } : undefined
-}
+})
 
 export const formatMatcher = ({ label, operator, value }: Matcher): string =>
   `${label}${operator}${JSON.stringify(value)}`

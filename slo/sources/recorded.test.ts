@@ -108,6 +108,9 @@ test('an objective of events without a sample for an hour is silent; minutes are
   expect(await silent([perBusy as Objective], 120)).toEqual([undefined])
   const never = { ...perBusy, sli: groupOf(grouped[0] as Objective, 'job', 'no').sli } as Objective
   expect(await silent([perBusy as Objective, never], 90)).toEqual([undefined, 1])
+  // Not since a time before anything was measured.
+  const later = await readRecorded(source, [perBusy as Objective, never], { from: -600, to: 90 })
+  expect(later?.objectives.map(each => each.silentSince)).toEqual([undefined, later?.start])
 })
 
 test('an objective of events is silent while more good events are counted than events', async () => {

@@ -13,15 +13,28 @@ export function installDebian(missing: Part[]): void {
   const needsPip = missing.some(({ source }) => source.from === 'pypi')
   if (needsPip && spawnSync('python3', ['-m', 'pip', '--version']).status !== 0) packages.add('python3-pip')
   if (packages.size === 0) return
-  const apt = ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', ...packages]
+  const install = () => [...lock, 'install', '-y', '--no-install-recommends', ...available([...packages])]
   if (!(['/usr/bin/apt-get', '/bin/apt-get'].some(existsSync) && process.getuid?.() === 0)) {
-    console.error(`this needs root on Debian; type:\n  sudo apt-get update && sudo apt-get ${apt.join(' ')}`)
+    console.error(
+      `this needs root on Debian; type:\n  sudo apt-get update && sudo apt-get ${install().join(' ')}`,
+    )
     return
   }
   withoutDaemons(() => {
-    attempt('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'update', '-q'])
-    attempt('apt-get', apt, { DEBIAN_FRONTEND: 'noninteractive' })
+    attempt('apt-get', [...lock, 'update', '-q'])
+    attempt('apt-get', install(), { DEBIAN_FRONTEND: 'noninteractive' })
   })
+}
+
+const lock = ['-o', 'DPkg::Lock::Timeout=300']
+
+/**
+ * The packages that this release of Debian or Ubuntu has: for one that it lacks, apt would install none. All, while apt
+ * knows none, as before its first update.
+ */
+export function available(packages: string[]): string[] {
+  const found = packages.filter(name => spawnSync('apt-cache', ['show', name]).status === 0)
+  return found.length > 0 ? found : packages
 }
 
 /** Prevents Debian from starting installed servers, by a file of Debian Policy 9.11.2. Tests start their own. */

@@ -71,7 +71,7 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
     return 'released'
   } catch (error) {
     const { outcome } = error instanceof Refused ? error : { outcome: 'rolled back' as const }
-    const why = signal.aborted ? 'Ctrl-C' : (error as Error).message
+    const { message: why } = (signal.aborted ? signal.reason : error) as Error
     await launcher.ask('back').catch(() => {})
     await user?.stop()
     record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${options.oldVersion}.`)

@@ -72,10 +72,7 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   again?.focus({ preventScroll: true })
 }
 
-/**
- * Reads now, after each interval and when the tab is seen again, one at a time, and not while it is hidden. Resolves
- * after the first read.
- */
+/** Reads now, at intervals and when the tab is seen; one at a time, not while hidden. Resolves after the first. */
 export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
   let isReading = false
   const readOnce = async () => {

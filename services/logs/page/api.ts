@@ -96,13 +96,14 @@ const uuid = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g
 
 /**
  * The id of a session, photo, trace or request in what a person copied, with quotes, capitals, a traceparent or the
- * address of a photo around it: the longest word with a digit, which one in 1,000 photos’ ids lacks. Ids of traces may
- * be UUIDs.
+ * address of a photo around it: the longest word with a digit, which one in 1,000 ids of photos lacks. Some tools show
+ * ids of traces as UUIDs.
  */
 export function timelineKeyOf(text: string): string | undefined {
   const words = text
     .toLowerCase()
     .replace(uuid, id => id.replaceAll('-', ''))
+    .replace(/([0-9a-f]{32})\.[\w-]{43}/, '$1') // the value of a cookie, with its signature
     .split(/[^0-9a-z]+/)
   const ids = words.filter(word => /^(?=.*\d).{8,64}$|^[a-hjkmnp-tv-z]{25}$/.test(word))
   return ids.sort((one, other) => other.length - one.length)[0]

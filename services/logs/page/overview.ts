@@ -6,10 +6,7 @@ import { entriesOf, read, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000
 
-/**
- * The newest sessions and what is unusual, read again while the tab is seen. `lead` gets the state in a sentence; it is
- * undefined while it shows what a search found.
- */
+/** The newest sessions and what is unusual, while the tab is seen. `lead` gets the state, unless a search uses it. */
 export function showRecent(lead: HTMLElement | undefined): void {
   const refresh = async () => {
     try {

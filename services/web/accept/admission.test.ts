@@ -1,9 +1,12 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Stats } from '@tintype/lib/queue/index.ts'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { uploadRate } from '../visitors/visitor-limits.ts'
 import { openAdmission, predictedSeconds } from './admission.ts'
+
+beforeAll(() => void vi.useFakeTimers({ toFake: ['performance'] }))
+afterAll(() => void vi.useRealTimers())
 
 const idle: Stats = {
   depth: 0,
@@ -43,13 +46,12 @@ test('a photo that nothing is ahead of is taken, however slow the last ones were
 })
 
 test('received uploads and those just enqueued count, also before the queue is asked again', async () => {
-  let now = 0
   let stats = idle
-  const door = openAdmission({ stats: async () => stats }, 60, () => now)
+  const door = openAdmission({ stats: async () => stats }, 60)
   const tickets = []
   for (let n = 0; n < 100; n++) tickets.push(await door.admit()) // their bodies may never come
   stats = { ...idle, depth: 153 }
-  now += 251
+  vi.advanceTimersByTime(251)
   const [last, ...received] = tickets.slice(0, 4) as [(typeof tickets)[0], ...typeof tickets]
   await Promise.all(received.map(ticket => ticket.confirm()))
   expect(await refusal(last.confirm())).toEqual(['busy', '1'])
@@ -69,32 +71,27 @@ test('without a slot announced within 10 s nothing is taken', async () => {
 })
 
 test('a photo whose upload took long is refused when the promise cannot be kept any more', async () => {
-  let now = 0
   let stats = idle
-  const door = openAdmission({ stats: async () => stats }, 60, () => now)
+  const door = openAdmission({ stats: async () => stats }, 60)
   const ticket = await door.admit()
   stats = { ...idle, liveSlots: 0 }
   await ticket.confirm() // by statistics that are not yet old
-  now += 251
+  vi.advanceTimersByTime(251)
   expect(await refusal(ticket.confirm())).toEqual(['no-converter', '10'])
 })
 
 describe('the rate of uploads', () => {
   const someone = (owner: string, returning = true) => ({ owner, returning }) as never
-  const start = (perMinute: number) => {
-    const clock = { now: 0 }
-    return { clock, check: uploadRate(perMinute, () => clock.now) }
-  }
 
   test('is limited a visitor, refilled evenly, and forgotten visitors start full', () => {
-    const { check, clock } = start(60)
+    const check = uploadRate(60)
     const a = () => check(someone('a'), 'here')
     for (let n = 0; n < 60; n++) a()
     expect(a).toThrow(Problem)
     check(someone('b'), 'here')
-    clock.now += 500
+    vi.advanceTimersByTime(500)
     expect(a).toThrow(/1 s/)
-    clock.now += 500
+    vi.advanceTimersByTime(500)
     a() // a refusal costs nothing
     expect(a).toThrow(/1 s/)
     for (let n = 0; n < limits.remembered.value; n++) check(someone(`visitor ${n}`), `address ${n}`)
@@ -102,7 +99,7 @@ describe('the rate of uploads', () => {
   })
 
   test('holds against a new cookie for each upload, and against none', () => {
-    const { check } = start(10)
+    const check = uploadRate(10)
     for (let n = 0; n < 10; n++) check(someone(`none ${n}`, false), 'one')
     expect(() => check(someone('none', false), 'one')).toThrow(/More than 10 photos/)
     for (let n = 0; n < 10 * limits.addressRate.value - 10; n++) check(someone(`new ${n}`), 'one')
@@ -111,7 +108,7 @@ describe('the rate of uploads', () => {
   })
 
   test('one session cannot use up what its address has for others', () => {
-    const { check } = start(10)
+    const check = uploadRate(10)
     for (let n = 0; n < 10; n++) check(someone('busy'), 'one')
     for (let n = 0; n < 100; n++) expect(() => check(someone('busy'), 'one')).toThrow(Problem)
     check(someone('other'), 'one')

@@ -17,23 +17,15 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
  * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
  * `receivedShare`. An upload counts as waiting work once it was received: otherwise stalled clients would block others.
  */
-export function openAdmission(
-  queue: Pick<Queue, 'stats'>,
-  promiseSeconds: number,
-  now: () => number = () => performance.now(),
-) {
+export function openAdmission(queue: Pick<Queue, 'stats'>, promiseSeconds: number) {
   /** Uploads that are received and not yet in the queue. */
   let received = 0
   let finished = 0
   /** The statistics, and how many uploads had finished when they were read: those are counted in them. */
-  const counted = cached(
-    maxStatsAgeMs,
-    async () => {
-      const before = finished
-      return { ...(await queue.stats()), finished: before }
-    },
-    now,
-  )
+  const counted = cached(maxStatsAgeMs, async () => {
+    const before = finished
+    return { ...(await queue.stats()), finished: before }
+  })
   const assertKeepable = (
     stats: Awaited<ReturnType<typeof counted>>,
     limit: 'predictedShare' | 'receivedShare',

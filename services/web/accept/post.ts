@@ -105,7 +105,8 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
     web.metrics.increment('tintype_photos_total', { outcome })
     if (type === 'not-stored') web.metrics.increment('tintype_photos_not_stored_total', {})
     // By the response's X-Request-Id an operator finds the refusal that a person reports.
-    web.log.info(`photo.${outcome}`, { type, status, requestId: response.locals.requestId }, session)
+    const probe = isProbe(web, request) || undefined
+    web.log.info(`photo.${outcome}`, { type, status, probe, requestId: response.locals.requestId }, session)
     next(problem)
   }
 }
@@ -133,7 +134,7 @@ const pollMs = 1_000
  * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
  * state stands: after an error the client would send the photo again.
  */
-export async function settledWithin(
+async function settledWithin(
   web: Web,
   owner: Owner,
   id: PhotoId,

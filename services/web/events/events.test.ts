@@ -1,9 +1,12 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { openDoorbell } from '@tintype/lib/doorbell.ts'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'
 import { follow } from '@tintype/lib/queue/follow.ts'
 import type { Queue } from '@tintype/lib/queue/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { until } from '../../../test/support.ts'
+import { watchDependencies } from '../health.ts'
 import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
 import { convertNext, type Running, startWeb, type Visitor } from '../test/web.ts'
@@ -233,4 +236,22 @@ test('streams that cannot begin are one entry a minute: while the queue is away 
   )
   expect(errors.length).toBeLessThanOrEqual(2) // the other one is web's own reader
   expect(errors.length).toBeGreaterThan(0)
+})
+
+test('events of a queue that was restored from a backup while web ran are passed on: web waited for their old numbers', async () => {
+  const running = await startWeb()
+  watchDependencies(running.web)
+  const person = await beginSession(running)
+  const stream = await listen(person)
+  const { id } = await upload(person)
+  await until(() => stream.received.some(({ data }) => data.id === id))
+  await running.web.metrics.render(undefined)
+  const db = new DatabaseSync(join(running.folder, 'queue.sqlite'), { timeout: 5_000 })
+  db.exec(`DELETE FROM events; UPDATE sqlite_sequence SET seq = seq - 1000 WHERE name = 'events'`)
+  db.close()
+  await upload(person)
+  await running.web.metrics.render(undefined)
+  const later = await upload(person)
+  await until(() => stream.received.some(({ data }) => data.id === later.id))
+  stream.close()
 })

@@ -12,11 +12,12 @@ const retryMs = 1_000
 export function openEvents(queue: Pick<Queue, 'events' | 'lastEvent'>, log: Log, signal: AbortSignal) {
   const owners = new EventEmitter().setMaxListeners(0)
   let seq: number | null = null
+  let reading = new AbortController()
 
   const read = async () => {
     // Kept over an error, so that the next read goes on from there.
     seq ??= await queue.lastEvent()
-    for await (const event of queue.events(seq, signal)) {
+    for await (const event of queue.events(seq, AbortSignal.any([signal, reading.signal]))) {
       seq = event.seq
       owners.emit(event.owner, event)
     }
@@ -31,5 +32,11 @@ export function openEvents(queue: Pick<Queue, 'events' | 'lastEvent'>, log: Log,
     },
     /** The last event that was passed on, or came before the start; null while the queue was not reached. */
     seq: () => seq,
+    /** Goes on after an earlier event: a queue that was restored from a backup has no later one. */
+    rewind(to: number): void {
+      seq = to
+      reading.abort()
+      reading = new AbortController()
+    },
   }
 }

@@ -2,21 +2,8 @@ import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
 import { find, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { fetchPhotos } from './api.ts'
 import { attempt, keepUnsent, type Unsent, unsent } from './memory.ts'
-import {
-  changed,
-  deleted,
-  drop,
-  finished,
-  type Item,
-  items,
-  put,
-  showEarly,
-  showOlderPhoto,
-  showPhoto,
-  type Upload,
-  watch,
-  withPhoto,
-} from './photos.ts'
+import type { Item, Upload } from './photos.ts'
+import * as store from './photos.ts'
 import { focusOn } from './rows.ts'
 import { isTaken } from './take.ts'
 import { newUpload, send } from './uploads.ts'
@@ -33,10 +20,10 @@ export function add(files: readonly File[]): void {
   if (files.length === 0) return
   const remembersPhotos = takesCookies()
   for (const file of files) {
-    const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
-    if (old) drop(old)
+    const old = store.items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
+    if (old) store.drop(old)
     const item = { upload: newUpload(file, old?.upload?.key) }
-    put(item)
+    store.put(item)
     // A smaller video would be refused, too.
     const tooLarge = isTaken(file) ? 'tooLarge' : 'noPhoto'
     const problem = !remembersPhotos
@@ -44,7 +31,7 @@ export function add(files: readonly File[]): void {
       : file.size > maxUploadBytes && say(tooLarge, { bytes: file.size, most: maxUploadBytes })
     if (problem) {
       item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
-      changed(item)
+      store.changed(item)
     } else send(item)
   }
   // At once: a photo that is ready in the meantime would not be counted.
@@ -58,7 +45,7 @@ const isSame = (kept: Unsent, file: File): boolean => kept.name === file.name &&
 const gatherMs = 50
 let gathering = false
 
-watch(() => {
+store.watch(() => {
   if (!gathering) setTimeout(showChanges, gatherMs)
   gathering = true
 })
@@ -66,11 +53,11 @@ watch(() => {
 /** Updates the parts of the page beside the rows, and what a reload needs. */
 function showChanges(): void {
   gathering = false
-  showEarly()
+  store.showEarly()
   keepUnsent(sending().map(({ key, name, size }) => ({ key, name, size })))
   stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
   showProgress()
-  find('#empty').hidden = !listed || items().length > 0
+  find('#empty').hidden = !listed || store.items().length > 0
   find('#older').hidden = older === null
 }
 
@@ -78,11 +65,11 @@ function showChanges(): void {
 let batch = new Set<Item>()
 
 const isOver = ({ upload, photo }: Item): boolean =>
-  photo ? finished(photo) : upload?.state.is === 'refused' || upload?.state.is === 'given-up'
+  photo ? store.finished(photo) : upload?.state.is === 'refused' || upload?.state.is === 'given-up'
 
 /** One bar and one sentence for several photos in progress; a single photo has its ring. */
 function showProgress(): void {
-  const sent = new Set(items().filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
+  const sent = new Set(store.items().filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
   const known = [...batch].filter(item => sent.has(item))
   const fresh = [...sent].filter(item => !batch.has(item) && !isOver(item))
   const all = fresh.length > 0 && known.every(isOver) ? fresh : [...known, ...fresh]
@@ -104,7 +91,9 @@ function shareOf(item: Item): number {
 
 /** Uploads that are not accepted yet and may still be. */
 const sending = (): Upload[] =>
-  items().flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
+  store
+    .items()
+    .flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
 
 let awake: Promise<WakeLockSentinel | undefined> | undefined
 
@@ -128,7 +117,7 @@ addEventListener('beforeunload', event => {
 /** Reads the newest photos again, and on down to the last unfinished one: a hidden tab misses events of any of them. */
 export async function refresh(): Promise<void> {
   // Read before the request: a photo that is accepted meanwhile is not in the list.
-  const before = items().flatMap(({ photo }) => photo?.id ?? [])
+  const before = store.items().flatMap(({ photo }) => photo?.id ?? [])
   let newest = ''
   let next: string | null = 'photos'
   do {
@@ -137,11 +126,14 @@ export async function refresh(): Promise<void> {
     const listedIds = new Set(photos.map(({ id }) => id))
     // Ids sort newest first. A photo that was in this part of the list and no longer is was deleted elsewhere.
     for (const id of before)
-      if (id > newest && (further === null || id <= oldest) && !listedIds.has(id)) deleted(id)
-    for (const photo of photos) showPhoto(photo)
+      if (id > newest && (further === null || id <= oldest) && !listedIds.has(id)) store.deleted(id)
+    for (const photo of photos) store.showPhoto(photo)
     newest = oldest
     next = further
-  } while (next !== null && items().some(({ photo }) => photo && !finished(photo) && photo.id > newest))
+  } while (
+    next !== null &&
+    store.items().some(({ photo }) => photo && !store.finished(photo) && photo.id > newest)
+  )
   // Also when so many photos came while the tab was hidden that some between them and those shown are not in this list.
   if (!listed || !before.includes(newest)) older = next
   listed = true
@@ -151,18 +143,18 @@ export async function refresh(): Promise<void> {
 async function showOlder(): Promise<void> {
   const { photos, next } = await fetchPhotos(older ?? 'photos')
   older = next
-  for (const photo of photos) showOlderPhoto(photo)
+  for (const photo of photos) store.showOlderPhoto(photo)
   showChanges()
   // The button goes with the last page: the keyboard goes on with the first photo that it brought.
-  if (next === null) focusOn(withPhoto(photos[0]?.id ?? ''))
+  if (next === null) focusOn(store.withPhoto(photos[0]?.id ?? ''))
 }
 
 /** Tabs ask each other by null which uploads they send, and answer with their keys. */
 const tabs = attempt(() => new BroadcastChannel('tintype-uploads'))
 tabs?.addEventListener('message', ({ data: keys }: MessageEvent<string[] | null>) => {
   if (!keys) return tabs.postMessage(sending().flatMap(({ file, key }) => (file ? key : [])))
-  for (const item of items())
-    if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) drop(item)
+  for (const item of store.items())
+    if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) store.drop(item)
 })
 
 /**
@@ -170,7 +162,7 @@ tabs?.addEventListener('message', ({ data: keys }: MessageEvent<string[] | null>
  * the first tab still sends, until that tab names them.
  */
 export function showInterrupted(): void {
-  for (const kept of unsent()) put({ upload: newUpload(kept, kept.key) })
+  for (const kept of unsent()) store.put({ upload: newUpload(kept, kept.key) })
   tabs?.postMessage(null)
 }
 

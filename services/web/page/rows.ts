@@ -52,7 +52,7 @@ function remove(item: Item): void {
 }
 
 /** The row of one item. `update` draws the item's present state. It is called often and must stay cheap. */
-export function photoRow(item: Item): { element: HTMLElement; update(): void } {
+function photoRow(item: Item): { element: HTMLElement; update(): void } {
   // Hidden from screen readers because the text beside it says the same.
   const ring = h('span', { class: 'ring', 'aria-hidden': 'true' })
   const picture = h('div', { class: 'picture' }, ring)

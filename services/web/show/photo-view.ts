@@ -1,13 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { filesOf, findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
-import type {
-  FailureReason,
-  Owner,
-  PhotoId,
-  PhotoRecord,
-  ResultRecord,
-  ThumbnailRecord,
-} from '@tintype/lib/photo/record.ts'
+import type { FailureReason, Owner, PhotoId, PhotoRecord, ResultRecord } from '@tintype/lib/photo/record.ts'
 import { isPhotoId, ownerPrefix, photoPrefix } from '@tintype/lib/photo/record.ts'
 import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { JobStatus } from '@tintype/lib/queue/index.ts'
@@ -22,7 +15,7 @@ export type PhotoView = Omit<ReturnType<typeof common>, 'stages'> & {
   kept?: boolean | undefined
   /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
   damaged?: true | undefined
-  thumbnails?: (ThumbnailRecord & { href: string })[]
+  thumbnails?: (Ready['thumbnails'][number] & { href: string })[]
   stages: { receive: number } & Partial<Ready['stages']>
   /** What the promise counts: from the last byte received to the durable thumbnails. Only of a ready photo. */
   seconds?: number

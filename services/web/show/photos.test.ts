@@ -134,12 +134,14 @@ describe('a photo', () => {
   test('that cannot be read is in the log of its session, with the route', async () => {
     const { web, visitor, entries } = await startWeb()
     const person = visitor()
-    const { links } = await view(await person.post(png(4, 4, 200_000)))
+    const accepted = await person.post(png(4, 4, 200_000))
+    const { links } = await view(accepted)
     web.storage.get = () => Promise.reject(Object.assign(new Error('the disk broke'), { code: 'EIO' }))
     expect((await person.call('GET', links.original)).status).toBe(503)
-    const { session } = entries.find(({ event }) => event === 'photo.accepted') ?? {}
+    const logged = entries.find(({ event }) => event === 'photo.accepted')
+    expect(logged).toMatchObject({ requestId: accepted.headers.get('x-request-id') })
     expect(entries.find(({ event }) => event === 'request.failed')).toMatchObject({
-      session: expect.stringMatching(session as string),
+      session: expect.stringMatching(logged?.session as string),
       route: '/photos/:id/original',
       error: expect.stringContaining('the disk broke'),
     })

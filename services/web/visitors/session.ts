@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { schemeOf } from '@tintype/lib/http.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { sparsely } from '@tintype/lib/repeat.ts'
-import { currentSession } from '@tintype/lib/telemetry/calls.ts'
+import { currentRequest } from '@tintype/lib/telemetry/calls.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { RequestHandler, Response } from 'express'
@@ -10,9 +10,8 @@ import type { Web } from '../web.ts'
 
 const cookieName = 'tintype_session'
 /**
- * The name of the page's second cookie. Two services on one host, by other ports or prefixes, replace each other's
- * first cookie, and browsers let http neither read nor replace the Secure one of a visit by https. People would lose
- * their photos.
+ * The name of the page's second cookie. Two services on one host, by port or prefix, replace each other's first cookie,
+ * and browsers let http neither read nor replace the Secure one of a visit by https. Photos would be lost.
  */
 const ownCookieName = (secret: string, scheme: 'http' | 'https'): string =>
   `${cookieName}_${createHmac('sha256', secret).update(scheme).digest('hex').slice(0, 8)}`
@@ -32,10 +31,7 @@ export type Visitor = {
 
 export const visitorOf = (response: Response): Visitor => response.locals.visitor
 
-/**
- * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so
- * no session store is needed.
- */
+/** Verifies the session cookie, else begins a session. It is signed (id.HMAC), so that no session store is needed. */
 export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestHandler {
   const own = { https: ownCookieName(secret, 'https'), http: ownCookieName(secret, 'http') }
   const patterns = [cookieName, own.https, own.http].map(
@@ -68,7 +64,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
     metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning, seconds }, session)
     describeSpan({ [attributes.session]: session })
-    currentSession.run(session, next)
+    currentRequest.run({ session, requestId: response.locals.requestId }, next)
   }
 }
 

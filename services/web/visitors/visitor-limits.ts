@@ -7,9 +7,9 @@ import type { Visitor } from './session.ts'
  * bucket of its session and from the larger one of its address, so that new cookies do not evade the limit. All
  * requests without a session from one address share a bucket. The returned check throws Problem 429 with Retry-After.
  */
-export function uploadRate(perMinute: number, now = () => performance.now()) {
-  const ofVisitor = openBuckets(perMinute, 'visitorRate', now)
-  const ofAddress = openBuckets(perMinute * limits.addressRate.value, 'addressRate', now)
+export function uploadRate(perMinute: number) {
+  const ofVisitor = openBuckets(perMinute, 'visitorRate')
+  const ofAddress = openBuckets(perMinute * limits.addressRate.value, 'addressRate')
   return ({ owner, returning }: Pick<Visitor, 'owner' | 'returning'>, address: string): void => {
     ofVisitor(returning ? owner : address)
     ofAddress(address)
@@ -18,11 +18,11 @@ export function uploadRate(perMinute: number, now = () => performance.now()) {
 
 type Bucket = { tokens: number; at: number }
 
-function openBuckets(perMinute: number, limit: 'visitorRate' | 'addressRate', now: () => number) {
+function openBuckets(perMinute: number, limit: 'visitorRate' | 'addressRate') {
   const perMs = perMinute / 60_000
   const buckets = new Map<string, Bucket>()
   return (key: string): void => {
-    const at = now()
+    const at = performance.now()
     const bucket = buckets.get(key) ?? { tokens: perMinute, at }
     const tokens = Math.min(perMinute, bucket.tokens + (at - bucket.at) * perMs)
     if (tokens >= 1) return void setBounded(buckets, key, { tokens: tokens - 1, at })

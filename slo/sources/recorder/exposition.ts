@@ -52,20 +52,15 @@ const canonical = (pairs: [string, string][]): string =>
     .map(([key, value]) => `${key}="${value}"`)
     .join(',')
 
-export const labelsOf = (canonicalLabels: string): Record<string, string> =>
-  Object.fromEntries(
-    pairsOf(canonicalLabels).map(([key, value]) => [
-      key,
-      value.replace(/\\([\\"n])/g, (_, c) => (c === 'n' ? '\n' : c)),
-    ]),
-  )
+export function labelsOf(canonicalLabels: string): Record<string, string> {
+  const plain = (value: string) => value.replace(/\\([\\"n])/g, (_, c) => (c === 'n' ? '\n' : c))
+  return Object.fromEntries(pairsOf(canonicalLabels).map(([key, value]) => [key, plain(value)]))
+}
 
 /** Adds labels to canonical ones, and renames existing ones to `exported_NAME`, as Prometheus does. */
 export function withLabels(canonicalLabels: string, more: Record<string, string>): string {
-  const own = Object.entries(labelsOf(canonicalLabels)).map(([key, value]): [string, string] => [
-    key in more ? `exported_${key}` : key,
-    value,
-  ])
+  const renamed = (key: string) => (key in more ? `exported_${key}` : key)
+  const own = Object.entries(labelsOf(canonicalLabels)).map(([key, value]) => [renamed(key), value] as const)
   const escaped = (value: string) => value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`))
   return canonical([...own, ...Object.entries(more)].map(([key, value]) => [key, escaped(value)]))
 }

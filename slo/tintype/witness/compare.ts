@@ -68,12 +68,9 @@ function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => b
     [...photos].flatMap(([photo, seen]) => (!atEnds(seen) && isSo(photo, seen) ? photo : []))
   const differs = (photo: string, { outcome }: Seen) =>
     (logs.photos.get(photo)?.outcome ?? outcome) !== outcome
+  const isLost = (photo: string, { traced }: Seen) => traced !== false && !traces.photos.has(photo)
   const all: [witness: string, says: string, ids: string[]][] = [
-    [
-      'traces',
-      'lack photos that the logs have',
-      photosOf(logs, (photo, { traced }) => traced !== false && !traces.photos.has(photo)),
-    ],
+    ['traces', 'lack photos that the logs have', photosOf(logs, isLost)],
     ['logs', 'lack photos that the traces have', photosOf(traces, photo => !logs.photos.has(photo))],
     ['traces', 'give photos another outcome than the logs', photosOf(traces, differs)],
   ]

@@ -42,23 +42,17 @@ export async function outcomesInTraces(folder: string, fromMs: number, toMs: num
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
-  const isWhole = await readEntries(
-    stores,
-    { event: 'promise.' },
-    fromMs,
-    toMs,
-    ({ id, timestamp, payload }) => {
-      if (!payload.photo) return
-      const outcome = String(payload.event).slice('promise.'.length) as Outcome
-      const traced = payload.traced !== false
-      // An id is its stream and a sequence number.
-      const stream = sourceOf(id)
-      const [at, source] = [Date.parse(timestamp), sourceOf(stream)]
-      photos.set(String(payload.photo), { outcome, at, traced, source })
-      streams.add(stream)
-    },
-  )
-  if (!isWhole) return null
+  const take: Parameters<typeof readEntries>[4] = ({ id, timestamp, payload }) => {
+    if (!payload.photo) return
+    const outcome = String(payload.event).slice('promise.'.length) as Outcome
+    const traced = payload.traced !== false
+    // An id is its stream and a sequence number.
+    const stream = sourceOf(id)
+    const [at, source] = [Date.parse(timestamp), sourceOf(stream)]
+    photos.set(String(payload.photo), { outcome, at, traced, source })
+    streams.add(stream)
+  }
+  if (!(await readEntries(stores, { event: 'promise.' }, fromMs, toMs, take))) return null
   // A stream is `service.instance.epoch`, and each epoch after the first is a restart.
   const instances = new Set([...streams].map(sourceOf))
   return { photos, restarts: streams.size - instances.size }

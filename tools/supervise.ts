@@ -77,8 +77,6 @@ const livezMs = 5_000
 const root = `${import.meta.dirname}/..`
 /** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
 const compileCache = `${root}/node_modules/.cache/node`
-/** Memory pools of glibc. By default each thread has its own, which takes 8 MiB more in all. */
-const arenas = '2'
 
 /** `ended` resolves with the signal or the exit code. */
 type Started = { child: ChildProcess; ended: Promise<string> }
@@ -87,19 +85,10 @@ type Started = { child: ChildProcess; ended: Promise<string> }
 export function supervise(service: Service, hooks: Hooks, liveness = patience): Supervised {
   const { name } = service
   const stopping = new AbortController()
-  let current = begin()
+  let current = start(service, hooks)
   let deaths = 0
 
   const send = (message: TurnMessage) => current.child.connected && current.child.send(message, () => {})
-
-  /** A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone. */
-  function begin(): Started {
-    const started = start(service, hooks)
-    started.child.on('message', () =>
-      globalThis.setTimeout(() => stopping.signal.aborted || send('stop'), sameSignalMs),
-    )
-    return started
-  }
 
   const killAfter = (ms: number, child: ChildProcess, why: string) =>
     globalThis.setTimeout(() => {
@@ -108,6 +97,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
     }, ms)
 
   async function becomesReady({ child }: Started): Promise<boolean> {
+    child.on('message', () => setTimeout(sameSignalMs).then(() => stopping.signal.aborted || send('stop')))
     const hangs = killAfter(liveness.startMs, child, 'it was not ready in time')
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)
@@ -134,7 +124,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
-      current = begin()
+      current = start(service, hooks)
       if (await becomesReady(current)) hooks.log.warn('process.restarted', { process: name })
     }
   }
@@ -204,7 +194,8 @@ function startScript(
   // more, which saves 1 ms of CPU a photo.
   const young = `--max-semi-space-size=${script === 'services/web/main.ts' ? 8 : 2}`
   const child = spawn(process.execPath, [young, ...telemetry, `${from}/${script}`, ...args], {
-    env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: arenas, ...env },
+    // By default each thread has its own memory pool of glibc, which takes 8 MiB more in all.
+    env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: '2', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   forwardStderr(child)

@@ -76,19 +76,10 @@ const livezMs = 5_000
 export function supervise(service: Service, hooks: Hooks, liveness = patience): Supervised {
   const { name } = service
   const stopping = new AbortController()
-  let current = begin()
+  let current = startProcess(service, hooks.environment(service))
   let deaths = 0
 
   const send = (message: TurnMessage) => current.child.connected && current.child.send(message, () => {})
-
-  /** A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone. */
-  function begin(): Started {
-    const started = startProcess(service, hooks.environment(service))
-    started.child.on('message', () =>
-      globalThis.setTimeout(() => stopping.signal.aborted || send('stop'), sameSignalMs),
-    )
-    return started
-  }
 
   const killAfter = (ms: number, child: ChildProcess, why: string) =>
     globalThis.setTimeout(() => {
@@ -97,6 +88,8 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
     }, ms)
 
   async function becomesReady({ child }: Started): Promise<boolean> {
+    // A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone.
+    child.on('message', () => setTimeout(sameSignalMs).then(() => stopping.signal.aborted || send('stop')))
     const hangs = killAfter(liveness.startMs, child, 'it was not ready in time')
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)
@@ -123,7 +116,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
-      current = begin()
+      current = startProcess(service, hooks.environment(service))
       if (await becomesReady(current)) hooks.log.warn('process.restarted', { process: name })
     }
   }

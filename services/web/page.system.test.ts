@@ -1026,6 +1026,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.textContent('#state')).toBe('')
     asked.resolve()
     await page.getByText('Whether the service keeps its promise is not known at the moment.').waitFor()
+    // In the minute of its first journey a fresh service was said to be offline.
+    const begun = { online: null, budgetLeftMinutes: null, budgetMinutes: null, at: new Date() }
+    await page.route('**/status.json', route => route.fulfill({ json: begun }))
+    await page.reload()
+    await page.getByText('Whether the service keeps its promise is not measured yet.').waitFor()
   })
 
   test('a link that is dropped does not leave the page, and of that and a pasted one the page says what to do', async () => {

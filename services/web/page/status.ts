@@ -5,7 +5,7 @@ import { getJson, serverNow, staleMs } from '@tintype/lib/page/browser/server.ts
 import { say } from './words.ts'
 
 /** What slo wrote, or the sentence for when there is nothing: none before the first answer. */
-type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
+type Status = { online: boolean | null; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 type Shown = Status | '' | 'notMeasured' | 'stale'
 /** Why this browser does not reach the service, or only as someone else each time: its cookie does not arrive. */
 export type Unreached = '' | 'offline' | 'signIn' | 'noSession'
@@ -28,8 +28,9 @@ export function showStatus(): (why: Unreached) => void {
     find('#budget').hidden = short === ''
   }
   const read = async () => {
-    last = await getJson<Status>('status.json').catch(({ status }) =>
-      status === 404 ? 'notMeasured' : last || 'stale',
+    last = await getJson<Status>('status.json').then(
+      status => (status.online === null ? 'notMeasured' : status), // until the minute of the first journey is over
+      ({ status }) => (status === 404 ? 'notMeasured' : last || 'stale'),
     )
     show()
   }

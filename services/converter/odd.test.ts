@@ -111,6 +111,11 @@ describe('what is slightly broken is shown whole', () => {
       },
     ],
     ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
+    [
+      'JPEG with zeros before its end marker',
+      () => noise(300, 200).jpeg({ optimiseCoding: false }).toBuffer(),
+      bytes => behind(bytes, bytes.length - 2, Buffer.alloc(4096)),
+    ],
     ['JPEG behind a byte order mark', jpeg, bytes => Buffer.concat([Buffer.from('\ufeff'), bytes])],
     [
       'JPEG that was transferred as text',

@@ -152,7 +152,9 @@ function hasHole(jpeg: Buffer): boolean {
     if ((fill !== 0 && fill !== 0xff) || jpeg[at + step - 1] !== fill) continue
     if (!jpeg.subarray(at, at + step).every(byte => byte === fill)) continue
     const end = jpeg.indexOf(Buffer.from([0xff, 0xd9]), start)
-    return end < 0 || (at < end && !mayBeFlat(jpeg))
+    // Some encoders fill a scan up before the end marker.
+    const isFollowed = jpeg.subarray(at, Math.max(at, end)).some(byte => byte !== fill)
+    return end < 0 || (isFollowed && !mayBeFlat(jpeg))
   }
   return false
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -9,7 +9,7 @@ import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { TurnMessage } from '@tintype/lib/run.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { forwardStderr, sameSignalMs } from '@tintype/lib/terminal.ts'
-import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
+import { outputOf, startProgram } from './program-output.ts'
 
 export type Endpoints = Record<string, string>
 
@@ -208,23 +208,6 @@ function startScript(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   forwardStderr(child)
-  return child
-}
-
-/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
-function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
-  const file = outputOf({ folder })
-  const output = openSync(file, 'a')
-  const bound = setInterval(boundOutput, boundEveryMs, file).unref()
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
-    ...user,
-    cwd: folder,
-    detached: true,
-    env,
-    stdio: ['ignore', output, output],
-  })
-  closeSync(output)
-  child.once('close', () => clearInterval(bound))
   return child
 }
 

@@ -1,9 +1,11 @@
-import { copyFileSync, statSync, truncateSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { closeSync, copyFileSync, openSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Program, Service } from './supervise.ts'
 
 /** A program's output is emptied at this size. Its previous content, as large, stays beside it. */
 export const maxOutputBytes = 16 * 2 ** 20
-export const boundEveryMs = 60_000
+const boundEveryMs = 60_000
 
 export const outputOf = ({ folder }: { folder: string }): string => join(folder, 'output.log')
 
@@ -16,4 +18,21 @@ export function boundOutput(file: string): void {
   } catch {
     // The file is gone or the disk is full: it is tried again a minute later.
   }
+}
+
+/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
+export function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
+  const file = outputOf({ folder })
+  const output = openSync(file, 'a')
+  const bound = setInterval(boundOutput, boundEveryMs, file).unref()
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+    ...user,
+    cwd: folder,
+    detached: true,
+    env,
+    stdio: ['ignore', output, output],
+  })
+  closeSync(output)
+  child.once('close', () => clearInterval(bound))
+  return child
 }

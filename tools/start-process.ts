@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
-import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
-import type { Program, Script, Service } from './supervise.ts'
+import { startProgram } from './program-output.ts'
+import type { Script, Service } from './supervise.ts'
 
 const root = `${import.meta.dirname}/..`
 /** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
@@ -39,22 +39,5 @@ function startScript(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   forwardStderr(child)
-  return child
-}
-
-/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
-function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
-  const file = outputOf({ folder })
-  const output = openSync(file, 'a')
-  const bound = setInterval(boundOutput, boundEveryMs, file).unref()
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
-    ...user,
-    cwd: folder,
-    detached: true,
-    env,
-    stdio: ['ignore', output, output],
-  })
-  closeSync(output)
-  child.once('close', () => clearInterval(bound))
   return child
 }

@@ -9,8 +9,8 @@ test('a package that the release of the system lacks, as chromium-headless-shell
   vi.stubEnv('PATH', folder)
   onTestFinished(() => void vi.unstubAllEnvs())
   const packages = ['postgresql', 'chromium-headless-shell', 'haproxy']
-  expect(available(packages), 'without apt-cache').toEqual(packages)
-  const script = '#!/bin/sh\ncase "$2" in chromium*) exit 100 ;; esac\n'
-  writeFileSync(join(folder, 'apt-cache'), script, { mode: 0o755 })
+  expect(available(packages), 'without apt-get').toEqual(packages)
+  const script = '#!/bin/sh\ncase "$3" in chromium*) exit 100 ;; esac\n'
+  writeFileSync(join(folder, 'apt-get'), script, { mode: 0o755 })
   expect(available(packages)).toEqual(['postgresql', 'haproxy'])
 })

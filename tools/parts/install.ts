@@ -33,7 +33,8 @@ const lock = ['-o', 'DPkg::Lock::Timeout=300']
  * knows none, as before its first update.
  */
 export function available(packages: string[]): string[] {
-  const found = packages.filter(name => spawnSync('apt-cache', ['show', name]).status === 0)
+  // Not apt-cache, which also shows a name without a package, as chromium on Ubuntu.
+  const found = packages.filter(name => spawnSync('apt-get', ['--simulate', 'install', name]).status === 0)
   return found.length > 0 ? found : packages
 }
 

@@ -23,6 +23,10 @@ export function messagesOf(error: unknown): string {
   return all.join(': ')
 }
 
+/** A child process was ended on purpose: by its parent, or by Ctrl-C, which a terminal sends to all processes. */
+export const wasEnded = ({ name, signal = '' }: Error & { signal?: string }): boolean =>
+  name === 'AbortError' || /^SIG(INT|TERM|HUP)$/.test(signal)
+
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -22,9 +22,9 @@ import { prometheusConfig, targetsOf } from './stack/config.ts'
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 
 Starts Prometheus and Alertmanager beside the service that runs on DATA_DIR, until Ctrl-C. Prometheus scrapes every
-SCRAPE_SECONDS and keeps its data in DATA_DIR/stack for KEEP_METRICS_DAYS. Alertmanager notifies ALERT_WEBHOOK_URL, and slo no longer does;
-without the variable no Alertmanager is started, and slo goes on notifying. Alerts link to SLO_URL (default: this
-machine).
+SCRAPE_SECONDS and keeps its data in DATA_DIR/stack for KEEP_METRICS_DAYS. Alertmanager notifies ALERT_WEBHOOK_URL, and
+slo no longer does; without the variable no Alertmanager is started, and slo goes on notifying. Alerts link to SLO_URL
+(default: this machine).
   --prometheus-port    default 9090
   --alertmanager-port  default 9093
   --rules              a rule file instead of the rules of slo/tintype

@@ -65,7 +65,7 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
   const key = timelineKeyOf(session)
   if (!key)
     throw new UsageError(
-      'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters',
+      'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters, with a digit',
     )
   const story = await timeline(folders, key, day)
   const errors = story.unreadable.map(name => `cannot be read: ${name}`)

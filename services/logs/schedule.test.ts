@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { dayMs } from '@tintype/lib/day.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -54,9 +56,9 @@ test('a day with an unreadable journal is due, and does not prevent the publishi
   await expect(publish(folders, '2026-11-19')).rejects.toThrow('EISDIR')
 })
 
-test('a day that cannot be published is tried each hour, and the others are published', async () => {
+test('a day that cannot be published is tried each hour, and the others are published; one that Ctrl-C ended is no error', async () => {
   const folders = foldersIn(await temporaryFolder())
-  for (const each of ['2026-11-19', day])
+  for (const each of ['2026-11-18', '2026-11-19', day])
     utimesSync(
       writeJournal(folders.streams, each, 'web.0.17', stamped(line('web.0.17', 1, at), at)),
       midnight / 1000,
@@ -66,6 +68,7 @@ test('a day that cannot be published is tried each hour, and the others are publ
   const say = (event: string, { day }: { day: string }) => said.push([event, day])
   const look = duePublisher({ folders, log: { info: say, error: say } as unknown as Log }, async each => {
     if (each === day) throw new Error('no room')
+    if (each === '2026-11-18') await promisify(execFile)('sh', ['-c', 'kill -INT $$'])
     return (await publish(folders, each)) as Manifest
   })
   for (let n = 60; n <= 125; n++) await look(midnight + n * minute)

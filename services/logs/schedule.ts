@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, wasEnded } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
@@ -79,8 +79,7 @@ export function duePublisher(
         log.info('day.published', { day, revision, entries, bytes })
       } catch (error) {
         againAt.set(day, nowMs + retryMs)
-        if ((error as Error).name !== 'AbortError')
-          log.error('day.not-published', { day, error: String(error) })
+        if (!wasEnded(error as Error)) log.error('day.not-published', { day, error: String(error) })
       }
   }
 }

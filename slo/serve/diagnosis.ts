@@ -4,7 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { cached } from '@tintype/lib/cached.ts'
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, wasEnded } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
@@ -74,6 +74,7 @@ export function openDiagnosis(
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow
+      if (wasEnded(error)) throw error
       const said = String(error.stderr).trim().slice(-saidChars)
       throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
@@ -83,7 +84,7 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   const fail = (error: Error): string => {
-    if (!stopping.signal.aborted) log.error('diagnosis.failed', { error: describeError(error) })
+    if (!wasEnded(error)) log.error('diagnosis.failed', { error: describeError(error) })
     return error.message
   }
   return {

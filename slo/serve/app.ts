@@ -51,10 +51,8 @@ export function createSloApp(options: {
   sloUrl?: URL | null
 }): Express {
   const { watch, diagnosis, source, directory, dataDir, sloUrl } = options
-  const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
-    title: directory.service.displayName,
-    program,
-  })
+  const folder = fileURLToPath(new URL('../page', import.meta.url))
+  const pages = openPages(folder, { title: directory.service.displayName, program })
   // The name that the operator gave the pages is no other site's: a proxy on this machine may pass it on to port 80.
   const app = createApp(options).use((request, response, next) =>
     request.headers.host === sloUrl?.host ? next() : refuseRebound(request, response, next),
@@ -186,10 +184,8 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
 }
 
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
-const asText = {
-  headers: { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' },
-  acceptRanges: false,
-}
+const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
+const asText = { headers, acceptRanges: false }
 
 /**
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in

@@ -278,6 +278,13 @@ describe('slo on the command line', () => {
       const { out } = await sloHere(environment, 'rules', ...args)
       expect(out).toContain(`runbook_url: ${pages}/docs/runbooks/`)
     }
+    const ports = { SLO_PORT: '8094', SLO_ADMIN_PORT: '9094' }
+    expect((await sloHere(ports, 'rules')).out).toContain('runbook_url: http://localhost:8094/docs/runbooks/')
+    const ofSecret = { ...ports, ALERT_WEBHOOK_URL: 'http://pager.example/hook\n' }
+    const routes = (await sloHere(ofSecret, 'rules', '--alertmanager')).out
+    expect(routes).toMatch(
+      /url: http:\/\/pager\.example\/hook\n(.|\n)*url: http:\/\/127\.0\.0\.1:9094\/alerts/,
+    )
   })
 
   test('a described outage: 10 minutes page fast alone', async () => {

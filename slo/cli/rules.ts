@@ -7,15 +7,16 @@ import { defaultDeadman, status, type Verb } from './context.ts'
 
 export const run: Verb = async (given, context) => {
   const { objectives, service } = context.directory()
-  const webhook = given.webhook ?? context.environment.ALERT_WEBHOOK_URL ?? ''
-  const { deadman = defaultDeadman } = given
+  // A secret's file often ends with a line end, which Alertmanager refuses.
+  const webhook = (given.webhook ?? context.environment.ALERT_WEBHOOK_URL ?? '').trim()
+  const { SLO_URL, ...ports } = readConfig(context.environment, pick('SLO_URL', 'SLO_PORT', 'SLO_ADMIN_PORT'))
+  const { deadman = atPort(defaultDeadman, ports.SLO_ADMIN_PORT) } = given
   if (given.alertmanager && webhook === '')
     throw new UsageError('give --webhook, where pages and tickets go: slo takes only SloWatchdog')
   for (const each of given.alertmanager ? [webhook, deadman] : [])
     if (!each.startsWith('/') && !address.parse(each))
       throw new UsageError(`"${each}" is neither an http(s) address nor the path of a file with one`)
-  const { SLO_URL } = readConfig(context.environment, pick('SLO_URL'))
-  const pages = base.parse(given.pages ?? SLO_URL?.href ?? defaultPages)
+  const pages = base.parse(given.pages ?? SLO_URL?.href ?? atPort(defaultPages, ports.SLO_PORT))
   if (!pages) throw new UsageError(`--pages "${given.pages}" is not an http(s) address`)
   const file = given.alertmanager
     ? alertmanagerConfig({ webhook, deadman }, objectives, service)
@@ -23,6 +24,10 @@ export const run: Verb = async (given, context) => {
   context.show(file, ruleYaml(file))
   return status.good
 }
+
+/** A default address where slo has another port. 0 is any free one, which is not known here. */
+const atPort = (address: string, port: number): string =>
+  port === 0 ? address : address.replace(/:\d+\//, `:${port}/`)
 
 /** kubectl reads version 1.1: a label with the value NO must be quoted, because it would be a boolean. */
 const yaml = { version: '1.1', lineWidth: 0, blockQuote: 'literal', aliasDuplicateObjects: false } as const

@@ -300,6 +300,11 @@ test('what neither the environment nor an earlier step gives is said at the star
     'SHOP is not set, and "${SHOP}" needs it',
   )
   expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+  // Without its scheme, or in the quotation marks of a file of variables.
+  for (const SHOP of ['shop.example', '"https://shop.example"'])
+    expect(() => walk('  - { name: look, url: "${SHOP}/" }', { SHOP })).toThrow(
+      'the probe’s step look has no address: ${SHOP}/',
+    )
 })
 
 test('all variables that service.yaml needs are said at once', async () => {

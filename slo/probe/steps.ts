@@ -48,11 +48,19 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   }
 }
 
-/** A sentence for each value that a step uses and neither the environment nor an earlier step has. */
+/**
+ * A sentence for each value that a step uses and neither the environment nor an earlier step has, and for each address
+ * that the environment makes invalid: slo would count its own fault as an outage.
+ */
 export function missingInSteps(steps: readonly ProbeStep[], environment: Readonly<Values>): string[] {
   const values: Values = { ...environment }
-  return steps.flatMap(({ url, body, headers, expect, capture }) => {
+  const captured: string[] = []
+  return steps.flatMap(({ name, url, body, headers, expect, capture }) => {
     const missing = missingIn([url, body, expect.body, ...Object.values(headers)], values)
+    const isKnown = missing.length === 0 && !captured.some(each => url.includes(`\${${each}`))
+    if (isKnown && !address.parse(expandUrl(url, values)))
+      missing.push(`the probe’s step ${name} has no address: ${url}`)
+    captured.push(...Object.keys(capture))
     for (const name of Object.keys(capture)) values[name] = name
     return missing
   })

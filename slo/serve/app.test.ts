@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { processName } from '@tintype/lib/process-name.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
@@ -45,6 +46,7 @@ async function pages(last: FoundVerdict | null = null, isBegun = true) {
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }) }
   log.error = event => void logged.push(event)
   const dataDir = await temporaryFolder()
+  const sloUrl = new URL('http://slo.example.com')
   const app = createSloApp({
     metrics: createMetrics('slo', '0'),
     log,
@@ -53,13 +55,16 @@ async function pages(last: FoundVerdict | null = null, isBegun = true) {
     source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
     dataDir,
+    sloUrl,
   })
   const { url, close } = await listen(app, '127.0.0.1', 0)
+  sloUrl.port = new URL(url).port
   onTestFinished(() => close(0))
   return {
     counts,
     logged,
     dataDir,
+    sloUrl,
     ask: (path: string, headers = {}) => fetch(`${url}/${path}`, { headers }),
   }
 }
@@ -73,6 +78,15 @@ test('while the source is away the public is told so, and the source is asked on
   }
   expect(counts.asked).toBe(1)
   expect(logged).toEqual([])
+})
+
+test('the name of SLO_URL is answered behind a proxy on this machine, and the name of another site is not', async () => {
+  const { sloUrl } = await pages()
+  const hosts = [sloUrl.host, sloUrl.host.replace('slo.', 'other.')]
+  const signal = AbortSignal.timeout(10_000)
+  const address = `http://127.0.0.1:${sloUrl.port}/pages.json`
+  const answers = await Promise.all(hosts.map(Host => askStatus(address, { headers: { Host }, signal })))
+  expect(answers.map(({ status }) => status)).toEqual([200, 421])
 })
 
 test('before the first minute there is no status, as on web', async () => {

@@ -47,11 +47,16 @@ export function createSloApp(options: {
   source: Source
   directory: Directory
   dataDir: string
+  /** Where people reach the pages. */
+  sloUrl?: URL | null
 }): Express {
-  const { watch, diagnosis, source, directory, dataDir } = options
+  const { watch, diagnosis, source, directory, dataDir, sloUrl } = options
   const folder = fileURLToPath(new URL('../page', import.meta.url))
   const pages = openPages(folder, { title: directory.service.displayName, program })
-  const app = createApp(options).use(refuseRebound)
+  // The name that the operator gave the pages is no other site's: a proxy on this machine may pass it on to port 80.
+  const app = createApp(options).use((request, response, next) =>
+    request.headers.host === sloUrl?.host ? next() : refuseRebound(request, response, next),
+  )
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))

@@ -104,7 +104,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
 
-  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir })
+  const sloUrl = config.SLO_URL
+  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, sloUrl })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? urlHere(config.HOST, Number(new URL(listening.url).port))

@@ -90,11 +90,8 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
 
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
-async function ratioSlots(
-  api: PrometheusApi,
-  { counts, part, total, maxGapSeconds }: RatioSli,
-  { from, to }: Range,
-): Promise<Slot[]> {
+async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range): Promise<Slot[]> {
+  const { counts, part, total, maxGapSeconds } = sli
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
   const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.

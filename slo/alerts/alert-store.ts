@@ -46,6 +46,8 @@ export type Sent = {
 }
 
 export type AlertStore = ReturnType<typeof openAlertStore>
+/** Facts that survive a restart. */
+export type Facts = Pick<AlertStore, 'get' | 'set'>
 
 export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
 

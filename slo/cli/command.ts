@@ -99,12 +99,8 @@ function refuseStrange(given: readonly Option[], takes: Option[], forms: NonNull
   throw new UsageError(form ? `--${strange} does not go with --${form}` : `--${strange} needs --${needed}`)
 }
 
-function contextOf(
-  environment: NodeJS.ProcessEnv,
-  { config: folder = defaultFolder, json }: Given,
-  verb: string,
-  nowMs: number,
-): Context {
+function contextOf(environment: NodeJS.ProcessEnv, given: Given, verb: string, nowMs: number): Context {
+  const { config: folder = defaultFolder, json } = given
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {

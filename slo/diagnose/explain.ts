@@ -26,12 +26,7 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
 /** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
-export function explain(
-  model: Model,
-  grown: Grown,
-  now: WindowGrowth,
-  led: readonly string[] = [],
-): Explained {
+export function explain(model: Model, grown: Grown, now: WindowGrowth, led: string[] = []): Explained {
   const weighed = weighAll(model, grown, now.window)
   const left = weighed.reduce(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),

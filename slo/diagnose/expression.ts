@@ -41,10 +41,8 @@ export const parseExpression = onceEach((text): Expression => {
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
   const whole = partOf(treeOf(parsed).topNode, text)
   // Evaluation without samples also reaches each part that slo cannot evaluate.
-  evaluate(
-    whole,
-    vectors.windowOf(() => [], { fromMs: 0, toMs: 0 }),
-  )
+  const nowhere = vectors.windowOf(() => [], { fromMs: 0, toMs: 0 })
+  evaluate(whole, nowhere)
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 })
 

@@ -10,12 +10,8 @@ type Maintenance = { from: Minute; minutes: number }
  * Whether a maintenance fits into the budget besides offline and planned minutes, if nothing else goes offline. Linear
  * in the window's length.
  */
-export function fits(
-  objective: Objective,
-  tally: Tally,
-  planned: readonly Planned[],
-  { from, minutes }: Maintenance,
-) {
+export function fits(objective: Objective, tally: Tally, planned: readonly Planned[], asked: Maintenance) {
+  const { from, minutes } = asked
   const { numerator, denominator } = complement(objective.target)
   const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]

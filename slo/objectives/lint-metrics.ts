@@ -68,11 +68,8 @@ const lintBound = (find: Find, { matchers }: Selector): Finding[] =>
     .filter(({ label, operator, value }) => label === 'le' && operator === '=' && /^\d+(\.0)?$/.test(value))
     .map(({ value }) => find('bucket-written', written(Number(value))))
 
-function lintSelector(
-  find: Find,
-  { metric, matchers }: Selector,
-  catalogue: NonNullable<Reading['catalogue']>,
-): Finding[] {
+function lintSelector(find: Find, selector: Selector, catalogue: NonNullable<Reading['catalogue']>) {
+  const { metric, matchers } = selector
   const [, base = metric, part] = /^(.*?)(_bucket|_count|_sum)?$/.exec(metric) ?? []
   const definition = catalogue[metric] ?? catalogue[base]
   if (!definition) return [find('unknown-metric', { metric })]

@@ -132,11 +132,8 @@ export const slug = (title = ''): string =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
 
-function sliOf(
-  document: Document,
-  { indicator, budgetingMethod }: Spec,
-  { op, value }: Spec['objectives'][number],
-): Sli {
+function sliOf(document: Document, spec: Spec, { op, value }: Spec['objectives'][number]): Sli {
+  const { indicator, budgetingMethod } = spec
   const { ratioMetric, thresholdMetric } = indicator.spec
   const promql = ({ metricSource }: typeof thresholdMetric) => metricSource.spec.query
   const counts = countedPart(document)

@@ -81,12 +81,10 @@ export function plannedTable(planned: State['planned']): HTMLElement {
 }
 
 /** A link to a runbook, which slo serves in both languages. */
-export const runbookLink = (address: string): HTMLElement =>
-  h(
-    'a',
-    { href: /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`) },
-    say('runbook'),
-  )
+export function runbookLink(address: string): HTMLElement {
+  const href = /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`)
+  return h('a', { href }, say('runbook'))
+}
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -3,7 +3,7 @@ import { type Loop, onChange, startLoop } from '@tintype/lib/repeat.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { AlertStore } from '../alerts/alert-store.ts'
+import type { Facts } from '../alerts/alert-store.ts'
 
 const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in that quarter. */
@@ -37,8 +37,7 @@ type ProbeOptions = {
   dataDir: string
   metrics: Metrics
   log: Log
-  /** Facts that survive a restart. */
-  store: Pick<AlertStore, 'get' | 'set'>
+  store: Facts
 }
 
 /** The exports of a module that `probe` of service.yaml names. */

@@ -7,7 +7,7 @@ import { cached } from '@tintype/lib/cached.ts'
 import { describeError, wasEnded } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { AlertStore } from '../alerts/alert-store.ts'
+import type { Facts } from '../alerts/alert-store.ts'
 import { cut } from '../alerts/text.ts'
 import { sentence } from '../diagnose/note.ts'
 import type { Example } from '../diagnose/open-examples.ts'
@@ -45,7 +45,7 @@ export function openDiagnosis(
   logs: string,
   ports: () => readonly AdminPort[],
   log: Log,
-  store: Pick<AlertStore, 'get' | 'set'>,
+  store: Facts,
   own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {

@@ -1,5 +1,5 @@
 import { explainError } from '@tintype/lib/errors.ts'
-import type { AlertStore } from '../alerts/alert-store.ts'
+import type { Facts } from '../alerts/alert-store.ts'
 import { toShort } from '../math/time.ts'
 import { goneMinutes, grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
@@ -11,11 +11,7 @@ import { type View, viewOf } from './view.ts'
 export type Evaluations = ReturnType<typeof openEvaluations>
 
 /** All objectives, with one for each group of a grouped one, over the minutes kept in memory. */
-export function openEvaluations(
-  objectives: readonly Objective[],
-  behind: Source,
-  store: Pick<AlertStore, 'get' | 'set'>,
-) {
+export function openEvaluations(objectives: readonly Objective[], behind: Source, store: Facts) {
   let onRead: (isRead: boolean) => void
   const source = rememberSlots(behind, isRead => onRead(isRead))
   /** The kept minutes: the window, and before it a day of alerts with the minutes that these look back on. */

@@ -91,12 +91,8 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
 
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
-async function ratioSlots(
-  api: PrometheusApi,
-  { counts, part, total, maxGapSeconds }: RatioSli,
-  { from, to }: Range,
-  { replicaLabels }: Scope,
-): Promise<Slot[]> {
+async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range, { replicaLabels }: Scope) {
+  const { counts, part, total, maxGapSeconds } = sli
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
   // A part of the total's series is found in them, by labels that merged copies have.
   const isFound = part.selector && total.selector && isWithin(part.selector, total.selector)

@@ -33,11 +33,8 @@ type Period = {
  * with the earliest of any kind: one that is added later does not shorten the others' windows. Undefined when none has begun.
  * @throws SourceError when none that has begun could be read.
  */
-export async function readRecorded(
-  source: Source,
-  objectives: readonly Objective[],
-  { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
-) {
+export async function readRecorded(source: Source, objectives: readonly Objective[], period: Period) {
+  const { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from } = period
   const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
   const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
     read.catch(error => {

@@ -154,7 +154,7 @@ function openWriter(connections: Connections, settings: Settings, clock: ServerC
     const isToCount = !isCounted && calls.some(({ method }) => method === 'enqueue')
     try {
       const [begun, depth] = await Promise.all([
-        client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+        client.query(`BEGIN;
           ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNowSql} AS now`),
         isToCount ? countQueued(engine) : counted.depth,
       ])

@@ -1,12 +1,13 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Sample } from './counter.ts'
 import { computedIncrease, increase, isCounterValue, minuteOf, ratioSlot, scrapedSeconds } from './counter.ts'
-import type { Counter, Minute, RatioSli, Series, Slot, Source, ThresholdSli } from './index.ts'
+import type { Counter, Minute, RatioSli, Selector, Series, Slot, Source, ThresholdSli } from './index.ts'
 import { SourceError } from './index.ts'
 import { addNewborn, type Newborn } from './newborn.ts'
 import { noneIfTooMany, type PrometheusApi, prometheusApi, Refused, TooManySeries } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
+import { isWithin, matches } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -34,7 +35,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async slots(sli, from, to) {
       if (to <= from) return []
       return sli.kind === 'ratio'
-        ? ratioSlots(api, sli, { from, to })
+        ? ratioSlots(api, sli, { from, to }, scope)
         : thresholdSlots(api, sli, { from, to })
     },
     async seenBefore(sli, minute) {
@@ -94,18 +95,29 @@ async function ratioSlots(
   api: PrometheusApi,
   { counts, part, total, maxGapSeconds }: RatioSli,
   { from, to }: Range,
+  { replicaLabels }: Scope,
 ): Promise<Slot[]> {
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
+  // A part of the total's series is found in them, by labels that merged copies have.
+  const isFound = part.selector && total.selector && isWithin(part.selector, total.selector)
+  const isKept = !part.selector?.matchers.some(({ label }) => replicaLabels.includes(label))
+  const found = isFound && isKept ? part.selector : null
+  const ofTotal = await seriesOf(reading, total)
+  const ofPart = found ? ofTotal : await seriesOf(reading, part)
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
-  const grown = (counter: Counter, series: number) =>
-    isSummed && counter.selector ? readSum(reading, counter, series) : readEach(reading, counter, series)
+  const grown = async (counter: Counter, series: number) =>
+    isSummed && counter.selector
+      ? readSum(reading, counter, series)
+      : (await readEach(reading, counter, series)).total
   // The part first, because events may be counted meanwhile.
-  const [parts, all] = [await grown(part, ofPart), await grown(total, ofTotal)]
+  const read =
+    found && !isSummed
+      ? await readEach(reading, total, ofTotal, found)
+      : { part: await grown(part, ofPart), total: await grown(total, ofTotal) }
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
-    return ratioSlot(counts, from + i, parts[index], all[index])
+    return ratioSlot(counts, from + i, read.part[index], read.total[index])
   })
 }
 
@@ -116,10 +128,10 @@ const seriesOf = async ({ api, from, to }: Reading, { selector }: Counter): Prom
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
-/** Reads the growth from all samples, piece by piece. */
-async function readEach(reading: Reading, counter: Counter, series: number) {
+/** Reads the growth from all samples, piece by piece. `part`: also the growth of the series that it selects. */
+async function readEach(reading: Reading, counter: Counter, series: number, part?: Selector) {
   const { api, maxGapSeconds, from, to } = reading
-  const sums = new Float64Array(to - from).fill(NaN)
+  const [ofPart, ofTotal] = [new Float64Array(to - from).fill(NaN), new Float64Array(to - from).fill(NaN)]
   const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
@@ -131,9 +143,10 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
       const key = keyOf(labels)
+      const own = part && matches(part, labels) ? [ofPart, ofTotal] : [ofTotal]
       const add = ({ timeMs }: Sample, grown: number) => {
         const minute = minuteOf(timeMs) - from
-        sums[minute] = (sums[minute] || 0) + grown
+        for (const sums of own) sums[minute] = (sums[minute] || 0) + grown
       }
       const recent = last.getOrInsertComputed(key, () => [])
       for (const sample of counted(samples)) {
@@ -148,7 +161,7 @@ async function readEach(reading: Reading, counter: Counter, series: number) {
     }
     await addNewborn(api, begun, answered, (end - start) * 60, end * 60)
   }
-  return sums
+  return { part: ofPart, total: ofTotal }
 }
 
 const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ value }) => isCounterValue(value))

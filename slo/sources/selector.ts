@@ -29,8 +29,14 @@ export function matches({ matchers }: Pick<Selector, 'matchers'>, labels: Readon
 /** Whether a selector selects only series of another one. */
 export const isWithin = (part: Selector, total: Selector): boolean =>
   part.metric === total.metric &&
-  total.matchers.every(({ label, operator, value }) =>
-    part.matchers.some(each => each.label === label && each.operator === operator && each.value === value),
+  total.matchers.every(matcher =>
+    part.matchers.some(
+      ({ label, operator, value }) =>
+        label === matcher.label &&
+        (operator === '='
+          ? matches({ matchers: [matcher] }, { [label]: value })
+          : operator === matcher.operator && value === matcher.value),
+    ),
   )
 
 /** A pattern of the jobs whose series these selectors select; empty if one has no job. */

@@ -9,8 +9,9 @@ import { describeWithParts } from '../../test/support.ts'
 import { parseObjectives } from '../objectives/objectives.ts'
 import { openSlo } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
-import type { Objective } from './index.ts'
+import type { Objective, RatioSli } from './index.ts'
 import { openPrometheus } from './prometheus.ts'
+import { counterOf } from './promql.ts'
 import { readRecorded } from './recorded.ts'
 
 const begin = Date.UTC(2026, 0, 1) / 60_000
@@ -113,6 +114,14 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
       expect(new Set(whole.map(({ good, total }) => `${good} of ${total}`))).toEqual(new Set(['8 of 12']))
     },
   )
+
+  test('good events of one server of a pair are read by its label, which merged series lack', async () => {
+    const total = counterOf('http_requests_total')
+    const part = counterOf('http_requests_total{code="200",replica="a"}')
+    const sli = { ...(objective('http_requests_total').sli as RatioSli), part, total }
+    const [slot] = await source().slots(sli, begin + 1, begin + 2)
+    expect(slot).toMatchObject({ good: 8, total: 12 })
+  })
 
   test('of a sum, the restart of one process does not count what the others had counted', async () => {
     const total = 'sum(http_requests_total) + 1000'

@@ -18,6 +18,15 @@ export function decodeHour(blob: Uint8Array | undefined): Float64Array {
     : new Float64Array(blob.slice().buffer)
 }
 
+/** Adds the minutes of an hour that have samples to sums in which it begins at `offset`. */
+function add(sums: Float64Array, hour: Float64Array, offset: number): void {
+  const last = Math.min(minutesAnHour, sums.length - offset)
+  for (let i = Math.max(0, -offset); i < last; i++) {
+    const count = hour[i] as number
+    if (!Number.isNaN(count)) sums[offset + i] = (sums[offset + i] || 0) + count
+  }
+}
+
 /** @throws SourceError for an indicator that the recorder cannot read. */
 export function recordedSelectors(sli: Sli) {
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
@@ -51,17 +60,22 @@ export function reader(db: DatabaseSync): Source {
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 
-  /** Increases in each minute of [from, to), summed over the selected counters; NaN when none had a sample. */
-  const increases = (selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array => {
-    const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
-    for (const { id } of selected(selector))
+  /** Increases in each minute of [from, to), summed over the counters of each selector; NaN when none had a sample. */
+  const increases = (
+    selectors: readonly Selector[],
+    maxGapSeconds: number,
+    from: Minute,
+    to: Minute,
+  ): Float64Array[] => {
+    const sums = selectors.map(() => new Float64Array(Math.max(0, to - from)).fill(Number.NaN))
+    const ofCounter = new Map<number, Float64Array[]>()
+    for (const [i, selector] of selectors.entries())
+      for (const { id } of selected(selector))
+        ofCounter.getOrInsertComputed(id, () => []).push(sums[i] as Float64Array)
+    for (const [id, own] of ofCounter)
       for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
         const [cells, offset] = [decodeHour(row.increases), row.start - from]
-        const last = Math.min(minutesAnHour, sums.length - offset)
-        for (let i = Math.max(0, -offset); i < last; i++) {
-          const count = cells[i] as number
-          if (!Number.isNaN(count)) sums[offset + i] = (sums[offset + i] || 0) + count
-        }
+        for (const sum of own) add(sum, cells, offset)
       }
     return sums
   }
@@ -70,9 +84,8 @@ export function reader(db: DatabaseSync): Source {
     now: async () => Date.now(),
     async slots(sli, from, to) {
       const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
-      const parts = increases(part, maxGapSeconds, from, to)
-      const totals = increases(total, maxGapSeconds, from, to)
-      return Array.from(totals, (count, i) => ratioSlot(counts, from + i, parts[i], count))
+      const [parts, totals] = increases([part, total], maxGapSeconds, from, to)
+      return Array.from(totals ?? [], (count, i) => ratioSlot(counts, from + i, parts?.[i], count))
     },
     async seenBefore(sli, minute) {
       const { total, maxGapSeconds } = recordedSelectors(sli)

@@ -99,11 +99,7 @@ const unknown: Estimate = { low: null, likely: null, high: null }
  * which one odd day does not change), with its spread. `isOfHours`: the rates are of parts of a day; their mean
  * continues, and the growth is unknown. `keepDays`: the age in days at which the bytes of a day are removed; 0: never.
  */
-export function forecast(
-  rates: number[],
-  freeBytes: number,
-  { isOfHours = false, keepDays = 0 } = {},
-): Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'> {
+export function forecast(rates: number[], freeBytes: number, { isOfHours = false, keepDays = 0 } = {}) {
   const last = rates.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
   const slopes = rates.flatMap((later, j) =>

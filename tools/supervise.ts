@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { describeError, messageOf } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { TurnMessage } from '@tintype/lib/run.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { forwardStderr, sameSignalMs } from '@tintype/lib/terminal.ts'
-import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
+import { sameSignalMs } from '@tintype/lib/terminal.ts'
+import { outputOf } from './program-output.ts'
+import { type Started, startProcess } from './start-process.ts'
 
 export type Endpoints = Record<string, string>
 
@@ -21,7 +19,7 @@ export type Service = {
 } & (Script | Program)
 
 /** A service of Tintype, which prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
-type Script = {
+export type Script = {
   script: string
   /** The checkout of the service; default: the launcher's. */
   root?: string
@@ -74,15 +72,6 @@ const askMs = 100
 const patience = { everyMs: 10_000, failures: 6, startMs: 180_000 }
 const livezMs = 5_000
 
-const root = `${import.meta.dirname}/..`
-/** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */
-const compileCache = `${root}/node_modules/.cache/node`
-/** Memory pools of glibc. By default each thread has its own, which takes 8 MiB more in all. */
-const arenas = '2'
-
-/** `ended` resolves with the signal or the exit code. */
-type Started = { child: ChildProcess; ended: Promise<string> }
-
 /** Starts a service. Once ready it is restarted whenever it ends or its /livez fails, until `stop` or `kill`. */
 export function supervise(service: Service, hooks: Hooks, liveness = patience): Supervised {
   const { name } = service
@@ -94,7 +83,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
 
   /** A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone. */
   function begin(): Started {
-    const started = start(service, hooks)
+    const started = startProcess(service, hooks.environment(service))
     started.child.on('message', () =>
       globalThis.setTimeout(() => stopping.signal.aborted || send('stop'), sameSignalMs),
     )
@@ -180,52 +169,6 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       current.child.kill('SIGKILL')
     },
   }
-}
-
-function start(service: Service, { environment }: Hooks): Started {
-  const env = environment(service)
-  const child = 'script' in service ? startScript(service, env) : startProgram(service, env)
-  // Not 'exit', because the last output may still be in the pipe then.
-  const ended = once(child, 'close').then(
-    () => child.signalCode ?? `exit code ${child.exitCode}`,
-    (error: Error) => error.message,
-  )
-  return { child, ended }
-}
-
-function startScript(
-  { script, args, root: from = root }: Service & Script,
-  env: NodeJS.ProcessEnv,
-): ChildProcess {
-  // A release may start version 0.1, which loads its telemetry before the service.
-  const preload = `${from}/lib/telemetry/preload.ts`
-  const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
-  // With Node's default of 16 MiB a process takes 15 MiB more. Web's garbage is collected three times less often for 11 MiB
-  // more, which saves 1 ms of CPU a photo.
-  const young = `--max-semi-space-size=${script === 'services/web/main.ts' ? 8 : 2}`
-  const child = spawn(process.execPath, [young, ...telemetry, `${from}/${script}`, ...args], {
-    env: { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: arenas, ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  forwardStderr(child)
-  return child
-}
-
-/** Starts a program in a separate session, so that Ctrl-C does not end it before the services that use it. */
-function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
-  const file = outputOf({ folder })
-  const output = openSync(file, 'a')
-  const bound = setInterval(boundOutput, boundEveryMs, file).unref()
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
-    ...user,
-    cwd: folder,
-    detached: true,
-    env,
-    stdio: ['ignore', output, output],
-  })
-  closeSync(output)
-  child.once('close', () => clearInterval(bound))
-  return child
 }
 
 /** The addresses in the ready line; undefined when the process ends without it. */

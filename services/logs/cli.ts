@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { publish } from './daily.ts'
@@ -88,8 +89,8 @@ function line(entry: Entry): string {
 
 /** The sizing of the running log server: it knows the disk of the photos and the age of logs, which a shell may not. */
 const sizingOf = (server: string): Promise<Sizing | undefined> =>
-  fetch(`${fromHere(server)}/sizing.json`, { signal: AbortSignal.timeout(answerMs) })
-    .then(answer => (answer.ok ? (answer.json() as Promise<Sizing>) : undefined))
+  askBounded(`${fromHere(server)}/sizing.json`, { signal: AbortSignal.timeout(answerMs), maxMiB: 16 })
+    .then(({ status, body }) => (status === 200 ? (JSON.parse(body.toString()) as Sizing) : undefined))
     .catch(() => undefined)
 
 const answerMs = 10_000

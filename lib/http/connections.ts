@@ -207,10 +207,8 @@ export function answerExpectations(server: Server): void {
     }
     server.emit('request', request, response)
   })
+  const detail = 'Expect must be 100-continue; send the request without it.'
   server.on('checkExpectation', (_request, response) =>
-    sendProblem(
-      response,
-      new Problem(417, 'expectation-failed', 'Expect must be 100-continue; send the request without it.'),
-    ),
+    sendProblem(response, new Problem(417, 'expectation-failed', detail)),
   )
 }

@@ -28,11 +28,8 @@ export async function ready(context: PhotoContext, claim: Claim, made: Made, sta
   const { storage, queue } = context
   const { job } = claim
   const { thumbnails, width, height, damaged } = made
-  await Promise.all(
-    thumbnails.map(({ body, ...size }) =>
-      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body, { beside: true }),
-    ),
-  )
+  const keyOf = (size: Size) => photoKey(job.owner, job.photo, thumbnailFile(size))
+  await Promise.all(thumbnails.map(({ body, ...size }) => storage.put(keyOf(size), body, { beside: true })))
   faultPoint('convert.stored')
   const now = Math.max(queue.now(), stamps.encodedAt)
   const own: Ready = {

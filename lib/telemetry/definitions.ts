@@ -15,6 +15,12 @@ const photos: Services = ['web', 'converter']
 const storing: Services = [...photos, 'slo']
 const writing: Services = [...photos, 'logs']
 
+const httpLabels = {
+  http_request_method: 'open',
+  http_route: 'open',
+  http_response_status_code: 'open',
+  url_scheme: 'open',
+} as const
 const attempts = ['success', 'failure'] as const
 const queueCalls = { operation: all.queueOperations, adapter: all.queueAdapters } as const
 const storageCalls = { operation: all.storageOperations, adapter: all.storageAdapters } as const
@@ -70,16 +76,7 @@ export const metrics = {
   tintype_descriptors_used_ratio: gauge({}, photos),
   tintype_clock_seconds: gauge({}, photos),
   tintype_build_info: gauge({ version: 'open', service: 'open' }, all.services),
-  http_server_request_duration_seconds: histogram(
-    {
-      http_request_method: 'open',
-      http_route: 'open',
-      http_response_status_code: 'open',
-      url_scheme: 'open',
-    },
-    all.services,
-    httpBuckets,
-  ),
+  http_server_request_duration_seconds: histogram(httpLabels, all.services, httpBuckets),
 } as const satisfies Record<string, all.Definition>
 
 export type MetricName = keyof typeof metrics

@@ -35,10 +35,7 @@ const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16).
 const waitForPublishMs = 120_000
 
 /** Publishes a day after the local shippers have sent their entries; default: yesterday. */
-export async function publishDay(
-  folders: Folders,
-  { day = dayOf(Date.now() - dayMs) }: Given,
-): Promise<VerbAnswer> {
+export async function publishDay(folders: Folders, { day = dayOf(Date.now() - dayMs) }: Given) {
   const nothing = (held: unknown[]) =>
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
   // Otherwise the locks below would create the folders of a wrong DATA_DIR.

@@ -67,12 +67,7 @@ const lineBytes = 2 ** 12
  * is given by its name is open only while it is read: a process may open fewer files than a day has streams. The reads
  * are synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
  */
-export function* chunksOf(
-  file: string | number,
-  from = 0,
-  size = chunkBytes,
-  to = Number.POSITIVE_INFINITY,
-): Generator<Buffer> {
+export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to = Number.POSITIVE_INFINITY) {
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
     const room = Math.min(bytes.length, to - at)

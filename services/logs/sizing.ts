@@ -99,11 +99,7 @@ const unknown: Estimate = { low: null, likely: null, high: null }
  * which one odd day does not change), with its spread. `isOfHours`: the rates are of parts of a day; their mean
  * continues, and the growth is unknown. `keepDays`: the age in days at which the bytes of a day are removed; 0: never.
  */
-export function forecast(
-  rates: number[],
-  freeBytes: number,
-  { isOfHours = false, keepDays = 0 } = {},
-): Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'> {
+export function forecast(rates: number[], freeBytes: number, { isOfHours = false, keepDays = 0 } = {}) {
   const last = rates.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
   const slopes = rates.flatMap((later, j) =>
@@ -112,7 +108,19 @@ export function forecast(
   const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
   const levels = rates.map((value, i) => value + growth.likely * (last - i))
   const level = isOfHours ? sum(rates) / rates.length : quantile(levels, 0.5)
-  const full = (daily: number, slope: number) => daysToFill(freeBytes, daily, slope, rates, keepDays)
+  const full = (daily: number, slope: number): number | null => {
+    const held = [...rates]
+    let used = 0
+    for (let day = 1; day <= horizonDays; day++) {
+      const bytes = Math.max(0, daily + slope * day)
+      held.push(bytes)
+      used += bytes
+      // Beside the days that are over for less than `keepDays` there is always one that is not over.
+      while (keepDays > 0 && held.length > keepDays + 1) used -= held.shift() ?? 0
+      if (used >= freeBytes) return day
+    }
+    return null
+  }
   return {
     bytesPerDay: level,
     growthPerDay: isOfHours ? unknown : growth,
@@ -134,26 +142,6 @@ function quantile(values: number[], share: number): number {
 
 /** Longest forecast. */
 const horizonDays = 3_650
-
-function daysToFill(
-  freeBytes: number,
-  daily: number,
-  slope: number,
-  before: readonly number[],
-  keepDays: number,
-): number | null {
-  const held = [...before]
-  let used = 0
-  for (let day = 1; day <= horizonDays; day++) {
-    const bytes = Math.max(0, daily + slope * day)
-    held.push(bytes)
-    used += bytes
-    // Beside the days that are over for less than `keepDays` there is always one that is not over.
-    while (keepDays > 0 && held.length > keepDays + 1) used -= held.shift() ?? 0
-    if (used >= freeBytes) return day
-  }
-  return null
-}
 
 /** A measurement of the bytes in use on the disk. */
 type Look = { atMs: number; bytes: number }

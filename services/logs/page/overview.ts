@@ -12,15 +12,8 @@ export function showRecent(lead: HTMLElement | undefined): void {
     try {
       const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
-      redraw(
-        find('#recent'),
-        sectionOf('sessions', recent),
-        h(
-          'div',
-          {},
-          unusual.map(name => sectionOf(name, recent)),
-        ),
-      )
+      const others = unusual.map(name => sectionOf(name, recent))
+      redraw(find('#recent'), sectionOf('sessions', recent), h('div', {}, others))
       if (lead) redraw(lead, sentence(recent))
     } catch (error) {
       if (lead) redraw(lead, (error as Error).message)

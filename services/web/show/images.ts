@@ -3,7 +3,7 @@ import { ignore } from '@tintype/lib/disk.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { StoredPhoto } from '@tintype/lib/photo/find.ts'
 import { photoKey, sessionOf, thumbnailFile } from '@tintype/lib/photo/record.ts'
-import type { Request, RequestHandler, Response } from 'express'
+import type { RequestHandler, Response } from 'express'
 import type { Web } from '../web.ts'
 import { notFound, photoOf, photoViewOf } from './photo-view.ts'
 
@@ -38,7 +38,7 @@ export function thumbnail(web: Web): RequestHandler {
     response.type(chosen.format).once('finish', () => {
       if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
     })
-    await send(web, request, response, photo, { file: thumbnailFile(chosen), bytes: chosen.bytes })
+    await send(web, response, photo, thumbnailFile(chosen), chosen.bytes)
   }
 }
 
@@ -51,18 +51,13 @@ export function original(web: Web): RequestHandler {
     const base = typeof name === 'string' ? name.replace(/\.[a-z]\w*$/i, '') : ''
     response.attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
     response.set('Content-Type', contentType)
-    await send(web, request, response, photo, { file: 'original', bytes })
+    await send(web, response, photo, 'original', bytes)
   }
 }
 
 /** Sends a file of a photo, or 304. The photo's record says that it has `bytes`. */
-async function send(
-  web: Web,
-  request: Request,
-  response: Response,
-  photo: StoredPhoto,
-  { file, bytes }: { file: string; bytes: number },
-): Promise<void> {
+async function send(web: Web, response: Response, photo: StoredPhoto, file: string, bytes: number) {
+  const { req: request } = response
   const { record } = photo
   const etag = `"${record.id}.${file}"`
   response.set({ ETag: etag, 'Cache-Control': immutable })

@@ -153,14 +153,9 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   const status = error.status ?? 500
   if (status < 500)
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
+  const what = 'What this address needs, such as the disk, storage or queue, is not available.'
   // Errors with a code come from the system, queue or storage, and may be temporary.
-  if (errorCode(error) !== undefined)
-    return tryAgain(
-      503,
-      'unavailable',
-      'What this address needs, such as the disk, storage or queue, is not available.',
-      5,
-    )
+  if (errorCode(error) !== undefined) return tryAgain(503, 'unavailable', what, 5)
   const detail = 'An unexpected error, which is our fault. Try again; the log has the details.'
   return new Problem(500, 'internal', detail)
 }

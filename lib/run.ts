@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { ignoreSignals, outliveReaders, sameSignalMs, stopThenAtOnce, whenDisconnected } from './terminal.ts'
+import { ignoreSignals, outliveReaders, stopThenAtOnce, whenDisconnected } from './terminal.ts'
 
 export type Running = {
   /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
@@ -13,8 +13,11 @@ export type Running = {
   stop(): Promise<void>
 }
 
-/** Of the launcher: it is about to stop all services, one after the other; it is this one's turn. */
+/** Of the launcher, also when it is asked: it is about to stop all services, one after the other; it is this one's turn. */
 export type TurnMessage = 'retire' | 'stop'
+
+/** How long a service that got a SIGTERM waits for its launcher to say so: a busy machine may hold it up. */
+const turnMs = 3_000
 
 /** A stop that exceeds its grace time by more than this ends with exit status 1. */
 const stopMarginMs = 5_000
@@ -38,7 +41,10 @@ export async function run(start: () => Promise<Running>): Promise<void> {
     if (message === 'stop') stop()
     if (message === 'retire') inTurn = true
   })
-  process.on('SIGTERM', () => void setTimeout(() => inTurn || stop(), launched ? sameSignalMs : 0))
+  process.on('SIGTERM', () => {
+    if (launched) process.send?.('is it my turn?', () => {})
+    setTimeout(() => inTurn || stop(), launched ? turnMs : 0)
+  })
   if (!launched) process.on('SIGINT', () => stop())
   // The IPC channel also closes when the launcher is killed by kill -9, so that no service outlives it.
   whenDisconnected(() => stop())

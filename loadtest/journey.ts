@@ -81,8 +81,10 @@ export default async function journey(): Promise<void> {
     tags: { name: 'POST /photos', stage: 'receive' },
     timeout: `${settings.promiseSeconds}s`,
   })
-  if (accepted.status === 503) shed.add(1)
-  if (accepted.status === 429) limited.add(1)
+  // So many are under way at once only when the service receives too slowly.
+  const isFull = String(accepted.body).includes('too-many-at-once')
+  if (accepted.status === 503 || isFull) shed.add(1)
+  else if (accepted.status === 429) limited.add(1)
   if (!check(accepted, { accepted: response => response.status === 202 })) return void kept.add(false)
   const acceptedAt = Date.now()
   const { links, promiseBy } = accepted.json() as Accepted

@@ -99,7 +99,8 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   test('a service that refuses a photo, or counts it as late itself, breaks the promise', async () => {
     let posts = 0
     const refusing = createServer(({ method, url }, response) => {
-      if (method === 'POST' && posts++ % 2 === 0) return response.writeHead(500).end()
+      if (method === 'POST' && posts++ % 2 === 0)
+        return response.writeHead(429).end('{"type":"/problems/too-many-at-once"}')
       const links = { self: url, thumbnail: url }
       const photo = {
         state: 'ready',
@@ -116,6 +117,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     const { code, out } = await load(service.dataDir, 'smoke', at, '--minutes', '0.05', '--json')
     expect(JSON.parse(out)).toMatchObject({
       keptRatio: 0,
+      limited: 0,
       crossed: expect.arrayContaining(['promise_kept']),
     })
     expect(code).toBe(1)

@@ -126,6 +126,7 @@ test('more arguments are a command of the process that the first one names', asy
   expect(started('slo')).toBe('slo/main.ts serve')
   expect(started('slo', 'report', '--json')).toBe('slo/main.ts report --json')
   expect(started('logs', 'sizing')).toBe('services/logs/main.ts sizing')
+  expect(started('queue', 'rebuild')).toBe('tools/queue.ts rebuild')
   const { scripts } = JSON.parse(read('package.json'))
   expect(`node ${started('web')}`).toBe(scripts.web.replace(/.* (?=node )/, ''))
 })

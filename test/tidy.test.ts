@@ -311,6 +311,22 @@ describe('files', () => {
     )
   })
 
+  test('each file that a page names exists, and no merge has left one: a browser would ask in vain for it', () => {
+    const named = files('{services/*,slo}/page/*.html').flatMap(file =>
+      places(file, /\{assets\}\/(page|lib)\/[\w.-]+/g).map(({ at, match }) => {
+        const [, part = '', name = ''] = match.split('/')
+        const folder = part === 'lib' ? 'lib/page/browser' : file.slice(0, file.lastIndexOf('/'))
+        return { at, path: `${folder}/${name}` }
+      }),
+    )
+    const known = new Set(files('{services/*,slo}/page/*').concat(files('lib/page/browser/*')))
+    expect(named.length).toBeGreaterThan(10)
+    expectNone([
+      ...named.filter(({ path }) => !known.has(path)).map(({ at, path }) => `${at}: there is no ${path}`),
+      ...files('**/*.{orig,rej}').map(file => `${file}: is left of a merge; delete it`),
+    ])
+  })
+
   test('no file names a folder or a registry of one machine', () => {
     expectNone([
       ...files('{**/*.{ts,css,html,json,yaml,yml,md,env},Dockerfile,.ci/run}')

@@ -9,5 +9,6 @@ case "$name" in
   converter) exec node services/converter/main.ts "$@" ;;
   logs) exec node services/logs/main.ts "${@:-serve}" ;;
   slo) exec node slo/main.ts "${@:-serve}" ;;
+  queue | storage) exec node "tools/$name.ts" "$@" ;;
   *) exec "$name" "$@" ;;
 esac

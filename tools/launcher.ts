@@ -1,8 +1,6 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
 import { explainError } from '@tintype/lib/errors.ts'
@@ -10,11 +8,12 @@ import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { launcherFile, socketIn, wasKilled } from './control.ts'
+import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
 import type { Fronting } from './scaled/front.ts'
+import { misspelt, portProblems } from './start-checks.ts'
 import type { Endpoints, Service } from './supervise.ts'
 
 export type Plan = {
@@ -34,38 +33,6 @@ export type Started = ReadonlyMap<string, Endpoints>
 export type Config = ReturnType<typeof readConfig<typeof variables>>
 /** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
 const stopMarginMs = 10_000
-const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
-
-/** Finds ports that are used twice or by another program, which would cause an endless loop of restarts. */
-async function checkPorts(config: Config): Promise<string[]> {
-  const taken = new Map<number, string>()
-  const problems: string[] = []
-  for (const name of Object.keys(config).filter(isPort)) {
-    const port = config[name]
-    const other = taken.get(port)
-    const host = name.endsWith('_ADMIN_PORT') ? config.ADMIN_HOST : config.HOST
-    if (port === 0) continue
-    taken.set(port, name)
-    const problem = other ? `${other} has the same port` : await whyNotFree(host, port)
-    if (problem)
-      problems.push(`  ${name}=${port} cannot be used: ${problem}; choose another, or 0 for any free port`)
-  }
-  return problems
-}
-
-function whyNotFree(host: string, port: number): Promise<string | undefined> {
-  const answer = Promise.withResolvers<string | undefined>()
-  const server = createServer()
-  const reasons: Record<string, string> = {
-    EADDRINUSE: `another program has it on ${host}`,
-    EACCES: 'only root may use it',
-    EADDRNOTAVAIL: `${host} is not an address of this machine`,
-    ENOTFOUND: `${host} has no address`,
-  }
-  server.once('error', ({ code = '' }: NodeJS.ErrnoException) => answer.resolve(reasons[code] ?? code))
-  server.listen(port, host, () => server.close(() => answer.resolve(undefined)))
-  return answer.promise
-}
 
 async function run(config: Config, plan: Plan): Promise<void> {
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
@@ -220,32 +187,11 @@ const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g,
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))
 
-/** `KEEP_PHOTO_DAYS` has the letters of `KEEP_PHOTOS_DAYS`, but for underscores and the s of a plural. */
-const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
-
-/** Variables of the environment that nothing reads and whose names are nearly those of known ones. */
-function misspelt(environment: NodeJS.ProcessEnv): string[] {
-  const known = Map.groupBy(Object.keys(variables), lettersOf)
-  return Object.keys(environment)
-    .filter(name => !(name in variables) && known.has(lettersOf(name)))
-    .map(name => `${name} has no effect: the variable’s name is ${known.get(lettersOf(name))?.join(' or ')}`)
-}
-
 /** Runs a plan until a signal ends it. Resolves with an exit status only if it cannot start. */
 export async function launch(plan: Plan): Promise<number> {
   for (const line of misspelt(process.env)) console.error(line)
   const config = readConfig(process.env, variables)
-  let problems = await checkPorts(config)
-  if (problems.length > 0 && wasKilled(config.DATA_DIR)) {
-    console.error(
-      'launcher: waits for the services of a launcher that was killed: they finish their requests',
-    )
-    const deadline = performance.now() + config.GRACE_SECONDS * 1000 + stopMarginMs
-    while (problems.length > 0 && performance.now() < deadline) {
-      await delay(200)
-      problems = await checkPorts(config)
-    }
-  }
+  const problems = await portProblems(config, config.GRACE_SECONDS * 1000 + stopMarginMs)
   if (problems.length > 0) {
     console.error(`cannot start:\n${problems.join('\n')}`)
     return 1

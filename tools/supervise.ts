@@ -8,7 +8,7 @@ import { describeError, messageOf } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { TurnMessage } from '@tintype/lib/run.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { forwardStderr } from '@tintype/lib/terminal.ts'
+import { forwardStderr, sameSignalMs } from '@tintype/lib/terminal.ts'
 import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
 
 export type Endpoints = Record<string, string>
@@ -87,10 +87,19 @@ type Started = { child: ChildProcess; ended: Promise<string> }
 export function supervise(service: Service, hooks: Hooks, liveness = patience): Supervised {
   const { name } = service
   const stopping = new AbortController()
-  let current = start(service, hooks)
+  let current = begin()
   let deaths = 0
 
   const send = (message: TurnMessage) => current.child.connected && current.child.send(message, () => {})
+
+  /** A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone. */
+  function begin(): Started {
+    const started = start(service, hooks)
+    started.child.on('message', () =>
+      globalThis.setTimeout(() => stopping.signal.aborted || send('stop'), sameSignalMs),
+    )
+    return started
+  }
 
   const killAfter = (ms: number, child: ChildProcess, why: string) =>
     globalThis.setTimeout(() => {
@@ -125,7 +134,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
-      current = start(service, hooks)
+      current = begin()
       if (await becomesReady(current)) hooks.log.warn('process.restarted', { process: name })
     }
   }

@@ -78,18 +78,11 @@ function answerUnparsed(server: Server): void {
   })
 }
 
+const large =
+  'The request’s headers are over 16 KiB; send fewer or shorter ones. A browser sends fewer once its cookies of this host are deleted.'
+const late = 'The request’s headers did not arrive in time; send it again.'
 const unparsed: Record<string, Problem> = {
-  HPE_HEADER_OVERFLOW: new Problem(
-    431,
-    'headers-too-large',
-    'The request’s headers are over 16 KiB; send fewer or shorter ones. A browser sends fewer once its cookies of this host are deleted.',
-    { limit: 'headerBytes' },
-  ),
-  ERR_HTTP_REQUEST_TIMEOUT: new Problem(
-    408,
-    'too-slow',
-    'The request’s headers did not arrive in time; send it again.',
-    { limit: 'headerSeconds' },
-  ),
+  HPE_HEADER_OVERFLOW: new Problem(431, 'headers-too-large', large, { limit: 'headerBytes' }),
+  ERR_HTTP_REQUEST_TIMEOUT: new Problem(408, 'too-slow', late, { limit: 'headerSeconds' }),
 }
 const malformed = new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')

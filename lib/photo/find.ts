@@ -5,11 +5,14 @@ import { parseJson } from '../json.ts'
 import type { Queue } from '../queue/index.ts'
 import type { Key, Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Account } from './account.ts'
 import type { Owner, PhotoId, PhotoRecord, ResultRecord } from './record.ts'
 import { photoKey, photoPrefix, photoTime, recordVersion } from './record.ts'
 
 export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }
+/** What a photo service has opened. */
+export type Parts = PhotoContext & { metrics: Metrics }
 
 /** A photo in storage; `result` is absent until the photo is settled. */
 export type StoredPhoto = { record: PhotoRecord; result?: ResultRecord }
@@ -41,11 +44,7 @@ export async function checkStorage({ storage, queue }: Pick<PhotoContext, 'stora
 }
 
 /** Finds a photo of this owner. A photo with a damaged record is shown as failed and can be deleted. */
-export async function findPhoto(
-  storage: Storage,
-  owner: Owner,
-  id: PhotoId,
-): Promise<StoredPhoto | 'not-found'> {
+export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId) {
   const [record, result] = await Promise.all([readRecord(storage, owner, id), readResult(storage, owner, id)])
   if (record === 'not-found') return 'not-found'
   if (record === 'damaged') return { record: standIn(owner, id), result: damaged }
@@ -61,11 +60,7 @@ export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): P
 }
 
 /** Reads a small JSON record; `damaged` when it does not have its form. @throws when a newer version wrote it. */
-export async function readJson<T>(
-  storage: Storage,
-  key: Key,
-  isWhole: (value: T) => boolean,
-): Promise<T | 'not-found' | 'damaged'> {
+export async function readJson<T>(storage: Storage, key: Key, isWhole: (value: T) => boolean) {
   const bytes = await storage.read(key)
   if (bytes === 'not-found') return bytes
   const value = parseJson<T>(bytes.toString())

@@ -9,11 +9,11 @@ import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
 import { removeOldTraces } from '../telemetry/old-traces.ts'
 import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
-import { checkStorage, type PhotoContext } from './find.ts'
+import { checkStorage, type Parts } from './find.ts'
 
 const shared = [
   ...logVariables,
@@ -28,9 +28,6 @@ const shared = [
   'VERSION',
 ] as const
 type Shared = (typeof shared)[number]
-
-/** The opened dependencies of a photo service. */
-type Parts = PhotoContext & { metrics: Metrics }
 
 type Service = {
   endpoints?: Record<string, string>

@@ -35,7 +35,7 @@ export async function migratePostgres(
   place: string,
   { mustExist = false }: QueueOptions,
 ): Promise<void> {
-  await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
+  await client.query('BEGIN; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
     `SELECT to_regnamespace($1) IS NULL AS "isNew", ${serverNowSql} AS now,
@@ -54,7 +54,7 @@ export async function migratePostgres(
     await client.query(`${tables()}; ${upkeep};
       ALTER TABLE events ALTER COLUMN seq RESTART WITH ${firstEvent(now)};
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
-  const { version } = (await client.query('SELECT version FROM schema_version')).rows[0]
+  const { version } = (await client.query(`SELECT version FROM "${place}".schema_version`)).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
   await client.query('COMMIT')
   await expand(client, place)
@@ -84,10 +84,11 @@ async function expand(client: pg.ClientBase, place: string): Promise<void> {
 /**
  * Settings of every connection. Every statement has an index, and sequential scans are disabled: otherwise a plan made
  * for small tables would later read large ones whole. Timeouts end statements that wait for a lock, and transactions of
- * suspended processes. A role may have other settings: fewer digits of times, or a short wait for locks.
+ * suspended processes. A role may have other settings: fewer digits of times, a short wait for locks, or no writes.
  */
 export const sessionSettings = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
-  SET idle_in_transaction_session_timeout = 5000; SET lock_timeout = 0; SET extra_float_digits = 1`
+  SET idle_in_transaction_session_timeout = 5000; SET lock_timeout = 0; SET extra_float_digits = 1;
+  SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'`
 
 /** Unsafe settings of PostgreSQL, and what each can lose. */
 const needed = ['fsync', 'full_page_writes', 'synchronous_commit'] as const

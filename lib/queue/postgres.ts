@@ -130,12 +130,7 @@ export async function retried<T>(work: (state: { begun: boolean }) => Promise<T>
 }
 
 /** Runs writes of a process, one transaction after the other. `ring` is called after a commit with events. */
-function openWriter(
-  connections: Connections,
-  settings: Settings,
-  clock: ServerClock,
-  ring: () => void,
-): ReturnType<typeof groupCalls> {
+function openWriter(connections: Connections, settings: Settings, clock: ServerClock, ring: () => void) {
   /** Waiting photos at the last count, and those enqueued by this process since. */
   let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
 
@@ -159,7 +154,7 @@ function openWriter(
     const isToCount = !isCounted && calls.some(({ method }) => method === 'enqueue')
     try {
       const [begun, depth] = await Promise.all([
-        client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+        client.query(`BEGIN;
           ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNowSql} AS now`),
         isToCount ? countQueued(engine) : counted.depth,
       ])

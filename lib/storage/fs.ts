@@ -24,12 +24,7 @@ const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
 const maxTries = 5
 
 /** Why a new file cannot be linked or renamed to another place; undefined when it can. */
-async function failureOf(
-  move: Disk['link'] | Disk['rename'],
-  file: string,
-  to: string,
-  disk: Disk,
-): Promise<unknown> {
+async function failureOf(move: Disk['link'] | Disk['rename'], file: string, to: string, disk: Disk) {
   try {
     disk.closeSync(await disk.open(file, 'w'))
     await move(file, to)

@@ -60,11 +60,7 @@ export async function connect(address: S3Address) {
     credentials,
     forcePathStyle: address.pathStyle ?? endpoint !== undefined,
     maxAttempts,
-    requestHandler: {
-      ...agents,
-      connectionTimeout: connectMs,
-      throwOnRequestTimeout: true,
-    },
+    requestHandler: { ...agents, connectionTimeout: connectMs, throwOnRequestTimeout: true },
     // `Expect: 100-continue` would cost a round trip for each part.
     expectContinueHeader: false,
   })

@@ -16,6 +16,8 @@ const storing: Services = [...photos, 'slo']
 const writing: Services = [...photos, 'logs']
 
 const attempts = ['success', 'failure'] as const
+const queueCalls = { operation: all.queueOperations, adapter: all.queueAdapters } as const
+const storageCalls = { operation: all.storageOperations, adapter: all.storageAdapters } as const
 
 const counter = <const L extends all.Labels>(labels: L, of: Services) =>
   ({ kind: 'counter', labels, in: of }) as const
@@ -36,11 +38,7 @@ export const metrics = {
   tintype_probe_attempts_total: { ...counter({ outcome: attempts }, ['slo']), optional: true },
   tintype_probe_seconds: { ...gauge({ phase: all.probePhases }, ['slo']), optional: true },
   tintype_probe_lost_seconds: { ...gauge({}, ['slo']), optional: true },
-  tintype_queue_seconds: histogram(
-    { operation: all.queueOperations, adapter: all.queueAdapters },
-    photos,
-    storageBuckets,
-  ),
+  tintype_queue_seconds: histogram(queueCalls, photos, storageBuckets),
   tintype_calls_total: counter({ of: all.dependencies, outcome: all.callOutcomes }, storing),
   tintype_limit_reached_total: counter({ limit: limitNames }, all.services),
   tintype_queue_depth: gauge({}, ['web']),
@@ -56,11 +54,7 @@ export const metrics = {
   tintype_client_wait_seconds: histogram({}, ['web'], stageBuckets),
   tintype_session_seconds: histogram({}, ['web'], storageBuckets),
   tintype_event_lag_seconds: gauge({}, ['web']),
-  tintype_storage_seconds: histogram(
-    { operation: all.storageOperations, adapter: all.storageAdapters },
-    storing,
-    storageBuckets,
-  ),
+  tintype_storage_seconds: histogram(storageCalls, storing, storageBuckets),
   tintype_log_entries_total: counter({ stream: 'open' }, ['logs']),
   tintype_log_bytes_total: counter({ stream: 'open' }, ['logs']),
   tintype_log_lag_seconds: gauge({ stream: 'open' }, ['logs']),

@@ -175,7 +175,7 @@ function openFolder(root: string, service: string, instance: string) {
 }
 
 /** A segment's file name: epoch, first sequence number, and the epoch in its lines if that differs. */
-export const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
+const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
 const nameOf = ({ first, stream, written }: Omit<Segment, 'file'>): string =>
   `${epochOf(stream)}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
 const newestEpoch = (segments: readonly Segment[]): number =>
@@ -201,9 +201,11 @@ export const findSegments = (path: string, source: string): Segment[] =>
     .readdirSync(path)
     .flatMap(name => {
       const [, epoch, first, written = epoch] = segmentName.exec(name) ?? []
-      if (epoch === undefined) return []
       const file = join(path, name)
+      // The process that ships it may remove it.
+      const stats = fs.statSync(file, { throwIfNoEntry: false })
+      if (epoch === undefined || !stats) return []
       const streams = { stream: `${source}.${epoch}`, written: `${source}.${written}` }
-      return { file, ...streams, first: Number(first), bytes: fs.statSync(file).size }
+      return { file, ...streams, first: Number(first), bytes: stats.size }
     })
     .sort((a, b) => epochOf(a.stream) - epochOf(b.stream) || a.first - b.first)

@@ -103,10 +103,14 @@ test('what cannot be written as it is says so: circles, ten megabytes, a half su
   await log.close()
 })
 
-test('without a journal nothing is kept and nothing throws', async () => {
-  const log = createLog({ service: 'web', instance: '0', level: 'error' })
-  log.info('a')
+test('without a journal what is wanted goes to standard error, also below warnings', async () => {
+  const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => written.mockRestore())
+  const log = createLog({ service: 'web', instance: '0', level: 'info' })
+  log.debug('unwanted')
+  log.info('begun')
   await log.close()
+  expect(written.mock.calls.map(([text]) => text)).toEqual([expect.stringMatching(/ info begun .*\n$/)])
 })
 
 /** What happened in the meantime, as the process's metrics tell. */

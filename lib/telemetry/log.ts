@@ -26,7 +26,7 @@ type JournalOptions = { folder: string; destination: Destination; flushMs?: numb
 
 /**
  * A log whose calls never throw, and wait for no more than one write to the local journal. `instance`: [a-z0-9-]+,
- * unique among the machines that ship to one log server. Without `journal` warnings and errors go to stderr only.
+ * unique among the machines that ship to one log server. Without `journal` all entries go to stderr, else warnings do.
  */
 export function createLog(options: {
   service: LogSource
@@ -41,7 +41,7 @@ export function createLog(options: {
     log(entry: Entry, next: () => void) {
       sink?.write(entry)
       const { timestamp, level, message, payload } = entry
-      if (level === 'warn' || level === 'error')
+      if (!journal || level === 'warn' || level === 'error')
         process.stderr.write(`${timestamp} ${level} ${message} ${payload}\n`)
       next()
     },

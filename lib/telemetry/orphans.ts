@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { findSegments, type Segment, type ShippableJournal, segmentName } from './journal.ts'
+import { findSegments, type Segment, type ShippableJournal } from './journal.ts'
 import { ownFolder } from './own.ts'
 import { type Destination, startShipping } from './ship.ts'
 
@@ -19,12 +19,9 @@ export async function shipOrphans(
 }
 
 async function shipOrphan(path: string, ...to: [Destination, (error: unknown) => void]): Promise<void> {
-  const held = readdirSync(path)
-    .filter(name => segmentName.test(name))
-    .map(name => statSync(join(path, name)))
-    .filter(({ size }) => size > 0)
+  const held = findSegments(path, basename(path)).filter(({ bytes }) => bytes > 0)
   // Written recently. A time in the future was written before the clock was set back.
-  const isFresh = held.some(({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) < orphanedAfterMs)
+  const isFresh = held.some(({ file }) => Math.abs(Date.now() - statSync(file).mtimeMs) < orphanedAfterMs)
   if (held.length === 0 || isFresh) return
   const release = ownFolder(path)
   if (release === 'taken') return

@@ -119,12 +119,7 @@ type Reply = { acked: number } | { expected: number } | { taken: string }
 type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
 
 /** `rewound`: the server asked for older entries, and the batch starts with the oldest one in the journal. */
-async function send(
-  url: string,
-  token: string,
-  { stream, body }: EntryBatch,
-  rewound: boolean,
-): Promise<Reply> {
+async function send(url: string, token: string, { stream, body }: EntryBatch, rewound: boolean) {
   const {
     status,
     headers,

@@ -1,20 +1,16 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, setBounded } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
-import { type PhotoContext, readRecord } from '@tintype/lib/photo/find.ts'
+import { type Parts, readRecord } from '@tintype/lib/photo/find.ts'
 import { type Format, type PhotoId, photoKey, reasonFor, sessionOf } from '@tintype/lib/photo/record.ts'
 import { followEarlier, ready, refuse, type Settled, type Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { markFailed, recordSpan, type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
-
-/** The converter's dependencies, opened by main.ts. */
-export type Tools = PhotoContext & { metrics: Metrics }
 
 /** A finished attempt, to be settled. */
 export type Attempt = { answer: ChildAnswer; stamps: Stamps }
@@ -23,7 +19,7 @@ export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
 /** Converts a photo once. Counts, logs and traces the attempt. */
-export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<Attempt> {
+export async function tryPhoto(tools: Parts, child: Child, held: HeldPhoto): Promise<Attempt> {
   const { job } = held.claim
   const begunAt = endWait(tools, held)
   return withSpan('convert', attemptSpan(held), async span => {
@@ -80,7 +76,7 @@ const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
 })
 
 /** Records the wait in the queue and for a slot. Returns the time of its end. */
-function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
+function endWait({ metrics, queue }: Parts, held: HeldPhoto): number {
   const { job, claimedAt, waitedMs } = held.claim
   const endTime = Math.max(claimedAt, queue.now())
   const startTime = claimedAt - waitedMs
@@ -92,7 +88,7 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
 
 /** Counts and logs an attempt. `stored` is the format that web read from the head, for a child that answers none. */
 function record(
-  { metrics, storage, log }: Tools,
+  { metrics, storage, log }: Parts,
   { claim: { job, attempt } }: HeldPhoto,
   answer: ChildAnswer,
   seconds: number,
@@ -124,7 +120,7 @@ function record(
  * Ends an attempt; without one, ends a photo whose result an earlier attempt stored. False when nothing was settled:
  * there is no such result, or queue or storage failed. Such a photo is queued again when its lease expires.
  */
-export async function settle(tools: Tools, held: HeldPhoto, attempted?: Attempt): Promise<boolean> {
+export async function settle(tools: Parts, held: HeldPhoto, attempted?: Attempt): Promise<boolean> {
   try {
     return await withSpan('store', attemptSpan(held), async span => {
       const settled = await (attempted
@@ -139,7 +135,7 @@ export async function settle(tools: Tools, held: HeldPhoto, attempted?: Attempt)
   }
 }
 
-async function settleAttempt(tools: Tools, held: HeldPhoto, { answer, stamps }: Attempt, span: Span) {
+async function settleAttempt(tools: Parts, held: HeldPhoto, { answer, stamps }: Attempt, span: Span) {
   const { claim } = held
   try {
     if (answer.outcome === 'ok') return await ready(tools, claim, answer, stamps, span)
@@ -153,15 +149,12 @@ async function settleAttempt(tools: Tools, held: HeldPhoto, { answer, stamps }: 
   return refuse(tools, claim, reasonFor(outcome === 'ok' || outcome === 'gone' ? 'storage' : outcome), span)
 }
 
-export const logFailure = (
-  { log }: Tools,
-  { claim: { job } }: HeldPhoto,
-  event: string,
-  error: unknown,
-): void => log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+export function logFailure({ log }: Parts, { claim: { job } }: HeldPhoto, event: string, error: unknown) {
+  log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+}
 
 /** The metrics of a photo that ended. */
-function report({ metrics }: Tools, { claim: { job } }: HeldPhoto, settled: Settled): void {
+function report({ metrics }: Parts, { claim: { job } }: HeldPhoto, settled: Settled): void {
   if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(job.photo)
   if (settled.state !== 'ready') return
   const { stages, seconds } = settled

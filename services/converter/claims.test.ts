@@ -8,7 +8,7 @@ import { type HeldPhoto, openClaims } from './claims.ts'
 test('a lease is lost when the queue refuses its renewal, unless its photo has just ended', async () => {
   const lost: unknown[] = []
   const log = {
-    ...createLog({ service: 'converter', instance: '0', level: 'info' }),
+    ...createLog({ service: 'converter', instance: '0', level: 'error' }),
     warn: (_event: string, payload?: object) => void lost.push(payload),
   }
   const waiting = ['ended', 'stolen'].map(

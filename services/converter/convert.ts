@@ -111,12 +111,7 @@ async function withStraightAlpha(input: Sharp): Promise<Sharp> {
   return sharp(data, { raw: { ...info, premultiplied: true } })
 }
 
-async function withSquarePixels(
-  input: Sharp,
-  side: number,
-  header: Metadata,
-  aspect: number,
-): Promise<Sharp> {
+async function withSquarePixels(input: Sharp, side: number, header: Metadata, aspect: number) {
   const { width, height, orientation = 1 } = header
   const scale = Math.min(1, side / Math.max(width, height * aspect))
   const [across, down] = [width, height * aspect].map(each => Math.max(1, Math.round(each * scale)))

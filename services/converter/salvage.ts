@@ -141,15 +141,20 @@ function lacksBytes({ format, bytes, header: { width, height } }: OpenedPhoto): 
 }
 
 /**
- * Whether zeros or ones are in place of a JPEG's scan, as an interrupted copy leaves them at its end, and a bad sector
- * anywhere.
+ * Whether zeros or ones are in place of a part of a JPEG's scans, as an interrupted copy leaves them at the end, and a bad
+ * sector anywhere.
  */
 function hasHole(jpeg: Buffer): boolean {
   const start = scansOf(jpeg)
-  const end = jpeg.indexOf(Buffer.from([0xff, 0xd9]), start)
-  const scan = jpeg.subarray(start, end < 0 ? undefined : end)
-  const isFilled = [0, 0xff].some(fill => scan.includes(Buffer.alloc(leastFilled, fill)))
-  return isFilled && (end < 0 || !mayBeFlat(jpeg))
+  const step = leastFilled / 2
+  for (let at = start; at + step <= jpeg.length; at += step) {
+    const fill = jpeg[at]
+    if ((fill !== 0 && fill !== 0xff) || jpeg[at + step - 1] !== fill) continue
+    if (!jpeg.subarray(at, at + step).every(byte => byte === fill)) continue
+    const end = jpeg.indexOf(Buffer.from([0xff, 0xd9]), start)
+    return end < 0 || (at < end && !mayBeFlat(jpeg))
+  }
+  return false
 }
 
 /** A WebP without what follows it. */

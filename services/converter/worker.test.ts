@@ -72,7 +72,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
 
 /** The real log, which also remembers the names of the events it wrote; trouble that a test makes stays off the screen. */
 function spy(events: string[]): Log {
-  const log = createLog({ service: 'converter', instance: '0', level: 'info' })
+  const log = createLog({ service: 'converter', instance: '0', level: 'error' })
   const remember = (event: string) => void events.push(event)
   return {
     ...log,

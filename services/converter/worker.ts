@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
+import type { Parts } from '@tintype/lib/photo/find.ts'
 import { firstStalled, sparsely, startPulse } from '@tintype/lib/repeat.ts'
-import { type Attempt, logFailure, settle, type Tools, tryPhoto } from './attempt.ts'
+import { type Attempt, logFailure, settle, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
 
@@ -16,7 +17,7 @@ const restartMs = 1_000
 const newestWeight = 0.1
 
 /** Converts photos, `slots` at once, each in its own child process. @throws when the children do not start. */
-export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions) {
+export async function startWorker(tools: Parts, { id, slots, startChild }: WorkerOptions) {
   const { queue, log, metrics } = tools
   const children = await Promise.all(Array.from({ length: slots }, startChild))
   const reviving = new Map<number, Promise<Child>>()

@@ -20,7 +20,7 @@ import type { CheckedClock } from './clock.ts'
 import type { Folders } from './files.ts'
 import { inThread } from './in-thread.ts'
 import { timelineKeyOf } from './page/api.ts'
-import { entriesIn, type Wanted } from './search.ts'
+import { entriesIn, knownDays, type Wanted } from './search.ts'
 import type { Clock } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
@@ -81,7 +81,8 @@ function addReading(app: Express, server: LogServer): void {
     await inStreamTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
-      response.type('application/x-ndjson')
+      // Without it a reader could not tell days that were removed by age from days without entries.
+      response.type('application/x-ndjson').set('Tintype-Oldest-Day', knownDays(folders)[0])
       await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })

@@ -2,8 +2,6 @@ import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { askBounded } from '@tintype/lib/http/bounded-request.ts'
-import { parseJson } from '@tintype/lib/json.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { publish } from './daily.ts'
@@ -92,14 +90,10 @@ function line(entry: Entry): string {
 }
 
 /** The sizing of the running log server: it knows the disk of the photos and the age of logs, which a shell may not. */
-async function sizingOf(server: string): Promise<Sizing | undefined> {
-  const asked = askBounded(`${fromHere(server)}/sizing.json`, {
-    signal: AbortSignal.timeout(answerMs),
-    maxMiB: 64,
-  })
-  const answer = await asked.catch(() => undefined)
-  return answer?.status === 200 ? parseJson<Sizing>(answer.body.toString()) : undefined
-}
+const sizingOf = (server: string): Promise<Sizing | undefined> =>
+  fetch(`${fromHere(server)}/sizing.json`, { signal: AbortSignal.timeout(answerMs) })
+    .then(answer => (answer.ok ? (answer.json() as Promise<Sizing>) : undefined))
+    .catch(() => undefined)
 
 const answerMs = 10_000
 

@@ -82,13 +82,7 @@ async function writeDraft(
   await Promise.all([file.sync(), indexFile.sync()])
   const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
   const entries = streams.reduce((sum, each) => sum + each.entries, 0)
-  const manifest = {
-    ...revision,
-    entries,
-    ...written,
-    streams,
-    sessions: sessions.sizes(),
-  }
+  const manifest = { ...revision, entries, ...written, streams, sessions: sessions.sizes() }
   writeFileSync(draft.manifest, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   return manifest
 }

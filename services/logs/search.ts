@@ -72,10 +72,7 @@ export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<stri
   return days.length === 0 ? undefined : matching(lines, wanted)
 }
 
-async function* matching(
-  lines: AsyncGenerator<Buffer>,
-  { fromMs, toMs, event, level }: Wanted,
-): AsyncGenerator<string> {
+async function* matching(lines: AsyncGenerator<Buffer>, { fromMs, toMs, event, level }: Wanted) {
   for await (const line of lines) {
     const entry = entryOf(line)
     if (!entry || timeOf(entry) < fromMs || timeOf(entry) >= toMs) continue

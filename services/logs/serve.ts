@@ -49,11 +49,8 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   const graceMs = config.GRACE_SECONDS * 1000
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
-  const admin = await listen(
-    adminApp({ metrics, log, notReady: () => null, stalled: journal.stalled }),
-    config.ADMIN_HOST,
-    config.LOGS_ADMIN_PORT,
-  )
+  const app = adminApp({ metrics, log, notReady: () => null, stalled: journal.stalled })
+  const admin = await listen(app, config.ADMIN_HOST, config.LOGS_ADMIN_PORT)
   log.info('logs.started', { version: config.VERSION })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },

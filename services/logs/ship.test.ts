@@ -463,6 +463,7 @@ test('entries of a time are answered one a line; a day without any is said to ha
   await fetch(`${url}/streams/web.0.1700000000`, { method: 'POST', headers, body })
   const found = async (wanted: string) => {
     const answer = await fetch(`${url}/entries.ndjson?from=2026-01-01&to=9999-01-01&${wanted}`)
+    expect(answer.headers.get('tintype-oldest-day')).toMatch(/^\d{4}-\d\d-\d\d$/)
     return parseLines(await answer.text()).map(({ payload }) => (payload as { n: number }).n)
   }
   expect(await found('event=test.')).toEqual([1, 2, 3])

@@ -75,9 +75,15 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
 
 test('where the photos have a disk of their own, the disk that is full first is forecast', async context => {
   const folders = foldersIn(await smallDisk(context, 2 ** 20), `file:${await temporaryFolder()}`)
-  for (const day of ['2026-11-18', '2026-11-19', '2026-11-20']) {
+  // The service was installed late on the 18th, which is no growth of the days after it.
+  for (const [day, entries] of [
+    ['2026-11-18', 1],
+    ['2026-11-19', 60],
+    ['2026-11-20', 60],
+  ] as const) {
     const at = `${day}T12:00:00.000Z`
-    writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+    for (let n = 1; n <= entries; n++)
+      writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', n, at), at))
     await publish(folders, day)
   }
   // The disk of the photos does not grow.

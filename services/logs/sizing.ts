@@ -21,7 +21,8 @@ export function sizing(
   keepDays: number,
 ): Sizing {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
-  const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
+  // The first day began when the service was installed: as a whole day it would make the next one look like growth.
+  const [, ...logs] = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const looks = looksIn(samples)
   const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
   const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)

@@ -48,12 +48,7 @@ export function openServerJournal(folder: string) {
   pulse.rest()
   let waiting = 0
 
-  const append = async (
-    name: string,
-    stream: Stream,
-    lines: Line[],
-    batch: ReceivedBatch,
-  ): Promise<Appended> => {
+  const append = async (name: string, stream: Stream, lines: Line[], batch: ReceivedBatch) => {
     stream.file ??= await recover(folder, name)
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]

@@ -53,12 +53,8 @@ async function storyAbout(folders: Folders, key: string, day?: string): Promise<
     trim()
     if (cut) break
   }
-  return storyOf(
-    key,
-    found.map(({ entry }) => entry),
-    cut,
-    unreadable,
-  )
+  const entries = found.map(({ entry }) => entry)
+  return storyOf(key, entries, cut, unreadable)
 }
 
 type Found = { entry: Entry; place: string; bytes: number }

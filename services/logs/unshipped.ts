@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
-import { scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { segmentName } from '@tintype/lib/telemetry/journal.ts'
+import { isStream, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { findSegments } from '@tintype/lib/telemetry/journal.ts'
 import { type Folders, linesWith, namesIn } from './files.ts'
 import { newestFile } from './streams.ts'
 
@@ -36,12 +36,8 @@ async function heldIn(folder: string, day: string): Promise<Map<string, number>>
       newest.set(stream, Math.max(newest.get(stream) ?? 0, seq))
     }
   }
-  for (const source of namesIn(folder))
-    for (const name of namesIn(join(folder, source))) {
-      const [, epoch, , written = epoch] = segmentName.exec(name) ?? []
-      if (epoch === undefined) continue
-      const reading = read(join(folder, source, name), `${source}.${epoch}`, `${source}.${written}`)
-      await reading.catch(ignore('ENOENT'))
-    }
+  for (const source of namesIn(folder).filter(each => isStream(`${each}.1`)))
+    for (const { file, stream, written } of findSegments(join(folder, source), source))
+      await read(file, stream, written).catch(ignore('ENOENT'))
   return newest
 }

@@ -30,6 +30,7 @@ function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
   /** The newest event at an earlier look, until it was passed on. A busy queue always has newer ones. */
   let awaited: { seq: number; since: number } | undefined
+  /** An event that was in the queue at the last look. */
   let passedBefore = 0
   return async () => {
     const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()
@@ -38,7 +39,7 @@ function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
     metrics.set('tintype_dead_letters', {}, dead)
     const passed = events.seq() ?? lastEvent
     if (lastEvent < passedBefore) events.rewind(lastEvent)
-    passedBefore = passed
+    passedBefore = Math.min(passed, lastEvent)
     const now = performance.now()
     if (passed >= lastEvent) awaited = undefined
     else if (!awaited || passed >= awaited.seq) awaited = { seq: lastEvent, since: now }

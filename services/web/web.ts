@@ -1,6 +1,5 @@
-import type { PhotoContext } from '@tintype/lib/photo/find.ts'
+import type { Parts } from '@tintype/lib/photo/find.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Config } from '@tintype/lib/variables.ts'
 import { openAdmission } from './accept/admission.ts'
 import { openEvents } from './events/events.ts'
@@ -23,8 +22,7 @@ export const webVariables = [
 export type WebConfig = Config<(typeof webVariables)[number] | 'DATA_DIR' | 'MAX_PIXELS'>
 
 /** What main.ts opens and reads from the environment. */
-type WebOptions = PhotoContext & {
-  metrics: Metrics
+type WebOptions = Parts & {
   config: WebConfig
   /** Aborted when a stop begins: new uploads are refused and event streams end. */
   draining: AbortSignal

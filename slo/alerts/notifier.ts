@@ -189,8 +189,7 @@ function idempotencyKey(groupKey: string, { status, severity, since, at, alerts 
   return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat].join(' '), 32)
 }
 
-const digest = (text: string, length = 16): string =>
-  createHash('sha256').update(text).digest('hex').slice(0, length)
+const digest = (text: string, length = 16) => createHash('sha256').update(text).digest('hex').slice(0, length)
 
 /** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
 export function payload(
@@ -239,5 +238,4 @@ export function payload(
   }
 }
 
-const dashboardUrl = (atMs: number, pages: string): string =>
-  new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
+const dashboardUrl = (atMs: number, pages: string) => new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href

@@ -16,11 +16,9 @@ export const recorded = {
 } as const
 
 /** The labels that identify an objective's series. A group adds its own label. */
-export const identity = ({ name, service }: Pick<Objective, 'name' | 'service'>, { selectors }: Scope) => ({
-  objective: name,
-  service,
-  ...selectors,
-})
+export function identity({ name, service }: Pick<Objective, 'name' | 'service'>, { selectors }: Scope) {
+  return { objective: name, service, ...selectors }
+}
 
 /** Dashboards select by job and instance. An objective covers all processes, so its instance is `all`. */
 const labelsOf = (objective: Objective, scope: Scope): Record<string, string> => {

@@ -74,8 +74,7 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
 }
 
 /** A runbook's address. slo's pages serve paths; an annotation that is no address, as free text may be, is kept. */
-export const runbookUrl = (runbook: string, pages: string): string =>
-  URL.parse(runbook, pages)?.href ?? runbook
+export const runbookUrl = (runbook: string, pages: string) => URL.parse(runbook, pages)?.href ?? runbook
 
 /** Epoch seconds at which an alert began, so that its link is the same at each evaluation; now at the first one. */
 function began(objective: Objective, { name }: Tier, scope: Scope): string {

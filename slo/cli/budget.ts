@@ -69,8 +69,7 @@ async function left(given: Given, context: Context) {
   return { counted, recorded }
 }
 
-const coming = ({ dataDir, nowMs }: Context): Planned[] =>
-  readPlanned(dataDir).filter(({ to }) => to > toMinute(nowMs))
+const coming = ({ dataDir, nowMs }: Context) => readPlanned(dataDir).filter(({ to }) => to > toMinute(nowMs))
 
 function showLeft({ counted, recorded }: Left, context: Context): number {
   const planned = coming(context)

@@ -46,10 +46,8 @@ export const run: Verb = async (given, context) => {
 
 const viewsAt = (minute: Minute, context: Context, given: Given): Promise<View[]> =>
   withSource(given, context, async source => {
-    const evaluations = openEvaluations(context.directory().objectives, source, {
-      get: () => undefined,
-      set() {},
-    })
+    const noStore = { get: () => undefined, set() {} }
+    const evaluations = openEvaluations(context.directory().objectives, source, noStore)
     await evaluations.read(minute)
     return evaluations.viewsAt(minute)
   })

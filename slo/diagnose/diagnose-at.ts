@@ -15,10 +15,8 @@ export async function diagnoseAt({ service, objectives }: Directory, source: Sou
   const model = modelOf(service)
   const scrapeMs = service.scrapeSeconds * 1000
   // In parallel, because a hanging source uses its whole timeout for each question.
-  const [nowMs, series] = await Promise.all([
-    source.now(),
-    readSpans(source, model, spansRead(askedMs, scrapeMs, days)),
-  ])
+  const spans = spansRead(askedMs, scrapeMs, days)
+  const [nowMs, series] = await Promise.all([source.now(), readSpans(source, model, spans)])
   const atMs = Math.min(askedMs, nowMs)
   const burning = await readBurning(source, objectives, atMs, days)
   // The scrape interval of Prometheus may differ from the one in service.yaml.

@@ -114,8 +114,7 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
   },
 }
 
-const childOf = (part: Part | undefined, kind: string): Part | undefined =>
-  part?.parts.find(each => each.kind === kind)
+const childOf = (part: Part | undefined, kind: string) => part?.parts.find(each => each.kind === kind)
 
 const selectorOf = (part: Part): Selector =>
   part.selector ?? fail(`${part.text} is not the name of a metric with matchers label="value"`)

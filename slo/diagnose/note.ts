@@ -16,8 +16,7 @@ export type Incident = {
   logged?: readonly Logged[]
 }
 
-const clock = (time: string | number): string =>
-  `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+const clock = (time: string | number) => `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
   value === null ? 'no data' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)
 const percent = (share: number): string => `${Math.round(share * 100)} %`

@@ -5,6 +5,7 @@ const url = matching(
   /^(https?:\/\/|\$\{)/,
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
+const job = matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
 const either = rule<boolean>('true or false', value => typeof value === 'boolean')
 const flag = or(either, false)
@@ -35,6 +36,9 @@ const step = {
 /** A stage with less growth than this is not slow. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
 
+/** How two versions are compared: by bad events (`bad` of `total`), or by a mean (`seconds`). */
+const compared = { bad: selector, total: selector, seconds: selector }
+
 /** The stages in which the cause of time lost in `stage` is looked for. */
 const blames = maybe([name] as const)
 /** A resource that affects a stage's time. */
@@ -60,14 +64,7 @@ export const schema = {
   displayName: text,
   words: { '*': { '*': text } },
   prometheus: or(url, ''),
-  targets: [
-    {
-      job: required(matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')),
-      instance: text,
-      url: required(url),
-      headers: { '*': text },
-    },
-  ],
+  targets: [{ job: required(job), instance: text, url: required(url), headers: { '*': text } }],
   selectors: { '*': text },
   replicaLabels: [matching(/^[a-zA-Z_]\w*$/, 'a name of a label')],
   scrapeSeconds: or(number(1, 60), 15),
@@ -105,15 +102,7 @@ export const schema = {
     buildInfo: required(text),
     memory: required(text),
     compare: [
-      {
-        what: required(text),
-        process: required(text),
-        stage: required(name),
-        bad: selector,
-        total: selector,
-        seconds: selector,
-        ...floors,
-      },
+      { what: required(text), process: required(text), stage: required(name), ...compared, ...floors },
     ],
   } as const),
 } as const

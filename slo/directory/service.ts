@@ -6,7 +6,6 @@ import { read } from './shape.ts'
 
 /** One HTTP request of the synthetic user. */
 export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
-/** How two versions are compared: by bad events (`bad` of `total`), or by a mean (`seconds`). */
 export type Releases = NonNullable<Read['releases']>
 
 /** `service.yaml` of a directory, with expanded templates. */

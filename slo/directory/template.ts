@@ -41,8 +41,7 @@ export function fill(text: string, templates: Templates, depth = 0): string {
   return text.slice(0, found.index) + filled + fill(rest, templates, depth)
 }
 
-const step = (character: string): number =>
-  '({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0
+const step = (character: string) => ('({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0)
 
 /** Adds parentheses to a text of more than one term. */
 function apart(text: string): string {

@@ -37,12 +37,10 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
   return shown.map(each => {
     const { objective, slots, tally, silentSince } = each
     const span = spanOf(recorded, each, windowMinutes)
+    const rateOf = (minutes: number) => burnRate(objective, tally, recorded.to, minutes)
     return {
       standing: standing(objective, tally, span),
-      burns: objective.tiers.map(tier => ({
-        tier,
-        rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
-      })),
+      burns: objective.tiers.map(tier => ({ tier, rate: rateOf(tier.longMinutes) })),
       silentSince,
       /** The minute of the last event of a group that has ended, which the pages no longer show. */
       endedAt: objective.group !== null && tally.to < recorded.to ? tally.to - goneMinutes : undefined,

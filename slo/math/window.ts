@@ -53,8 +53,7 @@ export const isStartTime = (text: unknown): boolean =>
   /^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$/.test(String(text)) &&
   isRead(() => Temporal.PlainDateTime.from(String(text)))
 
-export const isTimeZone = (text: unknown): boolean =>
-  isRead(() => Temporal.Now.zonedDateTimeISO(String(text)))
+export const isTimeZone = (text: unknown) => isRead(() => Temporal.Now.zonedDateTimeISO(String(text)))
 
 function isRead(read: () => unknown): boolean {
   try {

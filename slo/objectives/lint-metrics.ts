@@ -78,12 +78,9 @@ function lintSelector(
   if (!definition) return [find('unknown-metric', { metric })]
   const { kind } = definition
   if (kind === 'gauge' || (kind === 'histogram' && !part)) return [find('no-counter', { metric, kind })]
-  return [
-    ...matchers
-      .filter(({ label }) => label !== 'le')
-      .flatMap(each => lintLabel(find, metric, definition, each)),
-    ...(part === '_bucket' ? lintBucket(find, definition, matchers) : []),
-  ]
+  const others = matchers.filter(({ label }) => label !== 'le')
+  const ofLabels = others.flatMap(each => lintLabel(find, metric, definition, each))
+  return [...ofLabels, ...(part === '_bucket' ? lintBucket(find, definition, matchers) : [])]
 }
 
 function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {

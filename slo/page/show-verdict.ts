@@ -4,20 +4,11 @@ import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { folded, runbookLink, table } from './parts.ts'
-import {
-  clock,
-  joined,
-  moment,
-  say,
-  significant,
-  translated,
-  translatedRemark,
-  wholePercent,
-} from './words.ts'
+import { joined, moment, say, significant, translated, translatedRemark, wholePercent } from './words.ts'
 
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
-  const { diagnosis, detail, mayAct, begun, comparesFrom } = state
+  const { at, diagnosis, detail, mayAct, begun, comparesFrom } = state
   const { logs } = await pageAddresses
   find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
   // All of the verdict would be read out each minute while a budget burns.
@@ -25,17 +16,17 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
   const isNamed = diagnosis !== null && isSlow(diagnosis.verdict)
   const small = (text: string) => h('p', { class: 'small' }, text)
   const content = [
-    diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
+    diagnosis ? answer(diagnosis, logs, at) : h('p', { class: 'soft' }, say('notAsked')),
     // A stage that is named was compared, or needed no comparison.
-    comparesFrom && !isNamed && small(say('comparesFrom', { time: clock(comparesFrom) })),
-    detail && small(say('raised', { stage: translated(detail.stage), time: clock(detail.until) })),
+    comparesFrom && !isNamed && small(say('comparesFrom', { time: moment(comparesFrom, at) })),
+    detail && small(say('raised', { stage: translated(detail.stage), time: moment(detail.until, at) })),
     actions(state, refresh),
   ]
   const attributes = { class: 'sheet verdict', 'data-state': isNamed && 'late' }
   redraw(find('#verdict-answer'), h('article', attributes, content))
 }
 
-function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
+function answer(diagnosis: Diagnosis, logs: string | undefined, now: string): Content[] {
   const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, stages } = verdict
   const missing = [...new Set(stages.flatMap(({ lacked }) => lacked))].map(metric => h('code', {}, metric))
@@ -45,7 +36,7 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const isEnglish = remarks.some(each => written.includes(each))
   return [
     h('p', { class: 'lead' }, sentence(verdict)),
-    h('p', { class: 'small soft' }, facts(diagnosis)),
+    h('p', { class: 'small soft' }, facts(diagnosis, now)),
     remarks.length > 0 && h('p', { class: 'small', lang: isEnglish && 'en' }, remarks.join('; ')),
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
     isSlow(verdict) && stageTable(verdict),
@@ -70,10 +61,10 @@ function sentence(found: Verdict): Content {
   return [`${say('slowIn')} `, h('strong', {}, translated(verdict)), ', ', why, '.']
 }
 
-const facts = ({ at, verdict }: Diagnosis): string =>
+const facts = ({ at, verdict }: Diagnosis, now: string): string =>
   joined(
     ' · ',
-    say('seenAt', { time: clock(at) }),
+    say('seenAt', { time: moment(at, now) }),
     verdict.since && say('slowSince', { time: moment(verdict.since, at) }),
     isSlow(verdict) && say('confidence', { share: wholePercent(verdict.confidence) }),
   )
@@ -87,12 +78,10 @@ function stageTable({ stages }: Verdict): HTMLElement {
     const text = seconds === null ? say('noData') : duration(seconds)
     return h('div', {}, text, h('span', { class: 'took' }, bar))
   }
-  const rows = stages.map(({ stage, baseline, now, growth, share }) => [
-    translated(stage),
-    time(baseline, false),
-    time(now, growth > 0),
-    growth > 0 ? wholePercent(share) : '–',
-  ])
+  const rows = stages.map(({ stage, baseline, now, growth, share }) => {
+    const ofGrowth = growth > 0 ? wholePercent(share) : '–'
+    return [translated(stage), time(baseline, false), time(now, growth > 0), ofGrowth]
+  })
   return table(say('stages'), say('stageColumns'), rows, 'stages-took')
 }
 

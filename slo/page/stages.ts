@@ -16,11 +16,9 @@ export function stageLanes({ times, stages }: Stages): Content {
   // The last step has only begun.
   const end = seen.some(({ p99 }) => p99.at(-1) !== null) ? times.length : -1
   const ends = times.slice(begin, end).map(seconds => seconds * 1000)
-  return [
-    seen.map(stage => lane(stage, ends, begin)),
-    h('div', { class: 'lane' }, h('div', { class: 'chart' }, ticks(ends[0] ?? 0, ends.at(-1) ?? 0))),
-    asTable(say('stageTable'), seen.map(numbers)),
-  ]
+  const axis = h('div', { class: 'chart' }, ticks(ends[0] ?? 0, ends.at(-1) ?? 0))
+  const lanes = [...seen.map(stage => lane(stage, ends, begin)), h('div', { class: 'lane' }, axis)]
+  return [lanes, asTable(say('stageTable'), seen.map(numbers))]
 }
 
 const last = (values: Stage['p99']): number | undefined =>

@@ -36,20 +36,13 @@ export function dayFacts(objectives: ObjectiveState[]): Content {
   const from = firstMeasured(objectives)
   if (from >= minutesADay) return false
   const hasAlerts = objectives.some(({ alerts }) => alerts.length > 0)
-  const rows = objectives.flatMap(({ strip, displayName, kind }) =>
-    runs(strip.states)
-      .filter(({ letter }) => letter !== '.')
-      .map(run => [
-        clockOf(strip, run.from),
-        clockOf(strip, run.to),
-        `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
-      ]),
-  )
-  return [
-    h('p', { class: 'small soft' }, measuredText(objectives)),
-    legend(objectives, from, hasAlerts),
-    asTable(say('columnsDay'), rows),
-  ]
+  const rows = objectives.flatMap(({ strip, displayName, kind }) => {
+    const text = (letter: string) => `${translated(displayName)}: ${cellWords({ kind })[letter]}`
+    const measured = runs(strip.states).filter(({ letter }) => letter !== '.')
+    return measured.map(run => [clockOf(strip, run.from), clockOf(strip, run.to), text(run.letter)])
+  })
+  const measured = h('p', { class: 'small soft' }, measuredText(objectives))
+  return [measured, legend(objectives, from, hasAlerts), asTable(say('columnsDay'), rows)]
 }
 
 function strip(objective: ObjectiveState, from: number): SVGElement {

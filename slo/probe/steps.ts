@@ -146,5 +146,4 @@ function textOf({ body, headers }: BoundedAnswer): string {
   }
 }
 
-const headerOf = ({ headers }: BoundedAnswer, name: string): string =>
-  String(headers[name.toLowerCase()] ?? '')
+const headerOf = ({ headers }: BoundedAnswer, name: string) => String(headers[name.toLowerCase()] ?? '')

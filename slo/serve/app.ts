@@ -49,10 +49,8 @@ export function createSloApp(options: {
   dataDir: string
 }): Express {
   const { watch, diagnosis, source, directory, dataDir } = options
-  const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
-    title: directory.service.displayName,
-    program,
-  })
+  const folder = fileURLToPath(new URL('../page', import.meta.url))
+  const pages = openPages(folder, { title: directory.service.displayName, program })
   const app = createApp(options).use(refuseRebound)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
@@ -181,10 +179,8 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
 }
 
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
-const asText = {
-  headers: { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' },
-  acceptRanges: false,
-}
+const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
+const asText = { headers, acceptRanges: false }
 
 /**
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in

@@ -90,8 +90,7 @@ export function openDiagnosis(
     /** Makes a verdict about now, unless one is being made. Resolves with null or the reason of a failure. */
     look: cached(0, () => ask(Date.now()).then(() => null, fail)),
     /** The last verdict about a time, which may be past. */
-    found: (atMs: number): FoundVerdict | null =>
-      all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
+    found: (atMs: number) => all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
     /** The last verdict of any age: its note is also read after the incident. */
     last: (): FoundVerdict | null => all.at(-1) ?? null,
     /** Raises the log level for a stage; null when there is no such stage. @throws when its service does not answer. */

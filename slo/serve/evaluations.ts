@@ -39,15 +39,12 @@ export function openEvaluations(
       leftOut = []
       const onLeftOut = ({ id }: Objective, why: string) => void leftOut.push(`${id}: ${why}`)
       const each = await grouped(source, objectives, now - goneMinutes, now, onLeftOut)
-      recorded = await readRecorded(source, each, {
-        from,
-        to: now,
-        fromOf: each => now - keptMinutes([each]),
-        begun: each => {
-          const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
-          return known && blindUntil && Math.max(known, blindUntil)
-        },
-      })
+      const fromOf = (each: Objective) => now - keptMinutes([each])
+      const begun = (each: Objective) => {
+        const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
+        return known && blindUntil && Math.max(known, blindUntil)
+      }
+      recorded = await readRecorded(source, each, { from, to: now, fromOf, begun })
       const troubleOf = source.troubles()
       const troubled = new Map(
         [...objectives, ...each].flatMap(({ id, sli }) => {

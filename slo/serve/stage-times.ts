@@ -21,10 +21,8 @@ export async function stagesOf(
   const to = Math.ceil(nowMs / stepMs) * stepMs
   const count = Math.max(1, Math.floor((to - sinceMs) / stepMs))
   const from = to - count * stepMs
-  const parts = [
-    ...stages.map(each => ({ ...each, isPart: true })),
-    ...(whole ? [{ ...whole, isPart: false }] : []),
-  ]
+  const last = whole ? [{ ...whole, isPart: false }] : []
+  const parts = [...stages.map(each => ({ ...each, isPart: true })), ...last]
   const drawn = parts.flatMap(({ name, histogram, isPart }) => {
     const selector = parseSelector(histogram ?? '')
     return selector ? [{ name, isPart, selector }] : []

@@ -80,10 +80,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const store = createStore(recorderFile(dataDir), slis, error => log.error('recorder.damaged', { error }))
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : store
 
-  const alertStore = openAlertStore(
-    alertStoreFile(dataDir),
-    onChange(why => why && log.error('alerts.not-written', { error: why })),
-  )
+  const sayNotWritten = onChange(why => why && log.error('alerts.not-written', { error: why }))
+  const alertStore = openAlertStore(alertStoreFile(dataDir), sayNotWritten)
   let pages = config.SLO_URL?.href ?? urlHere(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({
     alertStore,
@@ -111,11 +109,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? urlHere(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
-  const admin = await listen(
-    createAdmin({ metrics, log, watch, stalled, selectors: service.selectors }),
-    config.ADMIN_HOST,
-    config.SLO_ADMIN_PORT,
-  )
+  const administration = createAdmin({ metrics, log, watch, stalled, selectors: service.selectors })
+  const admin = await listen(administration, config.ADMIN_HOST, config.SLO_ADMIN_PORT)
   const recorder = isRecording
     ? startRecorder({
         targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),

@@ -24,15 +24,12 @@ export function stateOf(
   const { objectives, service } = directory
   const at = toMinute(now)
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
+  const runbook = runbookOf(directory, found?.verdict.cause ?? null)
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
     at: new Date(now).toISOString(),
     seenAt: new Date(seenMs).toISOString(),
-    diagnosis: found && {
-      ...found,
-      at: new Date(found.at).toISOString(),
-      runbook: runbookOf(directory, found.verdict.cause),
-    },
+    diagnosis: found && { ...found, at: new Date(found.at).toISOString(), runbook },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,

@@ -197,8 +197,7 @@ export const silences = {
 
 type Silence = keyof typeof silences
 
-const monitoringOf = (objective?: Objective): string =>
-  objective ? `${monitoring} of ${objective.id}` : monitoring
+const monitoringOf = (objective?: Objective) => (objective ? `${monitoring} of ${objective.id}` : monitoring)
 
 /** The alert about a sign of life that is missing since a time, for one objective or all, with the reason. */
 export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {

@@ -7,6 +7,7 @@ export type Minute = number
 /** The counts of one minute: integers, or seconds to a millionth. `unknown`: there was no sample of them. */
 export type Slot = { start: Minute; good: number; total: number; unknown: boolean }
 
+export type Labels = Readonly<Record<string, string>>
 export type Matcher = { label: string; operator: '=' | '!=' | '=~' | '!~'; value: string }
 /** A Prometheus instant vector selector of one counter: `name{label="value"}`. */
 export type Selector = { metric: string; matchers: readonly Matcher[] }
@@ -63,7 +64,7 @@ export type Source = {
 /** Samples of one metric with one set of labels, ascending; `at` in epoch milliseconds. */
 export type Series = {
   name: string
-  labels: Readonly<Record<string, string>>
+  labels: Labels
   points: readonly { at: number; value: number }[]
 }
 

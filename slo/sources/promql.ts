@@ -1,5 +1,5 @@
 import { parseJson } from '@tintype/lib/json.ts'
-import type { Counter, Matcher, Selector } from './index.ts'
+import type { Counter, Labels, Matcher, Selector } from './index.ts'
 import { type Node, onceEach, treeOf } from './promql-tree.ts'
 import { patternOf } from './selector.ts'
 
@@ -134,11 +134,7 @@ const insert = (text: string, added: { at: number; text: string }[]): string =>
     .reduceRight((all, each) => all.slice(0, each.at) + each.text + all.slice(each.at), text)
 
 /** Adds a matcher for each of these values to every selector. */
-export const withMatchers = (
-  promql: string,
-  values: Readonly<Record<string, string>>,
-  operator: Matcher['operator'] = '=',
-): string => {
+export const withMatchers = (promql: string, values: Labels, operator: Matcher['operator'] = '='): string => {
   const text = Object.entries(values).map(([label, value]) => formatMatcher({ label, operator, value }))
   const added = nodes(promql, 'VectorSelector').map(selector => {
     const braces = selector.getChild('LabelMatchers')
@@ -155,12 +151,11 @@ export function scoped(promql: string, { selectors, replicaLabels }: Scope): str
   if (replicaLabels.length === 0) return narrowed
   const wrapped = nodes(narrowed, 'VectorSelector').flatMap(selector => {
     const vector = instantVector(selector, narrowed)
-    return vector
-      ? [
-          { at: vector.from, text: `max without (${replicaLabels}) (` },
-          { at: vector.to, text: ')' },
-        ]
-      : []
+    if (!vector) return []
+    return [
+      { at: vector.from, text: `max without (${replicaLabels}) (` },
+      { at: vector.to, text: ')' },
+    ]
   })
   return insert(narrowed, wrapped)
 }

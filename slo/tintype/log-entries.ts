@@ -12,7 +12,7 @@ type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string
 
 /**
  * Asks the log server for the entries in [fromMs, toMs) with a level or whose event begins with a text, and passes each
- * to `take`. False when no log server runs, it has no entries of these days, or its answer was incomplete after
+ * to `take`. False when no log server runs, it has no entries of some of these days, or its answer was incomplete after
  * `limits.logSeconds`: then `take` got only a part. @throws ExpectedError when it refuses.
  */
 export async function readEntries(
@@ -36,6 +36,7 @@ export async function readEntries(
     if (response.statusCode === 404) return false
     if (response.statusCode !== 200)
       throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)
+    if (`${response.headers['tintype-oldest-day'] ?? ''}` > times.from) return false
     for await (const line of linesOfStream(response, '"id"')) take(JSON.parse(line) as LogEntry)
     return true
   } catch (error) {

@@ -25,7 +25,7 @@ export function refuseEarly(web: Web): RequestHandler {
       // The rate does not limit the probe: its refused attempts would count as an outage.
       checkRate(visitorOf(response), clientAddress(request))
       // Photos of a probe with another token would count as people's.
-      if (request.headers['tintype-probe'] !== undefined) throw otherProbe()
+      if (request.headers['tintype-probe'] !== undefined) throw new Problem(403, 'other-probe', otherProbe)
     }
     if (isOnePiece(request)) throw onePiece()
     refuseCompressed(request)
@@ -37,12 +37,7 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
-const otherProbe = (): Problem =>
-  new Problem(
-    403,
-    'other-probe',
-    'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.',
-  )
+const otherProbe = 'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.'
 
 /** Content types of what is no photo. Programs have several names for any file: binary/octet-stream, application/x-binary. */
 const otherType = /^(image\/svg|(text|audio|video)\/|application\/(json|pdf|xml|zip)$)/

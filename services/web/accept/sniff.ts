@@ -60,9 +60,6 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
   const isText = head.every(byte => byte >= 9)
   const unknown = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
   const what = mime === undefined ? unknown : known
-  return new Problem(
-    415,
-    'unsupported-type',
-    `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`,
-  )
+  const detail = `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
+  return new Problem(415, 'unsupported-type', detail)
 }

@@ -59,10 +59,8 @@ export function labelsOf(canonicalLabels: string): Record<string, string> {
 
 /** Adds labels to canonical ones, and renames existing ones to `exported_NAME`, as Prometheus does. */
 export function withLabels(canonicalLabels: string, more: Record<string, string>): string {
-  const own = Object.entries(labelsOf(canonicalLabels)).map(([key, value]): [string, string] => [
-    key in more ? `exported_${key}` : key,
-    value,
-  ])
+  const renamed = (key: string) => (key in more ? `exported_${key}` : key)
+  const own = Object.entries(labelsOf(canonicalLabels)).map(([key, value]) => [renamed(key), value] as const)
   const escaped = (value: string) => value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`))
   return canonical([...own, ...Object.entries(more)].map(([key, value]) => [key, escaped(value)]))
 }

@@ -117,6 +117,8 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
 /** A target's samples, or null and the reason. `limit`: the limit that was reached. */
 type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName }
 
+const readable = 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5'
+
 /** Scrapes a target once. Never throws. A metric with too many series is left out. */
 export async function scrape(
   { url, headers }: Pick<Target, 'url' | 'headers'>,
@@ -125,10 +127,7 @@ export async function scrape(
 ): Promise<Exposed> {
   try {
     const options = {
-      headers: {
-        Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5',
-        ...tokenHeaders(headers),
-      },
+      headers: { Accept: readable, ...tokenHeaders(headers) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     }

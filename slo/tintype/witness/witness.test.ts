@@ -51,9 +51,11 @@ const entry = (seq: number, event: string, photo?: string, epoch = 1) =>
     payload: { event, level: 'info', photo },
   })}\n`
 
-/** An environment with a log server that answers these entries. */
+/** An environment with a log server that answers these entries, and has entries since the 22nd. */
 async function logServer(lines: string) {
-  const server = createServer((_, response) => void response.end(lines)).listen(0, '127.0.0.1')
+  const server = createServer((_, response) =>
+    response.setHeader('Tintype-Oldest-Day', '2026-11-22').end(lines),
+  ).listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
   onTestFinished(() => void server.close())
   return { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
@@ -96,6 +98,13 @@ test('logs count each photo’s outcome, and epochs beyond the first are restart
     ['b', 'broken'],
   ])
   expect(outcomes?.restarts).toBe(1)
+})
+
+test('logs whose older days were removed by age are no witness: they would lack photos', async () => {
+  const environment = await logServer(entry(1, 'promise.kept', 'a'))
+  const since = (fromMs: number) => outcomesInLogs({ dataDir: '', environment }, fromMs, noon + hour)
+  expect((await since(noon - 12 * hour))?.photos.size).toBe(1)
+  expect(await since(noon - 13 * hour)).toBeNull()
 })
 
 test('a witness without data is no witness', async () => {

@@ -29,23 +29,32 @@ export type Scanned = {
   payloadAt: number
 }
 
-/** What follows a stream's prefix: the sequence number, the other three members, and the payload's `{`. */
-const headForm =
-  /^([1-9]\d{0,15})","session":(?:null|("[0-9a-f]{16}")),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","payload":\{/
-const headBytes = 110
-/** From the session's digits to the payload's `{`. */
-const sessionToPayload = '0123456789abcdef","timestamp":"2026-11-22T17:00:00.123Z","payload":'.length
+/**
+ * What follows the sequence number of an entry, with a session and without. `0` is any digit, `f` any hexadecimal one:
+ * reading bytes takes half the time of a regular expression.
+ */
+const [ofSession, ofNone] = ['"ffffffffffffffff"', 'null'].map(session =>
+  Buffer.from(`","session":${session},"timestamp":"0000-00-00T00:00:00.000Z","payload":{`),
+) as [Buffer, Buffer]
+/** From the time to the payload's `{`. */
+const timeToPayload = '0000-00-00T00:00:00.000Z","payload":'.length
+/** From the sequence number to the session's digits. */
+const seqToSession = '","session":"'.length
 
 /** Reads the head of the line bytes[start, end), not its payload; null when it is no entry of `prefix`'s stream. */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
   if (!hasBytesAt(bytes, start, prefix) || bytes[end - 1] !== 0x7d) return null
   const from = start + prefix.length
-  const head = headForm.exec(bytes.toString('latin1', from, Math.min(end, from + headBytes)))
-  if (!head) return null
-  const [seq, timestampMs] = [Number(head[1]), epochMs(head[3] as string)]
-  if (Number.isNaN(timestampMs) || !Number.isSafeInteger(seq)) return null
-  const payloadAt = from + head[0].length - 1
-  return { seq, timestampMs, sessionAt: head[2] ? payloadAt - sessionToPayload : -1, payloadAt }
+  let at = from
+  while (isDigit(bytes[at])) at++
+  const seq = numberAt(bytes, from, at)
+  if (seq === 0 || bytes[from] === digit0 || !Number.isSafeInteger(seq)) return null
+  const hasSession = hasFormAt(bytes, at, ofSession)
+  if (!hasSession && !hasFormAt(bytes, at, ofNone)) return null
+  const payloadAt = at + (hasSession ? ofSession : ofNone).length - 1
+  const timestampMs = epochMs(bytes, payloadAt - timeToPayload)
+  if (Number.isNaN(timestampMs)) return null
+  return { seq, timestampMs, sessionAt: hasSession ? at + seqToSession : -1, payloadAt }
 }
 
 export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean {
@@ -53,15 +62,38 @@ export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean 
   return true
 }
 
-/** The minute that was read last: entries mostly come in the order of their times. */
-let minute = { text: '', startMs: Number.NaN }
+function hasFormAt(bytes: Buffer, at: number, form: Buffer): boolean {
+  for (let i = 0; i < form.length; i++) {
+    const wanted = form[i]
+    const byte = bytes[at + i] as number
+    if (byte === wanted) continue
+    const isHex = wanted === letterF && byte >= letterA && byte < letterF
+    if (!isHex && !((wanted === digit0 || wanted === letterF) && isDigit(byte))) return false
+  }
+  return true
+}
 
-/** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */
-export function epochMs(iso: string): number {
-  const text = iso.slice(0, 16)
-  if (text !== minute.text) minute = { text, startMs: startOf(text) }
-  const seconds = Number(iso.slice(17, 23))
-  return seconds < 60 ? minute.startMs + Math.round(seconds * 1000) : Number.NaN
+const digit0 = 0x30
+const letterA = 0x61
+const letterF = 0x66
+const isDigit = (byte = 0): boolean => byte >= digit0 && byte <= 0x39
+
+/** The number in bytes[from, to). Of times, whose separators stand at the same places, equal ones alone are equal. */
+function numberAt(bytes: Buffer, from: number, to: number): number {
+  let number = 0
+  for (let at = from; at < to; at++) number = number * 10 + ((bytes[at] as number) - digit0)
+  return number
+}
+
+/** The minute that was read last: entries mostly come in the order of their times. */
+let minute = { number: 0, startMs: Number.NaN }
+
+/** Epoch ms of a time like `2026-11-22T17:00:00.123Z` at an offset of bytes; NaN when it is none. */
+export function epochMs(bytes: Buffer, at: number): number {
+  const number = numberAt(bytes, at, at + 10) * 1e5 + numberAt(bytes, at + 11, at + 16)
+  if (number !== minute.number) minute = { number, startMs: startOf(bytes.toString('latin1', at, at + 16)) }
+  const seconds = numberAt(bytes, at + 17, at + 19)
+  return seconds < 60 ? minute.startMs + seconds * 1000 + numberAt(bytes, at + 20, at + 23) : Number.NaN
 }
 
 function startOf(text: string): number {

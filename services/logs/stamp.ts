@@ -81,15 +81,13 @@ const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line whose newline is at `end`. */
 export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
-  isCorrected(bytes, end) ? epochMs(textAt(bytes, lastTime(end))) : timestampMs
+  isCorrected(bytes, end) ? epochMs(bytes, lastTime(end)) : timestampMs
 
 /** The time of receipt of the line whose newline is at `end`. All lines of an append have the same. */
 export function receivedAt(bytes: Buffer, end: number): string {
   const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
-  return textAt(bytes, at)
+  return bytes.toString('latin1', at, at + isoLength)
 }
-
-const textAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at, at + isoLength)
 
 const lastTime = (end: number): number => end + 1 - tail.length - isoLength
 const isCorrected = (bytes: Buffer, end: number): boolean =>

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inflateRawSync } from 'node:zlib'
 import { ratioSlot } from '../counter.ts'
-import { type Minute, type Selector, type Series, type Sli, type Source, SourceError } from '../index.ts'
+import { type Selector, type Series, type Sli, type Source, SourceError } from '../index.ts'
 import { matches } from '../selector.ts'
 import { labelsOf } from './exposition.ts'
 
@@ -60,32 +60,21 @@ export function reader(db: DatabaseSync): Source {
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 
-  /** Increases in each minute of [from, to), summed over the counters of each selector; NaN when none had a sample. */
-  const increases = (
-    selectors: readonly Selector[],
-    maxGapSeconds: number,
-    from: Minute,
-    to: Minute,
-  ): Float64Array[] => {
-    const sums = selectors.map(() => new Float64Array(Math.max(0, to - from)).fill(Number.NaN))
-    const ofCounter = new Map<number, Float64Array[]>()
-    for (const [i, selector] of selectors.entries())
-      for (const { id } of selected(selector))
-        ofCounter.getOrInsertComputed(id, () => []).push(sums[i] as Float64Array)
-    for (const [id, own] of ofCounter)
-      for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
-        const [cells, offset] = [decodeHour(row.increases), row.start - from]
-        for (const sum of own) add(sum, cells, offset)
-      }
-    return sums
-  }
-
   return {
     now: async () => Date.now(),
     async slots(sli, from, to) {
       const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
-      const [parts, totals] = increases([part, total], maxGapSeconds, from, to)
-      return Array.from(totals ?? [], (count, i) => ratioSlot(counts, from + i, parts?.[i], count))
+      // Increases in each minute; NaN when no counter had a sample.
+      const sums = () => new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
+      const [parts, totals] = [sums(), sums()]
+      // A counter of both is read once.
+      const ofCounter = new Map<number, Float64Array[]>()
+      for (const { id } of selected(part)) ofCounter.set(id, [parts])
+      for (const { id } of selected(total)) ofCounter.getOrInsertComputed(id, () => []).push(totals)
+      for (const [id, own] of ofCounter)
+        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
+          for (const each of own) add(each, decodeHour(row.increases), row.start - from)
+      return Array.from(totals, (count, i) => ratioSlot(counts, from + i, parts[i], count))
     },
     async seenBefore(sli, minute) {
       const { total, maxGapSeconds } = recordedSelectors(sli)

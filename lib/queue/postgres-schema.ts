@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { QueueOptions } from './engine.ts'
 import { type Connections, serverNowSql } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
@@ -114,8 +115,8 @@ const backendOf = async (client: pg.ClientBase): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
 /**
- * Opens a service's connections that listen, write and read beside the first one. A command, which may have to work when
- * the server has hardly a connection left, opens one.
+ * Opens as many connections beside the first one as a service uses in all. A command, which may have to work when the
+ * server has hardly a connection left, opens one.
  * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
  */
 export async function assertConnections(
@@ -129,7 +130,7 @@ export async function assertConnections(
       'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
         'QUEUE_URL must name the server itself, or a pool in session mode',
     )
-  if (!mustExist) await Promise.all([open(), open(), open()])
+  if (!mustExist) await Promise.all(Array.from({ length: limits.queueConnections.value - 1 }, open))
 }
 
 const refusal = (message: string): Error =>

@@ -31,11 +31,7 @@ const lockNotAvailable = '55P03'
  * together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migratePostgres(
-  client: pg.ClientBase,
-  place: string,
-  { mustExist = false }: QueueOptions,
-): Promise<void> {
+export async function migratePostgres(client: pg.ClientBase, place: string, { mustExist }: QueueOptions) {
   await client.query('BEGIN; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
@@ -119,12 +115,8 @@ const backendOf = async (client: pg.ClientBase): Promise<number> =>
  * server has hardly a connection left, opens one.
  * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
  */
-export async function assertConnections(
-  first: pg.ClientBase,
-  others: Connections,
-  { mustExist }: QueueOptions,
-): Promise<void> {
-  const open = () => others.use(backendOf)
+export async function checkConnections(first: pg.ClientBase, pool: Connections, { mustExist }: QueueOptions) {
+  const open = () => pool.use(backendOf)
   if ((await backendOf(first)) === (await open()))
     throw refusal(
       'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { sameSignalMs } from '@tintype/lib/terminal.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../test/support.ts'
 import { inherited } from './service.ts'
@@ -68,6 +69,34 @@ test('a process is started again also when its addresses cannot be written', asy
     await until(() => starts === next, { what: `start ${next}` })
   }
   expect(said).toEqual(['process.not-announced', 'process.not-announced'])
+})
+
+test('the process in place of one that asked whether it is its turn, and died, is not stopped by the answer', async () => {
+  const folder = await temporaryFolder()
+  const file = join(folder, 'service.mjs')
+  const asks = `
+    import { existsSync, writeFileSync } from 'node:fs'
+    const marker = ${JSON.stringify(join(folder, 'asked'))}
+    process.on('message', () => process.exit(1))
+    const die = () => process.exit(writeFileSync(marker, ''))
+    if (!existsSync(marker)) server.on('listening', () => process.send('is it my turn?', die))`
+  writeFileSync(file, stuckAfter(1_000) + asks)
+  let begunAt = 0
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ ...inherited(), OTEL_SDK_DISABLED: 'true' }),
+      onReady() {
+        begunAt = performance.now()
+      },
+      log: { error: () => {}, warn: () => {} } as unknown as Log,
+      stopMs: 30_000,
+    },
+  )
+  onTestFinished(() => web.stop())
+  await web.ready
+  await until(() => web.deaths() > 0 && performance.now() - begunAt > 2 * sameSignalMs)
+  expect(web.deaths()).toBe(1)
 })
 
 test('a process that hangs is killed when its stop takes too long', async () => {

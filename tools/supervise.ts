@@ -79,7 +79,7 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
   let current = startProcess(service, hooks.environment(service))
   let deaths = 0
 
-  const send = (message: TurnMessage) => current.child.connected && current.child.send(message, () => {})
+  const send = (message: TurnMessage, { child } = current) => child.connected && child.send(message, () => {})
 
   const killAfter = (ms: number, child: ChildProcess, why: string) =>
     globalThis.setTimeout(() => {
@@ -87,9 +87,12 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       child.kill('SIGKILL')
     }, ms)
 
-  async function becomesReady({ child }: Started): Promise<boolean> {
+  async function becomesReady(started: Started): Promise<boolean> {
+    const { child } = started
     // A service that got a SIGTERM asks whether it is its turn: the signal may have reached all processes, or it alone.
-    child.on('message', () => setTimeout(sameSignalMs).then(() => stopping.signal.aborted || send('stop')))
+    child.on('message', () =>
+      setTimeout(sameSignalMs).then(() => stopping.signal.aborted || send('stop', started)),
+    )
     const hangs = killAfter(liveness.startMs, child, 'it was not ready in time')
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)

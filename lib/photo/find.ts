@@ -25,7 +25,7 @@ export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
 
 /**
  * With another storage than the queue's, as of a disk that is not mounted or of a second installation, photos would be
- * hidden, or fail without their originals. A bucket may remove photos by their age: only those of the last day count.
+ * hidden, or fail without their originals. A bucket may remove photos after a day: older ones count in a new folder only.
  * @throws ExpectedError when storage has none of the photos that the queue knows.
  */
 export async function checkStorage({ storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>) {

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { QueueOptions } from './engine.ts'
 import { type Connections, serverNowSql } from './postgres-connections.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
@@ -30,11 +31,7 @@ const lockNotAvailable = '55P03'
  * together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migratePostgres(
-  client: pg.ClientBase,
-  place: string,
-  { mustExist = false }: QueueOptions,
-): Promise<void> {
+export async function migratePostgres(client: pg.ClientBase, place: string, { mustExist }: QueueOptions) {
   await client.query('BEGIN; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
@@ -114,22 +111,18 @@ const backendOf = async (client: pg.ClientBase): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
 /**
- * Opens a service's connections that listen, write and read beside the first one. A command, which may have to work when
- * the server has hardly a connection left, opens one.
+ * Opens as many connections beside the first one as a service uses in all. A command, which may have to work when the
+ * server has hardly a connection left, opens one.
  * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
  */
-export async function assertConnections(
-  first: pg.ClientBase,
-  others: Connections,
-  { mustExist }: QueueOptions,
-): Promise<void> {
-  const open = () => others.use(backendOf)
+export async function checkConnections(first: pg.ClientBase, pool: Connections, { mustExist }: QueueOptions) {
+  const open = () => pool.use(backendOf)
   if ((await backendOf(first)) === (await open()))
     throw refusal(
       'a pooler shares the server’s connections (PgBouncer in transaction mode), so that events and settings are lost: ' +
         'QUEUE_URL must name the server itself, or a pool in session mode',
     )
-  if (!mustExist) await Promise.all([open(), open(), open()])
+  if (!mustExist) await Promise.all(Array.from({ length: limits.queueConnections.value - 1 }, open))
 }
 
 const refusal = (message: string): Error =>

@@ -157,7 +157,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
     test('a role with too few connections ends the start: it began, and refused each upload', async () => {
       const admin = await client(server.newUrl())
       await admin.query(
-        'CREATE ROLE narrow LOGIN CONNECTION LIMIT 2; GRANT CREATE ON DATABASE postgres TO narrow',
+        'CREATE ROLE narrow LOGIN CONNECTION LIMIT 4; GRANT CREATE ON DATABASE postgres TO narrow',
       )
       const url = server.newUrl().replace('tintype@', 'narrow@')
       const why = /too many connections for role "narrow"; each process needs 5$/

@@ -36,7 +36,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   try {
     await migrating.use(async client => {
       await schema.migratePostgres(client, address.schema, options)
-      await schema.assertConnections(client, connections, options)
+      await schema.checkConnections(client, connections, options)
     })
   } catch (cause) {
     await connections.close()

@@ -89,7 +89,7 @@ function startThread(workerData: ThreadData) {
  * process that never waits is not woken. Watching the database's `-wal` file would wake before the commit is visible.
  * Without a watch, waits end by their timeout.
  */
-export function listenTo(file: string): Doorbell {
+function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()
   /** Null when the system has no inotify watches left. */
   let watcher: FSWatcher | null | undefined

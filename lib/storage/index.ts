@@ -3,7 +3,6 @@ import type { Storage, StorageOptions } from './storage.ts'
 import { storageAddress, storageUrlFormat } from './storage-url.ts'
 
 export type * from './storage.ts'
-export type { Key } from './storage.ts'
 export { storageFolders, storageUrl } from './storage-url.ts'
 
 /**

@@ -46,13 +46,16 @@ function asBinary(jpeg: Buffer): Buffer {
 }
 
 /**
- * Whether zeros in the scans of a JPEG may be a picture of one colour: in a progressive one, and where the shortest code of
- * each Huffman table of frequencies ends a block. Of the usual tables that of luma does not.
+ * Whether zeros in the scans of a JPEG may be a picture of one colour: in a progressive one, in one with a scan for each
+ * component, and where the shortest code of each Huffman table of frequencies ends a block. Of the usual tables that of
+ * luma does not.
  */
 export function mayBeFlat(jpeg: Buffer): boolean {
+  const scanned = jpeg[scansOf(jpeg) + 4]
   const shortest: (number | undefined)[] = []
   for (const { marker, start, end } of jpegSegments(jpeg)) {
-    if (marker === 0xc2) return true
+    const isSequential = marker === 0xc0 || marker === 0xc1
+    if (marker === 0xc2 || (isSequential && jpeg[start + 5] !== scanned)) return true
     if (marker !== 0xc4) continue
     for (let at = start; at + 17 < end; ) {
       if ((jpeg[at] ?? 0) >= 0x10) shortest.push(jpeg[at + 17])

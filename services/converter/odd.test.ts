@@ -223,6 +223,27 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(bytes.fill(0, start, start + 4096))).toMatchObject({ damaged: true })
   })
 
+  test('but not of a grey JPEG that has each component in a scan of its own, of which two are zeros', async () => {
+    const [grey, all] = await Promise.all([
+      noise(300, 400).toColourspace('b-w').jpeg({ optimiseCoding: false }).toBuffer(),
+      noise(300, 400).jpeg({ optimiseCoding: false, chromaSubsampling: '4:4:4' }).toBuffer(),
+    ])
+    const scan = (component: string, body: Buffer) => [
+      Buffer.from(`ffda000801${component}003f00`, 'hex'),
+      body,
+    ]
+    const luma = grey.subarray(scanOf(grey) + 10, -2)
+    // A block of nothing takes four bits.
+    const none = Buffer.alloc(Math.ceil(300 / 8) * (400 / 8) * 0.5)
+    const scans = [...scan('0100', luma), ...scan('0211', none), ...scan('0311', none)]
+    const given = Buffer.concat([all.subarray(0, scanOf(all)), ...scans, grey.subarray(-2)])
+    const [expected, shown] = [await picture(grey), await picture(given)]
+    expect(shown).not.toHaveProperty('damaged')
+    expect(shown.shown).toEqual(expected.shown)
+    const start = share(given, 0.3).length
+    expect(await picture(given.subarray(0, start))).toMatchObject({ damaged: true })
+  })
+
   test('JPEG whose end marker came too early', async () => {
     const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
     expect(await picture(cut)).toMatchObject({ damaged: true })

@@ -134,27 +134,28 @@ function lacksBytes({ format, bytes, header: { width, height } }: OpenedPhoto): 
   }
   if (format !== 'webp' && format !== 'heic') return false
   const data = format === 'heic' ? mediaData(bytes) : riffOf(bytes)
-  const [last] = data.subarray(-1)
-  if (last !== 0 && last !== 0xff) return false
-  const filled = data.length - data.findLastIndex(byte => byte !== last)
-  return filled > Math.max(leastFilled, leastFilledPerPixel * width * height)
+  return filledAtEnd(data) > Math.max(leastFilled, leastFilledPerPixel * width * height)
 }
 
-/**
- * Whether zeros or ones are in place of a part of a JPEG's scans, as an interrupted copy leaves them at the end, and a bad
- * sector anywhere.
- */
+/** How many zeros or ones are at the end. */
+function filledAtEnd(data: Buffer): number {
+  const last = data.at(-1)
+  return last === 0 || last === 0xff ? data.length - 1 - data.findLastIndex(byte => byte !== last) : 0
+}
+
+/** Whether a JPEG's scans have zeros or ones for bytes: at the end by an interrupted copy, anywhere by a bad sector. */
 function hasHole(jpeg: Buffer): boolean {
   const start = scansOf(jpeg)
+  if (filledAtEnd(jpeg) > leastFilled && !jpeg.includes('\xff\xd9', start, 'latin1')) return true
+  if (mayBeFlat(jpeg)) return false
   const step = leastFilled / 2
   for (let at = start; at + step <= jpeg.length; at += step) {
     const fill = jpeg[at]
     if ((fill !== 0 && fill !== 0xff) || jpeg[at + step - 1] !== fill) continue
     if (!jpeg.subarray(at, at + step).every(byte => byte === fill)) continue
-    const end = jpeg.indexOf(Buffer.from([0xff, 0xd9]), start)
+    const end = jpeg.indexOf('\xff\xd9', start, 'latin1')
     // Some encoders fill a scan up before the end marker.
-    const isFollowed = jpeg.subarray(at, Math.max(at, end)).some(byte => byte !== fill)
-    return end < 0 || (isFollowed && !mayBeFlat(jpeg))
+    return jpeg.subarray(at, end < 0 ? jpeg.length : Math.max(at, end)).some(byte => byte !== fill)
   }
   return false
 }

@@ -17,7 +17,9 @@ export function openEvents(queue: Pick<Queue, 'events' | 'lastEvent'>, log: Log,
   const read = async () => {
     // Kept over an error, so that the next read goes on from there.
     seq ??= await queue.lastEvent()
-    for await (const event of queue.events(seq, AbortSignal.any([signal, reading.signal]))) {
+    const until = AbortSignal.any([signal, reading.signal])
+    for await (const event of queue.events(seq, until)) {
+      if (until.aborted) return
       seq = event.seq
       owners.emit(event.owner, event)
     }

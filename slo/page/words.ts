@@ -19,12 +19,14 @@ export const translated = (text: string, otherwise = text): string =>
 /** The form of a text in which `{name}` stands for a part of it, with this part; undefined when none fits. */
 function fitting(text: string, forms: readonly (readonly [written: string, form: string])[]) {
   for (const [written, form] of forms) {
-    if (!written.includes('{')) continue
-    const pattern = written.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
-    const found = new RegExp(`^${pattern}$`).exec(text)
-    if (!found) continue
-    const values = Object.entries(found.groups ?? {}).map(([name, value]) => {
-      return [name, name === 'time' ? clock(value) : translated(value)]
+    const names = [...written.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    // Not by named groups: a name may come twice in a text, or be a number.
+    const pattern = written.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&').replaceAll(/\\\{\w+\\\}/g, '(.+?)')
+    const found = names.length > 0 && new RegExp(`^${pattern}$`).exec(text)
+    // A name alone would fit any text, also the value itself.
+    if (!found || found[1] === text) continue
+    const values = found.slice(1).map((value, i) => {
+      return [names[i], names[i] === 'time' ? clock(value) : translated(value)]
     })
     return fillIn(form, Object.fromEntries(values))
   }

@@ -22,7 +22,7 @@ function fitting(text: string, forms: readonly (readonly [written: string, form:
     const names = [...written.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
     // Not by named groups: a name may come twice in a text, or be a number.
     const pattern = written.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&').replaceAll(/\\\{\w+\\\}/g, '(.+?)')
-    const found = names.length > 0 && new RegExp(`^${pattern}$`).exec(text)
+    const found = new RegExp(`^${pattern}$`).exec(text)
     // A name alone would fit any text, also the value itself.
     if (!found || found[1] === text) continue
     const values = found.slice(1).map((value, i) => {
@@ -34,8 +34,7 @@ function fitting(text: string, forms: readonly (readonly [written: string, form:
 }
 
 /** A remark about a verdict in this language, with its time as a clock; as it is where remarks.json has no such form. */
-export const translatedRemark = (text: string): string =>
-  remarkForms.find(([written]) => written === text)?.[1] ?? fitting(text, remarkForms) ?? text
+export const translatedRemark = (text: string): string => fitting(text, remarkForms) ?? text
 
 const remarkForms = Object.values(remarks).map(({ en, [language]: form }) => [en, form] as const)
 

@@ -30,7 +30,7 @@ export const run: Verb = async (given, context) => {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const isUsed = existsSync(alertStoreFile(dataDir))
     const planned = addPlanned(dataDir, { from: at, to: at + plan, reason })
-    const elsewhere = `No slo has run with DATA_DIR=${dataDir}: one with another does not know of this.`
+    const elsewhere = `No slo has run with DATA_DIR=${dataDir}: one with another DATA_DIR does not see this plan.`
     show(plannedJson(planned), [plannedLine(planned), ...(isUsed ? [] : [elsewhere])].join('\n'))
     return status.good
   }

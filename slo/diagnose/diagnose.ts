@@ -102,10 +102,9 @@ function slowest(seen: Situation): Answer | undefined {
   if (isYoung && !best) return unknown([remark('littleEarlierTime')])
   const isClear = best !== undefined && !isContested(seen, first.stage)
   const settling = isClear ? settlingSteps : nowSteps
+  const seconds = Math.round((settling * stepMs) / 1000)
   if (!isYoung && !isSettled(seen, first.stage, settling, isClear))
-    return unknown([
-      remark('justSlow', { stage: first.stage, seconds: Math.round((settling * stepMs) / 1000) }),
-    ])
+    return unknown([remark('justSlow', { stage: first.stage, seconds })])
   return {
     ...answer(first.stage, best, best ? [best, ...first.evidence] : first.evidence, first.share),
     also: second

@@ -21,7 +21,8 @@ export function throwMissing(missing: readonly string[]): void {
 }
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`. A line end behind a value is of the file that had it, as a secret of Kubernetes.
+ * Replaces `${NAME}` and `${NAME:-default}`. A line end behind a value is removed: a file, such as a secret of
+ * Kubernetes, often ends with one, and no header may have it.
  * @throws ConfigError naming the variables without value and default.
  */
 export function expand(text: string, values: Values, encode: Encode = value => value): string {

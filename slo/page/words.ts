@@ -19,12 +19,14 @@ export const translated = (text: string, otherwise = text): string =>
 /** The form of a text in which `{name}` stands for a part of it, with this part; undefined when none fits. */
 function fitting(text: string, forms: readonly (readonly [written: string, form: string])[]) {
   for (const [written, form] of forms) {
-    if (!written.includes('{')) continue
-    const pattern = written.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
+    const names = [...written.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    // Not by named groups: a name may come twice in a text, or be a number.
+    const pattern = written.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&').replaceAll(/\\\{\w+\\\}/g, '(.+?)')
     const found = new RegExp(`^${pattern}$`).exec(text)
-    if (!found) continue
-    const values = Object.entries(found.groups ?? {}).map(([name, value]) => {
-      return [name, name === 'time' ? clock(value) : translated(value)]
+    // A name alone would fit any text, also the value itself.
+    if (!found || found[1] === text) continue
+    const values = found.slice(1).map((value, i) => {
+      return [names[i], names[i] === 'time' ? clock(value) : translated(value)]
     })
     return fillIn(form, Object.fromEntries(values))
   }
@@ -32,8 +34,7 @@ function fitting(text: string, forms: readonly (readonly [written: string, form:
 }
 
 /** A remark about a verdict in this language, with its time as a clock; as it is where remarks.json has no such form. */
-export const translatedRemark = (text: string): string =>
-  remarkForms.find(([written]) => written === text)?.[1] ?? fitting(text, remarkForms) ?? text
+export const translatedRemark = (text: string): string => fitting(text, remarkForms) ?? text
 
 const remarkForms = Object.values(remarks).map(({ en, [language]: form }) => [en, form] as const)
 

@@ -48,7 +48,7 @@ export function openDiagnosis(
   store: Facts,
   own: NodeJS.ProcessEnv = {},
 ) {
-  const environment = {
+  const env = {
     ...own,
     DATA_DIR: dataDir,
     LOGS_URL: logs,
@@ -69,8 +69,7 @@ export function openDiagnosis(
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
-    const { signal } = stopping
-    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL', signal } as const
+    const bounds = { env, timeout: timeoutMs, killSignal: 'SIGKILL', signal: stopping.signal } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // exit status 1 is a verdict: a stage is slow

@@ -51,6 +51,9 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
   expect(translated('web 10.0.0.1:80, web 10.0.0.2:80 is away (start it)')).toBe(
     'web 10.0.0.1:80, web 10.0.0.2:80 시작하세요',
   )
+  // As an operator's words may be: a name twice, alone, or braces that are none of a name.
+  learn({ words: { ko: { '{any}': '{any}', '{job} is away: start {job} (x{2}, {,})': '{job} 시작' } } })
+  expect(translated('web is away: start web (x2, {,})')).toBe('web 시작')
   vi.resetModules()
   vi.stubGlobal('location', { search: '?lang=en' })
   const english = await import(join(folder, 'words.ts'))

@@ -95,11 +95,11 @@ async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range
   const { counts, part, total, maxGapSeconds } = sli
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
   // A part of the total's series is found in them, by labels that merged copies have.
-  const isFound = part.selector && total.selector && isWithin(part.selector, total.selector)
-  const isKept = !part.selector?.matchers.some(({ label }) => replicaLabels.includes(label))
-  const found = isFound && isKept ? part.selector : null
+  const { selector } = part
+  const isMerged = selector?.matchers.some(({ label }) => replicaLabels.includes(label))
+  const isFound = selector && total.selector && isWithin(selector, total.selector) && !isMerged
   const ofTotal = await seriesOf(reading, total)
-  const ofPart = found ? ofTotal : await seriesOf(reading, part)
+  const ofPart = isFound ? ofTotal : await seriesOf(reading, part)
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
   const grown = async (counter: Counter, series: number) =>
@@ -108,8 +108,8 @@ async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range
       : (await readEach(reading, counter, series)).total
   // The part first, because events may be counted meanwhile.
   const read =
-    found && !isSummed
-      ? await readEach(reading, total, ofTotal, found)
+    isFound && !isSummed
+      ? await readEach(reading, total, ofTotal, selector)
       : { part: await grown(part, ofPart), total: await grown(total, ofTotal) }
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from

@@ -38,15 +38,12 @@ export async function coveredIn(folder: string, sinceMs: number): Promise<Map<st
   const covered = new Map<string, Covered>()
   for (const file of filesSince(folder, sinceMs)) {
     const source = basename(file).split('.', 2).join('.')
-    const untilMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    const writtenMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
     for await (const line of linesOfStream(createReadStream(file), '')) {
       const starts = spansOf(line).map(({ startTimeUnixNano }) => Number(startTimeUnixNano) / 1e6)
       if (starts.length === 0) continue
-      const before = covered.get(source)
-      covered.set(source, {
-        fromMs: Math.min(before?.fromMs ?? Number.POSITIVE_INFINITY, ...starts),
-        untilMs: Math.max(before?.untilMs ?? 0, untilMs),
-      })
+      const { fromMs, untilMs } = covered.get(source) ?? { fromMs: Infinity, untilMs: 0 }
+      covered.set(source, { fromMs: Math.min(fromMs, ...starts), untilMs: Math.max(untilMs, writtenMs) })
       break
     }
   }

@@ -20,13 +20,12 @@ export const translated = (text: string, otherwise = text): string =>
 function fitting(text: string, forms: readonly (readonly [written: string, form: string])[]) {
   for (const [written, form] of forms) {
     if (!written.includes('{')) continue
-    const pattern = written.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{(\w+)\}/g, '(?<$1>.+?)')
-    const found = new RegExp(`^${pattern}$`).exec(text)
-    if (!found) continue
-    const values = Object.entries(found.groups ?? {}).map(([name, value]) => {
-      return [name, name === 'time' ? clock(value) : translated(value)]
-    })
-    return fillIn(form, Object.fromEntries(values))
+    const pattern = written.replaceAll(/[.*+?^$()|[\]\\{}]/g, '\\$&').replaceAll(/\\\{\w+\\\}/g, '(.+?)')
+    const [, ...found] = new RegExp(`^${pattern}$`).exec(text) ?? []
+    if (found.length === 0 || found[0] === text) continue
+    const names = [...written.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+    const read = (value: string, name = '') => (name === 'time' ? clock(value) : translated(value))
+    return fillIn(form, Object.fromEntries(found.map((value, i) => [names[i], read(value, names[i])])))
   }
   return undefined
 }

@@ -51,6 +51,10 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
   expect(translated('web 10.0.0.1:80, web 10.0.0.2:80 is away (start it)')).toBe(
     'web 10.0.0.1:80, web 10.0.0.2:80 시작하세요',
   )
+  // Both broke the page: a name alone asks for its own form again, and a name twice is no regular expression.
+  learn({ words: { ko: { '{job}': '?', '{job} or {job} {1,2}': '{job}' } } })
+  expect(translated('web')).toBe('web')
+  expect(translated('web or web {1,2}')).toBe('web')
   vi.resetModules()
   vi.stubGlobal('location', { search: '?lang=en' })
   const english = await import(join(folder, 'words.ts'))

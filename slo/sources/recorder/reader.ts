@@ -72,8 +72,10 @@ export function reader(db: DatabaseSync): Source {
       for (const { id } of selected(part)) ofCounter.set(id, [parts])
       for (const { id } of selected(total)) ofCounter.getOrInsertComputed(id, () => []).push(totals)
       for (const [id, own] of ofCounter)
-        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
-          for (const each of own) add(each, decodeHour(row.increases), row.start - from)
+        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
+          const hour = decodeHour(row.increases)
+          for (const each of own) add(each, hour, row.start - from)
+        }
       return Array.from(totals, (count, i) => ratioSlot(counts, from + i, parts[i], count))
     },
     async seenBefore(sli, minute) {

@@ -149,7 +149,7 @@ function end({ socket, request, response, waitsFor }: Connection): void {
 /**
  * Reads and discards the rest of a request that was answered early, within `restBytes` and `restSeconds`. Closing with
  * unread bytes would reset the connection, and a client that still sends would lose the response. Call it before Node
- * does.
+ * closes.
  */
 function dropRest(request: IncomingMessage): void {
   const { socket } = request
@@ -208,7 +208,6 @@ export function answerExpectations(server: Server): void {
     server.emit('request', request, response)
   })
   const detail = 'Expect must be 100-continue; send the request without it.'
-  server.on('checkExpectation', (_request, response) =>
-    sendProblem(response, new Problem(417, 'expectation-failed', detail)),
-  )
+  const problem = new Problem(417, 'expectation-failed', detail)
+  server.on('checkExpectation', (_request, response) => sendProblem(response, problem))
 }

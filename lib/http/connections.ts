@@ -132,7 +132,7 @@ function progressOf(connection: Connection, unacknowledged: Unacknowledged | und
   connection.received = socket.bytesRead
   connection.written = output.written
   if (unacknowledged) connection.taken = output.taken
-  const awaited = request && !request.complete && request.readableLength === 0 && isInvited(request)
+  const awaited = request && !request.complete && request.readableLength === 0 && !uninvited.has(request)
   connection.waitsFor = connection.taken < written ? 'take' : awaited ? 'send' : undefined
   if (connection.waitsFor === 'take') return connection.taken - taken
   return connection.waitsFor === 'send' && before === 'send' ? connection.received - received : undefined
@@ -182,10 +182,8 @@ function dropRest(request: IncomingMessage): void {
   request.resume()
 }
 
+/** Requests whose client waits for 100 Continue. */
 const uninvited = new WeakSet<IncomingMessage>()
-
-/** False while the client of this request waits for 100 Continue. */
-const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
 
 /**
  * `Expect: 100-continue`: 100 Continue is sent when the app begins to read the body, so that no invited body is then

@@ -94,7 +94,7 @@ export async function readRecorded(source: Source, objectives: readonly Objectiv
         /** The first minute with events, or `since`; undefined while there is none. */
         begun,
         /**
-         * Since when no minute can be judged, if for `silentMinutes`; not before the SLO began. Undefined for a Timeslices
+         * Since when no minute can be judged, if for `silentMinutes`; not before the start. Undefined for a Timeslices
          * objective that has begun, whose minutes are offline, and for a group, which ends after `goneMinutes`.
          */
         silentSince: isSilent && !mayEnd ? Math.max(silent, start) : undefined,

@@ -72,7 +72,7 @@ export function redraw(element: HTMLElement, ...content: Content[]): void {
   again?.focus({ preventScroll: true })
 }
 
-/** Reads now, at intervals and when the tab is seen again; not while hidden, one at a time. Resolves after the first. */
+/** Reads now, at intervals and when the tab is seen; one at a time, not while hidden. Resolves after the first. */
 export async function readOften(everyMs: number, read: () => Promise<unknown>): Promise<void> {
   let isReading = false
   const readOnce = async () => {

@@ -28,12 +28,12 @@ export type Directory = { folder: string; objectives: readonly Objective[]; serv
  * override service.yaml.
  * @throws ExpectedError with every error; ConfigError.
  */
-export function readDirectory(folder = tintypeFolder, environment: NodeJS.ProcessEnv = {}, isWhole = true) {
-  const { findings, ...service } = readServiceFile(folder, environment, isWhole)
-  const parsed = parseFiles([join(folder, 'objectives')])
+export function readDirectory(path = tintypeFolder, env: NodeJS.ProcessEnv = {}, isWhole = true): Directory {
+  const { findings, ...service } = readServiceFile(path, env, isWhole)
+  const parsed = parseFiles([join(path, 'objectives')])
   const all = [...findings, ...parsed.flatMap(each => each.findings)]
   if (all.length > 0) throw new ExpectedError(all.map(formatFinding).join('\n'))
-  return { folder, objectives: parsed.flatMap(({ objectives }) => objectives), service }
+  return { folder: path, objectives: parsed.flatMap(({ objectives }) => objectives), service }
 }
 
 /** Reads service.yaml alone. With findings `service` has the defaults. @throws ConfigError */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { sameSignalMs } from '@tintype/lib/terminal.ts'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Person, type Photo, person } from '../test/client.ts'
 import { quadrantImage } from '../test/images.ts'
 import { childrenOf, processes } from '../test/processes.ts'
@@ -60,6 +60,10 @@ describe('npm start refuses', () => {
     await mkdir(join(folder, 'secrets', 'ingest_token'), { recursive: true })
     const env = { ...inherited(), DATA_DIR: folder, ...anyPorts, WEB_PORT: String(port) }
     const child = spawn(process.execPath, ['tools/launch.ts'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+      server.close()
+    })
     let said = ''
     child.stderr.on('data', chunk => {
       said += chunk

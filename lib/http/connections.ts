@@ -132,7 +132,7 @@ function progressOf(connection: Connection, unacknowledged: Unacknowledged | und
   connection.received = socket.bytesRead
   connection.written = output.written
   if (unacknowledged) connection.taken = output.taken
-  const awaited = request && !request.complete && request.readableLength === 0 && isInvited(request)
+  const awaited = request && !request.complete && request.readableLength === 0 && !uninvited.has(request)
   connection.waitsFor = connection.taken < written ? 'take' : awaited ? 'send' : undefined
   if (connection.waitsFor === 'take') return connection.taken - taken
   return connection.waitsFor === 'send' && before === 'send' ? connection.received - received : undefined
@@ -149,7 +149,7 @@ function end({ socket, request, response, waitsFor }: Connection): void {
 /**
  * Reads and discards the rest of a request that was answered early, within `restBytes` and `restSeconds`. Closing with
  * unread bytes would reset the connection, and a client that still sends would lose the response. Call it before Node
- * does.
+ * closes.
  */
 function dropRest(request: IncomingMessage): void {
   const { socket } = request
@@ -182,10 +182,8 @@ function dropRest(request: IncomingMessage): void {
   request.resume()
 }
 
+/** Requests whose client waits for 100 Continue. */
 const uninvited = new WeakSet<IncomingMessage>()
-
-/** False while the client of this request waits for 100 Continue. */
-const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
 
 /**
  * `Expect: 100-continue`: 100 Continue is sent when the app begins to read the body, so that no invited body is then
@@ -208,7 +206,6 @@ export function answerExpectations(server: Server): void {
     server.emit('request', request, response)
   })
   const detail = 'Expect must be 100-continue; send the request without it.'
-  server.on('checkExpectation', (_request, response) =>
-    sendProblem(response, new Problem(417, 'expectation-failed', detail)),
-  )
+  const problem = new Problem(417, 'expectation-failed', detail)
+  server.on('checkExpectation', (_request, response) => sendProblem(response, problem))
 }

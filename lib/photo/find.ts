@@ -44,7 +44,11 @@ export async function checkStorage({ storage, queue }: Pick<PhotoContext, 'stora
 }
 
 /** Finds a photo of this owner. A photo with a damaged record is shown as failed and can be deleted. */
-export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId) {
+export async function findPhoto(
+  storage: Storage,
+  owner: Owner,
+  id: PhotoId,
+): Promise<StoredPhoto | 'not-found'> {
   const [record, result] = await Promise.all([readRecord(storage, owner, id), readResult(storage, owner, id)])
   if (record === 'not-found') return 'not-found'
   if (record === 'damaged') return { record: standIn(owner, id), result: damaged }

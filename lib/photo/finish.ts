@@ -13,7 +13,7 @@ export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): num
 
 export type Finished = Awaited<ReturnType<typeof finish>>
 
-/** Of a photo unknown to the queue: stored → queued with its promise, or → done by its result, which is not counted. */
+/** A photo unknown to the queue: stored → queued with its promise, or → done by its result, not counted again. */
 export async function finish(context: Omit<PhotoContext, 'log'>, owner: Owner, photo: PhotoId) {
   const { storage, queue, account } = context
   const [record, result] = await Promise.all([

@@ -61,7 +61,7 @@ export async function followEarlier(context: PhotoContext, claim: Claim, span?: 
   return typeof result === 'string' ? null : follow(context, claim, result, span)
 }
 
-/** converting → failed, dead, or queued again. The reason is stored before the photo ends, which waits for storage. */
+/** converting → failed, dead, or queued again. The reason is stored first: while storage fails, no photo ends. */
 export async function refuse(context: PhotoContext, claim: Claim, reason: FailureReason, span?: Span) {
   const { job, lastAttempt } = claim
   const own = failed(job, reason, context.queue.now())

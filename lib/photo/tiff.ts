@@ -25,7 +25,7 @@ function layoutOf(bytes: Buffer) {
   return { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
 }
 
-/** The first value of a field of a TIFF’s page, 0 if it is no number; undefined without a readable field. */
+/** The first value of a field of a TIFF’s page, 0 if neither whole nor a fraction; undefined without a readable one. */
 export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
   try {
     const { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(bytes)

@@ -1,9 +1,7 @@
 import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Claim, Ended, Job, Lease, Marked, Worker } from './job.ts'
-import { retentionMs } from './job.ts'
+import { type Claim, type Ended, type Job, type Lease, type Marked, retentionMs, type Worker } from './job.ts'
 import { columns, type Row } from './schema.ts'
-import type { ClaimRequest } from './transitions.ts'
 import * as table from './transitions.ts'
 
 /** Retries follow after 0.5 to 1 s, 1 to 2 s, at most 4 s, so that three attempts use little of the minute. */
@@ -41,18 +39,22 @@ export const claim = async (engine: Engine, worker: string, leaseMs: number): Pr
   (await claimAll(engine, [{ worker, leaseMs }]))[0] ?? null
 
 /** The next waiting photos, at most one for each request, in their order. */
-export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claim[]> {
+export async function claimAll(engine: Engine, requests: table.ClaimRequest[]): Promise<Claim[]> {
   // With LIMIT as a parameter SQLite takes seven times as long.
   const text = `SELECT ${columns} FROM jobs WHERE ${table.dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
   const next = () => engine.sql(text).all<Row>(...table.dueNowOf(engine))
   const [anyExpired, first] = await Promise.all([table.expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
-  return rows.map((row, i) => table.lease(engine, row, requests[i] as ClaimRequest))
+  return rows.map((row, i) => table.lease(engine, row, requests[i] as table.ClaimRequest))
 }
 
 /** Leases photos whose last attempt died with its worker, oldest first. The caller ends them; it is no further attempt. */
-export async function claimLost(engine: Engine, request: ClaimRequest, limit: number): Promise<Claim[]> {
+export async function claimLost(
+  engine: Engine,
+  request: table.ClaimRequest,
+  limit: number,
+): Promise<Claim[]> {
   await table.expireLeases(engine)
   const rows = await engine
     .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${table.ours}

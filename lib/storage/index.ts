@@ -6,7 +6,7 @@ export type * from './storage.ts'
 export { storageFolders, storageUrl } from './storage-url.ts'
 
 /**
- * Opens the storage that a URL names: `file:` and a folder, absolute or relative to the working folder, or a bucket.
+ * Opens the storage that a URL names: `file:` and a folder (if relative, to the working folder), or an S3 bucket.
  * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
 export async function openStorage(url: string, options: StorageOptions = {}): Promise<Storage> {

@@ -66,7 +66,7 @@ export async function removeAged({ folders, journal, keep }: Keeping, nowMs: num
   }
 }
 
-/** Publishes the days that are due. One that failed follows an hour later: each minute would log the same error. */
+/** Publishes the days that are due. One that failed is tried hourly: each minute would log the same error. */
 export function duePublisher(
   { folders, log }: Pick<LogServer, 'folders' | 'log'>,
   publish: (day: string) => Promise<Pick<Manifest, 'revision' | 'entries' | 'bytes'>>,

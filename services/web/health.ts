@@ -5,7 +5,7 @@ import type { Web } from './web.ts'
 /** A dependency counts as away when it takes longer to answer. */
 const answerWithinMs = 2_000
 
-/** Sets the queue's gauges at each scrape; they stay while it is away. Returns what asks queue and storage. */
+/** Sets the queue's gauges at each scrape; they stay while it is away. The returned function asks queue and storage. */
 export function watchDependencies(web: Web) {
   const queue = asked(queueGauges(web))
   const storage = asked(() => web.storage.read('status.json'))

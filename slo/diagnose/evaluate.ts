@@ -1,4 +1,4 @@
-import type { Selector, Series } from '../sources/index.ts'
+import type { Labels, Selector, Series } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 
 type Points = Series['points']
@@ -14,7 +14,7 @@ export type Window = TimeRange & {
   knownAgainst: Map<string, Value>
 }
 
-type Element = { labels: Readonly<Record<string, string>>; value: number }
+type Element = { labels: Labels; value: number }
 export type Vector = readonly Element[]
 export type Value = { vector: Vector; isScalar: boolean }
 export const vectorValue = (vector: Vector): Value => ({ vector, isScalar: false })

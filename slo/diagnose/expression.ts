@@ -1,8 +1,8 @@
 import type { Selector } from '../sources/index.ts'
 import { errorAt, parseSelector } from '../sources/promql.ts'
 import { type Node, onceEach, treeOf } from '../sources/promql-tree.ts'
-import type { Value, Vector, Window } from './evaluate.ts'
 import * as vectors from './evaluate.ts'
+import { type Value, type Vector, vectorValue, type Window } from './evaluate.ts'
 
 export type Expression = {
   /** The text as written. Within a window equal texts have equal values. */
@@ -79,14 +79,13 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
   ParenExpr: inner,
   NumberDurationLiteral: number,
   UnaryExpr: number,
-  VectorSelector: (part, window) =>
-    vectors.vectorValue(vectors.lastSample(selectorOf(part), window, [window])),
+  VectorSelector: (part, window) => vectorValue(vectors.lastSample(selectorOf(part), window, [window])),
   FunctionCall(part, window) {
     const [identifier, body] = part.parts as [Part, Part]
     const given = body.parts
     const name = oneOf(identifier, functionNames, 'the function')
     const compute = vectors.functions[name]
-    if (!compute) return vectors.vectorValue(overTime(name, given, window))
+    if (!compute) return vectorValue(overTime(name, given, window))
     const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
     if (given.length !== count) fail(`${name} takes ${words}`)
     const [vector, bounds] = given.map(each => evaluate(each, window).vector)
@@ -98,9 +97,8 @@ const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>
     if (modifier && !childOf(modifier, 'By')) fail('slo aggregates by labels, not without')
     const by = childOf(modifier, 'GroupingLabels')?.parts.map(({ text }) => text) ?? []
     const [of] = childOf(part, 'FunctionCallBody')?.parts ?? []
-    return vectors.vectorValue(
-      vectors.aggregate(name, by, evaluate(of ?? fail(`${name} takes one value`), window).vector),
-    )
+    const { vector } = evaluate(of ?? fail(`${name} takes one value`), window)
+    return vectorValue(vectors.aggregate(name, by, vector))
   },
   BinaryExpr(part, window) {
     const [left, operator, modifier] = part.parts as [Part, Part, Part]

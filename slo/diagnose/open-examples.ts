@@ -8,7 +8,7 @@ export type Logged = { what: string; mean: number; times: number }
 export type Stores = { dataDir: string; environment: Readonly<Record<string, string | undefined>> }
 
 /** The exports of a directory's module `examples`. */
-type Examples = {
+export type Examples = {
   /** The slowest examples of a stage between two times, epoch ms. */
   examplesOf(stores: Stores, stage: string, sinceMs: number, toMs: number): Promise<Example[]>
   /** The numbers in the debug entries of some jobs, the largest first. */

@@ -16,7 +16,7 @@ export function fits(objective: Objective, tally: Tally, planned: readonly Plann
   const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
   const [first, last] = [from - longest, end + longest]
-  /** For each minute of [first, last): 1 if it was offline, or if it is later and planned. */
+  /** For each minute of [first, last): 1 if it was offline, or if it is later and planned. `offline` are its sums. */
   const isOffline = Uint8Array.from({ length: last - first }, (_, i) =>
     bad(tally, first + i, first + i + 1) > 0 ? 1 : 0,
   )

@@ -184,8 +184,8 @@ function addActions(app: Express, diagnosis: Diagnoser): void {
 }
 
 /** Runbooks are sent as plain text, because a browser would download Markdown. */
-const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
-const asText = { headers, acceptRanges: false }
+const textHeaders = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
+const asText = { headers: textHeaders, acceptRanges: false }
 
 /**
  * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in

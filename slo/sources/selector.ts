@@ -1,4 +1,4 @@
-import type { Selector } from './index.ts'
+import type { Labels, Selector } from './index.ts'
 
 /** Escapes, classes, flags and names of groups that JavaScript reads differently from Go. */
 const onlyGo = /\\[aAEpPQxz]|\[:|\(\?(P<|[imsU-]+\)|[ims-]*U)/
@@ -18,7 +18,7 @@ export function patternOf(value: string): RegExp | undefined | null {
 }
 
 /** Whether a series with these labels is selected. */
-export function matches({ matchers }: Pick<Selector, 'matchers'>, labels: Readonly<Record<string, string>>) {
+export function matches({ matchers }: Pick<Selector, 'matchers'>, labels: Labels): boolean {
   return matchers.every(({ label, operator, value }) => {
     const given = labels[label] ?? ''
     const equal = operator.endsWith('~') ? patternOf(value)?.test(given) === true : given === value

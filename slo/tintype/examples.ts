@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Example, Stores } from '../diagnose/open-examples.ts'
+import type { Example, Examples } from '../diagnose/open-examples.ts'
 import { readEntries } from './log-entries.ts'
 import { attributeOf, spansIn } from './witness/otlp.ts'
 
 const shown = 3
 
 /** The slowest photos of a stage between two times, from the OTLP JSON lines in DATA_DIR/traces. */
-export async function examplesOf({ dataDir }: Stores, stage: string, sinceMs: number, toMs: number) {
+export const examplesOf: Examples['examplesOf'] = async ({ dataDir }, stage, sinceMs, toMs) => {
   const slowest: Example[] = []
   for await (const span of spansIn(join(dataDir, 'traces'), sinceMs, `"name":"${stage}"`)) {
     const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
@@ -20,7 +20,7 @@ export async function examplesOf({ dataDir }: Stores, stage: string, sinceMs: nu
 }
 
 /** The numbers in the debug entries of some jobs, the largest first; none without debug entries. */
-export async function loggedBy(stores: Stores, jobs: readonly string[], sinceMs: number, toMs: number) {
+export const loggedBy: Examples['loggedBy'] = async (stores, jobs, sinceMs, toMs) => {
   const sums = new Map<string, { sum: number; times: number }>()
   const isWhole = await readEntries(stores, { level: 'debug' }, sinceMs, toMs, ({ id, payload }) => {
     if (!jobs.some(job => id.startsWith(`${job}.`))) return

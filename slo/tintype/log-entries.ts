@@ -8,7 +8,7 @@ import { linesOfStream } from '@tintype/lib/lines.ts'
 import { endpointsIn } from '@tintype/lib/page/other-pages.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 
-type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
+export type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 
 /**
  * Asks the log server for the entries in [fromMs, toMs) with a level or whose event begins with a text, and passes each

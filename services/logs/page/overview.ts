@@ -6,7 +6,7 @@ import { entriesOf, read, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000
 
-/** The newest sessions and what is unusual, while the tab is seen. `lead` gets the state, unless a search uses it. */
+/** Newest sessions and what is unusual, read while the tab is seen. `lead` gets the state, unless a search uses it. */
 export function showRecent(lead: HTMLElement | undefined): void {
   const refresh = async () => {
     try {

@@ -120,7 +120,7 @@ function ours(web: Web, error: unknown, session: string): Problem | undefined {
 
 const maxWaitSeconds = 60
 
-/** Seconds of `Prefer: wait=N` (RFC 7240), at most 60, else 0. Only the first `wait` counts, if a whole number. */
+/** Seconds of `Prefer: wait=N` (RFC 7240), at most 60; 0 unless its first `wait` is a whole number. */
 export function preferredWait(header = ''): number {
   const wait = header.split(',').find(each => /^\s*wait\s*([=;]|$)/i.test(each))
   return Math.min(maxWaitSeconds, Number(/^\s*wait\s*=\s*"?(\d+)"?\s*(;|$)/i.exec(wait ?? '')?.[1] ?? 0))

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Accepted, Refused } from '@tintype/lib/photo/accept.ts'
-import { accept, findKey } from '@tintype/lib/photo/accept.ts'
+import { type Accepted, accept, findKey, type Refused } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'

@@ -2,8 +2,8 @@ import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
 import { find, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { fetchPhotos } from './api.ts'
 import { attempt, keepUnsent, type Unsent, unsent } from './memory.ts'
-import type { Item, Upload } from './photos.ts'
 import * as store from './photos.ts'
+import { type Item, items, type Upload } from './photos.ts'
 import { focusOn } from './rows.ts'
 import { isTaken } from './take.ts'
 import { newUpload, send } from './uploads.ts'
@@ -20,7 +20,7 @@ export function add(files: readonly File[]): void {
   if (files.length === 0) return
   const remembersPhotos = takesCookies()
   for (const file of files) {
-    const old = store.items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
+    const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
     if (old) store.drop(old)
     const item = { upload: newUpload(file, old?.upload?.key) }
     store.put(item)
@@ -57,7 +57,7 @@ function showChanges(): void {
   keepUnsent(sending().map(({ key, name, size }) => ({ key, name, size })))
   stayAwake(sending().some(({ file, state }) => file && state.is !== 'given-up'))
   showProgress()
-  find('#empty').hidden = !listed || store.items().length > 0
+  find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
 }
 
@@ -69,7 +69,7 @@ const isOver = ({ upload, photo }: Item): boolean =>
 
 /** One bar and one sentence for several photos in progress; a single photo has its ring. */
 function showProgress(): void {
-  const sent = new Set(store.items().filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
+  const sent = new Set(items().filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
   const known = [...batch].filter(item => sent.has(item))
   const fresh = [...sent].filter(item => !batch.has(item) && !isOver(item))
   const all = fresh.length > 0 && known.every(isOver) ? fresh : [...known, ...fresh]
@@ -91,9 +91,7 @@ function shareOf(item: Item): number {
 
 /** Uploads that are not accepted yet and may still be. */
 const sending = (): Upload[] =>
-  store
-    .items()
-    .flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
+  items().flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
 
 let awake: Promise<WakeLockSentinel | undefined> | undefined
 
@@ -117,7 +115,7 @@ addEventListener('beforeunload', event => {
 /** Reads the newest photos again, and on down to the last unfinished one: a hidden tab misses events of any of them. */
 export async function refresh(): Promise<void> {
   // Read before the request: a photo that is accepted meanwhile is not in the list.
-  const before = store.items().flatMap(({ photo }) => photo?.id ?? [])
+  const before = items().flatMap(({ photo }) => photo?.id ?? [])
   let newest = ''
   let next: string | null = 'photos'
   do {
@@ -130,10 +128,7 @@ export async function refresh(): Promise<void> {
     for (const photo of photos) store.showPhoto(photo)
     newest = oldest
     next = further
-  } while (
-    next !== null &&
-    store.items().some(({ photo }) => photo && !store.finished(photo) && photo.id > newest)
-  )
+  } while (next !== null && items().some(({ photo }) => photo && !store.finished(photo) && photo.id > newest))
   // Also when so many photos came while the tab was hidden that some between them and those shown are not in this list.
   if (!listed || !before.includes(newest)) older = next
   listed = true
@@ -153,7 +148,7 @@ async function showOlder(): Promise<void> {
 const tabs = attempt(() => new BroadcastChannel('tintype-uploads'))
 tabs?.addEventListener('message', ({ data: keys }: MessageEvent<string[] | null>) => {
   if (!keys) return tabs.postMessage(sending().flatMap(({ file, key }) => (file ? key : [])))
-  for (const item of store.items())
+  for (const item of items())
     if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) store.drop(item)
 })
 

@@ -70,7 +70,7 @@ export function live(connected: (why: Unreached) => void): void {
     const now = performance.now()
     changes = now - changedAt < idleMs ? changes + 1 : 1
     changedAt = now
-    // Where a proxy drops the cookie or webs' secrets differ, each answer has another session. `check` opens the next.
+    // Where a proxy drops the cookie or webs' secrets differ, each answer has a new session. `check` opens a stream.
     if (now - openedAt < reopenMs) source?.close()
     else open()
   })

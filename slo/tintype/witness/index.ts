@@ -4,7 +4,7 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Stores } from '../../diagnose/open-examples.ts'
 import type { WitnessModule } from '../../directory/witnesses.ts'
-import { readEntries } from '../log-entries.ts'
+import { type LogEntry, readEntries } from '../log-entries.ts'
 import { compare, type Outcomes, type Seen } from './compare.ts'
 import { attributeOf, coveredIn, filesSince, spansIn } from './otlp.ts'
 
@@ -42,7 +42,7 @@ export async function outcomesInTraces(folder: string, fromMs: number, toMs: num
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
-  const take: Parameters<typeof readEntries>[4] = ({ id, timestamp, payload }) => {
+  const take = ({ id, timestamp, payload }: LogEntry) => {
     if (!payload.photo) return
     const outcome = String(payload.event).slice('promise.'.length) as Outcome
     const traced = payload.traced !== false

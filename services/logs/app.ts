@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { dayMs, isDay, oldestMs, timeIn } from '@tintype/lib/day.ts'
+import { dayMs, daysMs, isDay, isOver, oldestMs, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
@@ -49,7 +49,7 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
 const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
-  const { folders, keep } = server
+  const { folders, keep, clock } = server
   const bounded = () =>
     turns(lookUpsAtOnce, waiting => {
       if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
@@ -81,8 +81,11 @@ function addReading(app: Express, server: LogServer): void {
     await inStreamTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
+      const oldest = knownDays(folders)[0] ?? ''
       // Without it a reader could not tell days that were removed by age from days without entries.
-      response.type('application/x-ndjson').set('Tintype-Oldest-Day', knownDays(folders)[0])
+      if (isOver(oldest, daysMs(keep.logsDays) - dayMs, clock.believed()))
+        response.set('Tintype-Oldest-Day', oldest)
+      response.type('application/x-ndjson')
       await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
+import { daysMs, isDay, isOver } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError, wasEnded } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
@@ -19,10 +19,6 @@ const lookEveryMs = 60_000
 const retryMs = 3_600_000
 
 type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep'>
-
-/** Whether a day ended at least this long ago. */
-const isOver = (day: string, forMs: number, nowMs: number): boolean =>
-  Date.parse(day) + dayMs + forMs <= nowMs
 
 /** Days with unpublished entries that ended, and got their last entry, at least `graceMs` ago. */
 export const due = (folders: Folders, nowMs: number): string[] =>

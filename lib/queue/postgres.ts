@@ -153,8 +153,9 @@ function openWriter(connections: Connections, settings: Settings, clock: ServerC
       performance.now() - counted.at < countMs && counted.depth + calls.length <= settings.maxDepth
     const isToCount = !isCounted && calls.some(({ method }) => method === 'enqueue')
     try {
+      // READ WRITE: a server that has become a standby refuses here, before anything has begun.
       const [begun, depth] = await Promise.all([
-        client.query(`BEGIN;
+        client.query(`BEGIN READ WRITE;
           ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNowSql} AS now`),
         isToCount ? countQueued(engine) : counted.depth,
       ])

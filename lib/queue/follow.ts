@@ -9,11 +9,12 @@ export const pollMs = 1_000
 /** Shortest time between two reads, each of which costs 0.15 ms of CPU: the events of a busy moment share one. */
 const readEveryMs = 10
 /**
- * A missing number is read again after `holeStepMs`. After `holeReads` reads its transaction counts as rolled back.
- * Reads are counted and not time, because a transaction makes no progress while the machine is suspended.
+ * A missing number is read again after `holeStepMs`. After `holeReads` reads its transaction counts as rolled back: a
+ * busy disk may hold a commit for more than a second. Reads are counted and not time, because a transaction makes no
+ * progress while the machine is suspended.
  */
 const holeStepMs = 10
-const holeReads = 100
+const holeReads = 300
 /** A larger gap means purged events: never are so many transactions open at once. */
 const maxHole = 10_000
 

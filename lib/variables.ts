@@ -97,8 +97,8 @@ export function pick<N extends VariableName>(...names: N[]): Pick<Table, N> {
   return Object.fromEntries(entries) as Pick<Table, N>
 }
 
-/** The values of these variables, as `readConfig` gives them. */
-export type Config<N extends VariableName> = ReturnType<typeof is.readConfig<Pick<Table, N>>>
+/** The values of these variables, default all, as `readConfig` gives them. */
+export type Config<N extends VariableName = VariableName> = ReturnType<typeof is.readConfig<Pick<Table, N>>>
 
 /** Every environment variable. Each service picks its own. */
 export const variables: Table = pick(...(Object.keys(table) as VariableName[]))

@@ -1,5 +1,6 @@
 import type { Backend, Color } from './scaled/haproxy.ts'
-import type { Endpoints, Hooks, Service, Supervised } from './supervise.ts'
+import type { Endpoints, Service } from './service-types.ts'
+import type { Hooks, Supervised } from './supervise.ts'
 import { supervise } from './supervise.ts'
 
 /** A process of the launcher. A web or converter may run twice, once for each version. */

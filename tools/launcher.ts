@@ -7,14 +7,14 @@ import { explainError } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
-import { variables } from '@tintype/lib/variables.ts'
+import { type Config, variables } from '@tintype/lib/variables.ts'
 import { launcherFile, socketIn } from './control.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import { freeReserve, keepReserve } from './reserve.ts'
 import type { Fronting } from './scaled/front.ts'
+import type { Endpoints, Service } from './service-types.ts'
 import { misspelt, portProblems } from './start-checks.ts'
-import type { Endpoints, Service } from './supervise.ts'
 
 export type Plan = {
   /** The services of a row start together. A row is called when all services of earlier rows are ready. */
@@ -30,7 +30,6 @@ export type Plan = {
 /** The addresses of each ready process, by its name. */
 export type Started = ReadonlyMap<string, Endpoints>
 
-export type Config = ReturnType<typeof readConfig<typeof variables>>
 /** A service ends by itself 5 s after its grace time, unless its event loop is blocked. */
 const stopMarginMs = 10_000
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, copyFileSync, openSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Program, Service } from './supervise.ts'
+import type { Program, Service } from './service-types.ts'
 
 /** A program's output is emptied at this size. Its previous content, as large, stays beside it. */
 export const maxOutputBytes = 16 * 2 ** 20

@@ -5,14 +5,15 @@ import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { outliveReaders } from '@tintype/lib/terminal.ts'
+import type { Config } from '@tintype/lib/variables.ts'
 import { backendOf } from './fleet.ts'
 import { freePort } from './free-port.ts'
-import { type Config, launch, type Plan, type Started } from './launcher.ts'
+import { launch, type Plan, type Started } from './launcher.ts'
 import { type PartName, part, remedy } from './parts.ts'
 import { type Fronting, openFront } from './scaled/front.ts'
 import { postgres } from './scaled/postgres.ts'
 import { seaweedfs, seaweedPorts } from './scaled/seaweedfs.ts'
-import type { Endpoints, Service } from './supervise.ts'
+import type { Endpoints, Service } from './service-types.ts'
 
 const [webs, converters] = [3, 4]
 

@@ -1,8 +1,7 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { variables } from '@tintype/lib/variables.ts'
+import { type Config, variables } from '@tintype/lib/variables.ts'
 import { wasKilled } from './control.ts'
-import type { Config } from './launcher.ts'
 
 /** `KEEP_PHOTO_DAYS` has the letters of `KEEP_PHOTOS_DAYS`, but for underscores and the s of a plural. */
 const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
@@ -11,8 +10,11 @@ const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
 export function misspelt(environment: NodeJS.ProcessEnv): string[] {
   const known = Map.groupBy(Object.keys(variables), lettersOf)
   return Object.keys(environment)
-    .filter(name => !(name in variables) && known.has(lettersOf(name)))
-    .map(name => `${name} has no effect: the variable’s name is ${known.get(lettersOf(name))?.join(' or ')}`)
+    .filter(name => !(name in variables))
+    .flatMap(name => {
+      const meant = known.get(lettersOf(name))
+      return meant ? `${name} has no effect: the variable’s name is ${meant.join(' or ')}` : []
+    })
 }
 
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { startProgram } from './program-output.ts'
-import type { Script, Service } from './supervise.ts'
+import type { Script, Service } from './service-types.ts'
 
 const root = `${import.meta.dirname}/..`
 /** Cache of compiled code. Without it each process loads the type stripper, which takes 17 MiB and time. */

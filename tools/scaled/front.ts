@@ -3,9 +3,9 @@ import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { bracketed, urlHere } from '@tintype/lib/loopback.ts'
+import type { Config } from '@tintype/lib/variables.ts'
 import { freePort } from '../free-port.ts'
-import type { Config } from '../launcher.ts'
-import type { Service } from '../supervise.ts'
+import type { Service } from '../service-types.ts'
 import { type Backend, type Color, checks, colors, haproxyConfig, serverOf, shareFile } from './haproxy.ts'
 
 /** HAProxy in front of the web processes of one version, or of two during a release. */

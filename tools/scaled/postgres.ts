@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import type { Endpoints, Service } from '../supervise.ts'
+import type { Endpoints, Service } from '../service-types.ts'
 
 type User = { uid?: number; gid?: number }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { freePort } from '../free-port.ts'
-import type { Service } from '../supervise.ts'
+import type { Service } from '../service-types.ts'
 
 export type Keys = { accessKeyId: string; secretAccessKey: string }
 export type Ports = Record<string, number>

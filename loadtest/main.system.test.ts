@@ -124,7 +124,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
 })
 
-test('another machine’s address, an address that nobody answers, an unknown profile and a rate of no photo are refused before any load', async () => {
+test('a command that would load another machine, no service or no photo, or names an unknown profile, is refused before any load', async () => {
   const folder = await temporaryFolder()
   const unanswered = `http://127.0.0.1:${await freePort()}`
   for (const args of [

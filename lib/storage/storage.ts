@@ -90,7 +90,7 @@ export type StorageOptions = {
 
 /** A call in progress. `key` is the current key; `refused` is true after an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }
-/** Measures a request of an adapter as an operation of its own. */
+/** Times a request to the storage server as one operation: a listing makes several. */
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
 /** An adapter of `Storage`. storageOn checks keys and measures calls before it calls one. */

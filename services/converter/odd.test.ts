@@ -223,7 +223,7 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(bytes.fill(0, start, start + 4096))).toMatchObject({ damaged: true })
   })
 
-  test('but not of a grey JPEG that has each component in a scan of its own, of which two are zeros', async () => {
+  test('a grey JPEG with a scan for each component is not damaged, although the scans of its two colours are zeros', async () => {
     const [grey, all] = await Promise.all([
       noise(300, 400).toColourspace('b-w').jpeg({ optimiseCoding: false }).toBuffer(),
       noise(300, 400).jpeg({ optimiseCoding: false, chromaSubsampling: '4:4:4' }).toBuffer(),

@@ -112,6 +112,7 @@ export function lacksPixels(
   return !isPadded && (Math.max(...counted) > harmless || warnings.some(each => lacking.test(each)))
 }
 
+/** Warnings about pixels that the file does not have. */
 const lacking = /^libheif: |missing pixels|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
 /** Some cameras write it before each restart marker. Before one of them it is what a wrong bit leaves. */
 const padding = /extraneous bytes before marker 0xd[0-7]/

@@ -127,7 +127,7 @@ export const ifMissing = (variable: string, name: string) => (error: NodeJS.Errn
 }
 
 /** Errors are logged, so the user and password of a URL are removed, also of a malformed one. */
-const withoutPassword = (given = ''): string =>
+export const withoutPassword = (given = ''): string =>
   given.replace(/\/\/.*@/, '//…@').replace(/(password=)[^&]*/gi, '$1…')
 
 /** What a value must not have, because it would be taken literally: what a shell or a template would have removed. */

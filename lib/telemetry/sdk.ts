@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { withoutPassword } from '../config.ts'
 import { proxyFor } from '../http/node-http.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
@@ -98,7 +99,7 @@ export async function startTracing(
 function destinationOf({ DATA_DIR, ...config }: TracingConfig): string {
   const base = config.OTEL_EXPORTER_OTLP_ENDPOINT.replace(/\/$/, '')
   const address = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || (base && `${base}/v1/traces`)
-  return address ? address.replace(/\/\/.*@/, '//') : join(DATA_DIR, 'traces')
+  return withoutPassword(address) || join(DATA_DIR, 'traces')
 }
 
 /** Opens the exporter of the traces. Only the exporter in use is loaded. */

@@ -12,7 +12,7 @@ import {
 } from './counter.ts'
 import type { Counter, Minute, RatioSli, Series, Slot, Source, ThresholdSli } from './index.ts'
 import { SourceError } from './index.ts'
-import { noneIfTooMany, type PrometheusApi, prometheusApi, Refused, TooManySeries } from './prometheus-api.ts'
+import { nullIfTooMany, type PrometheusApi, prometheusApi, Refused } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
 
@@ -69,9 +69,14 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
         const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
-        const answered = await (stepMs === undefined
-          ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
-          : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
+        const asked =
+          stepMs === undefined
+            ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
+            : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000)
+        const answered = await asked.catch(nullIfTooMany)
+        // Too many series together may not be too many of each metric.
+        if (answered === null)
+          return (await Promise.all(names.length === 1 ? [] : names.map(name => read([name], jobs)))).flat()
         return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
           // The aggregation that merges copies of a pair drops the name.
           name: name ?? String(names[0]),
@@ -79,17 +84,11 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),
         }))
       }
-      const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
-        if (names.length === 1 || !(error instanceof TooManySeries)) return noneIfTooMany(error)
-        return (await Promise.all(names.map(name => read([name], jobs).catch(noneIfTooMany)))).flat()
-      }
       const all: Series[] = []
       const atOnce = stepMs === undefined ? metricsAtOnce : 1
       for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
-        for (let i = 0; i < names.length; i += atOnce) {
-          const some = names.slice(i, i + atOnce)
-          for (const each of await read(some, jobs).catch(oneByOne(some, jobs))) all.push(each)
-        }
+        for (let i = 0; i < names.length; i += atOnce)
+          for (const each of await read(names.slice(i, i + atOnce), jobs)) all.push(each)
       return all
     },
     close: async () => {},
@@ -170,11 +169,11 @@ async function newbornOf(api: PrometheusApi, begun: Begun[], answered: Answered,
     return `${label}=~${JSON.stringify([...values].join('|'))}`
   }
   const range = `[${(end - start) * 60 + 2 * scrapedSeconds}s]`
-  const ups = await api.query(`up{${of('job')},${of('instance')}}${range}`, end * 60).catch(noneIfTooMany)
+  const ups = await api.query(`up{${of('job')},${of('instance')}}${range}`, end * 60).catch(nullIfTooMany)
   return [...Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()]
     .filter(([first]) => {
       const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first as Begun))
-      return isNewborn(ofProcess(ups), ofProcess(answered), (first as Begun).sample)
+      return isNewborn(ofProcess(ups ?? []), ofProcess(answered), (first as Begun).sample)
     })
     .flat()
 }

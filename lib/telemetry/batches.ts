@@ -94,7 +94,7 @@ async function read({ file, bytes }: Segment, position: number): Promise<Buffer 
 
 /** The lines with the ids of the stream that their segment is shipped in. */
 function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
-  const [from, to] = [streamPrefix(written), streamPrefix(stream)]
+  const [from, to] = [streamPrefix(written), Buffer.from(streamPrefix(stream))]
   return Buffer.concat(lines.flatMap(({ bytes }) => [to, bytes.subarray(from.length)]))
 }
 
@@ -102,7 +102,7 @@ function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
  * The entries in `bytes`, without a last line that is still being written. A line that is no entry, or longer than a
  * batch, as only a damaged disk holds them, is left out: the server sees a gap.
  */
-function* readLines(bytes: Buffer, prefix: Buffer): Generator<Line> {
+function* readLines(bytes: Buffer, prefix: string): Generator<Line> {
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
     const found = line.length <= maxBatchBytes && isUtf8(line) && scanEntry(bytes, start, end, prefix)

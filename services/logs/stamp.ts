@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Scanned } from '@tintype/lib/telemetry/entry.ts'
-import { epochMs, hasBytesAt, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { epochMs, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 /**
  * The log server adds to an entry, after its four members, `received_at`, and `effective_at` if that is not its
@@ -81,14 +81,13 @@ const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line whose newline is at `end`. */
 export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
-  isCorrected(bytes, end) ? epochMs(bytes, lastTime(end)) : timestampMs
+  isCorrected(bytes, end) ? epochMs(timeAt(bytes, lastTime(end))) : timestampMs
 
 /** The time of receipt of the line whose newline is at `end`. All lines of an append have the same. */
-export function receivedAt(bytes: Buffer, end: number): string {
-  const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
-  return bytes.toString('latin1', at, at + isoLength)
-}
+export const receivedAt = (bytes: Buffer, end: number): string =>
+  timeAt(bytes, lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0))
 
+const timeAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at, at + isoLength)
 const lastTime = (end: number): number => end + 1 - tail.length - isoLength
 const isCorrected = (bytes: Buffer, end: number): boolean =>
-  hasBytesAt(bytes, lastTime(end) - effectiveOpen.length, effectiveOpen)
+  bytes.subarray(lastTime(end) - effectiveOpen.length, lastTime(end)).equals(effectiveOpen)

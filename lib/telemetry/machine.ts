@@ -96,7 +96,8 @@ export function cpuSeconds(): { busy: number; idle: number } {
 const pressureSeconds = (resource: (typeof pressures)[number]): number =>
   Number(/^some .*total=(\d+)/m.exec(proc(`pressure/${resource}`))?.[1] ?? 0) / 1e6
 
-function proc(file: string): string {
+/** The text of a file of /proc; empty when it cannot be read. */
+export function proc(file: string): string {
   try {
     return readFileSync(`/proc/${file}`, 'utf8')
   } catch {

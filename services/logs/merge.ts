@@ -20,12 +20,8 @@ export function openSources(files: StreamFile[]): StreamSource[] {
 export function* merge(sources: StreamSource[]): Generator<StreamSource> {
   const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
   for (let first = waiting.shift(); first; first = waiting.shift()) {
-    let isMore: boolean
-    do {
-      yield first
-      isMore = advance(first)
-    } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
-    if (isMore) insert(waiting, first)
+    yield first
+    if (advance(first)) insert(waiting, first)
   }
 }
 

@@ -109,9 +109,7 @@ export function openLog(
   const destination = { url: () => LOGS_URL || here || self(), token }
   const journal = { folder: join(DATA_DIR, 'logs', 'journal'), destination, flushMs: FLUSH_SECONDS * 1000 }
   const log = createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
-  process.on('uncaughtExceptionMonitor', error =>
-    log.error('process.failed', { error: describeError(error) }),
-  )
+  process.on('uncaughtExceptionMonitor', error => log.error('process.failed', { error }))
   return log
 }
 

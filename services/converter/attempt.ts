@@ -1,4 +1,3 @@
-import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, setBounded } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type Parts, readRecord } from '@tintype/lib/photo/find.ts'
@@ -150,7 +149,7 @@ async function settleAttempt(tools: Parts, held: HeldPhoto, { answer, stamps }: 
 }
 
 export function logFailure({ log }: Parts, { claim: { job } }: HeldPhoto, event: string, error: unknown) {
-  log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+  log.error(event, { photo: job.photo, error }, sessionOf(job.owner))
 }
 
 /** The metrics of a photo that ended. */

@@ -37,22 +37,24 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** Opens a file to read it, for one call. */
-export function withFile<T>(file: string, use: (fd: number) => T): T {
+/** A file that is open to be read, until the caller's block ends. */
+export function opened(file: string) {
   const fd = openSync(file, 'r')
-  try {
-    return use(fd)
-  } finally {
-    closeSync(fd)
-  }
+  return { fd, [Symbol.dispose]: () => closeSync(fd) }
+}
+
+/** Reads bytes of a file, which is open only meanwhile when it is given by its name. Returns how many there were. */
+function readInto(bytes: Buffer, file: string | number, from: number, length: number): number {
+  if (typeof file === 'number') return readSync(file, bytes, 0, length, from)
+  using open = opened(file)
+  return readSync(open.fd, bytes, 0, length, from)
 }
 
 /** Up to `length` bytes of a file from byte `from` on; fewer at the file's end, none of a file that cannot be read. */
-export function readAt(file: string, from: number, length: number): Buffer {
+export function readAt(file: string | number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   try {
-    const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
-    return bytes.subarray(0, read)
+    return bytes.subarray(0, readInto(bytes, file, from, length))
   } catch {
     return bytes.subarray(0, 0)
   }
@@ -70,9 +72,7 @@ const lineBytes = 2 ** 12
 export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to = Number.POSITIVE_INFINITY) {
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
-    const room = Math.min(bytes.length, to - at)
-    const readFrom = (fd: number) => readSync(fd, bytes, 0, room, at)
-    const read = typeof file === 'number' ? readFrom(file) : withFile(file, readFrom)
+    const read = readInto(bytes, file, at, Math.min(bytes.length, to - at))
     const whole = bytes.subarray(0, read).lastIndexOf(newline) + 1
     if (whole > 0) yield bytes.subarray(0, whole)
     else if (read < bytes.length) return
@@ -100,14 +100,10 @@ export function hasEntry(file: string, stream: string, from: number): boolean {
  * reader gets all of them also when the file is removed by age meanwhile.
  */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  const fd = openSync(file, 'r')
-  try {
-    for (const chunk of chunksOf(fd, from)) {
-      for (const line of linesIn(chunk, text)) yield Buffer.from(line)
-      // Lets the event loop answer other requests in between.
-      await nextTurn()
-    }
-  } finally {
-    closeSync(fd)
+  using open = opened(file)
+  for (const chunk of chunksOf(open.fd, from)) {
+    for (const line of linesIn(chunk, text)) yield Buffer.from(line)
+    // Lets the event loop answer other requests in between.
+    await nextTurn()
   }
 }

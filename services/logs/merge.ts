@@ -1,6 +1,6 @@
 import { fdatasyncSync, statSync } from 'node:fs'
 import { newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { chunksOf, type StreamFile, withFile } from './files.ts'
+import { chunksOf, opened, type StreamFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
@@ -36,7 +36,8 @@ const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 /** One stream's file of a day. The merge's current line is buffer[start, end), with its newline at `end`. */
 function openSource({ stream, file }: StreamFile, order: number, size: number) {
   // A published entry must be as durable in its journal as in the revision.
-  withFile(file, fdatasyncSync)
+  using open = opened(file)
+  fdatasyncSync(open.fd)
   return {
     part: {
       stream,

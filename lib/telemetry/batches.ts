@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { open } from 'node:fs/promises'
 import { parseJson } from '../json.ts'
+import { linesIn } from '../lines.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
@@ -103,11 +104,12 @@ function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
  * batch, as only a damaged disk holds them, is left out: the server sees a gap.
  */
 function* readLines(bytes: Buffer, prefix: string): Generator<Line> {
-  for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-    const line = bytes.subarray(start, end + 1)
-    const found = line.length <= maxBatchBytes && isUtf8(line) && scanEntry(bytes, start, end, prefix)
+  let end = 0
+  for (const line of linesIn(bytes, '')) {
+    const start = end
+    end += line.length + 1
+    const found = line.length < maxBatchBytes && isUtf8(line) && scanEntry(line, prefix)
     if (found && parseJson(line.toString('latin1')) !== undefined)
-      yield { seq: found.seq, bytes: line, end: end + 1 }
-    start = end + 1
+      yield { seq: found.seq, bytes: bytes.subarray(start, end), end }
   }
 }

@@ -23,10 +23,10 @@ export const streamPrefix = (stream: string): string => `{"id":"${stream}.`
 export type Scanned = {
   seq: number
   timestampMs: number
-  /** Where the session's 16 digits start; -1 when the entry belongs to none. */
-  sessionAt: number
-  /** Where the payload's `{` is. */
-  payloadAt: number
+  /** Undefined when the entry belongs to none. */
+  session: string | undefined
+  /** Where the id ends. */
+  idEnd: number
 }
 
 /** What follows the stream's name in an entry. */
@@ -35,16 +35,14 @@ const head =
 /** No head is longer. */
 const headBytes = 100
 
-/** Reads the head of the line bytes[start, end), not its payload; null when it is no entry of `prefix`'s stream. */
-export function scanEntry(bytes: Buffer, start: number, end: number, prefix: string): Scanned | null {
-  const from = start + prefix.length
-  const text = bytes.toString('latin1', start, Math.min(end, from + headBytes))
-  if (!text.startsWith(prefix) || bytes[end - 1] !== 0x7d) return null
-  const [whole = '', digits = '', session, time = ''] = head.exec(text.slice(prefix.length)) ?? []
+/** Reads the head of a line, without its newline and not its payload; null when it is no entry of `prefix`'s stream. */
+export function scanEntry(line: Buffer, prefix: string): Scanned | null {
+  const text = line.toString('latin1', 0, prefix.length + headBytes)
+  if (!text.startsWith(prefix) || line.at(-1) !== 0x7d) return null
+  const [, digits = '', session, time = ''] = head.exec(text.slice(prefix.length)) ?? []
   const [seq, timestampMs] = [Number(digits), epochMs(time)]
   if (!Number.isSafeInteger(seq) || Number.isNaN(timestampMs)) return null
-  const sessionAt = session ? from + digits.length + '","session":"'.length : -1
-  return { seq, timestampMs, sessionAt, payloadAt: from + whole.length - 1 }
+  return { seq, timestampMs, session, idEnd: prefix.length + digits.length }
 }
 
 /** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */

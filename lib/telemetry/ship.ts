@@ -120,11 +120,12 @@ type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?:
 
 /** `rewound`: the server asked for older entries, and the batch starts with the oldest one in the journal. */
 async function send(url: string, token: string, { stream, body }: EntryBatch, rewound: boolean) {
+  const address = `${url.replace(/\/$/, '')}/streams/${stream}`
   const {
     status,
     headers,
     body: text,
-  } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
+  } = await askBounded(address, {
     headers: {
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',

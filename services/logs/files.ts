@@ -87,7 +87,7 @@ export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to
  * file that cannot be read counts, so that a publish of its day reports the error.
  */
 export function hasEntry(file: string, stream: string, from: number): boolean {
-  const isEntry = (line: Buffer) => scanEntry(line, 0, line.length, streamPrefix(stream)) !== null
+  const isEntry = (line: Buffer) => scanEntry(line, streamPrefix(stream)) !== null
   try {
     return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
   } catch {

@@ -19,10 +19,10 @@ export const isWholeIndex = (file: string, blocks: number): boolean =>
 export function openIndex(fd: number) {
   const record = Buffer.alloc(recordBytes)
   return {
-    /** Adds the strings of bytes[start, end) that may be keys to the block's filter. */
-    add(bytes: Buffer, start: number, end: number) {
+    /** Adds the strings of a line, from `start` on, that may be keys to the block's filter. */
+    add(bytes: Buffer, start: number) {
       let from = start
-      for (let at = start; at < end; at++) {
+      for (let at = start; at < bytes.length; at++) {
         if (bytes[at] !== quote) continue
         const length = at - from
         from = at + 1
@@ -55,7 +55,8 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: number, text
 function blocksWith(indexFile: string, blocks: number, quoted: Buffer): number[] {
   const bit = bitOf(quoted, quoted.length - 1)
   using open = opened(indexFile)
-  const byteOf = (block: number) => readAt(open.fd, block * recordBytes + startBytes + (bit >>> 3), 1)[0] ?? 0xff
+  const byteOf = (block: number) =>
+    readAt(open.fd, block * recordBytes + startBytes + (bit >>> 3), 1)[0] ?? 0xff
   return Array.from({ length: blocks }, (_, i) => i).filter(each => byteOf(each) & (1 << (bit & 7)))
 }
 

@@ -36,7 +36,7 @@ export function createLog(options: {
 }) {
   const { service, instance, level, journal } = options
   const scope = levelScope(level)
-  const sink = journal && openSink(service, instance, journal)
+  const sink = journal && openSink(`${service}.${instance}`, journal)
   const transport = new Transport({
     log(entry: Entry, next: () => void) {
       sink?.write(entry)
@@ -118,9 +118,9 @@ type Entry = { level: Level; message: string; session: string | null; timestamp:
 
 const orphansEveryMs = 60_000
 
-function openSink(service: LogSource, instance: string, { folder, destination, flushMs }: JournalOptions) {
+function openSink(name: string, { folder, destination, flushMs }: JournalOptions) {
   const complain = complainer('log.trouble')
-  const journal = openJournal(folder, service, instance, complain)
+  const journal = openJournal(folder, name, complain)
   const shipping = startShipping(journal, destination, complain)
   const orphans = setInterval(() => {
     shipOrphans(folder, destination, complain).catch(complain)

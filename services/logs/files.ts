@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errorCode } from '@tintype/lib/errors.ts'
+import { errorCode, orElse } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
 import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { isStream, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
@@ -53,11 +53,8 @@ function readInto(bytes: Buffer, file: string | number, from: number, length: nu
 /** Up to `length` bytes of a file from byte `from` on; fewer at the file's end, none of a file that cannot be read. */
 export function readAt(file: string | number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  try {
-    return bytes.subarray(0, readInto(bytes, file, from, length))
-  } catch {
-    return bytes.subarray(0, 0)
-  }
+  const read = orElse(0, () => readInto(bytes, file, from, length))
+  return bytes.subarray(0, read)
 }
 
 const chunkBytes = 2 ** 20
@@ -88,11 +85,7 @@ export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to
  */
 export function hasEntry(file: string, stream: string, from: number): boolean {
   const isEntry = (line: Buffer) => scanEntry(line, streamPrefix(stream)) !== null
-  try {
-    return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
-  } catch {
-    return true
-  }
+  return orElse(true, () => chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry)))
 }
 
 /**

@@ -31,12 +31,14 @@ let patienceMs = busyMs
 const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
-const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 migrateSqlite(db, Date.now())
 db.exec('COMMIT')
+const files = [file, `${file}-wal`, `${file}-shm`]
+const inodes = (): string => files.map(each => statSync(each, { throwIfNoEntry: false })?.ino).join()
+const opened = inodes()
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 
@@ -57,7 +59,8 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    // SQLite would go on writing to a moved file, which no other process reads.
+    // SQLite would go on writing to a moved file, which no other process reads. Without its log a process that starts
+    // would begin another one, and both would be written to the one file.
     if (!isThere()) throw Object.assign(new Error(moved), { code: 'ENOENT' })
     const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
     if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
@@ -92,8 +95,8 @@ const asData = (error: unknown) => {
   return { message, code: code ?? 'ERR_QUEUE' }
 }
 
-const moved = 'its file was moved or removed'
-const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
+const moved = 'its file, -wal or -shm was moved or removed'
+const isThere = (): boolean => inodes() === opened
 
 /** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(bell: number): void {

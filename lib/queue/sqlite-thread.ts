@@ -1,6 +1,7 @@
-import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
+import { closeSync, futimesSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { databaseWatch } from '../disk.ts'
 import { sqliteCode } from '../errors.ts'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
@@ -36,9 +37,7 @@ db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 migrateSqlite(db, Date.now())
 db.exec('COMMIT')
-const files = [file, `${file}-wal`, `${file}-shm`]
-const inodes = (): string => files.map(each => statSync(each, { throwIfNoEntry: false })?.ino).join()
-const opened = inodes()
+const { isThere } = databaseWatch(file)
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 
@@ -59,8 +58,6 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    // SQLite would go on writing to a moved file, which no other process reads. Without its log a process that starts
-    // would begin another one, and both would be written to the one file.
     if (!isThere()) throw Object.assign(new Error(moved), { code: 'ENOENT' })
     const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
     if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
@@ -96,7 +93,6 @@ const asData = (error: unknown) => {
 }
 
 const moved = 'its file, -wal or -shm was moved or removed'
-const isThere = (): boolean => inodes() === opened
 
 /** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(bell: number): void {

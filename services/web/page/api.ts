@@ -98,8 +98,9 @@ export function sendPhoto(
     xhr.ontimeout = lost
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
     xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })
-    // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted.
-    signal.addEventListener('abort', () => sent === 1 || xhr.abort(), { once: true })
+    // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted. It replaces that of
+    // the try before: a listener for each would keep its request for as long as the network is lost.
+    signal.onabort = () => sent === 1 || xhr.abort()
     if (signal.aborted) resolve({ kind: 'cancelled' })
     else xhr.send(file)
   })

@@ -132,7 +132,7 @@ async function recording(target: Target, intervalMs: number, others: readonly Ta
     log,
   })
   const points = async (name: string) => {
-    const series = await store.series([name], 0, Date.now())
+    const series = await store.series([{ metric: name, matchers: [] }], 0, Date.now())
     return series.find(({ labels }) => (labels.outcome ?? 'kept') === 'kept')?.points ?? []
   }
   return { folder, store, said, metrics, recorder, points }

@@ -14,6 +14,9 @@ export type Job = {
   traceparent?: string | undefined
 }
 
+/** The photo that a change is about. */
+export type PhotoRef = Pick<Job, 'owner' | 'photo' | 'traceparent'>
+
 export const jobOf = (record: PhotoRecord): Job => ({
   photo: record.id,
   owner: record.owner,

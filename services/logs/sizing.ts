@@ -27,19 +27,9 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const isOfHours = ofDays.length === 0 && hours > 0
   const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
   const [disk, logDisk] = [roomOf(photos, streams, folder), roomOf(streams, folder)]
-  const filling = (
-    counted: Sizing['counted'],
-    rates: number[],
-    { freeBytes }: typeof disk,
-    more: { isOfHours?: boolean; keepDays?: number },
-  ) => ({
-    counted,
-    hours: more.isOfHours ? hours : null,
-    ...forecast(rates, freeBytes, more),
-    freeBytes,
-  })
-  const byLogs = filling('logs', logs, logDisk, { keepDays })
-  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, { isOfHours }) : byLogs
+  const byLogs = { counted: 'logs' as const, hours: null, ...forecast(logs, logDisk.freeBytes, { keepDays }) }
+  const byDisk = { counted: 'disk' as const, ...forecast(ofDisk, disk.freeBytes, { isOfHours }) }
+  const byAll = ofDisk.length > 0 ? { ...byDisk, hours: isOfHours ? hours : null } : byLogs
   // The photos may have a disk of their own. Then the disk that is full first counts.
   const isLogs = logDisk.device !== disk.device && fullIn(byLogs) < fullIn(byAll)
   return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
@@ -97,7 +87,7 @@ const unknown: Estimate = { low: null, likely: null, high: null }
  */
 export function forecast(rates: number[], freeBytes: number, { isOfHours = false, keepDays = 0 } = {}) {
   const last = rates.length - 1
-  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
+  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown, freeBytes }
   const slopes = rates.flatMap((later, j) =>
     rates.slice(0, isOfHours ? 0 : j).map((earlier, i) => (later - earlier) / (j - i)),
   )
@@ -125,6 +115,7 @@ export function forecast(rates: number[], freeBytes: number, { isOfHours = false
       likely: full(level, growth.likely),
       high: full(Math.min(level, ...rates), growth.low),
     },
+    freeBytes,
   }
 }
 

@@ -67,8 +67,9 @@ export function postPhoto(web: Web): RequestHandler {
 
 function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): Problem {
   if (limit === 'uploads') return tryAgain(503, 'busy', 'Too many photos are being uploaded.', 5, limit)
-  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish.`
-  return tryAgain(429, 'too-many-at-once', detail, 5, limit)
+  const who = limit === 'visitorUploads' ? 'You' : 'People at your address'
+  const what = `${who} are uploading ${limits[limit].value} photos at once. Let some finish.`
+  return tryAgain(429, 'too-many-at-once', what, 5, limit)
 }
 
 /** Answers with the state of an accepted photo. */

@@ -8,12 +8,19 @@ import { limits } from '@tintype/lib/limits.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './daily.ts'
 import { type Folders, readAt, streamFiles } from './files.ts'
-import { type DaySize, type Estimate, type Sizing, timeOf } from './page/api.ts'
+import { type Estimate, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
+
+export type Sizing = ReturnType<typeof sizing>
+/** Ages in days at which logs and replaced revisions are removed; 0: never. */
+export type Keep = { logsDays: number; revisionsDays: number }
+/** What `GET /sizing.json` answers. */
+export type SizingAnswer = Sizing & { keep: Keep }
 
 /**
  * Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over.
- * `keepDays`: the age at which logs are removed; 0: never.
+ * `keepDays`: the age at which logs are removed; 0: never. `counted`: what came to the disk, photos too, or while nothing
+ * of that is known, logs. `hours`: those from which a forecast extrapolates; null when it is of whole days.
  */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string, keepDays: number) {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
@@ -35,7 +42,7 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
 }
 
-const fullIn = ({ daysUntilFull: { likely } }: Pick<Sizing, 'daysUntilFull'>): number => likely ?? horizonDays
+const fullIn = ({ daysUntilFull: { likely } }: { daysUntilFull: Estimate }): number => likely ?? horizonDays
 
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -46,7 +53,7 @@ function byService<P extends { stream: string }, S>(parts: P[], size: (parts: P[
   return Object.fromEntries([...groups].map(([service, its]) => [service, size(its)]))
 }
 
-function daySize(folder: string, manifest: Manifest): DaySize {
+function daySize(folder: string, manifest: Manifest) {
   const { day, entries, bytes, sessions, streams } = manifest
   const files = [dayFile, indexFile, manifestFile].map(file => sizeOf(file(folder, manifest)))
   const diskBytes = sum([...files, ...streams.map(({ journalBytes }) => journalBytes)])
@@ -58,7 +65,7 @@ function daySize(folder: string, manifest: Manifest): DaySize {
 }
 
 /** Size of the journals of a day that is not over. Their entries are not counted. */
-function sizeSoFar(streams: string, day: string): Sizing['today'] {
+function sizeSoFar(streams: string, day: string) {
   const parts = streamFiles(join(streams, day))
     .map(({ stream, file }) => ({ stream, bytes: sizeOf(file), fromMs: firstTimeIn(file) }))
     .filter(({ fromMs }) => !Number.isNaN(fromMs))

@@ -5,9 +5,8 @@ import { queueAddress, queueUrlFormat } from './queue-url.ts'
 
 export type { QueueOptions } from './engine.ts'
 export * from './job.ts'
-export type { Queue } from './port.ts'
+export type { Claim, Queue } from './port.ts'
 export { queueFolders, queueUrl } from './queue-url.ts'
-export type { Claim } from './transitions.ts'
 
 /**
  * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.

@@ -8,6 +8,8 @@ import * as reads from './reads.ts'
 import type { Claim } from './transitions.ts'
 import * as writes from './writes.ts'
 
+export type { Claim }
+
 type Operations = typeof reads & typeof writes
 export type Method = keyof Operations
 /** An operation's parameters after the engine. */

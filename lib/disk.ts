@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import * as promises from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { ExpectedError } from './errors.ts'
+import { ExpectedError, orElse } from './errors.ts'
 
 /**
  * The file system calls that durability depends on. A power-cut test replaces them. Calls that may wait for the disk
@@ -37,17 +37,15 @@ const isFolder = (path: string): boolean =>
 
 /**
  * Gives what root makes, as by sudo, to the owner of its folder: the service of that user could not write it. Where root
- * may not, as on some network shares, it stays root's.
+ * may not, as on some network shares, it stays root's: the start of that user's service says whose it is.
  */
 export function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return
-  try {
+  orElse(undefined, () => {
     const { uid, gid } = fs.statSync(dirname(path))
     // Not chown: by a link that the user made in place of a file, it would give a file of the system away.
     if (uid !== 0) fs.lchownSync(path, uid, gid)
-  } catch {
-    // The start of that user's service says whose it is.
-  }
+  })
 }
 
 /** Creates an empty file, unless it is there. */
@@ -102,6 +100,17 @@ export function replaceFile(file: string, content: string): void {
 export function createDraft(file: string): void {
   fs.rmSync(file, { force: true })
   createFile(file)
+}
+
+/**
+ * Whether the files of an open SQLite database are still at their paths. SQLite goes on writing to removed ones, which
+ * others cannot read; without its log a process that starts begins another one for the same file.
+ */
+export function databaseWatch(file: string): { isThere(): boolean } {
+  const inodeOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino
+  // A recorder that started on a full disk has no -shm.
+  const opened = [file, `${file}-wal`, `${file}-shm`].map(path => [path, inodeOf(path)] as const)
+  return { isThere: () => opened.every(([path, ino]) => ino === undefined || inodeOf(path) === ino) }
 }
 
 /** For `catch`: ignores errors with these codes and rethrows every other. */

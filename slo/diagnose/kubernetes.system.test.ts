@@ -7,7 +7,7 @@ import { readDirectory } from '../directory.ts'
 import { type Program, startServer } from '../examples/test/watched.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { samplesOf, windowOf } from './evaluate.ts'
-import { metricsRead, modelOf, upMetric } from './model.ts'
+import { selectorsRead, upMetric } from './model.ts'
 import { jobsAt } from './replicas.ts'
 
 /**
@@ -68,12 +68,12 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
   test('replicas of service.yaml reads from it how many processes of each job there should be', async () => {
     const { service } = readDirectory()
     const [model, source] = [
-      modelOf(service),
+      service,
       openPrometheus(prometheus.url, { ...service, selectors: { namespace: 'tintype' } }),
     ]
     const windowNow = async () => {
       const span = { fromMs: Date.now() - 180_000, toMs: Date.now() }
-      return windowOf(samplesOf(await source.series(metricsRead(model), span.fromMs, span.toMs)), span)
+      return windowOf(samplesOf(await source.series(selectorsRead(model), span.fromMs, span.toMs)), span)
     }
     const processes = ({ samples }: Awaited<ReturnType<typeof windowNow>>) => samples(upMetric).length
     await until(async () => processes(await windowNow()) === 5, {

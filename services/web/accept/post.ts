@@ -1,5 +1,5 @@
 import { openDoorbell } from '@tintype/lib/doorbell.ts'
-import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { refuseCompressed } from '@tintype/lib/http/request-body.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
@@ -115,7 +115,7 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
 /** The problem for an error with a code, which comes from storage or queue; undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
-  web.log.error('photo.not-stored', { error: describeError(error) }, session)
+  web.log.error('photo.not-stored', { error }, session)
   return tryAgain(503, 'not-stored', 'The photo could not be stored just now.', 10)
 }
 

@@ -91,7 +91,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
 
   const names = process.env.TEST_FULL
     ? Object.keys(pageStates)
-    : ['first minutes', 'burning', 'ten objectives']
+    : ['burning', 'ten objectives']
   describe.each(names)('%s', name => {
     test.each(['', 'status'])(
       '/%s has no barriers in light and dark, and fits a phone and 4K',

@@ -163,8 +163,8 @@ function tickMs(days: number): number {
   const tallies = objectives.map(objective => tally(objective, 0, slots))
   const ticks = Array.from({ length: 101 }, (_, i) => {
     const begin = performance.now()
-    for (const [index, { tiers }] of objectives.entries())
-      for (const tier of tiers) fires(tier, tallies[index] as never, slots.length - i)
+    for (const [index, objective] of objectives.entries())
+      for (const tier of objective.tiers) fires(objective, tier, tallies[index] as never, slots.length - i)
     return performance.now() - begin
   })
   return median(ticks)

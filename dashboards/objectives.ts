@@ -106,12 +106,13 @@ const exhaustion = ({ budgetLeft, bad, legend }: Recorded): Query => ({
 })
 
 /** The burn of both windows of a tier as a share of the firing threshold: the alert fires at 1. */
-function nearness({ good, bad }: Recorded, tier: Tier): string {
+function nearness(series: Recorded, tier: Tier): string {
+  const { good, bad } = series
   const part = (minutes: number) => {
     const { numerator, denominator } = tier.threshold
-    const whole = tier.of === 'nominal' ? minutes : `(${window(good, minutes)} + ${window(bad, minutes)} > 0)`
+    const whole = isSlices(series) ? minutes : `(${window(good, minutes)} + ${window(bad, minutes)} > 0)`
     const burn = `${window(bad, minutes)} * ${denominator} / (${numerator} * ${whole})`
-    return tier.of === 'nominal' ? `(${burn})` : `(${burn} or 0 * ${window(bad, minutes)})`
+    return isSlices(series) ? `(${burn})` : `(${burn} or 0 * ${window(bad, minutes)})`
   }
   const [long, short] = [part(tier.longMinutes), part(tier.shortMinutes)]
   return `(${long} <= ${short} or ${short}) * (${window(bad, tier.longMinutes)} >= bool ${tier.minimumBad})`

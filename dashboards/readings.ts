@@ -1,5 +1,4 @@
-import type { ResourceReading } from '../slo/directory/expressions.ts'
-import type { Service } from '../slo/directory/service.ts'
+import type { ResourceReading, Service } from '../slo/directory/service.ts'
 import { metricsOf } from './promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 

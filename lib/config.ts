@@ -78,15 +78,16 @@ export const link = variable<URL | null>(null, `${httpUrl} without ?, #, user an
   return url?.username || url?.password ? undefined : url
 })
 
-/** A URL as text, for libraries that take a string; empty when unset. */
-export const textOf = ({ format, parse }: Variable<URL | null>): Variable<string> =>
-  variable('', format, given => (parse(given) ? given.trim() : undefined))
+/** A text without the newline that a secret's file has at its end; empty when unset. */
+export const trimmed = (format: string, isAllowed: (text: string) => unknown) =>
+  variable('', format, given => (isAllowed(given.trim()) ? given.trim() : undefined))
 
-/** A secret for a header. The newline at the end of a secret's file is removed: it is not allowed in a header. */
+/** A URL as text, for libraries that take a string. */
+export const textOf = ({ format, parse }: Variable<URL | null>) => trimmed(format, parse)
+
+/** A secret for a header, in which no newline is allowed. */
 export const token = {
-  ...variable('', 'visible ASCII characters without spaces', given =>
-    /^[!-~]+$/.test(given.trim()) ? given.trim() : undefined,
-  ),
+  ...trimmed('visible ASCII characters without spaces', text => /^[!-~]+$/.test(text)),
   secret: true as const,
 }
 

@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import * as promises from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { ExpectedError } from './errors.ts'
+import { ExpectedError, orElse } from './errors.ts'
 
 /**
  * The file system calls that durability depends on. A power-cut test replaces them. Calls that may wait for the disk
@@ -37,17 +37,15 @@ const isFolder = (path: string): boolean =>
 
 /**
  * Gives what root makes, as by sudo, to the owner of its folder: the service of that user could not write it. Where root
- * may not, as on some network shares, it stays root's.
+ * may not, as on some network shares, it stays root's: the start of that user's service says whose it is.
  */
 export function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return
-  try {
+  orElse(undefined, () => {
     const { uid, gid } = fs.statSync(dirname(path))
     // Not chown: by a link that the user made in place of a file, it would give a file of the system away.
     if (uid !== 0) fs.lchownSync(path, uid, gid)
-  } catch {
-    // The start of that user's service says whose it is.
-  }
+  })
 }
 
 /** Creates an empty file, unless it is there. */

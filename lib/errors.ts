@@ -6,6 +6,15 @@ export class ExpectedError extends Error {
   override name = 'ExpectedError'
 }
 
+/** What a step returns; `otherwise` when it throws. */
+export function orElse<T, O>(otherwise: O, step: () => T): T | O {
+  try {
+    return step()
+  } catch {
+    return otherwise
+  }
+}
+
 /** An error's message. That of a connection to a host of several addresses has none itself, but one for each address. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express'
 import express from 'express'
-import { describeError, errorCode } from './errors.ts'
+import { errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
@@ -102,7 +102,7 @@ export function finishRoutes(app: Express, { log }: { log: Log }): void {
     const { requestId, session } = response.locals
     if (problem.status >= 500 && !(error instanceof Problem)) {
       const about = { requestId, method: request.method, route: request.route?.path ?? '' }
-      log.error('request.failed', { ...about, error: describeError(error) }, session)
+      log.error('request.failed', { ...about, error }, session)
     }
     if (response.headersSent) response.destroy()
     else sendProblem(response, problem)

@@ -1,23 +1,14 @@
 import { readFileSync } from 'node:fs'
+import { orElse } from './errors.ts'
 
 /** The value of a JSON file; undefined when it is missing, unreadable, damaged, or not like `sample` (`isLike`). */
 export function readJsonFile<T>(file: string, sample: unknown): T | undefined {
-  try {
-    const value = JSON.parse(readFileSync(file, 'utf8'))
-    return isLike(sample, value) ? value : undefined
-  } catch {
-    return undefined
-  }
+  const value = parseJson<T>(orElse('', () => readFileSync(file, 'utf8')))
+  return isLike(sample, value) ? value : undefined
 }
 
 /** The value of a JSON text; undefined when it is not JSON, such as a line that the disk damaged. */
-export function parseJson<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+export const parseJson = <T>(text: string): T | undefined => orElse(undefined, () => JSON.parse(text))
 
 /**
  * Whether a value has the members of a sample, each of its type; a list, elements like the sample's first. For files

@@ -1,5 +1,6 @@
 import { isIP, isIPv6 } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
+import { orElse } from './errors.ts'
 import { isLoopback } from './page/browser/is-loopback.ts'
 
 export { isLoopback }
@@ -16,13 +17,10 @@ export function isHere(host: string): boolean {
 export const ownName = (): string => hostname().toLowerCase()
 
 /** Only loopback's where a sandbox refuses the question, such as systemd's RestrictAddressFamilies without AF_NETLINK. */
-export function ownAddresses(): string[] {
-  try {
-    return Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? [])
-  } catch {
-    return ['127.0.0.1', '::1']
-  }
-}
+export const ownAddresses = (): string[] =>
+  orElse(['127.0.0.1', '::1'], () =>
+    Object.values(networkInterfaces()).flatMap(each => each?.map(({ address }) => address) ?? []),
+  )
 
 /** A host for a URL, in which an IPv6 address has brackets. */
 export const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` : host)

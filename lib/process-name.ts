@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { orElse } from './errors.ts'
 
 /** Some sandboxes do not have this file. */
 const bootId = '/proc/sys/kernel/random/boot_id'
@@ -10,16 +11,14 @@ const bootId = '/proc/sys/kernel/random/boot_id'
  */
 export function processName(pid: number): string | undefined {
   if (!existsSync('/proc/self/stat')) return hasPid(pid) ? `${pid}-0-0` : undefined
-  try {
+  return orElse(undefined, () => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in parentheses, which may contain spaces: fields are counted after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const boot = existsSync(bootId) ? readFileSync(bootId, 'utf8').slice(0, 8) : '0'
     const [state, startTime] = [fields[0], fields[19]]
     return state === 'Z' ? undefined : `${pid}-${startTime}-${boot}`
-  } catch {
-    return undefined
-  }
+  })
 }
 
 function hasPid(pid: number): boolean {

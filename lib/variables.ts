@@ -13,10 +13,6 @@ const host = is.variable('127.0.0.1', 'an IP address or host name, without a por
   (isIP(given) && !given.includes('%')) || /^[\w.-]+$/.test(given) ? given : undefined,
 )
 
-/** The URL of an adapter; empty means the default adapter. The newline at the end of a secret's file is removed. */
-const place = (format: string, addressOf: (url: string) => unknown) =>
-  is.variable('', format, given => (addressOf(given.trim()) ? given.trim() : undefined))
-
 const table = {
   // INSTANCE is part of a file's name of at most 255 characters, with service, epoch and a release's colour.
   INSTANCE: is.pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
@@ -68,8 +64,8 @@ const table = {
   PROBE_TOKEN: is.token,
   INGEST_TOKEN: is.token,
   SESSION_SECRET: is.token,
-  QUEUE_URL: place(queueUrlFormat, queueAddress),
-  STORAGE_URL: place(storageUrlFormat, storageAddress),
+  QUEUE_URL: is.trimmed(queueUrlFormat, queueAddress),
+  STORAGE_URL: is.trimmed(storageUrlFormat, storageAddress),
   PROMETHEUS_URL: is.textOf(is.address),
   PROMETHEUS_HEADERS: is.headers,
   OTEL_EXPORTER_OTLP_ENDPOINT: is.textOf(is.base),

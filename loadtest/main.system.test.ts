@@ -130,13 +130,14 @@ test('a command that would load another machine, no service or no photo, or name
   for (const args of [
     ['smoke', 'http://192.0.2.1:8080'],
     ['flood'],
-    ['smoke', '--rate', '0'],
+    ['smoke', '--rate', '5'],
+    ['average', '--rate', '0'],
     ['average', '--rate', '0.004'],
     ['soak', unanswered],
   ]) {
     const { code, err } = await load(folder, ...args)
     expect(err).toMatch(
-      /--i-own-this|no profile "flood": the profiles are smoke|must be a number|no photo in 210 s at --rate 0.004|no service answers/,
+      /--i-own-this|no profile "flood": the profiles are smoke|smoke does not take --rate|must be a number|no photo in 210 s at --rate 0.004|no service answers/,
     )
     expect(code).toBe(2)
   }

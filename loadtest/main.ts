@@ -25,7 +25,7 @@ k6 against a running service. PROFILE is one of ${names.join(', ')};
 breakpoint finds the capacity and writes a report.
   URL                 the service; default: the one running in DATA_DIR, and for breakpoint one of its own in a new
                       folder. Only this machine unless --i-own-this.
-  --rate N            today's traffic, photos a second (default 2)
+  --rate N            today's traffic, photos a second (default 2; not for smoke, which sends one a second)
   --minutes N         how long the profile takes (default: as it says; not for breakpoint)
   --scaling           breakpoint without a URL: with one slot and with two
   --remote-write URL  k6's own metrics into a Prometheus
@@ -37,7 +37,7 @@ Exit status: 0 the promises held, 1 they did not, 2 bad arguments, or a run that
 was tried, or the generator dropped arrivals.`
 
 const options = {
-  rate: { type: 'string', default: '2' },
+  rate: { type: 'string' },
   minutes: { type: 'string' },
   scaling: { type: 'boolean', default: false },
   'remote-write': { type: 'string' },
@@ -56,7 +56,9 @@ async function main(args: string[]): Promise<number> {
   if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')
   if (values.scaling && !own) throw new UsageError('--scaling is for breakpoint without a URL')
   const remoteWrite = remoteWriteUrl(values['remote-write'])
-  const rate = Number(values.rate)
+  if (name === 'smoke' && values.rate)
+    throw new UsageError('smoke does not take --rate: it sends one photo a second')
+  const rate = Number(values.rate ?? '2')
   if (!(rate > 0 && rate <= 1000)) throw new UsageError('--rate must be a number above 0, up to 1000')
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
   if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))

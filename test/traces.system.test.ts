@@ -200,7 +200,9 @@ describe('one photo is one trace', () => {
 
 test('a collector that refuses is said on standard error, and one that never answers keeps no process that is stopped', async () => {
   let status = 404
+  let asked = 0
   const collector = createServer((_request, response) => {
+    asked++
     if (status) response.writeHead(status).end('{"partialSuccess":{"rejectedSpans":"2"}}')
   }).listen(0, '127.0.0.1')
   onTestFinished(() => {
@@ -246,10 +248,14 @@ test('a collector that refuses is said on standard error, and one that never ans
   status = 200
   await fetch(web.endpoints.web as string)
   await until(() => web.stderr().includes('"rejectedSpans":"2"'), { what: 'the refusal of a part' })
+  const before = asked
+  await fetch(web.endpoints.web as string)
+  await until(() => asked > before, { what: 'the next batch' })
   status = 0
   await fetch(web.endpoints.web as string)
   const start = performance.now()
   expect(await web.stop('SIGTERM')).toBe(0)
+  expect(web.stderr().match(/rejectedSpans/g), 'not again with each batch').toHaveLength(1)
   expect(performance.now() - start, 'not the timeout of the exporter').toBeLessThan(20_000)
 })
 

@@ -36,11 +36,14 @@ async function checkPorts(config: Config): Promise<string[]> {
   return problems
 }
 
+/** The problem that passes when the services of a killed launcher have ended. */
+const inUse = 'another program has it'
+
 function whyNotFree(host: string, port: number): Promise<string | undefined> {
   const answer = Promise.withResolvers<string | undefined>()
   const server = createServer()
   const reasons: Record<string, string> = {
-    EADDRINUSE: `another program has it on ${host}`,
+    EADDRINUSE: `${inUse} on ${host}`,
     EACCES: 'only root may use it',
     EADDRNOTAVAIL: `${host} is not an address of this machine`,
     ENOTFOUND: `${host} has no address`,
@@ -54,11 +57,13 @@ function whyNotFree(host: string, port: number): Promise<string | undefined> {
 export async function portProblems(config: Config, waitMs: number): Promise<string[]> {
   const deadline = performance.now() + waitMs
   let problems = await checkPorts(config)
-  if (problems.length > 0 && wasKilled(config.DATA_DIR))
+  const mayPass = () =>
+    problems.length > 0 && problems.every(each => each.includes(inUse)) && wasKilled(config.DATA_DIR)
+  if (mayPass())
     console.error(
       'launcher: waits for the services of a launcher that was killed: they finish their requests',
     )
-  while (problems.length > 0 && wasKilled(config.DATA_DIR) && performance.now() < deadline) {
+  while (mayPass() && performance.now() < deadline) {
     await delay(200)
     problems = await checkPorts(config)
   }

@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { orElse } from '../errors.ts'
 
 /** libuv's counters of a connection. Node's net module reads them for its own timeouts and does not publish them. */
 type Handle = { fd: number; bytesWritten: number; writeQueueSize: number }
@@ -41,10 +42,5 @@ export function outputOf(socket: Socket, unacknowledged: Unacknowledged): { writ
   return { written, taken: written - writeQueueSize - inKernel }
 }
 
-function inodeOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`).slice('socket:['.length, -1)
-  } catch {
-    return ''
-  }
-}
+const inodeOf = (fd: number): string =>
+  orElse('', () => readlinkSync(`/proc/self/fd/${fd}`).slice('socket:['.length, -1))

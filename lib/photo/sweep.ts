@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeError } from '../errors.ts'
 import type { Job } from '../queue/index.ts'
 import { forEach } from '../repeat.ts'
 import type { Key, Storage } from '../storage/index.ts'
@@ -26,7 +25,7 @@ export async function sweepStorage(
   signal: AbortSignal,
 ): Promise<void> {
   const tryStep = async (key: Key, step: () => Promise<void>) => {
-    await step().catch(error => context.log.error('sweep.failed', { key, error: describeError(error) }))
+    await step().catch(error => context.log.error('sweep.failed', { key, error }))
   }
   const sweepPhotos = async () => {
     for await (const found of photosOf(context)) {

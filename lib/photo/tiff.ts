@@ -1,3 +1,5 @@
+import { orElse } from '../errors.ts'
+
 export const tags = {
   width: 256,
   height: 257,
@@ -26,30 +28,26 @@ function layoutOf(bytes: Buffer) {
 }
 
 /** The first value of a field of a TIFF’s page, 0 if neither whole nor a fraction; undefined without a readable one. */
-export function firstValue(bytes: Buffer, tag: number, page = 0): number | undefined {
-  try {
+export const firstValue = (bytes: Buffer, tag: number, page = 0): number | undefined =>
+  orElse(undefined, () => {
     const { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(bytes)
     let start = firstPage
     for (let before = 0; before < page; before++) start = offset(endOf(start))
     for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
       if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
-  } catch {} // beyond the bytes
-  return undefined
-}
+    return undefined
+  })
 
 /** The first page of a TIFF of more than `most`, else undefined: libtiff would read the fields of each page several times. */
-export function withOnePage(tiff: Buffer, most: number): Buffer | undefined {
-  try {
+export const withOnePage = (tiff: Buffer, most: number): Buffer | undefined =>
+  orElse(undefined, () => {
     const { offset, endOf, firstPage, countBytes } = layoutOf(tiff)
     let pages = 0
     for (let start = firstPage; start > 0 && pages <= most; start = offset(endOf(start))) pages++
     if (pages <= most) return undefined
     const end = endOf(firstPage)
     return Buffer.from(tiff).fill(0, end, end + Math.max(4, countBytes))
-  } catch {
-    return undefined // the next page is beyond the bytes
-  }
-}
+  })
 
 const [subfileType, subDirectories, dngVersion] = [254, 330, 50_706]
 /** Whether a TIFF is a camera's raw file: of Canon (CR2), a DNG, or one that shows only a preview of what it contains. */

@@ -1,7 +1,7 @@
 import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { sqliteCode } from '../errors.ts'
+import { orElse, sqliteCode } from '../errors.ts'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
@@ -95,14 +95,8 @@ const asData = (error: unknown) => {
 const moved = 'its file was moved or removed'
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
 
-/** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
-function ring(bell: number): void {
-  try {
-    futimesSync(bell, new Date(), new Date())
-  } catch {
-    // The photo is durable; only its event or its claim is delayed.
-  }
-}
+/** Called after COMMIT, when the change is visible. Readers that miss the ring, also by an error, poll once a second. */
+const ring = (bell: number): void => orElse(undefined, () => futimesSync(bell, new Date(), new Date()))
 
 /** @throws the engine's own error when another process holds the lock for longer than `patienceMs`. */
 async function whenFree<T>(work: () => T): Promise<Awaited<T>> {

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { createFile, makeFolder } from '../disk.ts'
 import { type Doorbell, openDoorbell } from '../doorbell.ts'
-import { endProcess } from '../errors.ts'
+import { endProcess, orElse } from '../errors.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
 import { groupCalls } from './group.ts'
 import { type Queue, queueOn } from './port.ts'
@@ -93,13 +93,7 @@ function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()
   /** Null when the system has no inotify watches left. */
   let watcher: FSWatcher | null | undefined
-  const listen = () => {
-    try {
-      return watch(file, doorbell.ring).on('error', () => {})
-    } catch {
-      return null
-    }
-  }
+  const listen = () => orElse(null, () => watch(file, doorbell.ring).on('error', () => {}))
   return {
     ...doorbell,
     rings() {

@@ -50,11 +50,7 @@ export async function claimAll(engine: Engine, requests: table.ClaimRequest[]): 
 }
 
 /** Leases photos whose last attempt died with its worker, oldest first. The caller ends them; it is no further attempt. */
-export async function claimLost(
-  engine: Engine,
-  request: table.ClaimRequest,
-  limit: number,
-): Promise<Claim[]> {
+export async function claimLost(engine: Engine, request: table.ClaimRequest, limit: number) {
   await table.expireLeases(engine)
   const rows = await engine
     .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${table.ours}

@@ -12,13 +12,12 @@ export function openFolders(root: string, disk: Disk) {
   /** Makes a folder and those above it, up to the root, and makes each entry durable. */
   const make = (folder: string): Promise<void> => {
     if (folder === root) return Promise.resolve()
-    const begun = known.get(folder)
-    if (begun) return begun
-    const making = makeBelow(dirname(folder), folder)
-    making.catch(() => known.get(folder) === making && known.delete(folder))
     if (known.size >= maxKnown) known.clear()
-    known.set(folder, making)
-    return making
+    return known.getOrInsertComputed(folder, () => {
+      const making = makeBelow(dirname(folder), folder)
+      making.catch(() => known.get(folder) === making && known.delete(folder))
+      return making
+    })
   }
   const makeBelow = async (parent: string, folder: string) => {
     await make(parent)
@@ -34,15 +33,14 @@ export function openFolders(root: string, disk: Disk) {
 function shareWaiting(run: (key: string) => Promise<void>): (key: string) => Promise<void> {
   const last = new Map<string, Promise<void>>()
   const waiting = new Map<string, Promise<void>>()
-  return key => {
-    const joined = waiting.get(key)
-    if (joined) return joined
-    const mine = Promise.allSettled([last.get(key)]).then(() => {
-      waiting.delete(key)
-      return run(key)
+  return key =>
+    waiting.getOrInsertComputed(key, () => {
+      const mine = Promise.allSettled([last.get(key)]).then(() => {
+        waiting.delete(key)
+        return run(key)
+      })
+      last.set(key, mine)
+      mine.catch(() => {}).finally(() => last.get(key) === mine && last.delete(key))
+      return mine
     })
-    for (const runs of [waiting, last]) runs.set(key, mine)
-    mine.catch(() => {}).finally(() => last.get(key) === mine && last.delete(key))
-    return mine
-  }
 }

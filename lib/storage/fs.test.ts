@@ -161,6 +161,27 @@ describe('the storage folder', () => {
     await expect(storage.put('b', body('x'))).rejects.toThrow('EIO')
   })
 
+  test('deletes a photo that is being read, whose file NFS keeps beside it until then, and starts', async () => {
+    let isRead = true
+    const rm = async (path: string, options: object) => {
+      if (isRead && (await fs.stat(path).catch(() => undefined))?.isDirectory())
+        throw Object.assign(new Error('ENOTEMPTY'), { code: 'ENOTEMPTY' })
+      return fs.rm(path, options)
+    }
+    const folder = await temporaryFolder()
+    const disk = { ...realDisk, rm } as Disk
+    const storage = await openFolder(folder, {}, disk)
+    await storage.put('photos/ab/me/one/original', body('x'))
+    await storage.delete('photos/ab/me/one/')
+    expect(await storage.get('photos/ab/me/one/original')).toBe('not-found')
+    const [left = ''] = await fs.readdir(join(folder, '.tmp'))
+    await fs.rename(join(folder, '.tmp', left), join(folder, '.tmp', '1-1-1.1')) // of a process that has ended
+    await openFolder(folder, {}, disk)
+    isRead = false
+    await openFolder(folder, {}, disk)
+    expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
+  })
+
   test('stores and deletes on when somebody removed the folder of temporary files', async () => {
     const folder = await temporaryFolder()
     const storage = await openFolder(folder)

@@ -68,6 +68,9 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
     return makeTemporary()
   }
+  // A network share keeps a file that is being read until it is closed. The folder is then removed at a later start.
+  const removeTemporary = (path: string) =>
+    disk.rm(path, { recursive: true, force: true }).catch(ignore('ENOTEMPTY', 'EBUSY'))
   // Files of dead processes, named `<process>.<number>.<host>`. Whether a process of another container runs cannot be
   // seen here: its files are removed when they are a day old.
   for (const name of await disk.readdir(temporary)) {
@@ -75,7 +78,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
     // An older version wrote no host.
     if (host.length === 0 || host.join('.') === hostname() ? isRunning(writer) : isYoung) continue
-    await disk.rm(file, { recursive: true, force: true })
+    await removeTemporary(file)
   }
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
@@ -210,7 +213,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
         ignore('ENOENT', 'ENOTDIR', 'ERR_FS_EISDIR'),
       )
       if (!gone) return
-      if (isPrefix) await disk.rm(trash, { recursive: true, force: true })
+      if (isPrefix) await removeTemporary(trash)
       await syncNearest(dirname(at(key)))
       await prune(dirname(at(key)))
     },

@@ -16,7 +16,7 @@ const connectMs = 1_000
 const maxAttempts = 3
 
 type Command = Parameters<S3Client['send']>[0]
-type HttpResponse = { statusCode: number; headers?: Record<string, string> }
+type HttpResponse = { statusCode: number; headers?: Record<string, string>; body?: Readable }
 type Deadlines = { abortSignal: AbortSignal; requestTimeout: number }
 
 export type Bucket = Awaited<ReturnType<typeof connect>>
@@ -64,6 +64,17 @@ export async function connect(address: S3Address) {
     // `Expect: 100-continue` would cost a round trip for each part.
     expectContinueHeader: false,
   })
+  // A proxy's page with status 200, as during maintenance, would count as stored, removed or an empty listing.
+  client.middlewareStack.add(
+    next => async args => {
+      const answer = await next(args)
+      const { statusCode, headers, body } = answer.response as HttpResponse
+      if (statusCode >= 300 || !headers?.['content-type']?.startsWith('text/html')) return answer
+      body?.destroy()
+      throw Object.assign(new Error('UnknownError'), { $response: answer.response })
+    },
+    { step: 'deserialize', priority: 'low' },
+  )
   let underWay = 0
 
   /** Retries a 409, which the SDK does not do. AWS asks for it; versitygw sends 409 for two requests in one folder. */

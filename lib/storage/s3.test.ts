@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -21,6 +22,7 @@ async function startBucket({
   missing = undefined as undefined | [status: number, body: string, headers?: Record<string, string>],
 } = {}) {
   let silent = false
+  let isMaintained = false
   let lateMs = 0
   let begun = 0
   let conflicts = 0
@@ -28,6 +30,14 @@ async function startBucket({
   const stored: number[] = []
   const server = createServer(async (request, response) => {
     if (silent) return
+    if (isMaintained) {
+      request
+        .resume()
+        .on('end', () =>
+          response.setHeader('Content-Type', 'text/html; charset=utf-8').end('<html>soon</html>'),
+        )
+      return
+    }
     begun++
     if (lateMs > 0) await sleep(lateMs)
     if (request.method === 'DELETE' && keepsAll) {
@@ -88,6 +98,10 @@ async function startBucket({
     },
     fallSilent() {
       silent = true
+    },
+    /** A proxy answers in its place. */
+    maintain() {
+      isMaintained = true
     },
     conflict(times: number) {
       conflicts = times
@@ -345,6 +359,21 @@ test('an address of another server, or one without http, is named in a sentence'
   vi.stubEnv('AWS_ENDPOINT_URL', '127.0.0.1:9000')
   onTestFinished(() => void vi.unstubAllEnvs())
   await expect(openStorage('s3://photos')).rejects.toThrow(/^AWS_ENDPOINT_URL must be a URL/)
+})
+
+test('a page of a proxy, as during maintenance, is an error of each call: a photo counted as stored, and a deleted one as removed', async () => {
+  const server = await startBucket()
+  const storage = await openStorage(server.url)
+  server.maintain()
+  const calls = {
+    put: () => storage.put('a/b', Buffer.from('x')),
+    'put in parts': () => storage.put('a/b', Readable.from(Array(2).fill(Buffer.alloc(5 * 2 ** 20)))),
+    read: () => storage.read('a/b'),
+    delete: () => storage.delete('a/b'),
+    'delete of all': () => storage.delete('a/'),
+  }
+  for (const [what, call] of Object.entries(calls))
+    await expect(call(), what).rejects.toThrow('it answered 200 with text/html')
 })
 
 test('a URL that is none is refused without a word of what it holds', async () => {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { open } from 'node:fs/promises'
 import { parseJson } from '../json.ts'
+import { linesIn } from '../lines.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
 
@@ -94,7 +95,7 @@ async function read({ file, bytes }: Segment, position: number): Promise<Buffer 
 
 /** The lines with the ids of the stream that their segment is shipped in. */
 function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
-  const [from, to] = [streamPrefix(written), streamPrefix(stream)]
+  const [from, to] = [streamPrefix(written), Buffer.from(streamPrefix(stream))]
   return Buffer.concat(lines.flatMap(({ bytes }) => [to, bytes.subarray(from.length)]))
 }
 
@@ -102,12 +103,13 @@ function bodyOf({ stream, written }: Segment, lines: readonly Line[]): Buffer {
  * The entries in `bytes`, without a last line that is still being written. A line that is no entry, or longer than a
  * batch, as only a damaged disk holds them, is left out: the server sees a gap.
  */
-function* readLines(bytes: Buffer, prefix: Buffer): Generator<Line> {
-  for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-    const line = bytes.subarray(start, end + 1)
-    const found = line.length <= maxBatchBytes && isUtf8(line) && scanEntry(bytes, start, end, prefix)
+function* readLines(bytes: Buffer, prefix: string): Generator<Line> {
+  let end = 0
+  for (const line of linesIn(bytes, '')) {
+    const start = end
+    end += line.length + 1
+    const found = line.length < maxBatchBytes && isUtf8(line) && scanEntry(line, prefix)
     if (found && parseJson(line.toString('latin1')) !== undefined)
-      yield { seq: found.seq, bytes: line, end: end + 1 }
-    start = end + 1
+      yield { seq: found.seq, bytes: bytes.subarray(start, end), end }
   }
 }

@@ -28,16 +28,14 @@ type Folder = ReturnType<typeof openFolder>
 const sync = promisify(fs.fdatasync)
 const closeFile = promisify(fs.close)
 
+/** Gets errors that the journal and its shipping survive. */
+export type OnTrouble = (error: unknown) => void
+
 /**
  * The local journal of one process: append-only segments below `root`/service.instance, with a new epoch at each start.
  * Opened by the first append, so that a missing disk costs entries and does not stop the service.
  */
-export function openJournal(
-  root: string,
-  service: string,
-  instance: string,
-  onTrouble: (error: unknown) => void,
-) {
+export function openJournal(root: string, name: string, onTrouble: OnTrouble) {
   let folder: Folder | undefined
   let writing: Writing | undefined
   let seq = 0
@@ -51,7 +49,7 @@ export function openJournal(
     if (performance.now() < reopenAt)
       throw new Error(`journal ${root} could not be opened; the next try follows within a second`)
     reopenAt = performance.now() + reopenAfterMs
-    const opened = openFolder(root, service, instance)
+    const opened = openFolder(root, name)
     segments = opened.segments
     seq = 0
     return opened
@@ -154,9 +152,9 @@ function writeWhole(writing: Writing, line: Buffer): void {
 }
 
 /** Takes the first instance that no live process owns, and begins a new epoch. `segments`: those of earlier epochs. */
-function openFolder(root: string, service: string, instance: string) {
+function openFolder(root: string, name: string) {
   for (let n = 1; n <= limits.journals.value; n++) {
-    const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
+    const source = n === 1 ? name : `${name}-${n}`
     const path = join(root, source)
     const release = ownFolder(path)
     if (release === 'taken') continue
@@ -171,7 +169,7 @@ function openFolder(root: string, service: string, instance: string) {
     }
   }
   countLimit('journals')
-  throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
+  throw new Error(`all ${limits.journals.value} journals of ${name} below ${root} are in use`)
 }
 
 /** A segment's file name: epoch, first sequence number, and the epoch in its lines if that differs. */

@@ -254,7 +254,7 @@ test('while the clock is set back detail still falls back in time, and a journal
 test('more processes of one instance than may be have no journal', async () => {
   const folder = await temporaryFolder()
   const append = () => {
-    const journal = openJournal(folder, 'web', '0', () => {})
+    const journal = openJournal(folder, 'web.0', () => {})
     onTestFinished(() => journal.close())
     journal.append(id => `${id}\n`)
   }
@@ -281,7 +281,7 @@ function faulty<N extends 'fstatSync' | 'ftruncateSync' | 'writeSync'>(
 
 test('what a faulty disk took of half a line is cut off before the next one, or nothing is written', async () => {
   const folder = await temporaryFolder()
-  const journal = openJournal(folder, 'web', '0', () => {})
+  const journal = openJournal(folder, 'web.0', () => {})
   onTestFinished(() => journal.close())
   const append = () => journal.append(id => `{"id":"${id}"}\n`)
   append()
@@ -300,7 +300,7 @@ test('what a faulty disk took of half a line is cut off before the next one, or 
 
 test('a file that cannot be looked at after its fsync, as on a network disk that was away, ends no process', async () => {
   const troubles: unknown[] = []
-  const journal = openJournal(await temporaryFolder(), 'web', '0', error => troubles.push(error))
+  const journal = openJournal(await temporaryFolder(), 'web.0', error => troubles.push(error))
   onTestFinished(() => journal.close())
   const stale = new Error('ESTALE: stale file handle')
   faulty('fstatSync', () => {

@@ -36,7 +36,7 @@ export function createLog(options: {
 }) {
   const { service, instance, level, journal } = options
   const scope = levelScope(level)
-  const sink = journal && openSink(service, instance, journal)
+  const sink = journal && openSink(`${service}.${instance}`, journal)
   const transport = new Transport({
     log(entry: Entry, next: () => void) {
       sink?.write(entry)
@@ -109,9 +109,7 @@ export function openLog(
   const destination = { url: () => LOGS_URL || here || self(), token }
   const journal = { folder: join(DATA_DIR, 'logs', 'journal'), destination, flushMs: FLUSH_SECONDS * 1000 }
   const log = createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
-  process.on('uncaughtExceptionMonitor', error =>
-    log.error('process.failed', { error: describeError(error) }),
-  )
+  process.on('uncaughtExceptionMonitor', error => log.error('process.failed', { error }))
   return log
 }
 
@@ -120,9 +118,9 @@ type Entry = { level: Level; message: string; session: string | null; timestamp:
 
 const orphansEveryMs = 60_000
 
-function openSink(service: LogSource, instance: string, { folder, destination, flushMs }: JournalOptions) {
+function openSink(name: string, { folder, destination, flushMs }: JournalOptions) {
   const complain = complainer('log.trouble')
-  const journal = openJournal(folder, service, instance, complain)
+  const journal = openJournal(folder, name, complain)
   const shipping = startShipping(journal, destination, complain)
   const orphans = setInterval(() => {
     shipOrphans(folder, destination, complain).catch(complain)

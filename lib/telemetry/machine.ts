@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '../cached.ts'
+import { orElse } from '../errors.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -96,13 +97,8 @@ export function cpuSeconds(): { busy: number; idle: number } {
 const pressureSeconds = (resource: (typeof pressures)[number]): number =>
   Number(/^some .*total=(\d+)/m.exec(proc(`pressure/${resource}`))?.[1] ?? 0) / 1e6
 
-function proc(file: string): string {
-  try {
-    return readFileSync(`/proc/${file}`, 'utf8')
-  } catch {
-    return ''
-  }
-}
+/** The text of a file of /proc; empty when it cannot be read. */
+export const proc = (file: string): string => orElse('', () => readFileSync(`/proc/${file}`, 'utf8'))
 
 /** The second number, in ns, is the waiting time. The file describes the first thread, which runs the event loop. */
 const processorWaitSeconds = (): number => Number(proc('self/schedstat').split(' ')[1] ?? 0) / 1e9

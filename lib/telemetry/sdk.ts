@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { proxyFor } from '../http/node-http.ts'
+import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -32,9 +33,17 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ],
 ]
 
-/** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const { error } = console
-const ofStderr: DiagLogger = { error, warn: error, info: error, debug: error, verbose: error }
+/** The warnings, by their first words. A collector that refuses a part of each batch causes the same one each second. */
+const warnings = new Map<string, ReturnType<typeof sparsely<unknown[]>>>()
+const warn = (message: string, ...more: unknown[]): void => {
+  const words = message.split(' ', 3).join(' ')
+  warnings
+    .getOrInsertComputed(words, () => sparsely<unknown[]>(all => error(...all)))
+    .failed([message, ...more])
+}
+/** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
+const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }
 
 /**
  * Starts OpenTelemetry for traces only: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in

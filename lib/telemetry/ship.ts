@@ -5,7 +5,7 @@ import { parseJson } from '../json.ts'
 import { startPulse } from '../repeat.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
 import { entryVersion } from './entry.ts'
-import { renameSegments, type ShippableJournal } from './journal.ts'
+import { type OnTrouble, renameSegments, type ShippableJournal } from './journal.ts'
 
 export type Destination = {
   /** The log server's address; undefined while it is not known. Until then entries wait in the journal. */
@@ -28,11 +28,7 @@ const stopWithinMs = 2_000
  * Sends the journal's entries in order, one batch at a time, each until the log server has acknowledged it. The journal
  * of an ended process is shipped up to its end or the first failure; `done` resolves then.
  */
-export function startShipping(
-  journal: ShippableJournal,
-  destination: Destination,
-  onTrouble: (error: unknown) => void,
-) {
+export function startShipping(journal: ShippableJournal, destination: Destination, onTrouble: OnTrouble) {
   const stopping = new AbortController()
   const { signal } = stopping
   let appended = Promise.withResolvers<void>()
@@ -120,11 +116,12 @@ type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?:
 
 /** `rewound`: the server asked for older entries, and the batch starts with the oldest one in the journal. */
 async function send(url: string, token: string, { stream, body }: EntryBatch, rewound: boolean) {
+  const address = `${url.replace(/\/$/, '')}/streams/${stream}`
   const {
     status,
     headers,
     body: text,
-  } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
+  } = await askBounded(address, {
     headers: {
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',

@@ -1,4 +1,3 @@
-import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, setBounded } from '@tintype/lib/limits.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { type Parts, readRecord } from '@tintype/lib/photo/find.ts'
@@ -56,18 +55,14 @@ async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'det
  * Reads photo.json of a photo that failed or is damaged. An original with another number of bytes than web received was
  * damaged by storage: that is no fault of the file.
  */
-async function checked(
-  storage: Storage,
-  job: Job,
-  answer: ChildAnswer,
-): Promise<{ answer: ChildAnswer; format?: Format }> {
+async function checked(storage: Storage, job: Job, answer: ChildAnswer) {
   if (answer.outcome === 'ok' && !answer.damaged) return { answer }
   const found = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
   if (typeof found === 'string') return { answer }
   const { bytes, format } = found
   if (!('bytes' in answer) || answer.bytes === bytes) return { answer, format }
   const error = `the original has ${answer.bytes} bytes, of ${bytes} that were received`
-  return { answer: { outcome: 'storage', error }, format }
+  return { answer: { outcome: 'storage' as const, error }, format }
 }
 
 const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
@@ -150,7 +145,7 @@ async function settleAttempt(tools: Parts, held: HeldPhoto, { answer, stamps }: 
 }
 
 export function logFailure({ log }: Parts, { claim: { job } }: HeldPhoto, event: string, error: unknown) {
-  log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+  log.error(event, { photo: job.photo, error }, sessionOf(job.owner))
 }
 
 /** The metrics of a photo that ended. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { getPriority, setPriority } from 'node:os'
 import { ignore } from '@tintype/lib/disk.ts'
+import { orElse } from '@tintype/lib/errors.ts'
 import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { ignoreSignals } from '@tintype/lib/terminal.ts'
@@ -29,9 +30,10 @@ if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 async function serve(setup: Setup): Promise<void> {
   ignoreSignals('SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
   // Web's requests are scheduled before conversions. A service that was started with a higher nice value keeps that.
-  ifAllowed(() => setPriority(Math.max(5, getPriority())))
+  // systemd's SystemCallFilter may forbid priorities, and only Linux has oom_score_adj.
+  orElse(undefined, () => setPriority(Math.max(5, getPriority())))
   // The kernel's out-of-memory killer chooses this process before its parent and other programs.
-  ifAllowed(() => writeFileSync('/proc/self/oom_score_adj', '800'))
+  orElse(undefined, () => writeFileSync('/proc/self/oom_score_adj', '800'))
   // process.exit would wait for libvips' thread, which a malicious photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   // A first conversion, which takes 50 ms longer than later ones, is made before any photo comes.
@@ -44,13 +46,6 @@ async function serve(setup: Setup): Promise<void> {
   })
   process.send?.('ready')
   flushCompileCache()
-}
-
-/** systemd's SystemCallFilter may forbid priorities, and only Linux has oom_score_adj. */
-function ifAllowed(change: () => void): void {
-  try {
-    change()
-  } catch {}
 }
 
 async function convertOriginal(

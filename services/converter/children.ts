@@ -1,10 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
-import { oomKills } from '@tintype/lib/telemetry/machine.ts'
+import { oomKills, proc } from '@tintype/lib/telemetry/machine.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
@@ -117,11 +116,5 @@ const howItEnded = ({ signalCode, exitCode }: ChildProcess): string =>
   signalCode ? `was ended by ${signalCode}` : `exited with ${exitCode}`
 
 /** Resident memory of a process in bytes; 0 without /proc, where only the kernel limits it. */
-function residentBytes(pid: number | undefined): number {
-  try {
-    const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-    return Number(kilobytes ?? 0) * 1024
-  } catch {
-    return 0
-  }
-}
+const residentBytes = (pid: number | undefined): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(proc(`${pid}/status`))?.[1] ?? 0) * 1024

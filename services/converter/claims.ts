@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
 import { sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
 import { sparsely, startPulse } from '@tintype/lib/repeat.ts'
@@ -31,7 +30,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
   const all = new Set<HeldPhoto>()
   const pulse = startPulse('the claim loop')
   const renewing = setInterval(() => all.forEach(renew), renewMs)
-  const claiming = sparsely(error => log.error('claim.failed', { error: describeError(error) }))
+  const claiming = sparsely(error => log.error('claim.failed', { error }))
   let next = claimOne()
 
   async function claimOne(): Promise<HeldPhoto | 'stopped'> {
@@ -67,16 +66,14 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
       held.lost = true
       log.warn('lease.lost', { photo: job.photo, attempt }, sessionOf(job.owner))
     } catch (error) {
-      log.warn('renewal.failed', { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
+      log.warn('renewal.failed', { photo: job.photo, error }, sessionOf(job.owner))
     }
   }
 
   async function release(held: HeldPhoto): Promise<void> {
     all.delete(held)
     held.lost = true
-    await queue
-      .release(held.claim, held.begun)
-      .catch(error => log.warn('release.failed', { error: describeError(error) }))
+    await queue.release(held.claim, held.begun).catch(error => log.warn('release.failed', { error }))
   }
 
   return {

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import type { Parts } from '@tintype/lib/photo/find.ts'
 import { firstStalled, sparsely, startPulse } from '@tintype/lib/repeat.ts'
@@ -38,7 +37,7 @@ export async function startWorker(tools: Parts, { id, slots, startChild }: Worke
   })
   const engine = startPulse('the queue’s engine')
   const starts = startPulse('the start of a child')
-  const announced = sparsely(error => log.warn('announce.failed', { error: describeError(error) }))
+  const announced = sparsely(error => log.warn('announce.failed', { error }))
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
@@ -108,7 +107,7 @@ export async function startWorker(tools: Parts, { id, slots, startChild }: Worke
       try {
         children[slot] = await startChild()
       } catch (error) {
-        log.error('child.failed', { error: describeError(error) })
+        log.error('child.failed', { error })
         await sleep(restartMs, undefined, stopping).catch(() => {})
       }
     }

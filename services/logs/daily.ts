@@ -6,9 +6,10 @@ import { createDraft, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
+import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, hasEntry, namesIn, type StreamFile, streamFiles } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
-import { merge, openSources, type StreamPart, type StreamSource } from './merge.ts'
+import { type MergedEntry, merge, openSources, type StreamPart } from './merge.ts'
 import type { Count, SessionSizes } from './page/api.ts'
 
 /** No line is longer. */
@@ -71,11 +72,10 @@ async function writeDraft(
   const out = writer(file.fd, indexFile.fd)
   const sessions = countSessions()
   const sources = openSources(files)
-  for (const source of merge(sources)) {
-    const bytes = source.end + 1 - source.start
-    out.add(source)
-    sessions.add(source, bytes)
-    count(source, bytes)
+  for (const entry of merge(sources)) {
+    out.add(entry)
+    sessions.add(entry)
+    count(entry)
   }
   const written = out.close()
   faultPoint('publish.merged')
@@ -104,9 +104,10 @@ function writer(fd: number, indexFd: number) {
     blocks++
   }
   return {
-    add({ buffer, start, end, head }: StreamSource) {
-      index.add(buffer, head.sessionAt < 0 ? head.payloadAt : head.sessionAt, end)
-      filled += buffer.copy(block, filled, start, end + 1)
+    add({ line, idEnd }: MergedEntry) {
+      index.add(line, idEnd + 1)
+      filled += line.copy(block, filled)
+      block[filled++] = newline
       if (filled >= blockBytes) endBlock()
     },
     close() {
@@ -116,12 +117,12 @@ function writer(fd: number, indexFd: number) {
   }
 }
 
-function count({ part, head: { seq } }: StreamSource, bytes: number): void {
+function count({ seq, line, source: { part } }: MergedEntry): void {
   if (part.entries === 0) part.first = seq
   else if (seq !== part.last + 1) part.missing.push([part.last + 1, seq - 1])
   part.last = seq
   part.entries++
-  part.bytes += bytes
+  part.bytes += line.length + 1
 }
 
 type Revision = { day: string; revision: number }
@@ -172,7 +173,6 @@ export function newestRevisions(folder: string): Map<string, number> {
 /** Limits the memory of a publish: above it every second session is counted, then every fourth, … */
 const maxSessions = 200_000
 const largestShown = 5
-const sessionDigits = 16
 
 /** Counts a day's entries by session as the merge passes. */
 function countSessions() {
@@ -181,10 +181,9 @@ function countSessions() {
   const isCounted = (session: string) => share === 1 || Number.parseInt(session.slice(-8), 16) % share === 0
 
   return {
-    add({ buffer, head: { sessionAt } }: StreamSource, bytes: number): void {
-      if (sessionAt < 0) return
-      const session = buffer.toString('latin1', sessionAt, sessionAt + sessionDigits)
-      if (!isCounted(session)) return
+    add({ session, line }: MergedEntry): void {
+      if (session === undefined || !isCounted(session)) return
+      const bytes = line.length + 1
       const known = counts.get(session)
       if (known) {
         known.entries++

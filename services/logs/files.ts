@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errorCode } from '@tintype/lib/errors.ts'
+import { errorCode, orElse } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
 import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { isStream, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
@@ -37,25 +37,24 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** Opens a file to read it, for one call. */
-export function withFile<T>(file: string, use: (fd: number) => T): T {
+/** A file that is open to be read, until the caller's block ends. */
+export function opened(file: string) {
   const fd = openSync(file, 'r')
-  try {
-    return use(fd)
-  } finally {
-    closeSync(fd)
-  }
+  return { fd, [Symbol.dispose]: () => closeSync(fd) }
+}
+
+/** Reads bytes of a file, which is open only meanwhile when it is given by its name. Returns how many there were. */
+function readInto(bytes: Buffer, file: string | number, from: number, length: number): number {
+  if (typeof file === 'number') return readSync(file, bytes, 0, length, from)
+  using open = opened(file)
+  return readSync(open.fd, bytes, 0, length, from)
 }
 
 /** Up to `length` bytes of a file from byte `from` on; fewer at the file's end, none of a file that cannot be read. */
-export function readAt(file: string, from: number, length: number): Buffer {
+export function readAt(file: string | number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
-  try {
-    const read = withFile(file, fd => readSync(fd, bytes, 0, length, from))
-    return bytes.subarray(0, read)
-  } catch {
-    return bytes.subarray(0, 0)
-  }
+  const read = orElse(0, () => readInto(bytes, file, from, length))
+  return bytes.subarray(0, read)
 }
 
 const chunkBytes = 2 ** 20
@@ -70,9 +69,7 @@ const lineBytes = 2 ** 12
 export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to = Number.POSITIVE_INFINITY) {
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
-    const room = Math.min(bytes.length, to - at)
-    const readFrom = (fd: number) => readSync(fd, bytes, 0, room, at)
-    const read = typeof file === 'number' ? readFrom(file) : withFile(file, readFrom)
+    const read = readInto(bytes, file, at, Math.min(bytes.length, to - at))
     const whole = bytes.subarray(0, read).lastIndexOf(newline) + 1
     if (whole > 0) yield bytes.subarray(0, whole)
     else if (read < bytes.length) return
@@ -87,12 +84,8 @@ export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to
  * file that cannot be read counts, so that a publish of its day reports the error.
  */
 export function hasEntry(file: string, stream: string, from: number): boolean {
-  const isEntry = (line: Buffer) => scanEntry(line, 0, line.length, streamPrefix(stream)) !== null
-  try {
-    return chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry))
-  } catch {
-    return true
-  }
+  const isEntry = (line: Buffer) => scanEntry(line, streamPrefix(stream)) !== null
+  return orElse(true, () => chunksOf(file, from, lineBytes).some(chunk => linesIn(chunk, '').some(isEntry)))
 }
 
 /**
@@ -100,14 +93,10 @@ export function hasEntry(file: string, stream: string, from: number): boolean {
  * reader gets all of them also when the file is removed by age meanwhile.
  */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  const fd = openSync(file, 'r')
-  try {
-    for (const chunk of chunksOf(fd, from)) {
-      for (const line of linesIn(chunk, text)) yield Buffer.from(line)
-      // Lets the event loop answer other requests in between.
-      await nextTurn()
-    }
-  } finally {
-    closeSync(fd)
+  using open = opened(file)
+  for (const chunk of chunksOf(open.fd, from)) {
+    for (const line of linesIn(chunk, text)) yield Buffer.from(line)
+    // Lets the event loop answer other requests in between.
+    await nextTurn()
   }
 }

@@ -1,6 +1,6 @@
-import { readSync, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { linesIn } from '@tintype/lib/lines.ts'
-import { chunksOf, readAt, withFile } from './files.ts'
+import { chunksOf, opened, readAt } from './files.ts'
 
 /**
  * The index beside a published day. For each block of the day's file it has a record: where the block starts, in 8 bytes,
@@ -19,10 +19,10 @@ export const isWholeIndex = (file: string, blocks: number): boolean =>
 export function openIndex(fd: number) {
   const record = Buffer.alloc(recordBytes)
   return {
-    /** Adds the strings of bytes[start, end) that may be keys to the block's filter. */
-    add(bytes: Buffer, start: number, end: number) {
+    /** Adds the strings of a line, from `start` on, that may be keys to the block's filter. */
+    add(bytes: Buffer, start: number) {
       let from = start
-      for (let at = start; at < end; at++) {
+      for (let at = start; at < bytes.length; at++) {
         if (bytes[at] !== quote) continue
         const length = at - from
         from = at + 1
@@ -54,14 +54,10 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: number, text
 /** The blocks whose filter has the key before this quote. */
 function blocksWith(indexFile: string, blocks: number, quoted: Buffer): number[] {
   const bit = bitOf(quoted, quoted.length - 1)
-  const byte = Buffer.alloc(1)
-  const isSet = (fd: number, block: number) => {
-    readSync(fd, byte, 0, 1, block * recordBytes + startBytes + (bit >>> 3))
-    return ((byte[0] as number) & (1 << (bit & 7))) !== 0
-  }
-  return withFile(indexFile, fd =>
-    Array.from({ length: blocks }, (_, i) => i).filter(each => isSet(fd, each)),
-  )
+  using open = opened(indexFile)
+  const byteOf = (block: number) =>
+    readAt(open.fd, block * recordBytes + startBytes + (bit >>> 3), 1)[0] ?? 0xff
+  return Array.from({ length: blocks }, (_, i) => i).filter(each => byteOf(each) & (1 << (bit & 7)))
 }
 
 const [quote, letterZ] = [0x22, 0x5a]

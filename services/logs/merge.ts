@@ -1,11 +1,20 @@
 import { fdatasyncSync, statSync } from 'node:fs'
-import { newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { chunksOf, type StreamFile, withFile } from './files.ts'
+import { linesIn } from '@tintype/lib/lines.ts'
+import { type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { chunksOf, opened, type StreamFile } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which limits the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
 const maxBufferBytes = 2 ** 20
+
+/** Sequence numbers, both inclusive. */
+export type Range = [first: number, last: number]
+/** A stream's part of a revision, as in its manifest. */
+export type StreamPart = ReturnType<typeof partOf>
+type StreamSource = { part: StreamPart; order: number; entries: Generator<MergedEntry, void> }
+/** `line`, without its newline, is valid until the next entry of its source. */
+export type MergedEntry = Scanned & { line: Buffer; effectiveMs: number; source: StreamSource }
 
 /** The files of a day, before their first entries. */
 export function openSources(files: StreamFile[]): StreamSource[] {
@@ -13,84 +22,55 @@ export function openSources(files: StreamFile[]): StreamSource[] {
   return files.map((each, order) => openSource(each, order, size))
 }
 
-/**
- * Merges files that are already in the order (effective time, stream, sequence number), and yields for each entry the
- * source whose current line it is. A k-way merge, whose memory does not grow with the entries.
- */
-export function* merge(sources: StreamSource[]): Generator<StreamSource> {
-  const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
-  for (let first = waiting.shift(); first; first = waiting.shift()) {
-    let isMore: boolean
-    do {
-      yield first
-      isMore = advance(first)
-    } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
-    if (isMore) insert(waiting, first)
-  }
-}
-
-/** Sequence numbers, both inclusive. */
-export type Range = [first: number, last: number]
-export type StreamSource = ReturnType<typeof openSource>
-/** A stream's part of a revision, as in its manifest. */
-export type StreamPart = StreamSource['part']
-
-const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
-
-/** One stream's file of a day. The merge's current line is buffer[start, end), with its newline at `end`. */
-function openSource({ stream, file }: StreamFile, order: number, size: number) {
+function openSource({ stream, file }: StreamFile, order: number, size: number): StreamSource {
   // A published entry must be as durable in its journal as in the revision.
-  withFile(file, fdatasyncSync)
-  return {
-    part: {
-      stream,
-      first: 0,
-      last: 0,
-      entries: 0,
-      bytes: 0,
-      /** Missing numbers between first and last. */
-      missing: [] as Range[],
-      /** Bytes of the file's complete lines. Later ones go into the next revision. */
-      journalBytes: 0,
-      /** Lines of the journal that are not entries, because this machine's disk damaged them. */
-      unreadable: 0,
-    },
-    chunks: chunksOf(file, 0, size, statSync(file).size),
-    buffer: Buffer.alloc(0),
-    start: 0,
-    end: -1,
-    head: nothing,
-    effectiveMs: 0,
-    prefix: streamPrefix(stream),
-    order,
+  using open = opened(file)
+  fdatasyncSync(open.fd)
+  const chunks = chunksOf(file, 0, size, statSync(file).size)
+  const [part, prefix] = [partOf(stream), streamPrefix(stream)]
+  const source: StreamSource = { part, order, entries: entries() }
+  function* entries(): Generator<MergedEntry, void> {
+    for (const chunk of chunks) {
+      part.journalBytes += chunk.length
+      for (const line of linesIn(chunk, '')) {
+        const head = scanEntry(line, prefix)
+        if (head) yield { ...head, line, effectiveMs: effectiveAt(line, head.timestampMs), source }
+        else part.unreadable++
+      }
+    }
+  }
+  return source
+}
+
+const partOf = (stream: string) => ({
+  stream,
+  first: 0,
+  last: 0,
+  entries: 0,
+  bytes: 0,
+  /** Missing numbers between first and last. */
+  missing: [] as Range[],
+  /** Bytes of the file's complete lines. Later ones go into the next revision. */
+  journalBytes: 0,
+  /** Lines of the journal that are not entries, because this machine's disk damaged them. */
+  unreadable: 0,
+})
+
+/**
+ * Merges files that are already in the order (effective time, stream, sequence number). A k-way merge, whose memory does
+ * not grow with the entries.
+ */
+export function* merge(sources: StreamSource[]): Generator<MergedEntry> {
+  const waiting = sources
+    .flatMap(({ entries }) => entries.next().value ?? [])
+    .sort((a, b) => (isBefore(a, b) ? -1 : 1))
+  for (let first = waiting.shift(); first; first = waiting.shift()) {
+    yield first
+    // The next entry is later than most others’, so the search for its place begins at the end.
+    const next = first.source.entries.next().value
+    if (next) waiting.splice(waiting.findLastIndex(each => isBefore(each, next)) + 1, 0, next)
   }
 }
 
-/** Moves to the next entry; false when there is none. */
-function advance(source: StreamSource): boolean {
-  for (;;) {
-    source.start = source.end + 1
-    source.end = source.buffer.indexOf(newline, source.start)
-    if (source.end < 0) {
-      const { value } = source.chunks.next()
-      if (!value) return false
-      source.buffer = value
-      source.part.journalBytes += value.length
-      continue
-    }
-    const head = scanEntry(source.buffer, source.start, source.end, source.prefix)
-    if (head) {
-      source.head = head
-      source.effectiveMs = effectiveAt(source.buffer, source.end, head.timestampMs)
-      return true
-    }
-    source.part.unreadable++
-  }
-}
-
-const isBefore = (a: StreamSource, b: StreamSource): boolean =>
-  a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
-
-/** Inserts a source into a sorted list. Its next entry is later than most others’, so the search begins at the end. */
-const insert = (waiting: StreamSource[], source: StreamSource): unknown =>
-  waiting.splice(waiting.findLastIndex(each => isBefore(each, source)) + 1, 0, source)
+const isBefore = (a: MergedEntry, b: MergedEntry): boolean =>
+  a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.source.order < b.source.order)

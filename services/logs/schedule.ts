@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { daysMs, isDay, isOver } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
-import { describeError, wasEnded } from '@tintype/lib/errors.ts'
+import { wasEnded } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
@@ -93,7 +93,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
     })
     return JSON.parse(stdout)
   })
-  const failed = (error: unknown) => log.error('days.not-tended', { error: describeError(error) })
+  const failed = (error: unknown) => log.error('days.not-tended', { error })
   const look = async () => {
     const now = clock.believed()
     await publishDue(now)

@@ -122,7 +122,7 @@ test('what a proxy answers in place of the log server is told by its status, wit
   const location = 'https://logs.example/'
   const proxy = createServer((_, response) => response.writeHead(308, { location }).end('<html>')).listen(0)
   onTestFinished(() => void proxy.close())
-  const journal = openJournal(await temporaryFolder(), 'web', '0', () => {})
+  const journal = openJournal(await temporaryFolder(), 'web.0', () => {})
   onTestFinished(() => journal.close())
   const { port } = proxy.address() as AddressInfo
   const causes: string[] = []

@@ -15,11 +15,7 @@ import { entryOf } from './search.ts'
  * Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over.
  * `keepDays`: the age at which logs are removed; 0: never.
  */
-export function sizing(
-  { days: folder, samples, photos, streams }: Folders,
-  today: string,
-  keepDays: number,
-): Sizing {
+export function sizing({ days: folder, samples, photos, streams }: Folders, today: string, keepDays: number) {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
   // The first day began when the service was installed: as a whole day it would make the next one look like growth.
   const [, ...logs] = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
+import { linesIn } from '@tintype/lib/lines.ts'
 import type { Scanned } from '@tintype/lib/telemetry/entry.ts'
-import { epochMs, hasBytesAt, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { epochMs, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 /**
  * The log server adds to an entry, after its four members, `received_at`, and `effective_at` if that is not its
@@ -16,7 +17,7 @@ const tail = Buffer.from('"}\n')
 /** Clocks that differ by less count as equal. */
 const toleratedSkewMs = 2_000
 
-export type Line = Scanned & { start: number; end: number }
+export type Line = Scanned & { bytes: Buffer }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
 
 const exampleOf = (stream: string): string =>
@@ -28,15 +29,13 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
   const lines: Line[] = []
   if (body.at(-1) !== newline) return 'a batch must be complete lines, each ended by a newline'
   if (!isUtf8(body)) return 'a batch is UTF-8'
-  for (let start = 0; start < body.length; ) {
-    const end = body.indexOf(newline, start)
-    const scanned = scanEntry(body, start, end, prefix)
+  for (const bytes of linesIn(body, '')) {
+    const scanned = scanEntry(bytes, prefix)
     if (!scanned) return `line ${lines.length + 1} is not like ${exampleOf(stream)}`
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
-    lines.push({ ...scanned, start, end })
-    start = end + 1
+    lines.push({ ...scanned, bytes })
   }
   // All lines are parsed as one array. Its length shows that no value spans two lines.
   const all = `[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`
@@ -60,16 +59,16 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
 }
 
 /** The first `count` lines, of one day, as the journal stores them; `last` and `effectiveMs` are the last one’s. */
-export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number) {
+export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []
   const run = { count: 0, last: 0, effectiveMs: afterMs }
   let day = Number.NaN
-  for (const { seq, start, end, timestampMs } of lines) {
+  for (const { seq, bytes, timestampMs } of lines) {
     const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
     if (run.count === 0) day = Math.floor(effective / dayMs)
     if (Math.floor(effective / dayMs) !== day) break
-    chunks.push(body.subarray(start, end - 1), received)
+    chunks.push(bytes.subarray(0, -1), received)
     if (effective !== timestampMs) chunks.push(effectiveOpen, iso(effective))
     chunks.push(tail)
     Object.assign(run, { count: run.count + 1, last: seq, effectiveMs: effective })
@@ -79,16 +78,15 @@ export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterM
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
-/** The effective time of the stamped line whose newline is at `end`. */
-export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
-  isCorrected(bytes, end) ? epochMs(bytes, lastTime(end)) : timestampMs
+/** The effective time of a stamped line. */
+export const effectiveAt = (line: Buffer, timestampMs: number): number =>
+  isCorrected(line) ? epochMs(timeAt(line, lastTime(line))) : timestampMs
 
-/** The time of receipt of the line whose newline is at `end`. All lines of an append have the same. */
-export function receivedAt(bytes: Buffer, end: number): string {
-  const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
-  return bytes.toString('latin1', at, at + isoLength)
-}
+/** The time of receipt of a stamped line. All lines of an append have the same. */
+export const receivedAt = (line: Buffer): string =>
+  timeAt(line, lastTime(line) - (isCorrected(line) ? effectiveOpen.length + isoLength : 0))
 
-const lastTime = (end: number): number => end + 1 - tail.length - isoLength
-const isCorrected = (bytes: Buffer, end: number): boolean =>
-  hasBytesAt(bytes, lastTime(end) - effectiveOpen.length, effectiveOpen)
+const timeAt = (line: Buffer, at: number): string => line.toString('latin1', at, at + isoLength)
+const lastTime = ({ length }: Buffer): number => length + 1 - tail.length - isoLength
+const isCorrected = (line: Buffer): boolean =>
+  line.subarray(lastTime(line) - effectiveOpen.length, lastTime(line)).equals(effectiveOpen)

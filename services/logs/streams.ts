@@ -5,6 +5,7 @@ import { dayMs, dayOf, isDay } from '@tintype/lib/day.ts'
 import { createFile, ignore, makeFolder, syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
+import { linesIn } from '@tintype/lib/lines.ts'
 import { startPulse } from '@tintype/lib/repeat.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { turns } from '@tintype/lib/turns.ts'
@@ -53,10 +54,7 @@ export function openServerJournal(folder: string) {
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
     const again = lines[Math.min(last, mark) - first]
-    if (again && stream.file) {
-      const line = batch.body.subarray(again.start, again.end)
-      if (!(await isHeld(folder, stream.file, line))) return { taken: name }
-    }
+    if (again && stream.file && !(await isHeld(folder, stream.file, again.bytes))) return { taken: name }
     if (last <= mark) return { acked: mark, appended: 0, bytes: 0, newestMs: 0 }
     if (first > mark + 1 && !batch.oldest) return { expected: mark + 1 }
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
@@ -72,7 +70,7 @@ export function openServerJournal(folder: string) {
         // A past day with too many streams would refuse its entries for ever: they count for the start of the next day.
         else atMs = (Math.floor(atMs / dayMs) + 1) * dayMs
       }
-      const run = stamp(batch.body, rest, batch.clock, stream.file.effectiveMs)
+      const run = stamp(rest, batch.clock, stream.file.effectiveMs)
       await write(stream.file, run.bytes)
       bytes += run.bytes.length
       Object.assign(stream.file, { mark: run.last, effectiveMs: run.effectiveMs })
@@ -201,19 +199,19 @@ export async function lookAt(path: string, name: string): Promise<File> {
   const hasHole = bytes.includes(0)
   let beforeHole: File | undefined
   let received: string | undefined
-  let start = from === 0 ? 0 : bytes.indexOf(newline) + 1
-  for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
-    const scanned = scanEntry(bytes, start, end, prefix)
-    if (hasHole && bytes.subarray(start, end).includes(0)) {
+  let end = from === 0 ? 0 : bytes.indexOf(newline) + 1
+  for (const line of linesIn(bytes.subarray(end), '')) {
+    end += line.length + 1
+    const scanned = scanEntry(line, prefix)
+    if (hasHole && line.includes(0)) {
       beforeHole ??= { ...file }
       received = undefined
     } else if (scanned) {
-      if (received !== receivedAt(bytes, end) && received !== undefined) beforeHole = undefined
-      received = receivedAt(bytes, end)
-      const effectiveMs = effectiveAt(bytes, end, scanned.timestampMs)
-      Object.assign(file, { size: from + end + 1, mark: scanned.seq, effectiveMs })
+      if (received !== receivedAt(line) && received !== undefined) beforeHole = undefined
+      received = receivedAt(line)
+      const effectiveMs = effectiveAt(line, scanned.timestampMs)
+      Object.assign(file, { size: from + end, mark: scanned.seq, effectiveMs })
     }
-    start = end + 1
   }
   if (from > 0 && file.mark === 0) throw new Error(`${path} has no whole line near its end`)
   return beforeHole ?? file

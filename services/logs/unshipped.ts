@@ -32,7 +32,7 @@ async function heldIn(folder: string, day: string): Promise<Map<string, number>>
   const newest = new Map<string, number>()
   const read = async (file: string, stream: string, written: string) => {
     for await (const line of linesWith(file, `"timestamp":"${day}`)) {
-      const seq = scanEntry(line, 0, line.length, streamPrefix(written))?.seq ?? 0
+      const seq = scanEntry(line, streamPrefix(written))?.seq ?? 0
       newest.set(stream, Math.max(newest.get(stream) ?? 0, seq))
     }
   }

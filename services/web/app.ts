@@ -5,7 +5,7 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { remove as removePhoto } from '@tintype/lib/photo/remove.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
-import type { Express, RequestHandler } from 'express'
+import type { Express, Request, RequestHandler, Response } from 'express'
 import { answerRefusal, postPhoto, refuseEarly } from './accept/post.ts'
 import { eventStream } from './events/stream.ts'
 import { openapi } from './openapi.ts'
@@ -18,10 +18,13 @@ import type { Web } from './web.ts'
 
 const photosPerPage = 50
 
+type Handler = (web: Web, request: Request, response: Response) => Promise<void>
+
 /** Every route of the public port. @throws when the page cannot be read. */
 export function createWebApp(web: Web): Express {
   const pages = openPages(`${import.meta.dirname}/page`, web.config)
   const app = createApp(web)
+  const by = (handle: Handler): RequestHandler => handle.bind(null, web)
   app.set('trust proxy', isTrustedProxy)
   app.get('/pages.json', otherPages({ dataDir: web.config.DATA_DIR, sloUrl: web.config.SLO_URL }))
   app.use(pages.assets) // before the session, because cacheable assets must not set a cookie
@@ -29,14 +32,14 @@ export function createWebApp(web: Web): Express {
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))
   app.post('/photos', refuseEarly(web), postPhoto(web), answerRefusal(web))
-  app.get('/photos', list(web))
-  app.get('/photos/:id', show(web))
-  app.delete('/photos/:id', remove(web))
-  app.get('/photos/:id/thumbnail', thumbnail(web))
-  app.get('/photos/:id/original', original(web))
+  app.get('/photos', by(list))
+  app.get('/photos/:id', by(show))
+  app.delete('/photos/:id', by(remove))
+  app.get('/photos/:id/thumbnail', by(thumbnail))
+  app.get('/photos/:id/original', by(original))
   app.get('/events', eventStream(web))
-  app.post('/experience', json('jsonBytes', 'any'), experience(web))
-  app.get('/status.json', status(web))
+  app.post('/experience', json('jsonBytes', 'any'), by(experience))
+  app.get('/status.json', by(status))
   finishRoutes(app, web)
   return app
 }
@@ -52,53 +55,43 @@ const securityHeaders: RequestHandler = (_request, response, next) => {
   next()
 }
 
-const list =
-  (web: Web): RequestHandler =>
-  async (request, response) => {
-    const { after } = request.query
-    if (after !== undefined && !(typeof after === 'string' && isPhotoId(after)))
-      throw new Problem(400, 'bad-page', 'Use the address in `next` of the previous page, unchanged.')
-    const { photos, next } = await listPhotos(web, visitorOf(response).owner, after, photosPerPage)
-    response.json({ photos, next: next && `/photos?after=${next}` })
-  }
+async function list(web: Web, request: Request, response: Response): Promise<void> {
+  const { after } = request.query
+  if (after !== undefined && !(typeof after === 'string' && isPhotoId(after)))
+    throw new Problem(400, 'bad-page', 'Use the address in `next` of the previous page, unchanged.')
+  const { photos, next } = await listPhotos(web, visitorOf(response).owner, after, photosPerPage)
+  response.json({ photos, next: next && `/photos?after=${next}` })
+}
 
-const show =
-  (web: Web): RequestHandler =>
-  async (request, response) => {
-    const view = await photoViewOf(web, await photoOf(web, response, request.params.id))
-    if (view === 'not-found') throw notFound()
-    if (view.state === 'queued' || view.state === 'converting') web.delivery.expect(view.id)
-    response.json(view)
-  }
+async function show(web: Web, request: Request, response: Response): Promise<void> {
+  const view = await photoViewOf(web, await photoOf(web, response, request.params.id))
+  if (view === 'not-found') throw notFound()
+  if (view.state === 'queued' || view.state === 'converting') web.delivery.expect(view.id)
+  response.json(view)
+}
 
-const remove =
-  (web: Web): RequestHandler =>
-  async (request, response) => {
-    const photo = await photoOf(web, response, request.params.id)
-    if ((await photoViewOf(web, photo)) === 'not-found') throw notFound()
-    const { owner, id, traceparent } = photo.record
-    await removePhoto(web, { owner, photo: id, traceparent })
-    response.status(204).end()
-  }
+async function remove(web: Web, request: Request, response: Response): Promise<void> {
+  const photo = await photoOf(web, response, request.params.id)
+  if ((await photoViewOf(web, photo)) === 'not-found') throw notFound()
+  const { owner, id, traceparent } = photo.record
+  await removePhoto(web, { owner, photo: id, traceparent })
+  response.status(204).end()
+}
 
 /** POST /experience: the browser's time from click to thumbnail on screen, counted once a photo. */
-const experience =
-  (web: Web): RequestHandler =>
-  async (request, response) => {
-    const { photo: id, seconds } = (request.body ?? {}) as { photo?: unknown; seconds?: unknown }
-    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxExperienceSeconds))
-      throw new Problem(400, 'bad-experience', `seconds must be a number from 0 to ${maxExperienceSeconds}.`)
-    const { record } = await photoOf(web, response, id)
-    web.delivery.experienced(record.id, seconds, traceIdOf(record.traceparent))
-    response.status(204).end()
-  }
+async function experience(web: Web, request: Request, response: Response): Promise<void> {
+  const { photo: id, seconds } = (request.body ?? {}) as { photo?: unknown; seconds?: unknown }
+  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxExperienceSeconds))
+    throw new Problem(400, 'bad-experience', `seconds must be a number from 0 to ${maxExperienceSeconds}.`)
+  const { record } = await photoOf(web, response, id)
+  web.delivery.experienced(record.id, seconds, traceIdOf(record.traceparent))
+  response.status(204).end()
+}
 
 /** GET /status.json: the status that slo wrote, unchanged. */
-const status =
-  (web: Web): RequestHandler =>
-  async (_request, response) => {
-    const written = await web.storage.read('status.json')
-    if (written === 'not-found')
-      throw new Problem(404, 'no-status', 'slo has not computed a status yet. Try again in a minute.')
-    response.type('json').send(written)
-  }
+async function status(web: Web, _request: Request, response: Response): Promise<void> {
+  const written = await web.storage.read('status.json')
+  if (written === 'not-found')
+    throw new Problem(404, 'no-status', 'slo has not computed a status yet. Try again in a minute.')
+  response.type('json').send(written)
+}

@@ -1,5 +1,4 @@
 import { daysMs } from '@tintype/lib/day.ts'
-import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import { buryTombstones } from '@tintype/lib/photo/remove.ts'
 import { expireDeadLetters, giveUp, settleOverdue, sweepStorage } from '@tintype/lib/photo/sweep.ts'
@@ -21,7 +20,7 @@ export async function sweep(web: Web, moved = () => {}): Promise<void> {
   const deadLettersMs = daysMs(config.KEEP_DEAD_LETTERS_DAYS)
   const ages = { photosMs: daysMs(config.KEEP_PHOTOS_DAYS), keysMs: daysMs(config.KEEP_KEYS_DAYS) }
   const every = (ms: number, step: () => Promise<void>) =>
-    repeat(ms, stopped, step, error => log.error('sweep.failed', { error: describeError(error) }))
+    repeat(ms, stopped, step, error => log.error('sweep.failed', { error }))
   await Promise.all([
     // The loops are independent, so that a task that fails or waits for storage does not delay the others.
     every(promisesMs, () => settleOverdue(web).finally(moved)),

@@ -58,7 +58,7 @@ function condition(objective: Objective, tier: Tier, minutes: number, scope: Sco
   )
   const enough = minutes === tier.longMinutes ? `>= ${tier.minimumBad}` : '> 0'
   const { numerator, denominator }: Fraction = tier.threshold
-  const whole = tier.of === 'nominal' ? minutes : `(${good} + ${bad})`
+  const whole = objective.method === 'Timeslices' ? minutes : `(${good} + ${bad})`
   return `(${bad} ${enough}) * ${denominator} >= ${numerator} * ${whole}`
 }
 

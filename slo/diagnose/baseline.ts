@@ -1,7 +1,7 @@
 import { dayMs } from '@tintype/lib/day.ts'
 import type { Series } from '../sources/index.ts'
 import { type TimeRange, type Window, windowOf } from './evaluate.ts'
-import { numberIn, parseExpression } from './expression.ts'
+import { numberIn } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
@@ -62,7 +62,7 @@ export function baselineOf(
   return { ...compared, isOtherWork, history }
 }
 
-const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
+const targets = `max(last_over_time(${upMetric}[$w]))`
 
 /** From this many units of work on, a window's mean is reliable. */
 const someWork = 10
@@ -73,8 +73,7 @@ const someWork = 10
  * probe's small work would look slow.
  */
 function comparable({ traffic }: Model, windows: readonly Window[], now: Window, burns: boolean) {
-  const workIn = (window: Window) =>
-    ((traffic ? (numberIn(traffic, window) ?? 0) : 0) * (window.toMs - window.fromMs)) / 1000
+  const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000
   const work = workIn(now)
   const least = Math.min(someWork, work / 2)
   const alike = windows.filter(window => workIn(window) > 1 && workIn(window) >= least)

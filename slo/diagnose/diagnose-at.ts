@@ -5,7 +5,7 @@ import { diagnose } from './diagnose.ts'
 import type { TimeRange } from './evaluate.ts'
 import { medianGap } from './growth.ts'
 import { readBurning } from './incidents.ts'
-import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
+import { jobsRead, type Model, metricsRead, upMetric } from './model.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Earlier days that are read. The recorder keeps samples of two days. */
@@ -13,9 +13,8 @@ const days = 3
 
 /** Names the stage and the cause at a time (epoch ms), up to the source's clock. */
 export async function diagnoseAt(directory: Directory, source: Source, askedMs: number): Promise<Verdict> {
-  const { service, objectives } = directory
-  const model = modelOf(service)
-  const scrapeMs = service.scrapeSeconds * 1000
+  const { service: model, objectives } = directory
+  const scrapeMs = model.scrapeSeconds * 1000
   // In parallel, because a hanging source uses its whole timeout for each question.
   const spans = spansRead(askedMs, scrapeMs, days)
   const [nowMs, series] = await Promise.all([source.now(), readSpans(source, model, spans)])

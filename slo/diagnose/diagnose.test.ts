@@ -6,12 +6,11 @@ import type { Objective, Series } from '../sources/index.ts'
 import { simulate } from '../test/incident.ts'
 import { calm, type World } from '../test/world.ts'
 import { diagnose as diagnoseWith } from './diagnose.ts'
-import { modelOf } from './model.ts'
 import { incidentNote, sentence, terminal } from './note.ts'
 import type { Verdict } from './verdict.ts'
 
 const stepMs = 1_000
-const model = modelOf(readDirectory().service)
+const model = readDirectory().service
 const diagnose = (series: readonly Series[], atMs: number, stepMs: number, burning: string[] = []): Verdict =>
   diagnoseWith(model, series, { atMs, stepMs, burning: { incidents: [], now: burning } })
 const verdictOf = (

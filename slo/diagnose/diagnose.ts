@@ -4,6 +4,7 @@ import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import type { Weighed, WindowGrowth } from './explain.ts'
 import { atLimit, dataOf, explain, explainAll, isSlow, leastExplained, named } from './explain.ts'
+import { parseExpression } from './expression.ts'
 import type { Baseline, Grown } from './growth.ts'
 import { attribute, minBaselineWindows, recent, secondsIn, withShares } from './growth.ts'
 import type { Burning } from './incidents.ts'
@@ -156,7 +157,7 @@ function reachedLimit(seen: Situation): Answer | undefined {
   // A process whose metrics are missing may still run, so that `up` alone proves nothing.
   const isUpEnough = isYoung || missing.length === 0
   const resources = model.resources.filter(
-    ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),
+    ({ query }) => isUpEnough || parseExpression(query).selectors.some(({ metric }) => metric !== upMetric),
   )
   const [reached] = atLimit({ ...model, resources }, window, baseline.windows)
   return reached && answer(reached.stage, reached, [reached], leastExplained)

@@ -13,13 +13,12 @@ const usedUp = 0.95
 
 /** The metrics of a stage's time and resources: those with data in the window, and those without. */
 export function dataOf({ stages, resources }: Model, name: string, now: Window) {
-  const ofStage = stages.filter(each => each.name === name).map(({ seconds }) => seconds)
   const all = [
-    ...ofStage.map(expression => ({ metric: nameOf(expression), expression })),
+    ...stages.filter(each => each.name === name).map(({ seconds: query }) => ({ query })),
     ...resources.filter(({ stage }) => stage === name),
   ]
-  const names = (of: typeof all) => [...new Set(of.map(({ metric }) => metric))]
-  const had = names(all.filter(({ expression }) => valueIn(expression, now) !== undefined))
+  const names = (of: typeof all) => [...new Set(of.map(nameOf))]
+  const had = names(all.filter(({ query }) => valueIn(query, now) !== undefined))
   return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
@@ -77,11 +76,8 @@ export function explainAll(model: Model, now: WindowGrowth): Explained[] {
 export const atLimit = (model: Model, now: Window, before: readonly Window[]): Weighed[] =>
   model.stages.flatMap(stage =>
     weighAll(model, still(stage, before), now).filter(
-      ({ kind, explains, blames, limit = usedUp, expression }) =>
-        kind === 'exhausted' &&
-        explains === 1 &&
-        !blames &&
-        (numberIn(expression, recent(now)) ?? limit) >= limit,
+      ({ kind, explains, blames, limit = usedUp, query }) =>
+        kind === 'exhausted' && explains === 1 && !blames && (numberIn(query, recent(now)) ?? limit) >= limit,
     ),
   )
 
@@ -95,21 +91,20 @@ function weighAll(model: Model, grown: Grown, now: Window) {
 }
 
 function weigh(resource: Resource, grown: Grown, now: Window, before: readonly Window[]) {
-  const { kind, expression } = resource
-  const current = numberIn(expression, now)
+  const { kind, query } = resource
+  const current = numberIn(query, now)
   if (current === null) return undefined
   // An operation without calls counts as 0 s in a window with work. A missing metric is unknown.
   const absent = (window: Window) =>
-    kind === 'part' && valueIn(expression, window) !== undefined && secondsIn(grown.of, window, 0) !== null
+    kind === 'part' && valueIn(query, window) !== undefined && secondsIn(grown.of, window, 0) !== null
       ? 0
       : null
-  const known = before
-    .map(window => numberIn(expression, window) ?? absent(window))
-    .filter(each => each !== null)
+  const known = before.map(window => numberIn(query, window) ?? absent(window)).filter(each => each !== null)
   const baseline = known.length === 0 ? null : median(known)
   const share = explained(resource, grown, baseline, current)
   const raw = kind === 'exhausted' ? share * Number.MAX_VALUE : share
-  return { ...resource, raw, baseline, now: current, explains: Math.min(1, Math.max(0, share)) }
+  const explains = Math.min(1, Math.max(0, share))
+  return { ...resource, metric: nameOf(resource), raw, baseline, now: current, explains }
 }
 
 /** The share of the growth that a resource explains; above 1 when it grew more than the stage, below 0 when it fell. */

@@ -5,8 +5,6 @@ import * as vectors from './evaluate.ts'
 import { type Value, type Vector, vectorValue, type Window } from './evaluate.ts'
 
 export type Expression = {
-  /** The text as written. Within a window equal texts have equal values. */
-  text: string
   selectors: readonly Selector[]
   vectorIn(window: Window): Vector
 }
@@ -19,18 +17,21 @@ const ranges = { $w: '1w', $b: '1y' } as const
 export class ExpressionError extends Error {}
 
 /**
- * The value of an expression in a window, the largest of several series. Undefined without data. Not finite when there
- * was data but nothing to divide by, as for a mean of no calls.
+ * The value of an expression in a window, the largest of several series. Undefined without data, and of an empty text.
+ * Not finite when there was data but nothing to divide by, as for a mean of no calls.
  */
-export function valueIn(expression: Expression, window: Window): number | undefined {
-  const values = expression.vectorIn(window).map(({ value }) => value)
+export function valueIn(text: string | undefined, window: Window): number | undefined {
+  if (!text) return undefined
+  const values = parseExpression(text)
+    .vectorIn(window)
+    .map(({ value }) => value)
   const known = values.filter(Number.isFinite)
   return known.length > 0 ? Math.max(...known) : values[0]
 }
 
 /** Like `valueIn`; null when the value is not finite. */
-export function numberIn(expression: Expression, window: Window): number | null {
-  const value = valueIn(expression, window)
+export function numberIn(text: string | undefined, window: Window): number | null {
+  const value = valueIn(text, window)
   return value !== undefined && Number.isFinite(value) ? value : null
 }
 
@@ -43,7 +44,7 @@ export const parseExpression = onceEach((text): Expression => {
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   const nowhere = vectors.windowOf(() => [], { fromMs: 0, toMs: 0 })
   evaluate(whole, nowhere)
-  return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
+  return { selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 })
 
 /** The parser was given the text with other ranges of the same length. */

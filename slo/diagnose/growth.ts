@@ -52,8 +52,7 @@ export function secondsIn(stage: Stage, window: Window, failedSeconds: number): 
   return took === null && failed === 0 ? null : (took ?? 0) + failed
 }
 
-const failingIn = ({ failing }: Stage, window: Window): number =>
-  Math.min(1, failing ? (numberIn(failing, window) ?? 0) : 0)
+const failingIn = ({ failing }: Stage, window: Window): number => Math.min(1, numberIn(failing, window) ?? 0)
 
 /** The growth of each stage against the median of the baseline's windows. */
 export function attribute(model: Model, baseline: Baseline, now: Window): Grown[] {

@@ -7,7 +7,7 @@ import { readDirectory } from '../directory.ts'
 import { type Program, startServer } from '../examples/test/watched.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { samplesOf, windowOf } from './evaluate.ts'
-import { metricsRead, modelOf, upMetric } from './model.ts'
+import { metricsRead, upMetric } from './model.ts'
 import { jobsAt } from './replicas.ts'
 
 /**
@@ -68,7 +68,7 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
   test('replicas of service.yaml reads from it how many processes of each job there should be', async () => {
     const { service } = readDirectory()
     const [model, source] = [
-      modelOf(service),
+      service,
       openPrometheus(prometheus.url, { ...service, selectors: { namespace: 'tintype' } }),
     ]
     const windowNow = async () => {

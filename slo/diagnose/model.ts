@@ -2,10 +2,13 @@ import type { Service } from '../directory/service.ts'
 import type { Selector } from '../sources/index.ts'
 import { formatSelector } from '../sources/promql.ts'
 import { jobsIn } from '../sources/selector.ts'
-import { type Expression, parseExpression } from './expression.ts'
+import { parseExpression } from './expression.ts'
 
-/** The parts of service.yaml that diagnosis needs, with parsed expressions. */
-export type Model = ReturnType<typeof modelOf>
+/** The parts of service.yaml that diagnosis needs. */
+export type Model = Pick<
+  Service,
+  'jobs' | 'away' | 'failedSeconds' | 'slowSeconds' | 'stages' | 'resources' | 'traffic' | 'replicas'
+>
 export type Stage = Model['stages'][number]
 
 /**
@@ -17,47 +20,29 @@ export type Stage = Model['stages'][number]
  */
 export type Resource = Model['resources'][number]
 
-/** @throws ExpressionError */
-export function modelOf(service: Service) {
-  const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
-  return {
-    jobs,
-    away,
-    failedSeconds,
-    slowSeconds,
-    stages: service.stages.map(stage => ({
-      ...stage,
-      seconds: parseExpression(stage.seconds),
-      failing: stage.failing === undefined ? undefined : parseExpression(stage.failing),
-    })),
-    resources: service.resources.map(resource => {
-      const expression = parseExpression(resource.query)
-      return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
-    }),
-    traffic: traffic === '' ? undefined : parseExpression(traffic),
-    expected:
-      replicas === '' ? undefined : (job: string) => parseExpression(replicas.replaceAll('$job', job)),
-  }
+/** A query's name in evidence, by default its first selector; for a histogram's mean the histogram. */
+export function nameOf({ metric, query }: Pick<Resource, 'metric' | 'query'>): string {
+  const [first] = parseExpression(query).selectors
+  const selector = first && formatSelector({ ...first, metric: first.metric.replace(/_sum$/, '') })
+  return metric ?? selector ?? query
 }
 
-/** The first selector of an expression; for a histogram's mean the histogram. */
-export function nameOf(expression: Expression): string {
-  const [first] = expression.selectors
-  return first ? formatSelector({ ...first, metric: first.metric.replace(/_sum$/, '') }) : expression.text
-}
+/** The expression of how many processes of a job there should be; empty when unknown. */
+export const replicasOf = ({ replicas }: Model, job: string): string => replicas.replaceAll('$job', job)
 
 /** Prometheus' own metrics: whether a target answered, and when a process started. */
 export const upMetric = 'up'
 export const startMetric = 'process_start_time_seconds'
 
-function selectorsIn({ stages, resources, traffic, expected, jobs }: Model): Selector[] {
-  const expressions = [
+function selectorsIn(model: Model): Selector[] {
+  const { stages, resources, traffic, jobs } = model
+  const queries = [
     ...stages.flatMap(({ seconds, failing }) => [seconds, failing]),
-    ...resources.map(({ expression }) => expression),
+    ...resources.map(({ query }) => query),
     traffic,
-    ...(jobs.length > 0 ? jobs : ['']).map(job => expected?.(job)),
+    ...(jobs.length > 0 ? jobs : ['']).map(job => replicasOf(model, job)),
   ]
-  return expressions.flatMap(each => (each ? each.selectors : []))
+  return queries.flatMap(each => (each ? parseExpression(each).selectors : []))
 }
 
 export const metricsRead = (model: Model): string[] =>

@@ -3,10 +3,9 @@ import { readDirectory } from '../directory.ts'
 import { live } from '../test/incident.ts'
 import { calm, type World } from '../test/world.ts'
 import { diagnose } from './diagnose.ts'
-import { modelOf } from './model.ts'
 
 const stepMs = 15_000
-const model = modelOf(readDirectory().service)
+const model = readDirectory().service
 const burning = {
   incidents: [{ fromMs: 3_600_000, toMs: Number.POSITIVE_INFINITY }],
   now: ['availability'],

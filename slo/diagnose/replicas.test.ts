@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
-import { jobsRead, modelOf } from './model.ts'
+import { jobsRead } from './model.ts'
 import { jobsAt } from './replicas.ts'
 
 const times = Array.from({ length: 20 }, (_, n) => n * 15_000)
@@ -63,7 +63,7 @@ const jobs = (processes: Process[], replicas = '', isQuiet = false) => {
     isOtherWork: false,
     history: 4,
   }
-  return jobsAt(modelOf(service), windows[4] as Window, baseline)
+  return jobsAt(service, windows[4] as Window, baseline)
 }
 const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))
 /** The photos of the last minute take so long; those before took 0.3 s. */
@@ -177,7 +177,7 @@ test('of a Prometheus that others share the jobs are read that the service names
   const resource = { stage: 's', cause: 'c', kind: 'part', query, action: 'act' } as const
   const service = { ...readDirectory().service, stages: [], resources: [resource], traffic: '', replicas: '' }
   const read = (jobs: string[], metric: string, replicas = '') =>
-    jobsRead(modelOf({ ...service, jobs, replicas }), metric)
+    jobsRead({ ...service, jobs, replicas }, metric)
   expect(read(['web'], 'a')).toBe(`${RegExp.escape('web')}|x|y`)
   expect(read(['web'], 'b')).toBe('')
   expect(read(['web'], 'up')).toBe(`${RegExp.escape('other')}|${RegExp.escape('web')}`)

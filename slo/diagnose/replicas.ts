@@ -4,7 +4,7 @@ import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import type { Baseline } from './growth.ts'
 import { attribute, beside, growthOf, lasting, median, minBaselineWindows, recent } from './growth.ts'
-import { type Model, type Stage, startMetric, upMetric } from './model.ts'
+import { type Model, replicasOf, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
 /** A process that differs from the others of its job. */
@@ -81,8 +81,8 @@ function endingIn(job: string, { samples, fromMs, toMs }: Window): string[] {
  */
 function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
   // Without any recent sample the measurements are late or missing, not the processes.
-  if (numberIn(parseExpression(`count(${upMetric})`), recent(now)) === null) return []
-  const expected = model.expected ? numberIn(model.expected(job), now) : null
+  if (numberIn(`count(${upMetric})`, recent(now)) === null) return []
+  const expected = numberIn(replicasOf(model, job), now)
   const known = baseline.map(window => [...upIn(job, window)].filter(([, isUp]) => isUp))
   const usual = known.length < minBaselineWindows ? 0 : median(known.map(({ length }) => length))
   // A process without recent samples is no longer scraped.

@@ -10,7 +10,6 @@ import { calm } from '../test/world.ts'
 import { diagnoseAt } from './diagnose-at.ts'
 import { samplesOf, windowOf } from './evaluate.ts'
 import { numberIn } from './expression.ts'
-import { modelOf } from './model.ts'
 
 const [stepMs, hour] = [15_000, 3_600_000]
 const startMs = Date.UTC(2026, 10, 20)
@@ -72,20 +71,17 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
 
   test('each expression of service.yaml has in slo the value that Prometheus gives it', async () => {
     const window = windowOf(samplesOf(series), { fromMs: atMs - windowMs, toMs: atMs })
-    const { stages, resources } = modelOf(directory.service)
-    const expressions = [
+    const { stages, resources } = directory.service
+    const queries = [
       ...stages.flatMap(({ seconds, failing }) => [seconds, failing ?? seconds]),
-      ...resources.map(({ expression }) => expression),
-    ].filter(({ text }) => !text.includes('$b'))
-    for (const expression of new Set(expressions)) {
-      const ours = numberIn(expression, window)
-      const theirs = await askPrometheus(prometheus.url, expression.text)
-      if (ours === null) expect(theirs, expression.text).toBeNull()
+      ...resources.map(({ query }) => query),
+    ].filter(query => !query.includes('$b'))
+    for (const query of new Set(queries)) {
+      const ours = numberIn(query, window)
+      const theirs = await askPrometheus(prometheus.url, query)
+      if (ours === null) expect(theirs, query).toBeNull()
       // Prometheus extrapolates a rate to the window's ends.
-      else
-        expect(Math.abs(ours - (theirs ?? Number.NaN)), expression.text).toBeLessThan(
-          0.1 * Math.abs(ours) + 0.01,
-        )
+      else expect(Math.abs(ours - (theirs ?? Number.NaN)), query).toBeLessThan(0.1 * Math.abs(ours) + 0.01)
     }
   })
 })

@@ -17,7 +17,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
     return round(bad / budget, 4)
   }
   return objective.tiers.map(tier => {
-    const firings = replay(tier, tally, to)
+    const firings = replay(objective, tier, tally, to)
       .filter(({ clears }) => clears === null || clears > from)
       .map(firing => ({ ...firing, budgetUsed: usedAt(firing.fires) }))
     const budgetUsedAtFire = firings[0]?.budgetUsed ?? null
@@ -29,7 +29,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
  * An alert ends when its condition was false for the short window (Prometheus' `keep_firing_for`). Otherwise an
  * alternation of 2 minutes up and 2 down would send messages without end.
  */
-function replay(tier: Tier, tally: Tally, to: Minute) {
+function replay(objective: Objective, tier: Tier, tally: Tally, to: Minute) {
   /** `clears` is null while the alert fires. */
   const firings: { fires: Minute; clears: Minute | null }[] = []
   let lastTrue = Number.NEGATIVE_INFINITY
@@ -37,7 +37,7 @@ function replay(tier: Tier, tally: Tally, to: Minute) {
   for (let at = firstBad === -1 ? to + 1 : tally.from + firstBad; at <= to; at++) {
     const last = firings.at(-1)
     const isFiring = last?.clears === null
-    if (fires(tier, tally, at)) {
+    if (fires(objective, tier, tally, at)) {
       if (!isFiring) firings.push({ fires: at, clears: null })
       lastTrue = at
     } else if (isFiring && at - lastTrue > tier.shortMinutes) last.clears = at

@@ -1,7 +1,7 @@
-import type { Minute, Objective } from '../sources/index.ts'
+import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { complement } from './fraction.ts'
 import type { Planned } from './planned.ts'
-import { bad, type Tally } from './sli.ts'
+import { bad, type Tally, tally } from './sli.ts'
 import { longestWindowMinutes, windowAt } from './window.ts'
 
 type Maintenance = { from: Minute; minutes: number }
@@ -10,28 +10,28 @@ type Maintenance = { from: Minute; minutes: number }
  * Whether a maintenance fits into the budget besides offline and planned minutes, if nothing else goes offline. Linear
  * in the window's length.
  */
-export function fits(objective: Objective, tally: Tally, planned: readonly Planned[], asked: Maintenance) {
+export function fits(objective: Objective, known: Tally, planned: readonly Planned[], asked: Maintenance) {
   const { from, minutes } = asked
   const { numerator, denominator } = complement(objective.target)
   const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
   const [first, last] = [from - longest, end + longest]
-  /** For each minute of [first, last): 1 if it was offline, or if it is later and planned. `offline` are its sums. */
-  const isOffline = Uint8Array.from({ length: last - first }, (_, i) =>
-    bad(tally, first + i, first + i + 1) > 0 ? 1 : 0,
-  )
-  const inside = (minute: Minute): number => Math.min(Math.max(minute, first, tally.to), last) - first
-  for (const each of [...planned, { from, to: end }]) isOffline.fill(1, inside(each.from), inside(each.to))
-  const offline = new Float64Array(isOffline.length + 1)
-  for (const [i, minute] of isOffline.entries()) offline[i + 1] = (offline[i] as number) + minute
+  const [online, offline] = [1, 0].map(good => ({ start: first, good, total: 1, unknown: false }))
+  const slots = Array.from({ length: last - first }, (_, i) =>
+    bad(known, first + i, first + i + 1) > 0 ? offline : online,
+  ) as Slot[]
+  // What is planned counts only in minutes that are not known yet.
+  const inside = (minute: Minute): number => Math.min(Math.max(minute, first, known.to), last) - first
+  for (const each of [...planned, { from, to: end }])
+    slots.fill(offline as Slot, inside(each.from), inside(each.to))
+  const expected = tally(objective, first, slots)
   let leftAfter = Infinity
   // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by
   // then.
   for (let at = objective.calendar ? from + 1 : end; at <= last; at++) {
     const window = windowAt(objective, at)
     if (window.from >= end) break
-    const lost = (offline[at - first] as number) - (offline[window.from - first] as number)
-    leftAfter = Math.min(leftAfter, budgetOf(window) - lost)
+    leftAfter = Math.min(leftAfter, budgetOf(window) - bad(expected, window.from, at))
   }
   return {
     fits: leftAfter >= 0,

@@ -53,32 +53,28 @@ export function tiers(objective: Planning, plans = planTiers(objective.windowMin
       severity,
       factor: toNumber(factor),
       threshold: multiply(factor, complement(objective.target)),
-      of: objective.method === 'Timeslices' ? 'nominal' : 'events',
       minimumBad: objective.minimumBad[severity],
     }
   })
 }
 
 /** Whether a tier's condition holds at the start of minute `at`, from the slots before it. 0 of 0 is no burn. */
-export function fires(tier: Tier, tally: Tally, at: Minute): boolean {
-  return (
-    bad(tally, at - tier.longMinutes, at) >= tier.minimumBad &&
-    [tier.longMinutes, tier.shortMinutes].every(minutes => burns(tier, tally, at, minutes))
-  )
+export function fires(objective: Objective, tier: Tier, tally: Tally, at: Minute): boolean {
+  const burns = (minutes: number): boolean => {
+    const part = bad(tally, at - minutes, at)
+    return part > 0 && reaches(part, whole(objective, tally, at, minutes), tier.threshold)
+  }
+  const isEnough = bad(tally, at - tier.longMinutes, at) >= tier.minimumBad
+  return isEnough && burns(tier.longMinutes) && burns(tier.shortMinutes)
 }
 
-function burns(tier: Tier, tally: Tally, at: Minute, minutes: number): boolean {
-  const part = bad(tally, at - minutes, at)
-  return part > 0 && reaches(part, whole(tier.of, tally, at, minutes), tier.threshold)
-}
-
-const whole = (of: Tier['of'], tally: Tally, at: Minute, minutes: number): number =>
-  of === 'nominal' ? minutes : total(tally, at - minutes, at)
+/** The denominator of a bad ratio: the nominal minutes, where those before the begin are good, or the events. */
+const whole = ({ method }: Objective, tally: Tally, at: Minute, minutes: number): number =>
+  method === 'Timeslices' ? minutes : total(tally, at - minutes, at)
 
 /** The burn rate: 1 uses up the budget exactly at the end of the window. */
 export function burnRate(objective: Objective, tally: Tally, at: Minute, minutes: number): number {
-  const of = objective.method === 'Timeslices' ? 'nominal' : 'events'
-  const events = whole(of, tally, at, minutes)
+  const events = whole(objective, tally, at, minutes)
   return events === 0 ? 0 : bad(tally, at - minutes, at) / events / toNumber(complement(objective.target))
 }
 

@@ -97,7 +97,7 @@ describe('slots', () => {
     const sums = tally(latency, 0, [{ start: 0, good: 0, total: 0, unknown: true }])
     const result = standing(latency, sums, { from: 0, to: 1, nominalMinutes: 1440 })
     expect(result).toMatchObject({ ratio: null, broken: false, budgetLeft: 0 })
-    expect(latency.tiers.some(tier => fires(tier, sums, 1))).toBe(false)
+    expect(latency.tiers.some(tier => fires(latency, tier, sums, 1))).toBe(false)
   })
 
   test('a minute without data is offline and unknown; more good than all is no data', () => {

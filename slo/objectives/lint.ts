@@ -103,7 +103,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     tier: `${tier.name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)}`,
     factor: round(factor, 3),
     most: round(most, 3),
-    mostShare: Math.floor((100 * longMinutes * most) / windowMinutes),
+    reachable: reachable(objective),
     share: round(toNumber(share) * 100, 1),
     window: toDuration(windowMinutes),
     twelfth: toDuration(Math.max(minimumShortSlots, Math.round(longMinutes / 12))),
@@ -115,6 +115,18 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
   return Object.keys(wrong)
     .filter(rule => wrong[rule])
     .map(rule => found(document, path, rule, values))
+}
+
+/** The tiers as slo/tiers has them, each with a share of the budget that a burn of everything reaches in time. */
+function reachable({ tiers, target, windowMinutes }: Objective): string {
+  const { numerator, denominator } = complement(target)
+  return tiers
+    .flatMap(({ name, longMinutes, shortMinutes, share }) => {
+      const below = Math.ceil((100 * longMinutes * denominator) / (windowMinutes * numerator)) - 1
+      const percent = Math.min(below, Math.round(toNumber(share) * 100))
+      return percent < 1 ? [] : `${name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)} ${percent}%`
+    })
+    .join(', ')
 }
 
 /** Finds tiers that, with the expected traffic, depend on the minimum of bad events and not on their factor. */

@@ -29,13 +29,10 @@ function readObjectives(folder: string) {
 const lintFiles = (paths: string[], reading: Reading) => lintParsed(parseFiles(paths), reading)
 const recorder = (keepDays: number) => ({ source: 'recorder', keepDays, catalogue: metrics }) as const
 
-function findings(text: string): string[] {
-  const all = parseObjectives('x.yaml', text).flatMap(({ document, objectives, findings }) => [
-    ...findings,
-    ...lint(document, objectives, recorder(0)),
-  ])
-  return all.map(({ line, column, rule }) => `${line}:${column} ${rule}`)
-}
+const lintedIn = (text: string) => lintParsed(parseObjectives('x.yaml', text), recorder(0))
+
+const findings = (text: string): string[] =>
+  lintedIn(text).map(({ line, column, rule }) => `${line}:${column} ${rule}`)
 
 /** Where a text begins to say something, as line:column. */
 function place(text: string, marker: string): string {
@@ -388,6 +385,18 @@ describe('the lint', () => {
     latency
       .replace('tintype_promises_total{outcome="kept"}', `tintype_photo_seconds_bucket${le}`)
       .replace('tintype_promises_total{outcome=~"kept|broken"}', 'tintype_photo_seconds_count')
+  test.each([0.9, 0.5, 0.01])(
+    'the tiers that it proposes for a target of %d, which the usual ones do not reach, have no fault',
+    target => {
+      const text = latency
+        .replace('target: 0.99', `target: ${target}`)
+        .replace('duration: 1d', 'duration: 30d')
+      const [unreachable] = lintedIn(text)
+      expect(unreachable?.rule).toBe('factor-unreachable')
+      const [, proposed] = /slo\/tiers "(.*)"/.exec(unreachable?.fix ?? '') ?? []
+      expect(lintedIn(annotated(text, `tiers: "${proposed}"`))).toEqual([])
+    },
+  )
   test.each([
     [
       'a factor that everything bad does not reach',

@@ -80,11 +80,14 @@ export function plannedTable(planned: State['planned']): HTMLElement {
   return table(say('planned'), say('plannedColumns'), rows)
 }
 
-/** A link to a runbook, which slo serves in both languages. */
-export function runbookLink(address: string): HTMLElement {
-  const href = /^https?:/.test(address) ? address : address.replace(/#|$/, `?lang=${language}$&`)
-  return h('a', { href }, say('runbook'))
-}
+export const runbookLink = (address: string): HTMLElement =>
+  h('a', { href: runbookAddress(address) }, say('runbook'))
+
+/** A runbook that slo serves has both languages. Any other address, such as mailto:, stays as it is written. */
+export const runbookAddress = (address: string): string =>
+  /^docs\//.test(address)
+    ? address.replace(/\?|(?=#)|$/, found => `?lang=${language}${found && '&'}`)
+    : address
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -59,3 +59,18 @@ test('each remark of diagnose is shown in Korean by its own form, with its value
   const english = await import(join(folder, 'words.ts'))
   expect(english.translatedRemark(remark('started', values))).toBe('web 10.0.0.1:80 started at 04:12')
 })
+
+test('a runbook that slo serves is asked for in the language of the page, also with a query or a place in it', async () => {
+  vi.resetModules()
+  vi.stubGlobal('location', { search: '?lang=ko' })
+  vi.stubGlobal('document', {})
+  const { runbookAddress } = await import(join(folder, 'parts.ts'))
+  const page = 'docs/runbooks/cpu.md'
+  expect([page, `${page}#why`, `${page}?plain=1#why?`].map(runbookAddress)).toEqual([
+    `${page}?lang=ko`,
+    `${page}?lang=ko#why`,
+    `${page}?lang=ko&plain=1#why?`,
+  ])
+  for (const other of ['https://wiki.example/cpu?id=1', 'mailto:ops@shop.example'])
+    expect(runbookAddress(other)).toBe(other)
+})

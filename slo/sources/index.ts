@@ -124,8 +124,6 @@ export type Tier = {
   factor: number
   /** factor × (1 − target), exactly: the bad ratio from which the tier burns. */
   threshold: Fraction
-  /** The denominator of the bad ratio: the nominal window, where minutes before the begin are good, or its events. */
-  of: 'nominal' | 'events'
   minimumBad: number
 }
 

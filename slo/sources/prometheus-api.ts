@@ -27,11 +27,11 @@ const hintAt = (status: number): string =>
 export class Refused extends SourceError {}
 
 /** A read has more series than `limits.readSeries`. */
-export class TooManySeries extends SourceError {}
+class TooManySeries extends SourceError {}
 
 /** For `catch` of a read whose series may count as missing when they are too many. */
-export const noneIfTooMany = (error: unknown): [] => {
-  if (error instanceof TooManySeries) return []
+export const nullIfTooMany = (error: unknown): null => {
+  if (error instanceof TooManySeries) return null
   throw error
 }
 

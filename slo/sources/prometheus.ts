@@ -1,13 +1,20 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Sample } from './counter.ts'
-import { computedIncrease, increase, isCounterValue, minuteOf, ratioSlot, scrapedSeconds } from './counter.ts'
-import type { Counter, Minute, RatioSli, Selector, Series, Slot, Source, ThresholdSli } from './index.ts'
+import {
+  computedIncrease,
+  increase,
+  isCounterValue,
+  isNewborn,
+  minuteOf,
+  processLabels,
+  ratioSlot,
+  scrapedSeconds,
+} from './counter.ts'
+import type { Counter, Minute, RatioSli, Series, Slot, Source, ThresholdSli } from './index.ts'
 import { SourceError } from './index.ts'
-import { addNewborn, type Newborn } from './newborn.ts'
-import { noneIfTooMany, type PrometheusApi, prometheusApi, Refused, TooManySeries } from './prometheus-api.ts'
+import { nullIfTooMany, type PrometheusApi, prometheusApi, Refused } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
-import { isWithin, matches } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -35,7 +42,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async slots(sli, from, to) {
       if (to <= from) return []
       return sli.kind === 'ratio'
-        ? ratioSlots(api, sli, { from, to }, scope)
+        ? ratioSlots(api, sli, { from, to })
         : thresholdSlots(api, sli, { from, to })
     },
     async seenBefore(sli, minute) {
@@ -62,9 +69,14 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
         const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
-        const answered = await (stepMs === undefined
-          ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
-          : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
+        const asked =
+          stepMs === undefined
+            ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
+            : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000)
+        const answered = await asked.catch(nullIfTooMany)
+        // Too many series together may not be too many of each metric.
+        if (answered === null)
+          return (await Promise.all(names.length === 1 ? [] : names.map(name => read([name], jobs)))).flat()
         return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
           // The aggregation that merges copies of a pair drops the name.
           name: name ?? String(names[0]),
@@ -72,17 +84,11 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
           points: samples.map(({ timeMs: at, value }) => ({ at, value })),
         }))
       }
-      const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
-        if (names.length === 1 || !(error instanceof TooManySeries)) return noneIfTooMany(error)
-        return (await Promise.all(names.map(name => read([name], jobs).catch(noneIfTooMany)))).flat()
-      }
       const all: Series[] = []
       const atOnce = stepMs === undefined ? metricsAtOnce : 1
       for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
-        for (let i = 0; i < names.length; i += atOnce) {
-          const some = names.slice(i, i + atOnce)
-          for (const each of await read(some, jobs).catch(oneByOne(some, jobs))) all.push(each)
-        }
+        for (let i = 0; i < names.length; i += atOnce)
+          for (const each of await read(names.slice(i, i + atOnce), jobs)) all.push(each)
       return all
     },
     close: async () => {},
@@ -91,29 +97,19 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
 
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
-async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range, { replicaLabels }: Scope) {
+async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range): Promise<Slot[]> {
   const { counts, part, total, maxGapSeconds } = sli
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  // A part of the total's series is found in them, by labels that merged copies have.
-  const { selector } = part
-  const isMerged = selector?.matchers.some(({ label }) => replicaLabels.includes(label))
-  const isFound = selector && total.selector && isWithin(selector, total.selector) && !isMerged
-  const ofTotal = await seriesOf(reading, total)
-  const ofPart = isFound ? ofTotal : await seriesOf(reading, part)
+  const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
-  const grown = async (counter: Counter, series: number) =>
-    isSummed && counter.selector
-      ? readSum(reading, counter, series)
-      : (await readEach(reading, counter, series)).total
+  const read = (counter: Counter, series: number) =>
+    (isSummed && counter.selector ? readSum : readEach)(reading, counter, series)
   // The part first, because events may be counted meanwhile.
-  const read =
-    isFound && !isSummed
-      ? await readEach(reading, total, ofTotal, selector)
-      : { part: await grown(part, ofPart), total: await grown(total, ofTotal) }
+  const [parts, totals] = [await read(part, ofPart), await read(total, ofTotal)]
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
-    return ratioSlot(counts, from + i, read.part[index], read.total[index])
+    return ratioSlot(counts, from + i, parts[index], totals[index])
   })
 }
 
@@ -124,41 +120,66 @@ const seriesOf = async ({ api, from, to }: Reading, { selector }: Counter): Prom
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
-/** Reads the growth from all samples, piece by piece. `part`: also the growth of the series that it selects. */
-async function readEach(reading: Reading, counter: Counter, series: number, part?: Selector) {
+/** Reads the growth from all samples, piece by piece. */
+async function readEach(reading: Reading, counter: Counter, series: number): Promise<Float64Array> {
   const { api, maxGapSeconds, from, to } = reading
-  const [ofPart, ofTotal] = [new Float64Array(to - from).fill(NaN), new Float64Array(to - from).fill(NaN)]
+  const sums = new Float64Array(to - from).fill(NaN)
+  const add = ({ timeMs }: Sample, grown: number) => {
+    const minute = minuteOf(timeMs) - from
+    sums[minute] = (sums[minute] || 0) + grown
+  }
   const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   // Earlier samples may have a sample before them that was not read.
   const first = (from + leadMinutes(maxGapSeconds)) * 60_000
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
-    const begun: Newborn[] = []
+    const begun: Begun[] = []
     // The range begins a scrape earlier. A series that ends in that scrape may go on under new labels.
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
-      const key = keyOf(labels)
-      const own = part && matches(part, labels) ? [ofPart, ofTotal] : [ofTotal]
-      const add = ({ timeMs }: Sample, grown: number) => {
-        const minute = minuteOf(timeMs) - from
-        for (const sums of own) sums[minute] = (sums[minute] || 0) + grown
-      }
-      const recent = last.getOrInsertComputed(key, () => [])
+      const recent = last.getOrInsertComputed(keyOf(labels), () => [])
       for (const sample of counted(samples)) {
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
           ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
           : computedIncrease(recent, sample, maxGapSeconds)
-        if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample, add })
+        if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample })
         add(sample, grown ?? 0)
       }
     }
-    await addNewborn(api, begun, answered, (end - start) * 60, end * 60)
+    for (const { sample } of await newbornOf(api, begun, answered, start, end)) add(sample, sample.value)
   }
-  return { part: ofPart, total: ofTotal }
+  return sums
 }
+
+/** A first value of a series. */
+type Begun = { labels: Series['labels']; sample: Sample }
+type Answered = Awaited<ReturnType<PrometheusApi['query']>>
+
+/**
+ * The first values of series that are new in a process which was scraped before (`isNewborn`). `answered`: the samples
+ * of the counter in the minutes (start, end], and in the scrape before.
+ */
+async function newbornOf(api: PrometheusApi, begun: Begun[], answered: Answered, start: Minute, end: Minute) {
+  if (begun.length === 0) return []
+  const of = (label: string) => {
+    const values = new Set(begun.map(({ labels }) => RegExp.escape(labels[label] ?? '')))
+    return `${label}=~${JSON.stringify([...values].join('|'))}`
+  }
+  const range = `[${(end - start) * 60 + 2 * scrapedSeconds}s]`
+  const ups = await api.query(`up{${of('job')},${of('instance')}}${range}`, end * 60).catch(nullIfTooMany)
+  return [...Map.groupBy(begun, each => `${processOf(each)} ${each.sample.timeMs}`).values()]
+    .filter(([first]) => {
+      const ofProcess = (all: Answered) => all.filter(each => processOf(each) === processOf(first as Begun))
+      return isNewborn(ofProcess(ups ?? []), ofProcess(answered), (first as Begun).sample)
+    })
+    .flat()
+}
+
+const processOf = ({ labels }: Pick<Begun, 'labels'>): string =>
+  JSON.stringify(processLabels.map(label => labels[label]))
 
 const counted = (samples: readonly Sample[]): Sample[] => samples.filter(({ value }) => isCounterValue(value))
 

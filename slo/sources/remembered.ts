@@ -5,7 +5,15 @@ import type { Minute, Sli, Slot, Source } from './index.ts'
 /** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
 
-type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
+type Kept = {
+  from: Minute
+  slots: readonly Slot[]
+  missedFrom: Minute
+  /** The minute of the first attempt, while none succeeded: no minute before it counts as offline. */
+  blindUntil: Minute | undefined
+  /** The earliest minute before which something was counted, if known. */
+  seenFrom?: Minute
+}
 
 /**
  * A source that caches slots and reads only the last minutes. Slots that could not be read are unknown, and are read
@@ -14,8 +22,6 @@ type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
-  const seen = new Map<string, Minute>()
-  const blindUntil = new Map<string, Minute>()
   let troubles = new Map<string, unknown>()
   const orElse = <T>(key: string, read: Promise<T>, known: () => T): Promise<T> =>
     read
@@ -32,11 +38,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       troubles = new Map()
       return sli => last.get(JSON.stringify(sli))
     },
-    /**
-     * While an indicator could not be read since the start: the minute of the first attempt, before which no minute
-     * counts as offline.
-     */
-    blindUntil: (sli: Sli) => blindUntil.get(JSON.stringify(sli)),
+    blindUntil: (sli: Sli) => kept.get(JSON.stringify(sli))?.blindUntil,
 
     async slots(sli: Sli, asked: Minute, to: Minute) {
       const key = JSON.stringify(sli)
@@ -45,15 +47,14 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const from = last && to > last.from ? Math.min(asked, to - last.slots.length) : asked
       // After a clock was set back or was far ahead, everything is read again.
       const isKnown = last !== undefined && from >= last.from && to > last.from
-      const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from }
+      const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
-        if (!isKnown) blindUntil.set(key, to)
         const begin = Math.max(from, end)
         const slots = [...older(begin), ...unknownSlots(begin, to)]
-        return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
+        return { ...known, from, slots, missedFrom: Math.min(known.missedFrom, begin) }
       }
       const read = async (): Promise<Kept> => {
         // Counted slots are kept: a Prometheus that lost its samples has no data of these minutes.
@@ -62,25 +63,24 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
           return slot.total === 0 && before?.total ? before : slot
         })
         const slots = [...older(since), ...fresh]
-        blindUntil.delete(key)
-        return { from, slots, missedFrom: Number.POSITIVE_INFINITY }
+        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined }
       }
       const now = await orElse(key, read(), missing)
       const other = kept.get(key)
       if (other === last || (other?.slots.length ?? 0) <= now.slots.length) kept.set(key, now)
       for (const [each, { from, slots }] of kept)
-        if (from + slots.length < to - goneMinutes)
-          for (const known of [kept, seen, blindUntil]) known.delete(each)
+        if (from + slots.length < to - goneMinutes) kept.delete(each)
       return now.slots.slice(asked - from)
     },
 
     async seenBefore(sli: Sli, minute: Minute) {
       const key = JSON.stringify(sli)
-      if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
+      const { seenFrom = Infinity, missedFrom } = kept.get(key) ?? {}
+      if (minute >= seenFrom) return true
       // Not asked if the minutes could not be read: a hanging source uses its whole timeout for each question.
-      if (Number.isFinite(kept.get(key)?.missedFrom)) return false
+      if (Number.isFinite(missedFrom)) return false
       const isSeen = await orElse(key, source.seenBefore(sli, minute), () => false)
-      if (isSeen) seen.set(key, minute)
+      if (isSeen) Object.assign(kept.get(key) ?? {}, { seenFrom: minute })
       return isSeen
     },
 

@@ -26,25 +26,26 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
     target: config.PROBE_URL ?? new URL(urlHere(config.HOST, config.WEB_PORT)),
     token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
   }
-  /** The visitor of this hour, and the one before, who may still have a journey. */
-  const visitors: ProbeSession[] = [{ cookie: undefined }]
+  const stored = store.get<string[]>('visitors', ['']) ?? []
+  /**
+   * The visitor of this hour, the one before, who may still have a journey, and earlier ones, who may have photos. A kill
+   * leaves their cookies for the next start.
+   */
+  let visitors: ProbeSession[] = [undefined, undefined, ...stored].map(cookie => ({ cookie }))
   let since = performance.now()
-  /** Visitors without journeys who may have photos. A kill leaves their cookies for the next start. */
-  let left: ProbeSession[] = (store.get<string[]>('visitors', ['']) ?? []).map(cookie => ({ cookie }))
   const keep = (): void => {
-    const cookies = [...visitors, ...left].flatMap(({ cookie }) => cookie ?? [])
+    const cookies = visitors.flatMap(({ cookie }) => cookie ?? [])
     store.set('visitors', cookies)
   }
   /** Begins with a new visitor each hour. */
   const retire = (): void => {
     if (performance.now() - since < visitorMs) return
     since = performance.now()
-    visitors.unshift({ cookie: undefined })
-    left = [...left, ...visitors.splice(2)].slice(-maxLeft)
+    visitors = [{ cookie: undefined }, ...visitors].slice(0, 2 + maxLeft)
   }
   const tidy = async (way: Omit<Walk, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
     for (const visitor of some)
-      if (await tidyUpAll({ ...way, visitor })) left = left.filter(each => each !== visitor)
+      if (await tidyUpAll({ ...way, visitor })) visitors = visitors.filter(each => each !== visitor)
     keep()
   }
   return {
@@ -58,13 +59,10 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
         async tidyUp() {
           const why = photo && (await tidyUp(way, photo))
           if (why) log.warn('probe.photo-left', { why })
-          if (left.length > 0 && !journey.failure) await tidy(way, left)
+          if (visitors.length > 2 && !journey.failure) await tidy(way, visitors.slice(2))
         },
       }
     },
-    async close(signal) {
-      left.push(...visitors.splice(0))
-      await tidy({ ...common, signal }, left)
-    },
+    close: signal => tidy({ ...common, signal }, visitors),
   }
 }

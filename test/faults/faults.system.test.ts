@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { diagnose } from '../../slo/diagnose/diagnose.ts'
-import { metricsRead, modelOf } from '../../slo/diagnose/model.ts'
+import { metricsRead } from '../../slo/diagnose/model.ts'
 import { readDirectory } from '../../slo/directory.ts'
 import { openStore, recorderFile } from '../../slo/sources/recorder/store.ts'
 import { photo } from '../images.ts'
@@ -35,7 +35,7 @@ test('a drill fails when diagnose is blind to what the fault does', async () => 
   const folder = recordingOf(keep, drill)
   const at = Date.parse(JSON.parse(readFileSync(`${folder}.json`, 'utf8')).at)
   const store = openStore(recorderFile(folder))
-  const model = modelOf(readDirectory().service)
+  const model = readDirectory().service
   const shown = ['tintype_slot_oldest_seconds', 'tintype_conversions_total']
   const blinded = metricsRead(model).filter(name => !shown.includes(name))
   const series = await store.series(blinded, at - 60_000, at)

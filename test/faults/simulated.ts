@@ -1,6 +1,5 @@
 import { diagnose } from '../../slo/diagnose/diagnose.ts'
 import { readBurning } from '../../slo/diagnose/incidents.ts'
-import { modelOf } from '../../slo/diagnose/model.ts'
 import { readDirectory } from '../../slo/directory.ts'
 import type { Series } from '../../slo/sources/index.ts'
 import { live } from '../../slo/test/incident.ts'
@@ -14,7 +13,7 @@ const startMs = Date.UTC(2026, 10, 20)
 /** Asks diagnose at each of a drill's minutes; what comes later it has not seen. */
 export async function runSimulated(drill: SimulatedDrill): Promise<Finding[]> {
   const { service, objectives } = readDirectory()
-  const model = modelOf(service)
+  const model = service
   const all = live({ ...drill.life, seconds: Math.max(...drill.minutes) * 60, stepMs, startMs })
   const findings: Finding[] = []
   for (const minute of drill.minutes) {

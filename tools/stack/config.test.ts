@@ -71,7 +71,7 @@ test('Alloy gives an entry of a published day the time by which the day is sorte
       )
       .join(''),
   )
-  const { bytes } = stamp(body, readBatch(body, stream) as Line[], { receivedMs: received, offsetMs: 0 }, 0)
+  const { bytes } = stamp(readBatch(body, stream) as Line[], { receivedMs: received, offsetMs: 0 }, 0)
   const times = bytes
     .toString()
     .trim()

@@ -28,6 +28,12 @@ test('a language that a browser names as its system does breaks no page', async 
   expect((await languageOf('', 'ko_KR.UTF-8')).language).toBe('ko')
 })
 
+test('a browser without a list of languages gets its one language', async () => {
+  vi.resetModules()
+  vi.stubGlobal('navigator', { language: 'ko-KR' })
+  expect((await import('./language.ts')).language).toBe('ko')
+})
+
 test('a name that is written from right to left does not turn the numbers behind it', async () => {
   const { fillIn } = await languageOf('', 'en')
   const text = fillIn('{name}; {n|1 other file|# other files}', { name: 'תמונות', n: 3 })

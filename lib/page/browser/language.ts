@@ -13,8 +13,10 @@ const chosen = asked ?? firstKnown([cookie('language') ?? ''])
 // At each visit: Safari keeps a script's cookie for a week.
 if (chosen) setCookie('language', chosen)
 
+/** Browsers inside of apps may have only the first of them. */
+const spoken = navigator.languages ?? [navigator.language]
 /** `?lang=`, else the language chosen before, else the browser's first language that the page has, else English. */
-export const language: Language = chosen ?? firstKnown(navigator.languages) ?? 'en'
+export const language: Language = chosen ?? firstKnown(spoken) ?? 'en'
 
 /** The address of a page in the chosen language. */
 export function inLanguage(address: string, carried: string | undefined = chosen): string {
@@ -93,7 +95,7 @@ export function duration(seconds: number): string {
 }
 
 /** The browser's region decides the look of a time: 24 hours in Britain, 12 in America. */
-const region = navigator.languages.find(name => firstKnown([name]) === language) ?? language
+const region = spoken.find(name => firstKnown([name]) === language) ?? language
 const timeFormat = (options: Intl.DateTimeFormatOptions) =>
   new Intl.DateTimeFormat(partsOf(region).slice(1).filter(Boolean).join('-'), options).format
 const clock = timeFormat({ hour: 'numeric', minute: '2-digit' })

@@ -100,7 +100,9 @@ describe('uploads at once', () => {
     await underWay(running, 1)
     const from = async (address: string) =>
       (await someone(running)).post(photo, { 'x-forwarded-for': address })
-    expect(await problemOf(await from('198.51.100.1:6000'))).toEqual([429, 'too-many-at-once', true])
+    const refused = await from('198.51.100.1:6000')
+    expect(await refused.clone().text()).toContain('People at your address are uploading 1 photos')
+    expect(await problemOf(refused)).toEqual([429, 'too-many-at-once', true])
     expect(await reached(running, 'addressUploads')).toBe(1)
     expect((await from('198.51.100.2')).status).toBe(202)
   })

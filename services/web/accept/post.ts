@@ -1,5 +1,5 @@
 import { openDoorbell } from '@tintype/lib/doorbell.ts'
-import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { refuseCompressed } from '@tintype/lib/http/request-body.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
@@ -67,8 +67,9 @@ export function postPhoto(web: Web): RequestHandler {
 
 function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): Problem {
   if (limit === 'uploads') return tryAgain(503, 'busy', 'Too many photos are being uploaded.', 5, limit)
-  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish.`
-  return tryAgain(429, 'too-many-at-once', detail, 5, limit)
+  const who = limit === 'visitorUploads' ? 'You' : 'People at your address'
+  const what = `${who} are uploading ${limits[limit].value} photos at once. Let some finish.`
+  return tryAgain(429, 'too-many-at-once', what, 5, limit)
 }
 
 /** Answers with the state of an accepted photo. */
@@ -114,7 +115,7 @@ export function answerRefusal(web: Web): ErrorRequestHandler {
 /** The problem for an error with a code, which comes from storage or queue; undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
-  web.log.error('photo.not-stored', { error: describeError(error) }, session)
+  web.log.error('photo.not-stored', { error }, session)
   return tryAgain(503, 'not-stored', 'The photo could not be stored just now.', 10)
 }
 

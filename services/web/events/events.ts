@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { describeError } from '@tintype/lib/errors.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
 import { repeat } from '@tintype/lib/repeat.ts'
@@ -24,7 +23,7 @@ export function openEvents(queue: Pick<Queue, 'events' | 'lastEvent'>, log: Log,
       owners.emit(event.owner, event)
     }
   }
-  repeat(retryMs, signal, read, error => log.error('events.failed', { error: describeError(error) }))
+  repeat(retryMs, signal, read, error => log.error('events.failed', { error }))
 
   return {
     /** Returns the function that ends the subscription. */

@@ -1,5 +1,4 @@
 import { openDoorbell } from '@tintype/lib/doorbell.ts'
-import { describeError } from '@tintype/lib/errors.ts'
 import { goneSignal, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
@@ -24,7 +23,7 @@ const retryMs = 1_000
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
   // Each browser reconnects each second while the queue is away.
-  const { failed } = sparsely(error => web.log.error('events.failed', { error: describeError(error) }))
+  const { failed } = sparsely(error => web.log.error('events.failed', { error }))
   return (request, response) => {
     const { owner } = visitorOf(response)
     response.set({

@@ -1,9 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import type { Photo } from './api.ts'
+import { deletePhoto, type Photo } from './api.ts'
 import { drop, items, put, showPhoto } from './photos.ts'
 import { newUpload } from './uploads.ts'
 
-afterEach(() => vi.useRealTimers())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
 
 test('a photo whose event comes before the answer to its upload gets no second row, and another’s gets one soon', () => {
   vi.useFakeTimers()
@@ -18,4 +21,12 @@ test('a photo whose event comes before the answer to its upload gets no second r
   rounded.mockRestore()
   expect(items()).toHaveLength(2)
   drop(sent)
+})
+
+test('a photo is deleted when web says so, and not by the login page of a proxy, which comes with 200', async () => {
+  vi.stubGlobal('location', { origin: 'http://127.0.0.1', pathname: '/' })
+  const answers = [new Response(null, { status: 204 }), new Response('<html>sign in</html>')]
+  vi.stubGlobal('fetch', async () => answers.shift())
+  await deletePhoto('1')
+  await expect(deletePhoto('1')).rejects.toThrow('DELETE: 200')
 })

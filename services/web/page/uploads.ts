@@ -108,10 +108,14 @@ function backoffSeconds(attempt: number): number {
   return longest / 2 + (Math.random() * longest) / 2
 }
 
-/** Ends early when cancelled, or when the browser is online again. */
+/** Ends early when cancelled, or when the browser is online again. Leaves no listener: hundreds of photos pause for hours. */
 const pause = (seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> =>
   new Promise(resolve => {
-    setTimeout(resolve, seconds * 1000)
-    signal.addEventListener('abort', () => resolve())
-    if (untilOnline) addEventListener('online', () => resolve(), { once: true })
+    const end = () => {
+      removeEventListener('online', end)
+      resolve()
+    }
+    setTimeout(end, seconds * 1000)
+    signal.onabort = end
+    if (untilOnline) addEventListener('online', end)
   })

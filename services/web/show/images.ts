@@ -3,7 +3,7 @@ import { ignore } from '@tintype/lib/disk.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { StoredPhoto } from '@tintype/lib/photo/find.ts'
 import { photoKey, sessionOf, thumbnailFile } from '@tintype/lib/photo/record.ts'
-import type { RequestHandler, Response } from 'express'
+import type { Request, Response } from 'express'
 import type { Web } from '../web.ts'
 import { notFound, photoOf, photoViewOf } from './photo-view.ts'
 
@@ -13,46 +13,42 @@ const immutable = 'private, max-age=31536000, immutable, no-transform'
 const wholeBytes = 65_536
 
 /** GET /photos/{id}/thumbnail: the image, 202 while it is being made, 410 when that failed. */
-export function thumbnail(web: Web): RequestHandler {
-  return async (request, response) => {
-    const photo = await photoOf(web, response, request.params.id)
-    const { record, result } = photo
-    if (result === undefined) {
-      if (request.method === 'GET') web.delivery.expect(record.id)
-      return void response.status(202).set('Retry-After', '1').end()
-    }
-    if (result.state === 'failed') {
-      const { reason } = result
-      throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
-    }
-    const { size, format } = request.query
-    // A photo's own format is `jpeg`.
-    const wanted = format === 'jpeg' ? 'jpg' : format
-    const chosen = result.thumbnails.find(
-      made => (size ?? `${made.side}`) === `${made.side}` && (wanted ?? made.format) === made.format,
-    )
-    if (!chosen) {
-      const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
-      throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
-    }
-    response.type(chosen.format).once('finish', () => {
-      if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
-    })
-    await send(web, response, photo, thumbnailFile(chosen), chosen.bytes)
+export async function thumbnail(web: Web, request: Request, response: Response): Promise<void> {
+  const photo = await photoOf(web, response, request.params.id)
+  const { record, result } = photo
+  if (result === undefined) {
+    if (request.method === 'GET') web.delivery.expect(record.id)
+    return void response.status(202).set('Retry-After', '1').end()
   }
+  if (result.state === 'failed') {
+    const { reason } = result
+    throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
+  }
+  const { size, format } = request.query
+  // A photo's own format is `jpeg`.
+  const wanted = format === 'jpeg' ? 'jpg' : format
+  const chosen = result.thumbnails.find(
+    made => (size ?? `${made.side}`) === `${made.side}` && (wanted ?? made.format) === made.format,
+  )
+  if (!chosen) {
+    const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
+    throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
+  }
+  response.type(chosen.format).once('finish', () => {
+    if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
+  })
+  await send(web, response, photo, thumbnailFile(chosen), chosen.bytes)
 }
 
 /** GET /photos/{id}/original: the uploaded bytes, for download. Only the person's browser knows the `name` of the file. */
-export function original(web: Web): RequestHandler {
-  return async (request, response) => {
-    const photo = await photoOf(web, response, request.params.id)
-    const { id, format, contentType, bytes } = photo.record
-    const { name } = request.query
-    const base = typeof name === 'string' ? name.replace(/\.[a-z]\w*$/i, '') : ''
-    response.attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
-    response.set('Content-Type', contentType)
-    await send(web, response, photo, 'original', bytes)
-  }
+export async function original(web: Web, request: Request, response: Response): Promise<void> {
+  const photo = await photoOf(web, response, request.params.id)
+  const { id, format, contentType, bytes } = photo.record
+  const { name } = request.query
+  const base = typeof name === 'string' ? name.replace(/\.[a-z]\w*$/i, '') : ''
+  response.attachment(`${base || id}.${format === 'jpeg' ? 'jpg' : format}`)
+  response.set('Content-Type', contentType)
+  await send(web, response, photo, 'original', bytes)
 }
 
 /** Sends a file of a photo, or 304. The photo's record says that it has `bytes`. */

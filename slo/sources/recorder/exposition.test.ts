@@ -42,7 +42,8 @@ test('blanks, tabs and line ends of Windows stand between tokens', () => {
 })
 
 test('a series with a name in quotes does not cost the others of the scrape, and labels may have one', () => {
-  const text = '{"http.requests",code="200"} 1\nb{code="200","http.route"="/"} 2\na{code="{\\"x"} 3\n'
+  const text =
+    '{"http.requests",code="200"} 1\n{ "up.time" } 2 3\nb{code="200","http.route"="/"} 2\na{code="{\\"x"} 3\n'
   const samples = parseExposition(text, 'text')
   expect(samples.map(({ name, value }) => [name, value])).toEqual([
     ['b', 2],
@@ -72,6 +73,7 @@ test.each([
   ['a label without quotes', 'a{b=1} 2', 'text', 'no sample'],
   ['a label given twice', 'a{b="1",b="2"} 2', 'text', 'a label given twice'],
   ['an error page', '<html>', 'text', 'no sample'],
+  ['JSON, which begins like a name in quotes', '{"names":["http.server.requests"]}', 'text', 'no sample'],
 ] as const)('believes nothing of %s', (_, text, format, word) => {
   expect(() => parseExposition(text, format)).toThrow(word)
 })

@@ -13,11 +13,10 @@ const labels = `(?:${label.source.replaceAll(/\((?!\?)/g, '(?:')}(?:,|(?=\\})))*
 const number = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]`
 /** Ignored: a sample has its scrape's time, and traces are found in their own store. */
 const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)?`
-const sample = new RegExp(
-  String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
-)
-/** A metric's name with dots, which no selector of the recorder can name. */
-const quotedName = /^\{[ \t]*"/
+/** A name with dots is in quotes. Such a sample is left out: no selector of the recorder can name it. */
+const quotedName = String.raw`\{[ \t]*"(?:[^"\\]|\\.)+"[ \t]*(?:,${labels})?[ \t]*\}[ \t]*`
+const plainName = String.raw`([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?`
+const sample = new RegExp(`^(?:${quotedName}|${plainName})(${number})${timeAndExemplar}$`)
 
 /**
  * Parses Prometheus text 0.0.4 or OpenMetrics 1.0.
@@ -28,15 +27,15 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): E
     throw new ExpositionError('ends without "# EOF": the answer was cut')
   return text.split('\n').flatMap((written, index) => {
     const line = written.trim()
-    if (line === '' || line.startsWith('#') || quotedName.test(line)) return []
-    const [, name, labels = '', value = ''] = sample.exec(line) ?? []
+    if (line === '' || line.startsWith('#')) return []
+    const [found, name, labels = '', value = ''] = sample.exec(line) ?? []
     const pairs = pairsOf(labels)
     const isTwice = new Map(pairs).size < pairs.length
-    if (name === undefined || isTwice)
+    if (found === undefined || isTwice)
       throw new ExpositionError(
         `line ${index + 1}: ${isTwice ? 'a label given twice' : 'no sample'}: ${line.slice(0, 200)}`,
       )
-    return [{ name, labels: canonical(pairs), value: numberOf(value) }]
+    return name === undefined ? [] : [{ name, labels: canonical(pairs), value: numberOf(value) }]
   })
 }
 

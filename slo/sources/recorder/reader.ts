@@ -9,14 +9,9 @@ type ScrapeRow = { layout: number; at: number; numbers: Uint8Array }
 type HourRow = { start: number; increases: Uint8Array }
 export const minutesAnHour = 60
 
-/** Decodes a stored hour of increases; without a row 60 minutes without a sample (NaN). */
-export function decodeHour(blob: Uint8Array | undefined): Float64Array {
-  if (blob === undefined) return new Float64Array(minutesAnHour).fill(Number.NaN)
-  // A view needs aligned bytes, which SQLite's buffer mostly has. Copying each would take most of a read's time.
-  return blob.byteOffset % 8 === 0
-    ? new Float64Array(blob.buffer as ArrayBuffer, blob.byteOffset, minutesAnHour)
-    : new Float64Array(blob.slice().buffer)
-}
+/** Decodes a stored hour of increases, a copy whose bytes are aligned; without a row 60 minutes without a sample (NaN). */
+export const decodeHour = (blob: Uint8Array | undefined): Float64Array =>
+  blob ? new Float64Array(blob.slice().buffer) : new Float64Array(minutesAnHour).fill(Number.NaN)
 
 /** Adds the minutes of an hour that have samples to sums in which it begins at `offset`. */
 function add(sums: Float64Array, hour: Float64Array, offset: number): void {
@@ -64,18 +59,15 @@ export function reader(db: DatabaseSync): Source {
     now: async () => Date.now(),
     async slots(sli, from, to) {
       const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
-      // Increases in each minute; NaN when no counter had a sample.
-      const sums = () => new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
-      const [parts, totals] = [sums(), sums()]
-      // A counter of both is read once.
-      const ofCounter = new Map<number, Float64Array[]>()
-      for (const { id } of selected(part)) ofCounter.set(id, [parts])
-      for (const { id } of selected(total)) ofCounter.getOrInsertComputed(id, () => []).push(totals)
-      for (const [id, own] of ofCounter)
-        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>) {
-          const hour = decodeHour(row.increases)
-          for (const each of own) add(each, hour, row.start - from)
-        }
+      /** Increases in each minute; NaN when no counter had a sample. */
+      const increasesOf = (selector: Selector): Float64Array => {
+        const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
+        for (const { id } of selected(selector))
+          for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
+            add(sums, decodeHour(row.increases), row.start - from)
+        return sums
+      }
+      const [parts, totals] = [increasesOf(part), increasesOf(total)]
       return Array.from(totals, (count, i) => ratioSlot(counts, from + i, parts[i], count))
     },
     async seenBefore(sli, minute) {

@@ -169,8 +169,7 @@ function rollUps(db: DatabaseSync) {
         const grown = increase(last, sample, maxGap) ?? 0
         if (grown === 0 && !Number.isNaN(cells[index])) continue
         cells[index] = (cells[index] || 0) + grown
-        const bytes = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength)
-        setHour.run(series, maxGap, minute - index, bytes)
+        setHour.run(series, maxGap, minute - index, new Uint8Array(cells.buffer))
       }
       setCount.run(series, sample.timeMs, sample.value)
     },

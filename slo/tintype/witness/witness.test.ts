@@ -6,8 +6,15 @@ import { linesOfStream } from '@tintype/lib/lines.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
-import { compare, type MeasuredOutcomes, type Outcomes, type Seen } from './compare.ts'
-import { compareWitnesses, outcomesInLogs, outcomesInTraces } from './index.ts'
+import {
+  compare,
+  compareWitnesses,
+  type MeasuredOutcomes,
+  type Outcomes,
+  outcomesInLogs,
+  outcomesInTraces,
+  type Seen,
+} from './index.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
 const hour = 3_600_000

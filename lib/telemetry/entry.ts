@@ -29,25 +29,37 @@ export type Scanned = {
   idEnd: number
 }
 
-/** What follows the stream's name in an entry. */
+/** What follows the stream's name in an entry. Sticky: a copy of the text behind the name would take as long as the match. */
 const head =
-  /^([1-9]\d{0,15})","session":(?:null|"([0-9a-f]{16})"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","payload":\{/
+  /([1-9]\d{0,15})","session":(?:null|"([0-9a-f]{16})"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z)","payload":\{/y
 /** No head is longer. */
 const headBytes = 100
 
 /** Reads the head of a line, without its newline and not its payload; null when it is no entry of `prefix`'s stream. */
 export function scanEntry(line: Buffer, prefix: string): Scanned | null {
   const text = line.toString('latin1', 0, prefix.length + headBytes)
-  if (!text.startsWith(prefix) || line.at(-1) !== 0x7d) return null
-  const [, digits = '', session, time = ''] = head.exec(text.slice(prefix.length)) ?? []
+  if (!text.startsWith(prefix) || line[line.length - 1] !== 0x7d) return null
+  head.lastIndex = prefix.length
+  const found = head.exec(text)
+  if (!found) return null
+  const [, digits = '', session, time = ''] = found
   const [seq, timestampMs] = [Number(digits), epochMs(time)]
   if (!Number.isSafeInteger(seq) || Number.isNaN(timestampMs)) return null
   return { seq, timestampMs, session, idEnd: prefix.length + digits.length }
 }
 
+/** The minute that was read last. Entries come in the order of their times: one parsed minute serves many. */
+let minute = { text: '', startMs: Number.NaN }
+
 /** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */
 export function epochMs(time: string): number {
-  const ms = Date.parse(time)
+  const text = time.slice(0, 16)
+  if (text !== minute.text) minute = { text, startMs: startOf(text) }
+  return minute.startMs + Number(time.slice(17, 19)) * 1000 + Number(time.slice(20, 23))
+}
+
+function startOf(text: string): number {
+  const ms = Date.parse(`${text}Z`)
   // Date.parse takes 24:00, and the 30th of February for the 2nd of March.
-  return new Date(ms).getUTCDate() === Number(time.slice(8, 10)) ? ms : Number.NaN
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : Number.NaN
 }

@@ -91,11 +91,8 @@ async function toRgb({ data, info }: Pixels, { icc }: Metadata): Promise<Pixels>
 }
 
 /** The photo as libvips should have read it, which may be a small one. */
-function corrected(
-  { header, extraChannels, isPremultiplied, aspect }: OpenedPhoto,
-  input: Sharp,
-  side: number,
-) {
+function corrected(photo: OpenedPhoto, input: Sharp, side: number) {
+  const { header, extraChannels, isPremultiplied, aspect } = photo
   if (extraChannels) return withoutExtraChannels(input, side, header)
   if (isPremultiplied) return withStraightAlpha(input)
   return aspect === 1 ? asIntegers(input, side, header) : withSquarePixels(input, side, header, aspect)

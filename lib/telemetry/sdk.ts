@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
+import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
 import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
@@ -126,7 +127,5 @@ async function openExporter(config: TracingConfig, service: string, environment:
 /** The file that a variable for TLS names; undefined when it cannot be read, of which OpenTelemetry warns. */
 const pemOf = (environment: NodeJS.ProcessEnv) => (name: string) => {
   const [file, ofAll] = ['TRACES_', ''].map(signal => environment[`OTEL_EXPORTER_OTLP_${signal}${name}`])
-  try {
-    return readFileSync(file || ofAll || '')
-  } catch {}
+  return orElse(undefined, () => readFileSync(file || ofAll || ''))
 }

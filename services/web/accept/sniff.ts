@@ -1,8 +1,9 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
-import { pixelRefusal } from '@tintype/lib/pixels.ts'
+import { pixelRefusal, type Sides } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 
@@ -38,17 +39,14 @@ const tiffByMagic = (head: Buffer): Format | undefined =>
  * The stored size; of a TIFF the first page's. 0 when the head does not contain it: the converter checks again before
  * it decodes, with lower limits for kinds that the head does not show (interlaced, progressive).
  */
-function storedSize(format: Format, head: Buffer): { width: number; height: number } {
-  try {
+const storedSize = (format: Format, head: Buffer): Sides =>
+  orElse({ width: 0, height: 0 }, () => {
     if (format === 'tiff')
       return { width: firstValue(head, tags.width) ?? 0, height: firstValue(head, tags.height) ?? 0 }
     if (format !== 'avif' && format !== 'heic') return imageSize(head)
     const { body } = heifProperties(head).find(({ type }) => type === 'ispe') ?? { body: Buffer.alloc(0) }
     return { width: body.readUInt32BE(4), height: body.readUInt32BE(8) }
-  } catch {
-    return { width: 0, height: 0 }
-  }
-}
+  })
 
 /** The refusal of a type. `head` may be empty. */
 export function unsupported(mime: string | undefined, head: Buffer): Problem {

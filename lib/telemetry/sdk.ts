@@ -36,12 +36,10 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
 
 const { error } = console
 /** The warnings, by their first words. A collector that refuses a part of each batch causes the same one each second. */
-const warnings = new Map<string, ReturnType<typeof sparsely<unknown[]>>>()
-const warn = (message: string, ...more: unknown[]): void => {
-  const words = message.split(' ', 3).join(' ')
-  warnings
-    .getOrInsertComputed(words, () => sparsely<unknown[]>(all => error(...all)))
-    .failed([message, ...more])
+const warnings = new Map<string, (all: unknown[]) => void>()
+const warn = (...all: [message: string, ...unknown[]]): void => {
+  const words = all[0].split(' ', 3).join(' ')
+  warnings.getOrInsertComputed(words, () => sparsely<unknown[]>(each => error(...each)).failed)(all)
 }
 /** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }

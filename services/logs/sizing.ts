@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { createDraft, roomOn } from '@tintype/lib/disk.ts'
 import { parseJson } from '@tintype/lib/json.ts'
@@ -33,7 +33,7 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   // Until a complete day is known, each sixth of the last hours counts.
   const isOfHours = ofDays.length === 0 && hours > 0
   const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
-  const [disk, logDisk] = [roomOf(photos, streams, folder), roomOf(streams, folder)]
+  const [disk, logDisk] = [roomOf(photos), roomOf(streams)]
   const byLogs = { counted: 'logs' as const, hours: null, ...forecast(logs, logDisk.freeBytes, { keepDays }) }
   const byDisk = { counted: 'disk' as const, ...forecast(ofDisk, disk.freeBytes, { isOfHours }) }
   const byAll = ofDisk.length > 0 ? { ...byDisk, hours: isOfHours ? hours : null } : byLogs
@@ -151,14 +151,14 @@ function looksIn(file: string): Look[] {
 }
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
-export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
+export async function sampleDisk({ samples: file, photos }: Folders, nowMs: number): Promise<void> {
   // The looks of all other years would be of a clock that was ahead.
   if (nowMs < oldestMs) return
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
   const last = new Set(lastOfDays(looks))
   const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
-  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
+  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
   createDraft(`${file}.draft`)
   await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
@@ -183,9 +183,8 @@ const ratesOf = (looks: Look[]): number[] =>
     return (bytes - before.bytes) / days
   })
 
-/** Space of the disk of the first of these folders that exists. */
-function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number; device: number } {
-  const folder = folders.find(each => existsSync(each))
-  if (folder === undefined) return { usedBytes: 0, freeBytes: 0, device: 0 }
+/** Space of the disk that a folder is on, or will be on: web makes the folder of the photos at its first start. */
+function roomOf(folder: string): { usedBytes: number; freeBytes: number; device: number } {
+  if (!existsSync(folder)) return roomOf(dirname(folder))
   return { ...roomOn(folder), device: statSync(folder).dev }
 }

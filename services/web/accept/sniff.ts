@@ -56,7 +56,10 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
   const known = isMakers ? 'a camera’s raw file' : `of type ${mime}`
   // Apps send base64 or JSON in place of the bytes, and a download that failed is a page of HTML.
   const isText = head.every(byte => byte >= 9)
-  const unknown = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  // A client whose program sets Content-Type itself sends the form under that of the photo, or as JSON.
+  const isForm = /^\s*--\S+\r\nContent-Disposition:/i.test(head.toString('latin1', 0, 200))
+  const file = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  const unknown = isForm ? 'in a form, and Content-Type is not multipart/form-data' : file
   const what = mime === undefined ? unknown : known
   const detail = `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
   return new Problem(415, 'unsupported-type', detail)

@@ -4,7 +4,8 @@ import { stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { gzipSync } from 'node:zlib'
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Request, RequestHandler, Response, Router } from 'express'
+import { express } from '../http.ts'
 
 /** Values for placeholders in HTML: `{PROMISE_SECONDS}`. */
 type Values = Readonly<Record<string, unknown>>
@@ -120,7 +121,7 @@ export function stripTypes(source: string): string {
 const compress = (text: string): Asset => ({ gzip: gzipSync(text), identity: Buffer.from(text) })
 
 function assetRouter(current: string, assets: Map<string, Asset>): Router {
-  const router = Router()
+  const router = express.Router()
   router.get('/assets/:version/:group/:file', (request, response, next) => {
     const { version, group, file } = request.params
     const asset = assets.get(`${group}/${file}`)

@@ -102,6 +102,17 @@ export function createDraft(file: string): void {
   createFile(file)
 }
 
+/**
+ * Whether the files of an open SQLite database are still at their paths. SQLite goes on writing to removed ones, which
+ * others cannot read; without its log a process that starts begins another one for the same file.
+ */
+export function databaseWatch(file: string): { isThere(): boolean } {
+  const inodeOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino
+  // A recorder that started on a full disk has no -shm.
+  const opened = [file, `${file}-wal`, `${file}-shm`].map(path => [path, inodeOf(path)] as const)
+  return { isThere: () => opened.every(([path, ino]) => ino === undefined || inodeOf(path) === ino) }
+}
+
 /** For `catch`: ignores errors with these codes and rethrows every other. */
 export const ignore =
   (...codes: string[]) =>

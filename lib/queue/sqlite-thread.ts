@@ -1,6 +1,7 @@
-import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
+import { closeSync, futimesSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { databaseWatch } from '../disk.ts'
 import { orElse, sqliteCode } from '../errors.ts'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
@@ -31,12 +32,12 @@ let patienceMs = busyMs
 const brieflyMs = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
-const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 db.exec(`PRAGMA journal_size_limit = ${maxLogBytes}`)
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 migrateSqlite(db, Date.now())
 db.exec('COMMIT')
+const { isThere } = databaseWatch(file)
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 
@@ -57,7 +58,6 @@ port.on('message', async (calls: QueueCall[] | 'close') => {
 async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    // SQLite would go on writing to a moved file, which no other process reads.
     if (!isThere()) throw Object.assign(new Error(moved), { code: 'ENOENT' })
     const needed = calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL'
     if (needed !== synchronous) db.exec(`PRAGMA synchronous = ${needed}`)
@@ -92,8 +92,7 @@ const asData = (error: unknown) => {
   return { message, code: code ?? 'ERR_QUEUE' }
 }
 
-const moved = 'its file was moved or removed'
-const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
+const moved = 'its file, -wal or -shm was moved or removed'
 
 /** Called after COMMIT, when the change is visible. Readers that miss the ring, also by an error, poll once a second. */
 const ring = (bell: number): void => orElse(undefined, () => futimesSync(bell, new Date(), new Date()))

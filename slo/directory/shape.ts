@@ -14,8 +14,15 @@ export const parsed = <T>(read: Rule<T>['read'], mayBe: string): Rule<T> => {
   }
   return Object.assign(reader, { mayBe, read })
 }
-export const rule = <T = string>(mayBe: string, holds: (value: unknown) => boolean): Rule<T> =>
-  parsed(value => (holds(value) ? (value as T) : undefined), mayBe)
+/** A value that `holds`. One at which it throws does not, such as a wrong regular expression. */
+export const rule = <T = string>(mayBe: string, holds: (value: unknown) => unknown): Rule<T> =>
+  parsed(value => {
+    try {
+      return holds(value) ? (value as T) : undefined
+    } catch {
+      return undefined
+    }
+  }, mayBe)
 export const text = rule('text', value => typeof value === 'string')
 export const matching = (pattern: RegExp, mayBe: string) =>
   rule(mayBe, value => typeof value === 'string' && pattern.test(value))

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { dayMs, daysMs } from '@tintype/lib/day.ts'
+import { databaseWatch } from '@tintype/lib/disk.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { clockSkewMs, increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
@@ -29,7 +29,6 @@ const pruneRows = 500
 
 /** The writing half of the recorder's file: appends scrapes, rolls up counters, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
-  const { ino } = statSync(file)
   const ids = identities(db, slis)
   const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
   const insert = db.prepare('INSERT INTO scrape(target, at, layout, numbers) VALUES (?, ?, ?, ?)')
@@ -87,8 +86,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[], file: string) {
         throw error
       }
     },
-    /** Whether the file is at its path. SQLite goes on writing to a removed one, which others cannot read. */
-    isThere: (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino,
+    ...databaseWatch(file),
     /** Removes some expired rows, and returns how many. `keepDays`: for the minutes; 0 means no limit. */
     prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
       const keepMs = daysMs(keepDays)

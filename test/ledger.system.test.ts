@@ -116,7 +116,7 @@ const tracing = [
 ]
 
 /** Parts of Express and prom-client. */
-const unused = /node_modules\/(body-parser|qs|serve-static|prom-client\/lib\/(cluster|pushgateway))\b/
+const unused = /node_modules\/(body-parser|qs|serve-static|prom-client\/lib\/(cluster|pushgateway|summary))\b/
 
 test('npm start loads nothing that is not used', async () => {
   const scripts = {

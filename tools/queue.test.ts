@@ -13,7 +13,8 @@ import { jobOf, openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { everyOutcome } from '../test/outcomes.ts'
-import { runScript, temporaryFolder } from '../test/support.ts'
+import { runScript, temporaryFolder, until } from '../test/support.ts'
+import { rebuild } from './rebuild-queue.ts'
 
 const run = (dataDir: string, ...args: string[]) => runScript('tools/queue.ts', args, { DATA_DIR: dataDir })
 
@@ -111,6 +112,21 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   expect(overdue, 'only promises without an outcome are counted').toHaveLength(2)
   expect(overdue).toEqual(expect.arrayContaining([photos.unfinished[0], withoutThumbnail].map(jobOf)))
   expect(await queue.stats()).toMatchObject({ depth: 2 })
+})
+
+test('a rebuild says how far it is: one of many photos looked as if it hung', async () => {
+  const { queue, storage, put } = await opened(await temporaryFolder())
+  const photo = record()
+  for (const file of ['original', 'photo.json']) await put(photo, file, photo)
+  const said: number[] = []
+  const slow = async (key: string) => {
+    await until(() => said.length > 0, { what: 'progress' })
+    return storage.read(key)
+  }
+  const account = { accepted: () => {}, settled: () => {} }
+  const context = { queue, storage: { ...storage, read: slow }, account }
+  await rebuild(context, photos => void said.push(photos), 1)
+  expect(said).toContain(1)
 })
 
 test('dead letters are listed and replayed, and their failed result is taken back', async () => {

@@ -90,7 +90,9 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   // Accepted and settled photos are not counted again.
   const account = { accepted: () => {}, settled: () => {} }
-  const json = await rebuild({ storage, queue, account })
+  const json = await rebuild({ storage, queue, account }, photos =>
+    process.stderr.write(`${photos} photos so far\n`),
+  )
   const { requeued, restored, known, unfinished, unreadable, failed } = json
   const lines = [
     `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}, never accepted ${unfinished}, older than 8 days ${json['too-old']}`,

@@ -2,6 +2,9 @@ import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { type Finished, finish } from '@tintype/lib/photo/finish.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
 
+/** Interval of progress, without which a rebuild of many photos looks as if it hung. */
+const progressMs = 10_000
+
 /** Photos processed concurrently. They share the queue's transactions. */
 const together = 64
 
@@ -13,9 +16,13 @@ type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
 
 /**
  * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported,
- * and the rest is rebuilt.
+ * and the rest is rebuilt. `onProgress` gets the number of photos so far.
  */
-export async function rebuild(context: Omit<PhotoContext, 'log'>): Promise<Rebuilt> {
+export async function rebuild(
+  context: Omit<PhotoContext, 'log'>,
+  onProgress: (photos: number) => void = () => {},
+  everyMs = progressMs,
+): Promise<Rebuilt> {
   const rebuilt: Rebuilt = {
     requeued: 0,
     restored: 0,
@@ -25,7 +32,9 @@ export async function rebuild(context: Omit<PhotoContext, 'log'>): Promise<Rebui
     unreadable: [],
     failed: [],
   }
+  let photos = 0
   const putBack = async (key: Key) => {
+    photos++
     const [, , owner = '', photo = ''] = key.split('/')
     try {
       const answer = await finish(context, owner, photo)
@@ -40,6 +49,7 @@ export async function rebuild(context: Omit<PhotoContext, 'log'>): Promise<Rebui
     for (let next = await keys.next(); !next.done; next = await keys.next())
       if (next.value.endsWith('/photo.json')) await putBack(next.value)
   }
-  await Promise.all(Array.from({ length: together }, work))
+  const progress = setInterval(() => onProgress(photos), everyMs)
+  await Promise.all(Array.from({ length: together }, work)).finally(() => clearInterval(progress))
   return rebuilt
 }

@@ -5,7 +5,7 @@ import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from '../../test/support.ts'
 import { describeError, errorCode, explainError } from '../errors.ts'
@@ -181,6 +181,29 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const why = () => openQueue(url).then(queue => queue.close(), explainError)
       const said = await until(why, { what: 'the new rules' })
       expect(said).toMatch(/: the server asks for a password: QUEUE_URL, PGPASSWORD or .* must have it$/)
+    })
+
+    test('a rotated password in the file of PGPASSFILE needs no restart: each new connection reads it', async () => {
+      const hba = join(server.folder, 'pg_hba.conf')
+      const rules = readFileSync(hba, 'utf8')
+      writeFileSync(hba, `host all rotated 127.0.0.1/32 scram-sha-256\n${rules}`)
+      onTestFinished(() => writeFileSync(hba, rules))
+      const admin = await client(server.newUrl())
+      const file = join(await temporaryFolder(), 'pgpass')
+      const give = async (password: string) => {
+        await admin.query(`ALTER ROLE rotated PASSWORD '${password}'`)
+        writeFileSync(file, `*:*:*:rotated:${password}\n`, { mode: 0o600 })
+      }
+      await admin.query('CREATE ROLE rotated LOGIN SUPERUSER; SELECT pg_reload_conf()')
+      vi.stubEnv('PGPASSFILE', file)
+      onTestFinished(() => void vi.unstubAllEnvs())
+      await give('one')
+      const queue = await opened(server.newUrl().replace('tintype@', 'rotated@'))
+      await give('two')
+      await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated'`)
+      expect(await until(() => queue.enqueue(job()).catch(() => null), { what: 'new connections' })).toBe(
+        'queued',
+      )
     })
 
     test('settings of a role change neither times nor waits: with few digits each photo was received in 1970 or 2033', async () => {

@@ -13,7 +13,7 @@ const unused = [
   },
   { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
   { by: '/express/', what: /^(body-parser|qs|serve-static)$/ },
-  { by: '/prom-client/', what: /^\.\/lib\/(cluster|pushgateway)$/ },
+  { by: '/prom-client/', what: /^\.\/lib\/(cluster|pushgateway|summary)$/ },
 ]
 
 /** A replacement for an unused module, with the names that `importer` imports. Their constructors throw. */

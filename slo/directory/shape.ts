@@ -1,3 +1,4 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import { type Document, type Finding, found, type Path } from '../objectives/document.ts'
 
 /** A place of a document. `isGiven`: the parent exists. */
@@ -16,13 +17,7 @@ export const parsed = <T>(read: Rule<T>['read'], mayBe: string): Rule<T> => {
 }
 /** A value that `holds`. One at which it throws does not, such as a wrong regular expression. */
 export const rule = <T = string>(mayBe: string, holds: (value: unknown) => unknown): Rule<T> =>
-  parsed(value => {
-    try {
-      return holds(value) ? (value as T) : undefined
-    } catch {
-      return undefined
-    }
-  }, mayBe)
+  parsed(value => orElse(undefined, () => (holds(value) ? (value as T) : undefined)), mayBe)
 export const text = rule('text', value => typeof value === 'string')
 export const matching = (pattern: RegExp, mayBe: string) =>
   rule(mayBe, value => typeof value === 'string' && pattern.test(value))

@@ -1,4 +1,5 @@
 import { request } from '@tintype/lib/page/browser/server.ts'
+import type { stagesOf } from '../serve/stage-times.ts'
 import type { stateOf } from '../serve/state.ts'
 
 /** What the pages draw. Times are ISO 8601 in UTC; strips have one character a minute, oldest first. */
@@ -13,16 +14,8 @@ export type State = ReturnType<typeof stateOf> & {
 export type ObjectiveState = State['objectives'][number]
 export type Diagnosis = NonNullable<State['diagnosis']>
 
-/**
- * `GET /api/stages`: how long each stage took in the last three hours, a step at a time. Seconds; null where no work
- * was done.
- */
-export type Stages = {
-  /** Epoch seconds of the steps' ends. */
-  times: number[]
-  stages: { stage: string; p50: Series; p95: Series; p99: Series; share: number | null; count: number }[]
-}
-type Series = (number | null)[]
+/** `GET /api/stages`: how long each stage took in the last three hours, a step at a time. */
+export type Stages = Awaited<ReturnType<typeof stagesOf>>
 
 /** `GET /api/what-if?outage=full+10m`: minutes after the outage's begin. */
 export type WhatIf = { minutes: number; alerts: WhatIfAlert[] }

@@ -1,7 +1,6 @@
 import { samplesOf, type Vector, windowOf } from '../diagnose/evaluate.ts'
 import { parseExpression } from '../diagnose/expression.ts'
 import type { Service } from '../directory/service.ts'
-import type { Stages } from '../page/api.ts'
 import type { Source } from '../sources/index.ts'
 import { formatSelector, parseSelector } from '../sources/promql.ts'
 
@@ -9,13 +8,13 @@ const steps = 72
 /** The shortest step contains two scrapes: with one, a late scrape would leave its step empty. */
 const leastScrapes = 2
 
-/** Times of each stage with a histogram since a time. A young service has shorter steps. */
+/** Seconds of each stage with a histogram since a time; null where no work was done. A young service has shorter steps. */
 export async function stagesOf(
   { stages, whole, scrapeSeconds }: Pick<Service, 'stages' | 'whole' | 'scrapeSeconds'>,
   source: Source,
   sinceMs: number,
   nowMs: number,
-): Promise<Stages> {
+) {
   const leastMs = leastScrapes * scrapeSeconds * 1000
   const stepMs = leastMs * Math.max(1, Math.ceil((nowMs - sinceMs) / steps / leastMs))
   const to = Math.ceil(nowMs / stepMs) * stepMs
@@ -57,6 +56,7 @@ export async function stagesOf(
   })
   const all = lanes.reduce((sum, { seconds, isPart }) => sum + (isPart ? seconds : 0), 0)
   return {
+    /** Epoch seconds of the steps' ends. */
     times: Array.from({ length: count }, (_, step) => (from + (step + 1) * stepMs) / 1000),
     stages: lanes.map(({ seconds, isPart, ...lane }) => ({
       ...lane,

@@ -22,7 +22,7 @@ let findings: [Finding, Finding]
 
 beforeAll(async () => {
   keep = await temporaryFolder(afterAll)
-  const images = [await photo(800, 600, 1)]
+  const images = [await photo(2000, 1500, 1)]
   const run = (each: Drill) => runDrill(each, images, { keep, scrapeSeconds })
   findings = await Promise.all([run(drill), run(other)])
 }, 300_000)

@@ -17,7 +17,6 @@ type Answer =
   | { kind: 'busy' | 'unavailable'; seconds: number }
   | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable' }
-  | { kind: 'cancelled' }
 
 /** Fifty photos have 30 KB. A phone on a slow line reads them beside pictures and sends photos meanwhile. */
 const listMs = 30_000
@@ -90,11 +89,11 @@ export function sendPhoto(
     xhr.onerror = () => readFirst().then(lost, () => resolve(refusal('unreadable')))
     xhr.ontimeout = lost
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
-    xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })
+    xhr.onabort = lost
     // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted. It replaces that of
     // the try before: a listener for each would keep its request for as long as the network is lost.
     signal.onabort = () => sent === 1 || xhr.abort()
-    if (signal.aborted) resolve({ kind: 'cancelled' })
+    if (signal.aborted) lost()
     else xhr.send(file)
   })
 }

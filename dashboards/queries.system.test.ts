@@ -102,7 +102,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
       const body = JSON.stringify({ photo: id, seconds: 1.5 })
       await someone.request('/experience', { method: 'POST', body })
       await someone.upload(turn % 2 === 0 ? undecodable : Buffer.from('no photo'))
-      await delay(700, undefined, ending).catch(() => {})
+      await delay(2_000, undefined, ending).catch(() => {})
     }
   }
 

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express'
-import express from 'express'
 import { errorCode } from './errors.ts'
 import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
+import { loadLight } from './telemetry/load-light.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { endRequest, inSpan, startRequest, traceId } from './telemetry/trace.ts'
+
+export const { default: express } = await loadLight(() => import('express'))
 
 /** `limit` is counted as reached when the problem is sent. */
 type More = { members?: Record<string, unknown>; headers?: Record<string, string>; limit?: LimitName }

@@ -44,16 +44,18 @@ const mostPixels: Record<string, number> = {
 export const pixelLimit = (format: Format, maxPixels: number, kind: CostlyKind): number =>
   Math.min(maxPixels, mostPixels[`${kind} ${format}`] ?? mostPixels[format] ?? maxPixels)
 
+export type Sides = { width: number; height: number }
+
 /**
  * The sentence for a photo that is over the limits; undefined when it is not.
  * @param kind empty when it is not yet known.
  */
 export function pixelRefusal(
-  { width, height }: { width: number; height: number },
+  { width, height }: Sides,
   format: Format,
   maxPixels: number,
   kind: CostlyKind = '',
-): string | undefined {
+) {
   const most = pixelLimit(format, maxPixels, kind)
   if (width * height <= most && Math.max(width, height) <= maxSide) return undefined
   return (

@@ -35,10 +35,7 @@ export async function readBody(request: Request, limit: 'jsonBytes' | 'adminByte
  * sends application/json to another site only after a CORS preflight, and other types without one.
  */
 export const json =
-  (
-    limit: 'jsonBytes' | 'adminBytes',
-    type: 'application/json' | 'any' = 'application/json',
-  ): RequestHandler =>
+  (limit: 'jsonBytes' | 'adminBytes', type = 'application/json'): RequestHandler =>
   async (request, _response, next) => {
     if (type !== 'any' && request.is(type) === false)
       throw new Problem(415, 'not-json', `Send the body as ${type}.`)

@@ -4,7 +4,8 @@ import { stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { gzipSync } from 'node:zlib'
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
+import { express } from '../http.ts'
 
 /** Values for placeholders in HTML: `{PROMISE_SECONDS}`. */
 type Values = Readonly<Record<string, unknown>>
@@ -119,9 +120,8 @@ export function stripTypes(source: string): string {
 
 const compress = (text: string): Asset => ({ gzip: gzipSync(text), identity: Buffer.from(text) })
 
-function assetRouter(current: string, assets: Map<string, Asset>): Router {
-  const router = Router()
-  router.get('/assets/:version/:group/:file', (request, response, next) => {
+const assetRouter = (current: string, assets: Map<string, Asset>) =>
+  express.Router().get('/assets/:version/:group/:file', (request, response, next) => {
     const { version, group, file } = request.params
     const asset = assets.get(`${group}/${file}`)
     if (!asset) return next()
@@ -129,8 +129,6 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
     if (version === current) response.set('Cache-Control', 'public, max-age=31536000, immutable')
     send(request, response, file, asset)
   })
-  return router
-}
 
 function htmlHandler(name: string, html: string): RequestHandler {
   const asset = compress(html)

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api'
-import type { Job, Marked } from '../queue/index.ts'
+import type { Marked, PhotoRef } from '../queue/index.ts'
 import { currentRequest } from '../telemetry/calls.ts'
 import { attributes } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -20,11 +20,7 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
     log.info('photo.accepted', payload, sessionOf(owner))
   },
   /** Records the outcome of a promise, on `span` or on a new span. Null means that the call gave none. */
-  settled(
-    { photo, owner, traceparent }: Pick<Job, 'photo' | 'owner' | 'traceparent'>,
-    marked: Marked,
-    span?: Span,
-  ): void {
+  settled({ photo, owner, traceparent }: PhotoRef, marked: Marked, span?: Span): void {
     if (marked === null) return
     metrics.increment('tintype_promises_total', { outcome: marked })
     span?.setAttribute(attributes.outcome, marked)

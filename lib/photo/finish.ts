@@ -1,4 +1,4 @@
-import { type Job, jobOf, retentionMs } from '../queue/index.ts'
+import { jobOf, type PhotoRef, retentionMs } from '../queue/index.ts'
 import { openSteadyClock } from '../steady-clock.ts'
 import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
 import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile } from './record.ts'
@@ -46,10 +46,7 @@ export async function finish(context: Omit<PhotoContext, 'log'>, owner: Owner, p
 }
 
 /** dead → queued. The failed result is removed first: after a kill in between the photo is still a dead letter. */
-export async function replay(
-  { storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>,
-  { owner, photo }: Pick<Job, 'owner' | 'photo'>,
-): Promise<'queued' | 'unknown'> {
-  await storage.delete(photoKey(owner, photo, 'result.json'))
-  return queue.replay(photo)
+export async function replay(context: Pick<PhotoContext, 'storage' | 'queue'>, { owner, photo }: PhotoRef) {
+  await context.storage.delete(photoKey(owner, photo, 'result.json'))
+  return context.queue.replay(photo)
 }

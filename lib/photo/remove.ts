@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
-import type { Job } from '../queue/index.ts'
+import type { PhotoRef } from '../queue/index.ts'
 import { forEach } from '../repeat.ts'
 import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
@@ -10,7 +10,7 @@ import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
  * any → removed, first in the queue, whose tombstone refuses every later enqueue of the photo, then in storage. After a
  * kill in between `buryTombstones` continues.
  */
-export async function remove(context: PhotoContext, target: Pick<Job, 'owner' | 'photo' | 'traceparent'>) {
+export async function remove(context: PhotoContext, target: PhotoRef) {
   const { owner, photo } = target
   const { marked } = await context.queue.remove(photo, owner)
   context.account.settled(target, marked)
@@ -39,7 +39,7 @@ let discarding = 0
  */
 export async function discard(
   { log }: PhotoContext,
-  { owner, photo }: Pick<Job, 'owner' | 'photo'>,
+  { owner, photo }: PhotoRef,
   remove: () => Promise<unknown>,
 ) {
   if (discarding >= limits.discards.value) return countLimit('discards')

@@ -5,7 +5,7 @@ import { queueAddress, queueUrlFormat } from './queue-url.ts'
 
 export type { QueueOptions } from './engine.ts'
 export * from './job.ts'
-export type { Queue } from './port.ts'
+export type { Claim, Queue } from './port.ts'
 export { queueFolders, queueUrl } from './queue-url.ts'
 
 /**

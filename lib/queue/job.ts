@@ -14,6 +14,9 @@ export type Job = {
   traceparent?: string | undefined
 }
 
+/** The photo that a change is about. */
+export type PhotoRef = Pick<Job, 'owner' | 'photo' | 'traceparent'>
+
 export const jobOf = (record: PhotoRecord): Job => ({
   photo: record.id,
   owner: record.owner,
@@ -22,21 +25,6 @@ export const jobOf = (record: PhotoRecord): Job => ({
   promise: !record.probe,
   traceparent: record.traceparent,
 })
-
-export type Claim = {
-  job: Job
-  token: string
-  /** 1 for the first attempt. */
-  attempt: number
-  /** No attempt follows this one, so the result is stored before `fail` is called. */
-  lastAttempt: boolean
-  /** Epoch ms by the engine's clock. */
-  claimedAt: number
-  /** Time in the queue before this claim. */
-  waitedMs: number
-  /** Time of earlier attempts: in the queue, and in conversion. */
-  earlier: { waitedMs: number; convertedMs: number }
-}
 
 /** The part of a claim that proves its lease. */
 export type Lease = { job: Pick<Job, 'photo'>; token: string }

@@ -3,9 +3,12 @@ import { repeat } from '../repeat.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Engine, QueueOptions } from './engine.ts'
 import { follow, pollMs } from './follow.ts'
-import type { Claim, QueueEvent } from './job.ts'
+import type { QueueEvent } from './job.ts'
 import * as reads from './reads.ts'
+import type { Claim } from './transitions.ts'
 import * as writes from './writes.ts'
+
+export type { Claim }
 
 type Operations = typeof reads & typeof writes
 export type Method = keyof Operations

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FailureReason, Outcome, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Claim, Job, Lease, Marked, QueueEvent } from './job.ts'
+import type { Job, Lease, Marked, QueueEvent } from './job.ts'
 import { columns, jobFormat, type Row, toJob } from './schema.ts'
 
 /** A converter announces itself every 2 s. After five missed announcements its slots no longer count. */
@@ -70,7 +70,9 @@ const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, 
 
 export type ClaimRequest = { worker: string; leaseMs: number }
 
-export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
+export type Claim = ReturnType<typeof lease>
+
+export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest) {
   const now = engine.clock()
   const waitedMs = since(now, row.queued_at)
   const leased = {
@@ -90,10 +92,15 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   return {
     job: toJob(row),
     token: leased.token,
+    /** 1 for the first attempt. */
     attempt: leased.attempts,
+    /** No attempt follows this one, so the result is stored before `fail` is called. */
     lastAttempt: leased.attempts >= engine.settings.maxAttempts,
+    /** Epoch ms by the engine's clock. */
     claimedAt: now,
+    /** Time in the queue before this claim. */
     waitedMs,
+    /** Time of earlier attempts: in the queue, and in conversion. */
     earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
   }
 }

@@ -1,6 +1,6 @@
 import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import { type Claim, type Ended, type Job, type Lease, type Marked, retentionMs, type Worker } from './job.ts'
+import { type Ended, type Job, type Lease, type Marked, retentionMs, type Worker } from './job.ts'
 import { columns, type Row } from './schema.ts'
 import * as table from './transitions.ts'
 
@@ -35,11 +35,11 @@ export async function enqueue(
 }
 
 /** The next waiting photo; null when none is due, or other processes are claiming all that are. */
-export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claim | null> =>
+export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<table.Claim | null> =>
   (await claimAll(engine, [{ worker, leaseMs }]))[0] ?? null
 
 /** The next waiting photos, at most one for each request, in their order. */
-export async function claimAll(engine: Engine, requests: table.ClaimRequest[]): Promise<Claim[]> {
+export async function claimAll(engine: Engine, requests: table.ClaimRequest[]): Promise<table.Claim[]> {
   // With LIMIT as a parameter SQLite takes seven times as long.
   const text = `SELECT ${columns} FROM jobs WHERE ${table.dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`

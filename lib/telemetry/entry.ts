@@ -20,14 +20,7 @@ export const epochOf = (stream: string): number => Number(stream.slice(stream.la
 /** The start of every line of a stream. */
 export const streamPrefix = (stream: string): string => `{"id":"${stream}.`
 
-export type Scanned = {
-  seq: number
-  timestampMs: number
-  /** Undefined when the entry belongs to none. */
-  session: string | undefined
-  /** Where the id ends. */
-  idEnd: number
-}
+export type Scanned = NonNullable<ReturnType<typeof scanEntry>>
 
 /** What follows the stream's name in an entry. Sticky: a copy of the text behind the name would take as long as the match. */
 const head =
@@ -35,8 +28,11 @@ const head =
 /** No head is longer. */
 const headBytes = 100
 
-/** Reads the head of a line, without its newline and not its payload; null when it is no entry of `prefix`'s stream. */
-export function scanEntry(line: Buffer, prefix: string): Scanned | null {
+/**
+ * Reads the head of a line, without its newline and not its payload; null when it is no entry of `prefix`'s stream.
+ * `session`: undefined when the entry belongs to none. `idEnd`: where the id ends.
+ */
+export function scanEntry(line: Buffer, prefix: string) {
   const text = line.toString('latin1', 0, prefix.length + headBytes)
   if (!text.startsWith(prefix) || line[line.length - 1] !== 0x7d) return null
   head.lastIndex = prefix.length

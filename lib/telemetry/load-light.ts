@@ -3,7 +3,8 @@ import { type ResolveFnOutput, registerHooks } from 'node:module'
 
 /**
  * Imports that are not loaded. sdk-node imports all exporters and readers that a variable can select, such as gRPC and
- * Zipkin, and instrumentation of libraries; otlp-transformer imports all encodings of all signals.
+ * Zipkin, and instrumentation of libraries; otlp-transformer imports all encodings of all signals; Express imports
+ * parsers of bodies, and prom-client a client that loads node:https.
  */
 const unused = [
   {
@@ -11,34 +12,37 @@ const unused = [
     what: /^@opentelemetry\/(exporter-|otlp-|(configuration|instrumentation|sdk-logs|sdk-metrics)$)|^\.\/start/,
   },
   { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
+  { by: '/express/', what: /^(body-parser|qs|serve-static)$/ },
+  { by: '/prom-client/', what: /^\.\/lib\/(cluster|pushgateway|summary)$/ },
 ]
 
 /** A replacement for an unused module, with the names that `importer` imports. Their constructors throw. */
 function replacement(importer: string, specifier: string): ResolveFnOutput {
   const imports = readFileSync(new URL(importer), 'utf8').matchAll(/^import \{ (.*) \} from "(.*)";$/gm)
   const [, names = ''] = imports.find(([, , from]) => from === specifier) ?? []
-  const source = names
-    .split(', ')
-    .map(each => each.split(' as ')[0])
-    .map(
-      name => `export function ${name}() {
-        if (new.target) throw new Error('OpenTelemetry: ${name} is not part of Tintype')
-      }`,
-    )
+  const source = names.replaceAll(
+    /(\w+)( as [\w$]+)?(, )?/g,
+    `export function $1() {
+      if (new.target) throw new Error('OpenTelemetry: $1 is not part of Tintype')
+    }\n`,
+  )
   return {
-    url: `data:text/javascript,${encodeURIComponent(source.join('\n'))}`,
+    url: `data:text/javascript,${encodeURIComponent(source)}`,
     format: 'module',
     shortCircuit: true,
   }
 }
 
-/** Loads a package that is or uses OpenTelemetry, without the unused modules: this saves 15 MiB a process. */
+/** Loads a package without the unused modules, which would take 15 MiB of OpenTelemetry and 4 MiB of the others. */
 export async function loadLight<T>(load: () => Promise<T>): Promise<T> {
   const hooks = registerHooks({
     resolve(specifier, context, next) {
       const importer = context.parentURL ?? ''
       if (unused.some(({ by, what }) => importer.includes(by) && what.test(specifier)))
-        return replacement(importer, specifier)
+        // require() takes no data: URL. Any CommonJS module can take the place of one whose exports are not used.
+        return context.conditions.includes('require')
+          ? next('node:path', context)
+          : replacement(importer, specifier)
       // One copy, as ES modules: prom-client's require() would load a second one.
       if (specifier === '@opentelemetry/api')
         return next(specifier, { ...context, conditions: ['node', 'import'] })

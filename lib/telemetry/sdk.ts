@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
+import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
 import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
@@ -35,12 +36,10 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
 
 const { error } = console
 /** The warnings, by their first words. A collector that refuses a part of each batch causes the same one each second. */
-const warnings = new Map<string, ReturnType<typeof sparsely<unknown[]>>>()
-const warn = (message: string, ...more: unknown[]): void => {
-  const words = message.split(' ', 3).join(' ')
-  warnings
-    .getOrInsertComputed(words, () => sparsely<unknown[]>(all => error(...all)))
-    .failed([message, ...more])
+const warnings = new Map<string, (all: unknown[]) => void>()
+const warn = (...all: [message: string, ...unknown[]]): void => {
+  const words = all[0].split(' ', 3).join(' ')
+  warnings.getOrInsertComputed(words, () => sparsely<unknown[]>(each => error(...each)).failed)(all)
 }
 /** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }
@@ -128,7 +127,5 @@ async function openExporter(config: TracingConfig, service: string, environment:
 /** The file that a variable for TLS names; undefined when it cannot be read, of which OpenTelemetry warns. */
 const pemOf = (environment: NodeJS.ProcessEnv) => (name: string) => {
   const [file, ofAll] = ['TRACES_', ''].map(signal => environment[`OTEL_EXPORTER_OTLP_${signal}${name}`])
-  try {
-    return readFileSync(file || ofAll || '')
-  } catch {}
+  return orElse(undefined, () => readFileSync(file || ofAll || ''))
 }

@@ -144,10 +144,6 @@ export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colo
   const lights = Float64Array.from({ length: 256 }, (_, value) => light(value / 255))
   const at = (index: number) => lights[pixels[index] ?? 0] ?? 0
   for (let from = 0; from < pixels.length; from += channels) {
-    if (channels < 3) {
-      pixels[from] = sample(at(from))
-      continue
-    }
     const [red, green, blue] = [at(from), at(from + 1), at(from + 2)]
     matrix.forEach(([r = 0, g = 0, b = 0], channel) => {
       pixels[from + channel] = sample(r * red + g * green + b * blue)

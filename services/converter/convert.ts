@@ -68,14 +68,9 @@ type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; for a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
-  const { warnings, format, header } = photo
-  const read = async (opened: Sharp, warnings: string[]) => {
-    listen(opened, warnings)
-    // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
-    const isP3 = header.space === 'rgb16' && header.icc && !photo.isYcc
-    const coloured = isP3 ? opened.withIccProfile('srgb') : opened
-    return decode(shrink(await corrected(photo, coloured, side), side))
-  }
+  const { warnings, format } = photo
+  const read = async (opened: Sharp, warnings: string[]) =>
+    decode(shrink(await corrected(photo, listen(opened, warnings), side), side))
   const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
   // libvips reports a truncated TIFF as an error, and one with missing tiles only as a warning.
   let whole = await attempt(format === 'tiff' ? 'warning' : 'truncated')
@@ -83,9 +78,9 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(photo, warnings) }
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side, salvaged), salvaged))
-  if ('reason' in part || isBlank(part, format)) return whole
   const isWarned = format === 'jpeg' || format === 'png'
   const isHarmless = isWarned ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
+  if ('reason' in part || (!isHarmless && isBlank(part, isWarned ? 128 : 0))) return whole
   return { ...part, damaged: !isHarmless }
 }
 
@@ -150,13 +145,15 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
 const harmless =
   /^((source: bad seek|tiff2vips: (source input: (Bad value \d+ for "Orientation"|Seek error accessing TIFF dir)|Failed to read dir)).*\s*)+$/
 
-/** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */
-function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
-  const fill = format === 'jpeg' || format === 'png' ? 128 : 0
-  let filled = 0
-  for (let at = 0; at < data.length; at += channels)
-    if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++
-  return filled > 0.91 * width * height
+/** Whether less than a tenth of the pixels were decoded: the others are `fill`, in CMYK or a palette another colour of all. */
+function isBlank({ data, info: { width, height, channels } }: Pixels, fill: number): boolean {
+  const shareOf = (red = 0, green = 0, blue = 0) => {
+    let count = 0
+    for (let at = 0; at < data.length; at += channels)
+      if (data[at] === red && data[at + 1] === green && data[at + 2] === blue) count++
+    return count / (width * height)
+  }
+  return shareOf(fill, fill, fill) > 0.91 || shareOf(...data.subarray(0, 3)) === 1
 }
 
 /**

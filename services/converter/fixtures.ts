@@ -147,6 +147,8 @@ type Page = {
   pixel: number[]
   bits?: 8 | 16 | 32
   photometric?: number
+  /** All red values, then all green ones, then all blue ones, of 16 bits. */
+  palette?: number[]
   /** The kind of each extra channel: 0 unknown, 2 alpha. */
   extra?: number[]
   orientation?: number
@@ -168,7 +170,17 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
   const parts = big ? [...magic, number(8, 2), number(0, 2), offset(0)] : [...magic, offset(0)]
   let length = Buffer.concat(parts).length
   let pointer = parts.length - 1
-  for (const { width, height, pixel, bits = 8, photometric = 2, extra = [], orientation = 1, icc } of pages) {
+  for (const {
+    width,
+    height,
+    pixel,
+    bits = 8,
+    photometric = 2,
+    palette = [],
+    extra = [],
+    orientation = 1,
+    icc,
+  } of pages) {
     const samples = pixel.map(value => (bits === 32 ? float(value) : number(value, bits / 8)))
     const data = Buffer.alloc((width * height * pixel.length * bits) / 8, Buffer.concat(samples))
     const fields = [
@@ -182,6 +194,7 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
       [277, pixel.length],
       [278, height],
       [279, data.length],
+      ...(palette.length > 0 ? [[320, ...palette]] : []),
       ...(extra.length > 0 ? [[338, ...extra]] : []),
       [339, ...pixel.map(() => (bits === 32 ? 3 : 1))],
       ...(photometric === 6 ? [[530, 1, 1]] : []),

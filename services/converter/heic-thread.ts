@@ -47,7 +47,7 @@ function decode() {
   const width = heif._heif_image_get_primary_width(image)
   const height = heif._heif_image_get_primary_height(image)
   const pixels = pixelsOf(image, width * channels, height)
-  if (warnings.length > 0) paintMissing(pixels, channels)
+  if (warnings.length > 0) paintMissing(pixels, channels, width)
   const premultiplied = heif._heif_image_handle_is_premultiplied_alpha(photo) === 1
   return { pixels, width, height, channels, premultiplied, warnings }
 }
@@ -83,11 +83,13 @@ function pixelsOf(image: number, rowBytes: number, rows: number): Uint8Array {
   return pixels
 }
 
-/** Paints missing tiles grey. Their luma and chroma are 0, which is a green without red and blue. */
-function paintMissing(pixels: Uint8Array, channels: number): void {
+/** Paints missing tiles grey. Their luma and chroma are 0, which is a green without red and blue; one is in a corner. */
+function paintMissing(pixels: Uint8Array, channels: number, width: number): void {
   const last = pixels.length - channels
-  const [red, green = 0, blue] = pixels.subarray(last)
-  if (red !== 0 || blue !== 0 || green < 64) return
+  const row = (width - 1) * channels
+  const corners = [0, row, last - row, last].map(at => pixels.subarray(at, at + 3))
+  const [, green] = corners.find(([red, green = 0, blue]) => red === 0 && blue === 0 && green >= 64) ?? []
+  if (green === undefined) return
   let missing = 0
   for (let at = 0; at <= last; at += channels) {
     if (pixels[at] !== 0 || pixels[at + 1] !== green || pixels[at + 2] !== 0) continue

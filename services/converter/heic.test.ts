@@ -167,6 +167,14 @@ describe('a HEIC that breaks off', () => {
     near([...pixels.subarray(0, 3), ...pixels.subarray(-3)], [...red, 128, 128, 128])
   })
 
+  test.each([1, 2, 3])('is grey where it lacks a tile also when it is turned by %i quarters', async turns => {
+    const { body, damaged } = await converted(quadrantHeic(turns).subarray(0, -20))
+    const { data, info } = await sharp(body).raw().toBuffer({ resolveWithObject: true })
+    const row = (info.width - 1) * 3
+    const corners = [0, row, data.length - 3 - row].map(at => [...data.subarray(at, at + 3)].join())
+    expect({ damaged, corners }).toEqual({ damaged: true, corners: expect.arrayContaining(['128,128,128']) })
+  })
+
   test('into zeros, as an interrupted copy leaves it, is damaged', async () => {
     const bytes = Buffer.concat([heic(), Buffer.alloc(1_000)])
     const [extent, data] = [Buffer.from('00000024', 'hex'), bytes.indexOf('mdat')]

@@ -66,7 +66,7 @@ export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp>
   return sharp(withChunk(png, 'iCCP', Buffer.concat([Buffer.from('photo\0\0'), deflateSync(padded)])))
 }
 
-export const isGrey = (profile?: Buffer): boolean => profile?.toString('latin1', 16, 20) === 'GRAY'
+const isGrey = (profile?: Buffer): boolean => profile?.toString('latin1', 16, 20) === 'GRAY'
 
 /** Whether libvips reads a grey AVIF as RGB, to which its profile does not apply. */
 export const isGreyAvif = ({ compression, icc }: Metadata): boolean => compression === 'av1' && isGrey(icc)

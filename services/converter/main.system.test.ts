@@ -60,7 +60,10 @@ async function house({ onTestFinished }: TestContext) {
 }
 
 describe.concurrent('killed anywhere, the photo is still served, and counted once', () => {
-  const points = ['claimed', 'converted', 'stored', 'result', 'completed']
+  // The poison photo is killed after it is claimed; `life.test.ts` of lib tries a fault at any call.
+  const points = process.env.TEST_FULL
+    ? ['claimed', 'converted', 'stored', 'result', 'completed']
+    : ['converted', 'result']
   test.for(points)('after it is %s', async (point, context) => {
     const { queue, storage, startAndDie, recover } = await house(context)
     const job = await enqueuePhoto({ queue, storage }, await photo())

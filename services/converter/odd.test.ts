@@ -266,6 +266,35 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
+  test('PNG of 16 bits, whose colours stay as they are, with a profile and without', async () => {
+    const deep = striped().removeAlpha().toColourspace('rgb16')
+    for (const image of [deep, deep.clone().withIccProfile('p3')]) {
+      const { shown, damaged } = await picture(
+        share(await image.png({ compressionLevel: 0 }).toBuffer(), 0.4),
+      )
+      expect(damaged).toBe(true)
+      expect(red.map((value, at) => Math.abs(value - (shown[at] ?? 0)) <= 1)).toEqual([true, true, true])
+    }
+  })
+
+  describe('TIFF with a palette', () => {
+    const palette = red.flatMap(value => Array.from({ length: 256 }, () => value * 257))
+    const whole = tiff([{ width: 300, height: 200, pixel: [1], photometric: 3, palette }])
+
+    test('without its pixels is undecodable, although the first colour is not black', async () => {
+      expect(colour(await picture(whole))).toEqual(red)
+      const bytes = Buffer.from(whole)
+      writeTiffTag(bytes, 273, bytes.length)
+      expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+    })
+
+    test('without its palette is damaged', async () => {
+      const bytes = Buffer.from(whole)
+      bytes.writeUInt32LE(bytes.length, bytes.lastIndexOf(Buffer.from('40010300', 'hex')) + 8)
+      expect(await picture(bytes)).toMatchObject({ damaged: true })
+    })
+  })
+
   test('GIF: nothing, which is white', async () => {
     const given = await picture(share(await noise(300, 400).gif({ effort: 1 }).toBuffer(), 0.5))
     expect(given).toMatchObject({ width: 300, height: 400, damaged: true })
@@ -630,10 +659,12 @@ describe('TIFF', () => {
     ['a compression', 259, 34_925],
     ['a compression', 259, 50_000],
     ['a number of bits', 258, 12],
-  ])('of %s that is not read (tag %i: %i) says so', async (_name, tag, value) => {
-    const bytes = tiff([{ ...size, pixel: [200], photometric: 1 }])
-    writeTiffTag(bytes, tag, value)
-    expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
+  ])('of %s that is not read (tag %i: %i) says so, also where 0 is white', async (_name, tag, value) => {
+    for (const photometric of [0, 1]) {
+      const bytes = tiff([{ ...size, pixel: [200], photometric }])
+      writeTiffTag(bytes, tag, value)
+      expect(await reason(bytes)).toMatchObject({ detail: expect.stringMatching(/stored in a rare way/) })
+    }
   })
 
   test('of a tile that is far larger than the picture says that it is rare', async () => {
@@ -874,6 +905,19 @@ describe('colours that are named by numbers become sRGB', () => {
       behind(await plain(300, 200, grey).png().toBuffer(), 33, chunk('iCCP', compressed)),
     ]
     for (const bytes of photos) near(colour(await picture(bytes)), [expected, expected, expected])
+  })
+
+  test('a profile of XYZ, whose curves are straight lines, does not apply to a JPEG', async () => {
+    const line = '70617261000000000000000000010000'
+    const curves = Buffer.from(`6d414220000000000303000000000020${'0'.repeat(32)}${line.repeat(3)}`, 'hex')
+    const tags = Buffer.from('00000001413242300000009000000050', 'hex')
+    const icc = Buffer.concat([linearGrey().subarray(0, 128), tags, curves])
+    icc.writeUInt32BE(icc.length)
+    icc.write('XYZ ', 16)
+    const segment = Buffer.concat([Buffer.from('\xff\xe2..ICC_PROFILE\0\x01\x01', 'latin1'), icc])
+    segment.writeUInt16BE(segment.length - 2, 2)
+    const bytes = behind(await plain(300, 200, '#20d020').jpeg({ quality: 100 }).toBuffer(), 2, segment)
+    near(colour(await picture(bytes)), [32, 208, 32])
   })
 
   test('a grey PNG, also with alpha', async () => {

@@ -6,7 +6,7 @@ import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.t
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
 import { correct } from './correct.ts'
-import { isGrey, openHeic } from './heic.ts'
+import { openHeic } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
 export type Undecodable = {
@@ -73,8 +73,9 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const colours = coloursOf(format, bytes, header)
   const isGreyPicture =
     /^(b-w|grey16)$/.test(header.space) || (header.format === 'heif' && chromaOf(bytes) === 0)
-  // Colours that are declared another way count before the profile, and a grey profile does not apply to colours.
-  if (colours || (isGrey(header.icc) && !isGreyPicture)) delete header.icc
+  const appliesTo = header.icc?.toString('latin1', 16, 20) ?? ''
+  // Colours that are declared another way count before the profile. One for other samples (grey, Lab, XYZ) does not apply.
+  if (colours || !(isGreyPicture ? /GRAY|RGB / : /RGB |CMYK/).test(appliesTo)) delete header.icc
   return {
     /** The photo's bytes, corrected where libvips would misread them. */
     bytes,
@@ -95,10 +96,13 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     ...(limit && { limit }),
     warnings,
     /** Opens the page that is shown, from `bytes` or `from`. */
-    open: async (failOn: FailOn, from = bytes): Promise<Sharp> =>
-      format === 'heic'
-        ? openHeic(from, header, bounds, warnings)
-        : openPage(from, { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !header.icc }),
+    open: async (failOn: FailOn, from = bytes): Promise<Sharp> => {
+      if (format === 'heic') return openHeic(from, header, bounds, warnings)
+      const how = { failOn, page, unlimited: format === 'avif', ignoreIcc: isYcc || !header.icc }
+      const opened = openPage(from, how)
+      // sharp converts a photo with 16 bits a channel and a profile to P3; this converts it to sRGB.
+      return header.space === 'rgb16' && !how.ignoreIcc ? opened.withIccProfile('srgb') : opened
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import { crc32, inflateSync } from 'node:zlib'
+import { orElse } from '@tintype/lib/errors.ts'
 
 type Chunk = { type: string; body: Buffer; start: number; end: number }
 
@@ -75,12 +76,10 @@ function exifInText(type: string, body: Buffer): Buffer | undefined {
   if (!/^(tEXt|zTXt)$/.test(type)) return undefined
   const [keyword = ''] = /^Raw profile type (exif|APP1)\0/i.exec(body.toString('latin1', 0, 80)) ?? []
   if (!keyword) return undefined
-  try {
+  return orElse(Buffer.alloc(0), () => {
     const text = body.subarray(keyword.length)
     const plain = type === 'zTXt' ? inflateSync(text.subarray(1), { maxOutputLength: 2 ** 20 }) : text
     const [, digits = ''] = /^\s*\w+\s+\d+\s+([\da-f\s]+)/i.exec(plain.toString('latin1')) ?? []
     return Buffer.from(digits.replace(/\s/g, ''), 'hex')
-  } catch {
-    return Buffer.alloc(0)
-  }
+  })
 }

@@ -34,7 +34,7 @@ function untilWrongMarker(jpeg: Buffer): Buffer {
 
 /** The rows that a PNG has, and grey in place of the others. */
 async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, warnings: string[]) {
-  const { width, height, orientation } = header
+  const { width, height } = header
   const bits = bytes.readUInt8(24) * (samplesByType[bytes.readUInt8(25)] ?? 1)
   const { rows, png, isWhole } = await inflateRows(bytes, 1 + Math.ceil((width * bits) / 8), height)
   if (rows === 0) throw new Error('nothing can be decoded')
@@ -47,7 +47,7 @@ async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, wa
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
     .extend({ bottom: whole - down, background: '#808080' })
-    .withMetadata({ ...(orientation !== undefined && { orientation }) })
+    .keepExif() // the orientation; withMetadata would take 16-bit samples for those of P3
   return open('truncated', await small.png().toBuffer())
 }
 
@@ -113,7 +113,8 @@ export function lacksPixels(
 }
 
 /** Warnings about pixels that the file does not have. */
-const lacking = /^libheif: |missing pixels|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
+const lacking =
+  /^libheif: |missing pixels|reading of "ColorMap"|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
 /** Some cameras write it before each restart marker. Before one of them it is what a wrong bit leaves. */
 const padding = /extraneous bytes before marker 0xd[0-7]/
 

@@ -21,6 +21,7 @@ import type { Folders } from './files.ts'
 import { inThread } from './in-thread.ts'
 import { timelineKeyOf } from './page/api.ts'
 import { entriesIn, knownDays, type Wanted } from './search.ts'
+import type { Keep } from './sizing.ts'
 import type { Clock } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
@@ -32,8 +33,7 @@ export type LogServer = OtherPages & {
   /** The shippers' secret. It is read anew for each batch, as the shippers do. */
   token(): string
   clock: CheckedClock
-  /** Ages in days at which files are removed; 0: never. */
-  keep: { logsDays: number; revisionsDays: number }
+  keep: Keep
 }
 
 /** The log server's HTTP API: ingest and look-ups. */

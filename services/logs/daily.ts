@@ -10,7 +10,7 @@ import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, hasEntry, namesIn, type StreamFile, streamFiles } from './files.ts'
 import { blockBytes, openIndex } from './lookup.ts'
 import { type MergedEntry, merge, openSources, type StreamPart } from './merge.ts'
-import type { Count, SessionSizes } from './page/api.ts'
+import type { Count } from './page/api.ts'
 
 /** No line is longer. */
 const maxLineBytes = 4 * 2 ** 20
@@ -133,7 +133,7 @@ export type Manifest = Revision & {
   bytes: number
   sha256: string
   streams: StreamPart[]
-  sessions: SessionSizes
+  sessions: ReturnType<ReturnType<typeof countSessions>['sizes']>
   /** Blocks in the index. Manifests of older versions do not have it: their days are searched line by line. */
   blocks?: number
 }
@@ -193,7 +193,8 @@ function countSessions() {
       share *= 2
       for (const each of counts.keys()) if (!isCounted(each)) counts.delete(each)
     },
-    sizes(): SessionSizes {
+    /** Of the bytes that one session's entries take in a day. */
+    sizes() {
       const sorted = [...counts].sort(([a, { bytes }], [b, more]) => more.bytes - bytes || (a < b ? -1 : 1))
       const quantile = (q: number) => sorted[Math.floor((1 - q) * sorted.length)]?.[1].bytes ?? 0
       return {
@@ -201,6 +202,7 @@ function countSessions() {
         p50: quantile(0.5),
         p99: quantile(0.99),
         largest: sorted.slice(0, largestShown).map(([session, count]) => ({ session, ...count })),
+        /** 1: every session was counted; less: this share of them, chosen by its digits, so the rest are estimates. */
         sampled: 1 / share,
       }
     },

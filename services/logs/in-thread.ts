@@ -3,17 +3,17 @@ import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { answerOf } from '@tintype/lib/thread.ts'
 import type { Folders } from './files.ts'
-import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
-import { sizing } from './sizing.ts'
-import { timeline } from './timeline.ts'
+import { type Keep, type SizingAnswer, sizing } from './sizing.ts'
+import { type Story, timeline } from './timeline.ts'
 
 const lookUps = {
   timeline,
   recent,
-  sizing(folders: Folders, keep: SizingAnswer['keep']): SizingAnswer {
-    return { ...sizing(folders, dayOf(Date.now()), keep.logsDays), keep }
-  },
+  sizing: (folders: Folders, keep: Keep): SizingAnswer => ({
+    ...sizing(folders, dayOf(Date.now()), keep.logsDays),
+    keep,
+  }),
 }
 /** `json`: the answer as text. `cut`: timelineBytes truncated it. */
 type Found = { json: string; cut: boolean }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { dayOf, isDay } from '@tintype/lib/day.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, namesIn, readAt, streamFiles } from './files.ts'
-import { type Entry, isTrouble, nameOf, type Recent, type RecentRow, timeOf } from './page/api.ts'
+import { type Entry, isTrouble, nameOf, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
 /** Bytes read from the ends of all files together: some thousand entries each. Older entries are found by their key. */
@@ -16,8 +16,10 @@ const maxOfKind = 5
 /** Each hour photos are removed by age, whose sessions are old. */
 const removals = new Set<unknown>(['photo.deleted', 'photo.forgotten'])
 
-/** The newest sessions of people, and the unusual ones of the newest entries. */
-export function recent({ streams }: Folders): Recent {
+export type Recent = ReturnType<typeof recent>
+
+/** The newest sessions of people, and the unusual ones of the newest entries. `counts`: how many there are in all. */
+export function recent({ streams }: Folders) {
   const files = newestFiles(streams)
   const lately = files.filter(({ writtenMs }) => writtenMs > (files[0]?.writtenMs ?? 0) - hourMs).length
   const count = Math.max(minFiles, lately)
@@ -43,6 +45,7 @@ export function recent({ streams }: Folders): Recent {
       .slice(0, maxOfKind)
       .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, seconds, text: reason, state }))
   return {
+    /** Time of the oldest entry that was read; 0: there is none. */
     fromMs: entries[0] ? timeOf(entries[0]) : 0,
     counts: { photos: photos.length, failed: failed.length, late: late.length, troubles: troubles.length },
     sessions: sessionsOf(people, photos),

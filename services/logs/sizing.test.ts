@@ -133,6 +133,15 @@ test('of the last day the disk is looked at each ten minutes, and a clock that w
   expect([looks[0], looks.at(-1)]).toEqual(['2026-12-31T23:50:00.000Z', '2027-01-02T00:00:00.000Z'])
 })
 
+test('the disk of the photos is looked at also before their folder is made: that of the logs would seem to have shrunk', async context => {
+  const photos = `file:${await smallDisk(context, 2 ** 20)}/photos`
+  const folders = foldersIn(await temporaryFolder(), photos)
+  mkdirSync(folders.streams, { recursive: true })
+  await sampleDisk(folders, Date.parse('2026-11-20'))
+  const looks = JSON.parse(readFileSync(folders.samples, 'utf8')) as Record<string, number>
+  expect(looks['2026-11-20T00:00:00.000Z']).toBeLessThanOrEqual(2 ** 20)
+})
+
 test('a start while the clock says 1970 keeps the looks of the days before', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
 import { createDraft, roomOn } from '@tintype/lib/disk.ts'
 import { parseJson } from '@tintype/lib/json.ts'
@@ -8,12 +8,19 @@ import { limits } from '@tintype/lib/limits.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './daily.ts'
 import { type Folders, readAt, streamFiles } from './files.ts'
-import { type DaySize, type Estimate, type Sizing, timeOf } from './page/api.ts'
+import { type Estimate, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
+
+export type Sizing = ReturnType<typeof sizing>
+/** Ages in days at which logs and replaced revisions are removed; 0: never. */
+export type Keep = { logsDays: number; revisionsDays: number }
+/** What `GET /sizing.json` answers. */
+export type SizingAnswer = Sizing & { keep: Keep }
 
 /**
  * Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over.
- * `keepDays`: the age at which logs are removed; 0: never.
+ * `keepDays`: the age at which logs are removed; 0: never. `counted`: what came to the disk, photos too, or while nothing
+ * of that is known, logs. `hours`: those from which a forecast extrapolates; null when it is of whole days.
  */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string, keepDays: number) {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
@@ -26,26 +33,16 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   // Until a complete day is known, each sixth of the last hours counts.
   const isOfHours = ofDays.length === 0 && hours > 0
   const ofDisk = isOfHours ? ratesOf(inSixths(lately)) : ofDays
-  const [disk, logDisk] = [roomOf(photos, streams, folder), roomOf(streams, folder)]
-  const filling = (
-    counted: Sizing['counted'],
-    rates: number[],
-    { freeBytes }: typeof disk,
-    more: { isOfHours?: boolean; keepDays?: number },
-  ) => ({
-    counted,
-    hours: more.isOfHours ? hours : null,
-    ...forecast(rates, freeBytes, more),
-    freeBytes,
-  })
-  const byLogs = filling('logs', logs, logDisk, { keepDays })
-  const byAll = ofDisk.length > 0 ? filling('disk', ofDisk, disk, { isOfHours }) : byLogs
+  const [disk, logDisk] = [roomOf(photos), roomOf(streams)]
+  const byLogs = { counted: 'logs' as const, hours: null, ...forecast(logs, logDisk.freeBytes, { keepDays }) }
+  const byDisk = { counted: 'disk' as const, ...forecast(ofDisk, disk.freeBytes, { isOfHours }) }
+  const byAll = ofDisk.length > 0 ? { ...byDisk, hours: isOfHours ? hours : null } : byLogs
   // The photos may have a disk of their own. Then the disk that is full first counts.
   const isLogs = logDisk.device !== disk.device && fullIn(byLogs) < fullIn(byAll)
   return { days, today: sizeSoFar(streams, today), ...(isLogs ? byLogs : byAll) }
 }
 
-const fullIn = ({ daysUntilFull: { likely } }: Pick<Sizing, 'daysUntilFull'>): number => likely ?? horizonDays
+const fullIn = ({ daysUntilFull: { likely } }: { daysUntilFull: Estimate }): number => likely ?? horizonDays
 
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -56,7 +53,7 @@ function byService<P extends { stream: string }, S>(parts: P[], size: (parts: P[
   return Object.fromEntries([...groups].map(([service, its]) => [service, size(its)]))
 }
 
-function daySize(folder: string, manifest: Manifest): DaySize {
+function daySize(folder: string, manifest: Manifest) {
   const { day, entries, bytes, sessions, streams } = manifest
   const files = [dayFile, indexFile, manifestFile].map(file => sizeOf(file(folder, manifest)))
   const diskBytes = sum([...files, ...streams.map(({ journalBytes }) => journalBytes)])
@@ -68,7 +65,7 @@ function daySize(folder: string, manifest: Manifest): DaySize {
 }
 
 /** Size of the journals of a day that is not over. Their entries are not counted. */
-function sizeSoFar(streams: string, day: string): Sizing['today'] {
+function sizeSoFar(streams: string, day: string) {
   const parts = streamFiles(join(streams, day))
     .map(({ stream, file }) => ({ stream, bytes: sizeOf(file), fromMs: firstTimeIn(file) }))
     .filter(({ fromMs }) => !Number.isNaN(fromMs))
@@ -97,7 +94,7 @@ const unknown: Estimate = { low: null, likely: null, high: null }
  */
 export function forecast(rates: number[], freeBytes: number, { isOfHours = false, keepDays = 0 } = {}) {
   const last = rates.length - 1
-  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
+  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown, freeBytes }
   const slopes = rates.flatMap((later, j) =>
     rates.slice(0, isOfHours ? 0 : j).map((earlier, i) => (later - earlier) / (j - i)),
   )
@@ -125,6 +122,7 @@ export function forecast(rates: number[], freeBytes: number, { isOfHours = false
       likely: full(level, growth.likely),
       high: full(Math.min(level, ...rates), growth.low),
     },
+    freeBytes,
   }
 }
 
@@ -153,14 +151,14 @@ function looksIn(file: string): Look[] {
 }
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
-export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
+export async function sampleDisk({ samples: file, photos }: Folders, nowMs: number): Promise<void> {
   // The looks of all other years would be of a clock that was ahead.
   if (nowMs < oldestMs) return
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
   const last = new Set(lastOfDays(looks))
   const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
-  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
+  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
   createDraft(`${file}.draft`)
   await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
@@ -185,9 +183,8 @@ const ratesOf = (looks: Look[]): number[] =>
     return (bytes - before.bytes) / days
   })
 
-/** Space of the disk of the first of these folders that exists. */
-function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number; device: number } {
-  const folder = folders.find(each => existsSync(each))
-  if (folder === undefined) return { usedBytes: 0, freeBytes: 0, device: 0 }
+/** Space of the disk that a folder is on, or will be on: web makes the folder of the photos at its first start. */
+function roomOf(folder: string): { usedBytes: number; freeBytes: number; device: number } {
+  if (!existsSync(folder)) return roomOf(dirname(folder))
   return { ...roomOn(folder), device: statSync(folder).dev }
 }

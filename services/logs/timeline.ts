@@ -1,7 +1,7 @@
 import { limits } from '@tintype/lib/limits.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Folders } from './files.ts'
-import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
+import { type Entry, type StageBar, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
 import { entryOf, knownDays, linesOf } from './search.ts'
 
@@ -71,8 +71,13 @@ export function placeOf({ id, timestamp, effective_at = timestamp }: Entry): str
   return `${effective_at} ${stream} ${String(seq).padStart(16, '0')}`
 }
 
-/** The page's view of entries in order: the processes, the stages of each photo, and the gaps. */
-export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable: string[] = []): Story {
+export type Story = ReturnType<typeof storyOf>
+
+/**
+ * The page's view of entries in order: the processes, the stages of each photo, and the gaps. `cut`: older entries are
+ * left out. `unreadable`: files that the disk, or a wrong owner, does not let be read.
+ */
+export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable: string[] = []) {
   const stages = entries.flatMap(stagesOf)
   const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
   for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])

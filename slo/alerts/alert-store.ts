@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { giveToOwner } from '@tintype/lib/disk.ts'
-import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import { describeError, errorCode, messagesOf } from '@tintype/lib/errors.ts'
 import { isLike } from '@tintype/lib/json.ts'
 
 /** An alert that fires now. One message is sent for all alerts of a `group`: an objective, or the monitoring itself. */
@@ -63,11 +63,11 @@ const sentLike = { group: '', severity: '', since: 0, sentAt: 0, alerts: [alertL
 function read(file: string, onTrouble: (why: string) => void) {
   try {
     const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
-    if (!sent.every(([, each]) => isLike(sentLike, each)))
-      throw new TypeError(`${file} is not a store of alerts`)
+    if (!sent.every(([, each]) => isLike(sentLike, each))) throw new TypeError('it is not a store of alerts')
     return { sent: new Map(sent), facts: new Map(facts) }
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') onTrouble(describeError(error))
+    if (errorCode(error) !== 'ENOENT')
+      onTrouble(`${file} cannot be read, so what was sent may be sent again: ${messagesOf(error)}`)
     return { sent: new Map<string, Sent>(), facts: new Map<string, unknown>() }
   }
 }

@@ -3,9 +3,9 @@ import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/comm
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick, type VariableName } from '@tintype/lib/variables.ts'
 import { defaultPages } from '../alerts/rules.ts'
-import { type Directory, defaultFolder, intoFile, program, readDirectory } from '../directory.ts'
+import { defaultFolder, intoFile, program } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
-import { type Context, defaultDeadman, flag, type Given, type Option, options, type Verb } from './context.ts'
+import { contextOf, defaultDeadman, flag, type Given, type Option, options, type Verb } from './context.ts'
 import verbTexts from './verbs.json' with { type: 'json' }
 
 /** The verbs. A verb's module is loaded when the verb is run. */
@@ -97,24 +97,4 @@ function refuseStrange(given: readonly Option[], takes: Option[], forms: NonNull
   if (strange === undefined) return
   const needed = names.filter(each => forms[each]?.includes(strange)).join(' or --')
   throw new UsageError(form ? `--${strange} does not go with --${form}` : `--${strange} needs --${needed}`)
-}
-
-function contextOf(environment: NodeJS.ProcessEnv, given: Given, verb: string, nowMs: number): Context {
-  const { config: folder = defaultFolder, json } = given
-  const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
-  let read: Directory | undefined
-  const directory = () => {
-    read ??= readDirectory(folder, environment, ['diagnose', 'serve'].includes(verb))
-    return read
-  }
-  return {
-    environment,
-    folder,
-    directory,
-    dataDir: config.DATA_DIR,
-    keepDays: config.KEEP_METRICS_DAYS,
-    nowMs,
-    print: text => console.log(text),
-    show: (data, text) => console.log(json ? JSON.stringify(data) : text),
-  }
 }

@@ -1,6 +1,8 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { expandUrl } from '../directory/expand.ts'
-import type { Directory } from '../directory.ts'
+import { type Directory, defaultFolder, readDirectory } from '../directory.ts'
 import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.ts'
 import type { Minute, Source } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
@@ -65,18 +67,28 @@ export type Verb = (given: Given, context: Context) => Promise<number>
 /** Address of slo's receiver of SloWatchdog under `npm start`. It takes no other alerts. */
 export const defaultDeadman = 'http://127.0.0.1:9084/alerts'
 
-export type Context = {
-  environment: Record<string, string | undefined>
-  folder: string
-  /** Reads the folder. @throws ExpectedError with every error in it. */
-  directory(): Directory
-  dataDir: string
-  /** Days that the embedded recorder keeps minutes; 0 means no limit. */
-  keepDays: number
-  nowMs: number
-  print(text: string): void
-  /** Prints the text, or the data with --json. */
-  show(data: unknown, text: string): void
+export type Context = ReturnType<typeof contextOf>
+
+export function contextOf(environment: NodeJS.ProcessEnv, given: Given, verb: string, nowMs: number) {
+  const { config: folder = defaultFolder, json } = given
+  const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
+  let read: Directory | undefined
+  return {
+    environment,
+    folder,
+    /** Reads the folder. @throws ExpectedError with every error in it. */
+    directory(): Directory {
+      read ??= readDirectory(folder, environment, ['diagnose', 'serve'].includes(verb))
+      return read
+    },
+    dataDir: config.DATA_DIR,
+    /** Days that the embedded recorder keeps minutes; 0 means no limit. */
+    keepDays: config.KEEP_METRICS_DAYS,
+    nowMs,
+    print: (text: string) => console.log(text),
+    /** Prints the text, or the data with --json. */
+    show: (data: unknown, text: string) => console.log(json ? JSON.stringify(data) : text),
+  }
 }
 
 export const status = { good: 0, broken: 1, unusable: 2 } as const

@@ -17,14 +17,12 @@ const dayWindows = 10
 /** The spans of time whose samples are needed: around the same time on earlier days, and up to now. */
 export function spansRead(atMs: number, stepMs: number, days: number): TimeRange[] {
   const length = nowSteps * stepMs
-  const earlier = Array.from({ length: days }, (_, i) => atMs - (days - i) * dayMs)
-  return [
-    ...earlier.map(middle => ({
-      fromMs: middle - ((dayWindows + 2) / 2) * length,
-      toMs: middle + (dayWindows / 2) * length,
-    })),
-    { fromMs: atMs - (maxWindows + 2) * length, toMs: atMs },
-  ].filter(({ toMs }, i, all) => i === all.length - 1 || toMs <= atMs - (maxWindows + 2) * length)
+  const last = { fromMs: atMs - (maxWindows + 2) * length, toMs: atMs }
+  const earlier = Array.from({ length: days }, (_, i) => {
+    const middle = atMs - (days - i) * dayMs
+    return { fromMs: middle - (dayWindows / 2 + 1) * length, toMs: middle + (dayWindows / 2) * length }
+  })
+  return [...earlier.filter(({ toMs }) => toMs <= last.fromMs), last]
 }
 
 export const firstOf = (series: readonly Series[]): number =>
@@ -45,21 +43,20 @@ export function baselineOf(
       windows.unshift(windowOf(now.samples, { fromMs: start, toMs: start + length }))
     return windows.filter(window => numberIn(targets, window) !== null)
   }
-  const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
-  const history = all.before.length
-  const burns = burning.now.length > 0
-  const { isAlike, isOtherWork } = comparable(model, [...all.earlier, ...all.before], now, burns)
-  const [earlier, before] = [all.earlier.filter(isAlike), all.before.filter(isAlike)]
+  const recentFromMs = spans.at(-1)?.fromMs ?? 0
+  const isEarlier = ({ toMs }: TimeRange) => toMs <= recentFromMs
   // A stage may be slow for up to one window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
-  const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
-  const isEnough = quietEarlier.length + quiet.length >= minBaselineWindows
-  const compared = isEnough
-    ? { windows: [...quietEarlier, ...quiet], earlierDays: quietEarlier.length, isQuiet: burns }
-    : // A service that is younger than its incident is compared with its first windows.
-      { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false }
-  return { ...compared, isOtherWork, history }
+  const all = spans.flatMap(cut)
+  const [before, burns] = [all.filter(each => !isEarlier(each)), burning.now.length > 0]
+  const { isAlike, isOtherWork } = comparable(model, all, now, burns)
+  const quiet = all.filter(each => isAlike(each) && isQuiet(each))
+  const isEnough = quiet.length >= minBaselineWindows
+  // A service that is younger than its incident is compared with its first windows.
+  const windows = isEnough ? quiet : before.filter(isAlike).slice(0, minBaselineWindows)
+  const earlierDays = windows.filter(isEarlier).length
+  return { windows, earlierDays, isQuiet: isEnough && burns, isOtherWork, history: before.length }
 }
 
 const targets = `max(last_over_time(${upMetric}[$w]))`

@@ -42,7 +42,9 @@ test('a metric with too many series is named as missing, and the others are read
   expect(stages.flatMap(({ had }) => had)).toContain('tintype_stage_seconds{stage="wait"}')
   expect(stages.flatMap(({ lacked }) => lacked).join()).toContain('tintype_slots')
   const now = Date.now()
-  expect(await source.series(['tintype_slots'], now - 60_000, now, 15_000)).toEqual([])
+  expect(await source.series([{ metric: 'tintype_slots', matchers: [] }], now - 60_000, now, 15_000)).toEqual(
+    [],
+  )
 })
 
 test('all reads are sent to a hanging Prometheus at once, so that diagnosis waits for it only once', async () => {

@@ -5,7 +5,7 @@ import { diagnose } from './diagnose.ts'
 import type { TimeRange } from './evaluate.ts'
 import { medianGap } from './growth.ts'
 import { readBurning } from './incidents.ts'
-import { jobsRead, type Model, metricsRead, upMetric } from './model.ts'
+import { type Model, selectorsRead, upMetric } from './model.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Earlier days that are read. The recorder keeps samples of two days. */
@@ -28,9 +28,7 @@ export async function diagnoseAt(directory: Directory, source: Source, askedMs: 
 /** The series that the model reads, over some spans of time, oldest first. */
 async function readSpans(source: Source, model: Model, spans: readonly TimeRange[]): Promise<Series[]> {
   const all: Series[][] = []
-  const jobsOf = (metric: string) => jobsRead(model, metric)
-  for (const { fromMs, toMs } of spans)
-    all.push(await source.series(metricsRead(model), fromMs, toMs, undefined, jobsOf))
+  for (const { fromMs, toMs } of spans) all.push(await source.series(selectorsRead(model), fromMs, toMs))
   const joined = Map.groupBy(all.flat(), ({ name, labels }) => name + JSON.stringify(labels))
   return [...joined.values()].map(same => ({
     ...(same[0] as Series),

@@ -7,7 +7,7 @@ import { readDirectory } from '../directory.ts'
 import { type Program, startServer } from '../examples/test/watched.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { samplesOf, windowOf } from './evaluate.ts'
-import { metricsRead, upMetric } from './model.ts'
+import { selectorsRead, upMetric } from './model.ts'
 import { jobsAt } from './replicas.ts'
 
 /**
@@ -73,7 +73,7 @@ describeWithParts('a real Prometheus that scrapes kube-state-metrics', ['prometh
     ]
     const windowNow = async () => {
       const span = { fromMs: Date.now() - 180_000, toMs: Date.now() }
-      return windowOf(samplesOf(await source.series(metricsRead(model), span.fromMs, span.toMs)), span)
+      return windowOf(samplesOf(await source.series(selectorsRead(model), span.fromMs, span.toMs)), span)
     }
     const processes = ({ samples }: Awaited<ReturnType<typeof windowNow>>) => samples(upMetric).length
     await until(async () => processes(await windowNow()) === 5, {

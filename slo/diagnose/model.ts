@@ -1,7 +1,6 @@
 import type { Service } from '../directory/service.ts'
 import type { Selector } from '../sources/index.ts'
 import { formatSelector } from '../sources/promql.ts'
-import { jobsIn } from '../sources/selector.ts'
 import { parseExpression } from './expression.ts'
 
 /** The parts of service.yaml that diagnosis needs. */
@@ -34,27 +33,18 @@ export const replicasOf = ({ replicas }: Model, job: string): string => replicas
 export const upMetric = 'up'
 export const startMetric = 'process_start_time_seconds'
 
-function selectorsIn(model: Model): Selector[] {
+/** The selectors of all that diagnosis reads. */
+export function selectorsRead(model: Model): Selector[] {
   const { stages, resources, traffic, jobs } = model
+  const ofJob = (metric: string, job: string) => (job ? `${metric}{job=${JSON.stringify(job)}}` : metric)
   const queries = [
     ...stages.flatMap(({ seconds, failing }) => [seconds, failing]),
     ...resources.map(({ query }) => query),
     traffic,
-    ...(jobs.length > 0 ? jobs : ['']).map(job => replicasOf(model, job)),
+    ...(jobs.length > 0 ? jobs : ['']).flatMap(job => [
+      ...[upMetric, startMetric].map(metric => ofJob(metric, job)),
+      replicasOf(model, job),
+    ]),
   ]
   return queries.flatMap(each => (each ? parseExpression(each).selectors : []))
-}
-
-export const metricsRead = (model: Model): string[] =>
-  [...new Set([upMetric, startMetric, ...selectorsIn(model).map(({ metric }) => metric)])].sort()
-
-/** A pattern of the jobs whose series of a metric diagnosis reads; empty for any job. */
-export function jobsRead(model: Model, metric: string): string {
-  const ofEach: Selector[] = model.jobs.map(value => ({
-    metric,
-    matchers: [{ label: 'job', operator: '=', value }],
-  }))
-  const own = ofEach.length > 0 ? ofEach : [{ metric, matchers: [] }]
-  const named = selectorsIn(model).filter(each => each.metric === metric)
-  return jobsIn([...([upMetric, startMetric].includes(metric) ? own : []), ...named])
 }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
+import { jobsIn } from '../sources/selector.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
-import { jobsRead } from './model.ts'
+import { selectorsRead } from './model.ts'
 import { jobsAt } from './replicas.ts'
 
 const times = Array.from({ length: 20 }, (_, n) => n * 15_000)
@@ -177,7 +178,7 @@ test('of a Prometheus that others share the jobs are read that the service names
   const resource = { stage: 's', cause: 'c', kind: 'part', query, action: 'act' } as const
   const service = { ...readDirectory().service, stages: [], resources: [resource], traffic: '', replicas: '' }
   const read = (jobs: string[], metric: string, replicas = '') =>
-    jobsRead({ ...service, jobs, replicas }, metric)
+    jobsIn(selectorsRead({ ...service, jobs, replicas }).filter(each => each.metric === metric))
   expect(read(['web'], 'a')).toBe(`${RegExp.escape('web')}|x|y`)
   expect(read(['web'], 'b')).toBe('')
   expect(read(['web'], 'up')).toBe(`${RegExp.escape('other')}|${RegExp.escape('web')}`)

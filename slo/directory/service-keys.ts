@@ -13,13 +13,10 @@ const selector = rule(
   'a selector, as in name{label="value"}',
   value => typeof value === 'string' && parseSelector(value) !== undefined,
 )
-const regex = rule('a regular expression of JavaScript', value => {
-  try {
-    return typeof value === 'string' && new RegExp(value) !== undefined
-  } catch {
-    return false
-  }
-})
+const regex = rule(
+  'a regular expression of JavaScript',
+  value => typeof value === 'string' && new RegExp(value),
+)
 
 /** A request of the synthetic user. `${NAME}` is a variable of the environment, in lower case a captured value. */
 const step = {

@@ -214,8 +214,13 @@ test('a wrong target of a file is left out and named, the others stay', async ()
     { targets: ['a:1', 'not an address:2', 'http://b:2'] },
     { targets: ['c:3'], labels },
     { targets: ['d:4'], labels },
+    { targets: ['e:5'], labels: null },
   ])
-  expect(listed()).toEqual(['a:1 a:1 http://a:1/metrics', 'web 0 http://c:3/metrics'])
+  expect(listed()).toEqual([
+    'a:1 a:1 http://a:1/metrics',
+    'web 0 http://c:3/metrics',
+    'e:5 e:5 http://e:5/metrics',
+  ])
   expect(troubles).toEqual([
     'FILE: not an address:2 not an address:2 has no valid address; http://b:2 http://b:2 has no valid address; web 0 is there twice: give each an instance of its own',
   ])

@@ -1,3 +1,4 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import { type Document, type Finding, found, type Path } from '../objectives/document.ts'
 
 /** A place of a document. `isGiven`: the parent exists. */
@@ -14,8 +15,9 @@ export const parsed = <T>(read: Rule<T>['read'], mayBe: string): Rule<T> => {
   }
   return Object.assign(reader, { mayBe, read })
 }
-export const rule = <T = string>(mayBe: string, holds: (value: unknown) => boolean): Rule<T> =>
-  parsed(value => (holds(value) ? (value as T) : undefined), mayBe)
+/** A value that `holds`. One at which it throws does not, such as a wrong regular expression. */
+export const rule = <T = string>(mayBe: string, holds: (value: unknown) => unknown): Rule<T> =>
+  parsed(value => orElse(undefined, () => (holds(value) ? (value as T) : undefined)), mayBe)
 export const text = rule('text', value => typeof value === 'string')
 export const matching = (pattern: RegExp, mayBe: string) =>
   rule(mayBe, value => typeof value === 'string' && pattern.test(value))

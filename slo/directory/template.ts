@@ -46,7 +46,7 @@ const step = (character: string) => ('({['.includes(character) ? 1 : ')}]'.inclu
 /** Adds parentheses to a text of more than one term. */
 function apart(text: string): string {
   let depth = 0
-  for (const each of outsideQuotes(text).replace(/^\w+ (by|without) ?\([^)]*\) ?/, '')) {
+  for (const each of outsideQuotes(text).replace(/^\w+ (by|without) ?\([^)]*\) ?|[^ (){}[\]]+/g, '')) {
     if (each === ' ' && depth === 0) return `(${text})`
     depth += step(each)
   }
@@ -58,7 +58,7 @@ function argumentsOf(text: string, count: number): [values: string[], rest: stri
   if (text[0] !== '(') return [[], text]
   const values: string[] = []
   let [depth, start] = [0, 1]
-  for (const [at, character] of outsideQuotes(text).split('').entries()) {
+  for (const { 0: character, index: at } of outsideQuotes(text).matchAll(/[(){}[\],]/g)) {
     depth += step(character)
     const isLast = depth === 0
     if (!isLast && (character !== ',' || depth > 1 || values.length === count - 1)) continue

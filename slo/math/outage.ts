@@ -2,20 +2,21 @@ import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { longestMinutes } from '../sources/recorded.ts'
 import { backtest, type Timeline } from './backtest.ts'
 import { type Tally, tally } from './sli.ts'
-import { parseDuration } from './time.ts'
+import { parseDuration, toDuration } from './time.ts'
 
 /** A part of an outage: the percentage of offline minutes and of bad events. `events`: whether there is traffic. */
 type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }
+
+const maxPhases = 1_000
+const maxMinutes = 20_160
 
 export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 30m" or "30x(full 2m, ok 2m)":
   full D        nothing answers: every minute offline, and no events
   N% D          N % of the minutes offline and N % of the events bad
   offline N% D  N % of the minutes offline, every event good
   late N% D     N % of the events bad, every minute online
-  ok D          all well`
-
-const maxPhases = 1_000
-const maxMinutes = 20_160
+  ok D          all well
+  at most ${maxPhases} parts, and ${toDuration(maxMinutes)} together`
 
 /** The assumed traffic: with 100 events a minute a whole percentage is a whole number of events. */
 const eventsAMinute = 100

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
+import { orElse } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
@@ -31,13 +32,7 @@ export function readPlanned(dataDir: string): Planned[] {
 }
 
 /** The same for pages and alerts, which must also work while the folder cannot be read. */
-export function readablePlanned(dataDir: string): Planned[] {
-  try {
-    return readPlanned(dataDir)
-  } catch {
-    return []
-  }
-}
+export const readablePlanned = (dataDir: string): Planned[] => orElse([], () => readPlanned(dataDir))
 
 /** Adds a downtime, or changes its reason. When there are too many, the oldest is removed. */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {

@@ -48,17 +48,11 @@ function startsOf({ count, unit, startTime, timeZone }: Calendar): (index: numbe
 
 const unitNames = { d: 'days', w: 'weeks', M: 'months' } as const
 
-/** Whether a text is a date and time as OpenSLO writes it, `2026-01-31 00:00:00`, also with a T. */
+/** Whether a text is a date and time as OpenSLO writes it, `2026-01-31 00:00:00`, also with a T. @throws RangeError */
 export const isStartTime = (text: unknown): boolean =>
   /^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$/.test(String(text)) &&
-  isRead(() => Temporal.PlainDateTime.from(String(text)))
+  Temporal.PlainDateTime.from(String(text)) !== undefined
 
-export const isTimeZone = (text: unknown) => isRead(() => Temporal.Now.zonedDateTimeISO(String(text)))
-
-function isRead(read: () => unknown): boolean {
-  try {
-    return read() !== undefined
-  } catch {
-    return false
-  }
-}
+/** @throws RangeError for what is no time zone. */
+export const isTimeZone = (text: unknown): boolean =>
+  Temporal.Now.zonedDateTimeISO(String(text)) !== undefined

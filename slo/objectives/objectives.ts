@@ -48,16 +48,20 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   const read = paths.map(path => ({ path, documents: readPath(path) }))
   const parsed = parseAll(read.flatMap(({ documents }) => documents))
   const empty = read.filter(({ documents }) => documents.length === 0 || parsed.length === 0)
-  const all = [...parsed, ...empty.map(nothingIn)]
-  const services = Map.groupBy(
-    all.flatMap(({ objectives }) => objectives),
-    ({ name }) => name,
-  )
+  const all = [
+    ...parsed,
+    ...empty.map(({ path }): Parsed => {
+      const document = readDocument(show(path), '')
+      return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
+    }),
+  ]
+  const everyObjective = all.flatMap(({ objectives }) => objectives)
   const seen = new Map<string, string>()
   return all.map(({ document, objectives, findings }) => {
     const named = objectives.map(objective => {
-      const shared = services.get(objective.name)?.some(({ service }) => service !== objective.service)
-      return { ...objective, id: shared ? `${objective.service}/${objective.name}` : objective.name }
+      const { name, service } = objective
+      const isShared = everyObjective.some(each => each.name === name && each.service !== service)
+      return { ...objective, id: isShared ? `${service}/${name}` : name }
     })
     const twice = named.flatMap(({ id, name }) => {
       const first = seen.get(id)
@@ -83,11 +87,6 @@ function filesIn(path: string, above: readonly string[] = []): string[] {
     .flatMap(name =>
       filesIn(join(path, name), [...above, folder]).filter(file => /\.(ya?ml|json)$/i.test(file)),
     )
-}
-
-const nothingIn = ({ path }: { path: string }): Parsed => {
-  const document = readDocument(show(path), '')
-  return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
 }
 
 /** A path for messages, relative if it is in the current folder. */
@@ -180,8 +179,5 @@ function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Documen
 }
 
 /** A copy without keys that have no value, which count as missing in OpenSLO. */
-const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null), withoutNulls)
-
-function withoutNulls(this: unknown, _key: string, value: unknown): unknown {
-  return value === null && !Array.isArray(this) ? undefined : value
-}
+const copyOf = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_key, each) => each ?? undefined) ?? 'null')

@@ -332,7 +332,7 @@ test('of a website without metrics slo records its own probe', async () => {
   const slo = await startSlo(readDirectory(folder), { ...environment, ...ports })
   await slo.stop()
   const source = openStore(recorderFile(folder))
-  const recorded = await source.series(['slo_probe_attempts_total'], 0, Date.now())
+  const recorded = await source.series([{ metric: 'slo_probe_attempts_total', matchers: [] }], 0, Date.now())
   await source.close()
   expect(recorded.map(({ labels }) => labels.outcome).sort()).toEqual(['failure', 'success'])
 })

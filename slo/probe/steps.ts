@@ -1,4 +1,5 @@
 import { address } from '@tintype/lib/config.ts'
+import { orElse } from '@tintype/lib/errors.ts'
 import { type BoundedAnswer, excerpt, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { expand, expandUrl, missingIn, throwMissing } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
@@ -147,11 +148,7 @@ function textOf({ body, headers }: BoundedAnswer): string {
     /charset="?([\w-]+)/i.exec(headers['content-type'] ?? '') ??
     /<meta\s[^>]*charset=["']?([\w-]+)/i.exec(body.toString('latin1', 0, 1024)) ??
     []
-  try {
-    return new TextDecoder(charset).decode(body)
-  } catch {
-    return body.toString()
-  }
+  return orElse(undefined, () => new TextDecoder(charset).decode(body)) ?? body.toString()
 }
 
 const headerOf = ({ headers }: BoundedAnswer, name: string) => String(headers[name.toLowerCase()] ?? '')

@@ -27,29 +27,30 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
      */
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
+      source.troubles.clear()
       // Each objective's begin is stored for a start without the source: minutes without data are then offline.
       const stored = store.get<Readonly<Record<string, Minute>>>('began', {}) ?? {}
       // A begin in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
-      leftOut = []
-      const onLeftOut = ({ id }: Objective, why: string) => void leftOut.push(`${id}: ${why}`)
-      const each = await grouped(source, objectives, now - goneMinutes, now, onLeftOut)
+      const all = objectives.map(each => grouped(source, each, now - goneMinutes, now))
+      const known = await Promise.all(all)
+      const each = known.flatMap(({ groups }) => groups)
+      leftOut = known.flatMap(of => of.leftOut.map(({ objective: { id }, why }) => `${id}: ${why}`))
       const fromOf = (each: Objective) => now - keptMinutes([each])
       const begun = (each: Objective) => {
         const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
         return known && blindUntil && Math.max(known, blindUntil)
       }
       recorded = await readRecorded(source, each, { from, to: now, fromOf, begun })
-      const troubleOf = source.troubles()
       const troubled = new Map(
         [...objectives, ...each].flatMap(({ id, sli }) => {
-          const trouble = troubleOf(sli)
+          const trouble = source.troubles.get(JSON.stringify(sli))
           return trouble === undefined ? [] : [[ungrouped(id), explainError(trouble)] as const]
         }),
       )
-      const known = recorded?.objectives ?? []
-      const silent = known.flatMap(({ objective, begun, silentSince }) =>
+      const judged = recorded?.objectives ?? []
+      const silent = judged.flatMap(({ objective, begun, silentSince }) =>
         begun === undefined || silentSince === undefined
           ? []
           : [[objective.id, `No sample could be counted since ${toShort(silentSince)} UTC.`] as const],
@@ -57,7 +58,7 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
       unread = new Map([...silent, ...troubled])
       const began = Object.fromEntries([
         ...Object.entries(stored).filter(([id]) => troubled.has(ungrouped(id))),
-        ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+        ...judged.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
       ])
       if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       const [why] = troubled.values()

@@ -89,9 +89,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
   const isWiderThanScreen = () =>
     page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
 
-  const names = process.env.TEST_FULL
-    ? Object.keys(pageStates)
-    : ['first minutes', 'burning', 'ten objectives']
+  const names = process.env.TEST_FULL ? Object.keys(pageStates) : ['burning', 'ten objectives']
   describe.each(names)('%s', name => {
     test.each(['', 'status'])(
       '/%s has no barriers in light and dark, and fits a phone and 4K',

@@ -2,7 +2,7 @@ import { Problem } from '@tintype/lib/http.ts'
 import type { Request, Response } from 'express'
 import { expect, test } from 'vitest'
 import { lowerLimit } from '../../test/support.ts'
-import { parseOutage } from '../math/outage.ts'
+import { outageFormat, parseOutage } from '../math/outage.ts'
 import { createPublicWork } from './public-work.ts'
 
 /** A handler's request that takes so long on a clock of its own. */
@@ -83,4 +83,7 @@ test('an outage that is a program in disguise is refused before it is written ou
   const { user, system } = process.cpuUsage(start)
   expect(user + system).toBeLessThan(1_500_000)
   expect(parseOutage('30x(full 2m, ok 2m)')).toHaveLength(60)
+  // A description of the right form may be refused for its length only, which the message has to say.
+  expect([parseOutage('full 14d')?.length, parseOutage('full 14d, ok 1m')]).toEqual([1, undefined])
+  expect(outageFormat).toContain('14d together')
 })

@@ -7,8 +7,8 @@ const nowMs = Date.UTC(2026, 10, 26, 12, 0, 7)
 /** A histogram that counts an event of half a second each second, scraped each 15 s since a time. */
 const since = (sinceMs: number) =>
   ({
-    series: async (metrics, fromMs, toMs, stepMs = 1) =>
-      metrics.map(name => {
+    series: async (selectors, fromMs, toMs, stepMs = 1) =>
+      selectors.map(({ metric: name }) => {
         const scrapes = Array.from({ length: (nowMs - sinceMs) / 15_000 }, (_, i) => sinceMs + i * 15_000)
         const read = scrapes.filter(at => at > fromMs && at <= toMs)
         const steps = Map.groupBy(read, at => Math.floor(at / stepMs))

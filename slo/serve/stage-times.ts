@@ -1,21 +1,20 @@
-import { increaseIn, samplesOf, type Vector, type Window, windowOf } from '../diagnose/evaluate.ts'
+import { samplesOf, type Vector, windowOf } from '../diagnose/evaluate.ts'
+import { parseExpression } from '../diagnose/expression.ts'
 import type { Service } from '../directory/service.ts'
-import type { Stages } from '../page/api.ts'
 import type { Source } from '../sources/index.ts'
-import { parseSelector } from '../sources/promql.ts'
-import { jobsIn, matches } from '../sources/selector.ts'
+import { formatSelector, parseSelector } from '../sources/promql.ts'
 
 const steps = 72
 /** The shortest step contains two scrapes: with one, a late scrape would leave its step empty. */
 const leastScrapes = 2
 
-/** Times of each stage with a histogram since a time. A young service has shorter steps. */
+/** Seconds of each stage with a histogram since a time; null where no work was done. A young service has shorter steps. */
 export async function stagesOf(
   { stages, whole, scrapeSeconds }: Pick<Service, 'stages' | 'whole' | 'scrapeSeconds'>,
   source: Source,
   sinceMs: number,
   nowMs: number,
-): Promise<Stages> {
+) {
   const leastMs = leastScrapes * scrapeSeconds * 1000
   const stepMs = leastMs * Math.max(1, Math.ceil((nowMs - sinceMs) / steps / leastMs))
   const to = Math.ceil(nowMs / stepMs) * stepMs
@@ -25,30 +24,30 @@ export async function stagesOf(
   const parts = [...stages.map(each => ({ ...each, isPart: true })), ...last]
   const drawn = parts.flatMap(({ name, histogram, isPart }) => {
     const selector = parseSelector(histogram ?? '')
-    return selector ? [{ name, isPart, selector }] : []
+    if (!selector) return []
+    const grown = (part: string) =>
+      parseExpression(
+        `increase(${formatSelector({ ...selector, metric: `${selector.metric}_${part}` })}[$w])`,
+      )
+    return [{ name, isPart, buckets: grown('bucket'), sum: grown('sum') }]
   })
-  const names = new Set(drawn.flatMap(({ selector: { metric } }) => [`${metric}_bucket`, `${metric}_sum`]))
-  const jobsOf = (name: string) =>
-    jobsIn(drawn.flatMap(({ selector }) => (name.startsWith(`${selector.metric}_`) ? selector : [])))
-  const series = await source.series([...names], from - stepMs, to, stepMs, jobsOf)
-  const lanes = drawn.map(({ name, isPart, selector }) => {
-    const samples = samplesOf(series.filter(each => matches(selector, each.labels)))
-    const windows = Array.from({ length: count }, (_, step) => {
-      const fromMs = from + step * stepMs
-      return windowOf(samples, { fromMs, toMs: fromMs + stepMs })
-    })
-    const grown = (part: string, window: Window) =>
-      increaseIn({ metric: `${selector.metric}_${part}`, matchers: [] }, window, [window])
+  const selectors = drawn.flatMap(({ buckets, sum }) => [...buckets.selectors, ...sum.selectors])
+  const samples = samplesOf(await source.series(selectors, from - stepMs, to, stepMs))
+  const windows = Array.from({ length: count }, (_, step) => {
+    const fromMs = from + step * stepMs
+    return windowOf(samples, { fromMs, toMs: fromMs + stepMs })
+  })
+  const lanes = drawn.map(({ name, isPart, buckets, sum }) => {
     const boundOf = ({ labels: { le } }: Vector[number]) => (le === '+Inf' ? Infinity : Number(le))
     const histograms = windows.map(window =>
-      [...Map.groupBy(grown('bucket', window), boundOf)]
+      [...Map.groupBy(buckets.vectorIn(window), boundOf)]
         .map(([le, ofAll]) => ({ le, count: total(ofAll) }))
         .sort((one, other) => one.le - other.le),
     )
     return {
       stage: name,
       isPart,
-      seconds: total(windows.flatMap(window => grown('sum', window))),
+      seconds: total(windows.flatMap(window => sum.vectorIn(window))),
       p50: histograms.map(each => quantile(0.5, each)),
       p95: histograms.map(each => quantile(0.95, each)),
       p99: histograms.map(each => quantile(0.99, each)),
@@ -57,6 +56,7 @@ export async function stagesOf(
   })
   const all = lanes.reduce((sum, { seconds, isPart }) => sum + (isPart ? seconds : 0), 0)
   return {
+    /** Epoch seconds of the steps' ends. */
     times: Array.from({ length: count }, (_, step) => (from + (step + 1) * stepMs) / 1000),
     stages: lanes.map(({ seconds, isPart, ...lane }) => ({
       ...lane,

@@ -5,7 +5,6 @@ import { toNumber } from '../math/fraction.ts'
 import type { Planned } from '../math/planned.ts'
 import { judge, tally } from '../math/sli.ts'
 import { toIso, toMinute } from '../math/time.ts'
-import type { ObjectiveState, State } from '../page/api.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
@@ -20,7 +19,7 @@ export function stateOf(
   diagnosis: Diagnoser,
   planned: readonly Planned[],
   directory: Directory,
-): Omit<State, 'mayAct' | 'program' | 'words'> {
+) {
   const { objectives, service } = directory
   const at = toMinute(now)
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
@@ -31,7 +30,9 @@ export function stateOf(
     seenAt: new Date(seenMs).toISOString(),
     diagnosis: found && { ...found, at: new Date(found.at).toISOString(), runbook },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
+    /** False until the first whole minute was evaluated. */
     begun: views.length > 0,
+    /** From when diagnosis can compare a service that has just started with its own past; null once it can. */
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
     objectives: objectives
       .flatMap(each => {
@@ -47,7 +48,7 @@ export function stateOf(
 
 const timeOrNull = (minute: Minute | null): string | null => (minute === null ? null : toIso(minute))
 
-function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
+function objectiveState(view: View, planned: readonly Planned[]) {
   const { objective, standing, firings, burns, goneAtRateOf, silentSince = view.at } = view
   const { id: name, displayName, description, method, unit, target, windowMinutes, runbook } = objective
   const { span, good, bad, unknown, budget, budgetLeft } = standing
@@ -63,12 +64,14 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     unknown,
     budget,
     budgetLeft,
-    kind: method === 'Timeslices' ? 'minutes' : 'events',
+    /** Of minutes that are online or not, or of events that are good or not. */
+    kind: method === 'Timeslices' ? ('minutes' as const) : ('events' as const),
     isRolling: objective.calendar === null,
     target: toNumber(target),
     from: toIso(span.from),
     to: toIso(span.to),
     goneAt: timeOrNull(goneAtRateOf(60)),
+    /** Since when an objective of events has no sample, if for an hour: whether it is met is not known. */
     silentSince: timeOrNull(silentSince < view.at ? silentSince : null),
     tiers: burns.map(({ tier, long, short }) => {
       const firing = firings.some(each => each.tier === tier && each.clears === null)
@@ -81,6 +84,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
   }
 }
 
+/** One character a minute: o all good, x something bad, u no data, p bad in planned downtime, '.' before it began. */
 function strip({ objective, start, slots, tally, at }: View, planned: readonly Planned[]) {
   const first = at - stripMinutes
   const minutes = Array.from({ length: stripMinutes }, (_, i) => slots[first + i - tally.from])

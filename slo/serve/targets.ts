@@ -5,7 +5,7 @@ import { expand, expandUrl } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
-type Group = { targets: string[]; labels?: Record<string, string> }
+type Group = { targets: string[]; labels?: Record<string, string> | null }
 type Written = Omit<Target, 'url'> & { url: URL | null }
 
 /**
@@ -59,7 +59,8 @@ function targetsIn(file: string): Written[] {
   // An editor on Windows may write a byte order mark.
   const groups = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as Group[]
   if (!isLike([{ targets: [''] }], groups)) throw new Error('is not a list of {"targets": ["HOST:PORT"]}')
-  return groups.flatMap(({ targets, labels = {} }) => {
+  return groups.flatMap(({ targets, labels: written }) => {
+    const labels = written ?? {} // some programs write null
     const { __scheme__: scheme = 'http', __metrics_path__: path = '/metrics' } = labels
     // An exporter of others is told by them whom to ask.
     const given = Object.entries(labels).filter(([name]) => name.startsWith('__param_'))

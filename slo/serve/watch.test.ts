@@ -9,6 +9,7 @@ import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
+import { isBurning } from '../math/burn-rate.ts'
 import { addPlanned } from '../math/planned.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
@@ -130,6 +131,7 @@ function watching(
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
   const errors: unknown[] = []
+  const looked: string[] = []
   const note = (event: string, about?: { error?: string }) => {
     logged.push(event)
     errors.push(about?.error)
@@ -145,12 +147,12 @@ function watching(
     alertStore,
     alertmanager,
     heartbeat,
-    diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
+    diagnosis: { look: async () => void looked.push('look'), found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
     dataDir,
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
-  return { watch, logged, errors, updates }
+  return { watch, logged, errors, updates, looked }
 }
 
 async function newStore(): Promise<AlertStore> {
@@ -200,6 +202,25 @@ test('away at a restart, it logs so once, and what was sent still fires', async 
   await watch.stop()
   expect(logged).toEqual(['source.away'])
   expect(updates).toEqual([[burning]])
+})
+
+test('a budget that burns only because its source is away is not looked into: a verdict would wait for the same source', async () => {
+  const { state, fake } = source()
+  const { evaluations } = evaluating(fake)
+  await evaluations.read(begin + 100)
+  state.away = true
+  for (let now = begin + 101; now <= begin + 110; now++) await evaluations.read(now)
+  const [view] = await evaluations.viewsAt(begin + 110)
+  expect(view && isBurning(view, view.at)).toBe(true)
+  const then = {
+    ...evaluations,
+    read: () => evaluations.read(begin + 110),
+    viewsAt: () => evaluations.viewsAt(begin + 110),
+  }
+  const { watch, looked, updates } = watching(fake, await newStore(), null, null, [objective], then)
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(looked).toEqual([])
 })
 
 test('two objectives that read one counter over windows of different lengths ask for a few minutes each', async () => {

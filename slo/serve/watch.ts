@@ -128,7 +128,9 @@ export function startWatch(options: {
     // Pauses, because the probe's requests must not wait for all objectives.
     views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()
-    if (views.some(view => isBurning(view, view.at))) await look(signal)
+    // Minutes that could not be read count as offline, and a verdict would read the same source.
+    const isRead = ({ objective }: View) => !evaluations.unread().has(ungrouped(objective.id))
+    if (views.some(view => isRead(view) && isBurning(view, view.at))) await look(signal)
     const firing = views.flatMap(alertsOf)
     // An alert does not end while its objective cannot be read.
     const isLeft = ({ group, name }: Alert) =>

@@ -6,31 +6,29 @@ import { counterOf, withMatchers } from './promql.ts'
 export const goneMinutes = 1_440
 
 /**
- * Replaces each grouped objective by one for each value of its label that was seen in [from, to), first those that have
- * not ended. `onLeftOut` is called with an objective that has no or too many groups, and a text that says so.
+ * An objective, or if it is grouped one for each value of its label that was seen in [from, to), first those that have not
+ * ended. `leftOut` says that there are no or too many of them.
  */
 export async function grouped(
   source: Pick<Source, 'labelValues'>,
-  objectives: readonly Objective[],
+  objective: Objective,
   from: Minute,
   to: Minute,
-  onLeftOut: (objective: Objective, why: string) => void,
-): Promise<Objective[]> {
-  const all = objectives.map(async objective => {
-    const { groupBy, group, sli } = objective
-    if (groupBy === null || group !== null) return [objective]
-    const seenFrom = (minute: Minute) => source.labelValues(sli, groupBy, minute, to)
-    const begin = Math.max(from, to - goneMinutes)
-    const values = await seenFrom(begin)
-    const tooMany = Math.max(0, values.length - limits.objectiveGroups.value)
-    countLimit('objectiveGroups', tooMany)
-    if (tooMany > 0) onLeftOut(objective, `${tooMany} values of ${groupBy} are too many`)
-    const known = begin === from ? values : new Set([...values, ...(await seenFrom(from))])
-    const groups = [...known].slice(0, limits.objectiveGroups.value)
-    if (groups.length === 0) onLeftOut(objective, `no value of ${groupBy} was seen`)
-    return groups.map(value => groupOf(objective, groupBy, value))
-  })
-  return (await Promise.all(all)).flat()
+) {
+  const { groupBy, group, sli } = objective
+  if (groupBy === null || group !== null) return { groups: [objective], leftOut: [] }
+  const begin = Math.max(from, to - goneMinutes)
+  const values = await source.labelValues(sli, groupBy, begin, to)
+  const older = begin === from ? [] : await source.labelValues(sli, groupBy, from, to)
+  const tooMany = Math.max(0, values.length - limits.objectiveGroups.value)
+  countLimit('objectiveGroups', tooMany)
+  const known = [...new Set([...values, ...older])].slice(0, limits.objectiveGroups.value)
+  const seen = known.length === 0 ? `no value of ${groupBy} was seen` : ''
+  const why = tooMany > 0 ? `${tooMany} values of ${groupBy} are too many` : seen
+  return {
+    groups: known.map(value => groupOf(objective, groupBy, value)),
+    leftOut: why === '' ? [] : [{ objective, why }],
+  }
 }
 
 export const groupOf = (objective: Objective, label: string, value: string): Objective => ({

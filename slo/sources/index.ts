@@ -47,17 +47,8 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
-  /**
-   * Samples in (fromMs, toMs], ascending, by series; with `stepMs` one for each step. `jobsOf`: a pattern of the jobs
-   * to ask, empty for any.
-   */
-  series(
-    metrics: readonly string[],
-    fromMs: number,
-    toMs: number,
-    stepMs?: number,
-    jobsOf?: (metric: string) => string,
-  ): Promise<Series[]>
+  /** Samples in (fromMs, toMs], ascending, of at least the selected series; with `stepMs` one for each step. */
+  series(selectors: readonly Selector[], fromMs: number, toMs: number, stepMs?: number): Promise<Series[]>
   close(): Promise<void>
 }
 

@@ -318,7 +318,7 @@ describe('a Prometheus that is none', () => {
     const source = openPrometheus(url, { ...unscoped, headers })
     expect(await source.slots(sli, 0, 1)).toMatchObject([{ unknown: true }])
     expect(await source.labelValues(sli, 'job', 0, 1)).toEqual([])
-    expect(await source.series(['up'], 0, 60_000)).toEqual([])
+    expect(await source.series([{ metric: 'up', matchers: [] }], 0, 60_000)).toEqual([])
     // A cluster renews the token of a pod in its file.
     const file = `${await temporaryFolder()}/token`
     const ofFile = openPrometheus(url, {
@@ -327,7 +327,7 @@ describe('a Prometheus that is none', () => {
     })
     for (const token of ['old', 'abc\n']) {
       writeFileSync(file, token)
-      const read = ofFile.series(['up'], 0, 60_000)
+      const read = ofFile.series([{ metric: 'up', matchers: [] }], 0, 60_000)
       if (token === 'old') await expect(read).rejects.toThrow('answered 401')
       else expect(await read).toEqual([])
     }

@@ -15,6 +15,7 @@ import { SourceError } from './index.ts'
 import { nullIfTooMany, type PrometheusApi, prometheusApi, Refused } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
+import { jobsIn } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -66,7 +67,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     },
     // If Prometheus refuses this query, its clock is assumed to be right.
     now: () => api.now().catch(() => Date.now()),
-    async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
+    async series(selectors, fromMs, toMs, stepMs) {
       const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
         const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
         const asked =
@@ -86,9 +87,12 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
       }
       const all: Series[] = []
       const atOnce = stepMs === undefined ? metricsAtOnce : 1
-      for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
-        for (let i = 0; i < names.length; i += atOnce)
-          for (const each of await read(names.slice(i, i + atOnce), jobs)) all.push(each)
+      const byMetric = Map.groupBy(selectors, ({ metric }) => metric)
+      for (const [jobs, metrics] of Map.groupBy(byMetric, ([, ofMetric]) => jobsIn(ofMetric)))
+        for (let i = 0; i < metrics.length; i += atOnce) {
+          const names = metrics.slice(i, i + atOnce).map(([metric]) => metric)
+          for (const each of await read(names, jobs)) all.push(each)
+        }
       return all
     },
     close: async () => {},

@@ -19,7 +19,7 @@ export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 /** The nodes of some kinds, in the order of the text. */
 function nodes(promql: string, ...names: string[]): Node[] {
   const found: Node[] = []
-  treeOf(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
+  treeOf(promql).iterate({ enter: at => void (names.includes(at.name) && found.push(at.node)) })
   return found
 }
 

@@ -35,16 +35,15 @@ type Period = {
  */
 export async function readRecorded(source: Source, objectives: readonly Objective[], period: Period) {
   const { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from } = period
-  const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
+  const unread: Unread[] = []
   const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
     read.catch(error => {
       if (!(error instanceof SourceError)) throw error
       unread.push({ objective, why: error.message })
       return []
     })
-  const onLeftOut = (objective: Objective, why: string) => void leftOut.push({ objective, why })
-  const groups = objectives.map(each => orNone(each, grouped(source, [each], from, wanted, onLeftOut)))
-  const known = (await Promise.all(groups)).flat()
+  const groupsOf = async (each: Objective) => [await grouped(source, each, from, wanted)]
+  const known = (await Promise.all(objectives.map(each => orNone(each, groupsOf(each))))).flat()
   // A few objectives at a time: if all were read at once, all would end last, and a slow source would look stalled.
   const turn = turns(limits.reads.value)
   const read = async (objective: Objective) => {
@@ -56,7 +55,7 @@ export async function readRecorded(source: Source, objectives: readonly Objectiv
   // In parallel, because a hanging source uses its whole timeout for each.
   const [now, all] = await Promise.all([
     source.now(),
-    Promise.all(known.map(each => orNone(each, read(each)))),
+    Promise.all(known.flatMap(({ groups }) => groups).map(each => orNone(each, read(each)))),
   ])
   const to = Math.min(wanted, toMinute(now))
   const reads = all
@@ -75,7 +74,7 @@ export async function readRecorded(source: Source, objectives: readonly Objectiv
     to,
     unread,
     /** Grouped objectives without groups, or with too many. */
-    leftOut,
+    leftOut: known.flatMap<Unread>(({ leftOut }) => leftOut),
     objectives: reads.map(({ objective, from, slots: whole, begun }) => {
       const slots = whole.slice(0, Math.max(0, to - from))
       // A minute without data is bad only after the objective began. Events count also before that, but not before `since`.

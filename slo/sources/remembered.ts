@@ -22,7 +22,7 @@ type Kept = {
 export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
-  let troubles = new Map<string, unknown>()
+  const troubles = new Map<string, unknown>()
   const orElse = <T>(key: string, read: Promise<T>, known: () => T): Promise<T> =>
     read
       .catch(error => {
@@ -32,12 +32,8 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       .finally(() => onRead(!troubles.has(key)))
   return {
     ...source,
-    /** Errors of an indicator's reads since the last call, by indicator. */
-    troubles(): (sli: Sli) => unknown {
-      const last = troubles
-      troubles = new Map()
-      return sli => last.get(JSON.stringify(sli))
-    },
+    /** The last error of each indicator that could not be read since this was cleared, by the indicator as JSON. */
+    troubles,
     blindUntil: (sli: Sli) => kept.get(JSON.stringify(sli))?.blindUntil,
 
     async slots(sli: Sli, asked: Minute, to: Minute) {

@@ -1,3 +1,4 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import type { Labels, Selector } from './index.ts'
 
 /** Escapes, classes, flags and names of groups that JavaScript reads differently from Go. */
@@ -10,11 +11,7 @@ export function patternOf(value: string): RegExp | undefined | null {
   const text = value.replace(/^\(\?([ims]+)\)(.*)$/s, '(?$1:$2)')
   if (onlyGo.test(text)) return undefined
   if (notGo.test(text)) return null
-  try {
-    return new RegExp(`^(?:${text})$`, 's')
-  } catch {
-    return null
-  }
+  return orElse(null, () => new RegExp(`^(?:${text})$`, 's'))
 }
 
 /** Whether a series with these labels is selected. */

@@ -176,8 +176,11 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
   })
 
   test('a metric is read of the jobs alone that are asked for', async () => {
-    const read = (jobs: string, stepMs?: number) =>
-      source().series(['http_requests_total'], begin * 60_000, (begin + 5) * 60_000, stepMs, () => jobs)
+    const read = (jobs: string, stepMs?: number) => {
+      const matchers = jobs ? [{ label: 'job', operator: '=~', value: jobs } as const] : []
+      const selectors = [{ metric: 'http_requests_total', matchers }]
+      return source().series(selectors, begin * 60_000, (begin + 5) * 60_000, stepMs)
+    }
     for (const stepMs of [undefined, 60_000]) {
       expect(await read(`${RegExp.escape('api')}|web`, stepMs)).toHaveLength(2)
       expect(await read('', stepMs)).toHaveLength(2)

@@ -26,15 +26,16 @@ function objective(
   const good = isEvents ? minutes('ox') * traffic.good : minutes('o')
   const budget = isEvents ? (good + bad) * (1 - target) : 60
   const firing = states.endsWith('xxxx')
-  const tier = (name: string, longMinutes: number, shortMinutes: number, factor: number) => ({
-    name,
-    longMinutes,
-    shortMinutes,
-    factor,
-    firing,
-    burnLong: firing ? factor * 1.4 : 0.3,
-    burnShort: firing ? factor * 2 : 0,
-  })
+  const tier = (name: string, longMinutes: number, shortMinutes: number, factor: number) =>
+    ({
+      name,
+      longMinutes,
+      shortMinutes,
+      factor,
+      firing,
+      burnLong: firing ? factor * 1.4 : 0.3,
+      burnShort: firing ? factor * 2 : 0,
+    }) as ObjectiveState['tiers'][number]
   return {
     name: displayName.toLowerCase().replaceAll(' ', '-'),
     displayName,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { diagnose } from '../../slo/diagnose/diagnose.ts'
-import { metricsRead } from '../../slo/diagnose/model.ts'
+import { selectorsRead } from '../../slo/diagnose/model.ts'
 import { readDirectory } from '../../slo/directory.ts'
 import { openStore, recorderFile } from '../../slo/sources/recorder/store.ts'
 import { photo } from '../images.ts'
@@ -37,7 +37,7 @@ test('a drill fails when diagnose is blind to what the fault does', async () => 
   const store = openStore(recorderFile(folder))
   const model = readDirectory().service
   const shown = ['tintype_slot_oldest_seconds', 'tintype_conversions_total']
-  const blinded = metricsRead(model).filter(name => !shown.includes(name))
+  const blinded = selectorsRead(model).filter(({ metric }) => !shown.includes(metric))
   const series = await store.series(blinded, at - 60_000, at)
   await store.close()
   const verdict = diagnose(model, series, { atMs: at, stepMs: scrapeSeconds * 1000 })

@@ -67,7 +67,7 @@ async function scrapes(dataDir: string, count: number, scrapeSeconds: number): P
   const [fromMs, store] = [Date.now(), openStore(recorderFile(dataDir))]
   const deadlineMs = fromMs + 5 * count * scrapeSeconds * 1000
   const made = async () => {
-    const ups = await store.series([upMetric], fromMs, Date.now())
+    const ups = await store.series([{ metric: upMetric, matchers: [] }], fromMs, Date.now())
     return Math.max(0, ...ups.map(({ points }) => points.length))
   }
   try {

@@ -31,7 +31,7 @@ export async function campaign(
   tell: (line: string) => void = () => {},
 ): Promise<Campaign> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-kills-'))
-  const images = await Promise.all([400, 800, 1600, 3000].map(width => photo(width, width * 0.75, width)))
+  const images = await Promise.all([400, 800, 1600].map(width => photo(width, width * 0.75, width)))
   const total: Campaign = { lost: 0, duplicated: 0, findings: [], acknowledged: 0 }
   let tintype = await startTintype(folder, { WEB_PORT: String(await freePort()) })
   try {

@@ -24,6 +24,8 @@ export type Load = {
 /** Two more than the slots of a small machine: something is always waiting, being sent and being converted. */
 const clients = 4
 const retryMs = 50
+/** Between two uploads of a client. Without it they take both processors of a small machine, and each photo is verified. */
+const paceMs = 100
 /** A service that accepts nothing for this time has failed. */
 const insistMs = 60_000
 
@@ -44,7 +46,7 @@ export async function startLoad(
 
   async function run(someone: Person, name: number): Promise<void> {
     const cookie = someone.cookie as string
-    for (let count = 0; !stopping; count++) {
+    for (let count = 0; !stopping; count++, await setTimeout(paceMs)) {
       const image = images[Math.floor(random() * images.length)] as Buffer
       const upload = `${name}-${count}-${Math.floor(random() * 2 ** 32)}`
       const photo = random() < 0.5 ? await insist(someone, image, upload) : await sendOnce(someone, image)

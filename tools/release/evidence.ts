@@ -33,14 +33,14 @@ export function openEvidence(
   const { releases } = service
   if (!releases)
     throw new Error('service.yaml has no section releases, which says how two versions are compared')
-  const names = metricsOf(releases, objectives)
+  const selectors = metricsOf(releases, objectives).map(metric => ({ metric, matchers: [] }))
   let last: readonly Series[] | undefined
   return {
     directory,
     async count(spans) {
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
-      const read = source.series(names, begin - beforeMs, Date.now()).finally(() => source.close())
+      const read = source.series(selectors, begin - beforeMs, Date.now()).finally(() => source.close())
       // One failed read takes nothing back. Samples that stay the last ones grow old, and count as metrics that are away.
       last = await read.catch(error => {
         if (last) return last

@@ -59,8 +59,9 @@ export const fillIn = (text: string, values: Values): string =>
     return (form ?? '').replace('#', () => (typeof value === 'number' ? whole(value) : String(value)))
   })
 
-/** A name in a script that runs from right to left would turn the numbers and marks behind it. */
-const isolated = (text: string): string => (/[\u0590-\u08ff]/.test(text) ? `\u2068${text}\u2069` : text)
+/** A name in a script that runs from right to left, or with a mark that turns text, would turn the numbers behind it. */
+const isolated = (text: string): string =>
+  /[\u0590-\u08ff\u202a-\u202e]/.test(text) ? `\u2068${text}\u2069` : text
 
 /** Puts texts into the page's HTML: `data-text="drop"` gets the text named drop; `data-label` an aria-label. */
 export function translate(texts: Texts): void {

@@ -1,5 +1,3 @@
-import type { Gap } from './axis.ts'
-
 export type Entry = {
   id: string
   session: string | null
@@ -11,18 +9,6 @@ export type Entry = {
 }
 /** A stage of a photo's way, read from its entries; times are epoch milliseconds. */
 export type StageBar = { photo: string; stage: string; fromMs: number; toMs: number }
-export type Story = {
-  /** A session (16 hex digits), a photo's id or a trace's id. */
-  key: string
-  entries: Entry[]
-  /** Older ones are left out. */
-  cut: boolean
-  /** Files that the disk, or a wrong owner, does not let be read. */
-  unreadable: string[]
-  services: string[]
-  stages: StageBar[]
-  gaps: Gap[]
-}
 export type RecentRow = {
   /** A session, or a photo; null when the entry belongs to neither. */
   key: string | null
@@ -35,50 +21,11 @@ export type RecentRow = {
   /** Upload to thumbnail. */
   seconds?: number | undefined
 }
-/** The lists of `Recent`, in the order of the page. */
+/** The lists of recent.json, in the order of the page. */
 export const recentLists = ['sessions', 'failed', 'late', 'slowest', 'troubles'] as const
-/** What `GET /recent.json` answers; times are epoch milliseconds. */
-export type Recent = Record<(typeof recentLists)[number], RecentRow[]> & {
-  /** Time of the oldest entry that was read; 0: there is none. */
-  fromMs: number
-  /** How many there are; the lists show the newest, or the slowest. */
-  counts: { photos: number; failed: number; late: number; troubles: number }
-}
 export type Count = { entries: number; bytes: number }
 /** An estimate and the interval of nine tenths; null is "not at this rate". */
 export type Estimate = { low: number | null; likely: number | null; high: number | null }
-/** Of the bytes that one session's entries take in a day. */
-export type SessionSizes = {
-  count: number
-  p50: number
-  p99: number
-  largest: ({ session: string } & Count)[]
-  /** 1: every session was counted; less: this share of them, chosen by its digits, so the rest are estimates. */
-  sampled: number
-}
-export type DaySize = Count & {
-  day: string
-  /** What the day takes on disk: journals, every file of its newest revision. */
-  diskBytes: number
-  services: Record<string, Count>
-  sessions: SessionSizes
-}
-export type Sizing = {
-  days: DaySize[]
-  /** What came of today so far, from its first entry on; null when there is none. Entries are counted by publishing. */
-  today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
-  /** Hours from which the forecast extrapolates before a whole day is known; null when it is of whole days. */
-  hours: number | null
-  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while nothing of that is known, logs. */
-  counted: 'disk' | 'logs'
-  /** Bytes that come to the disk a day: now, and how it changes from day to day. */
-  bytesPerDay: number | null
-  growthPerDay: Estimate
-  freeBytes: number
-  daysUntilFull: Estimate
-}
-/** What `GET /sizing.json` answers. `keep`: days after which logs and replaced revisions are removed; 0: never. */
-export type SizingAnswer = Sizing & { keep: { logsDays: number; revisionsDays: number } }
 
 /** Epoch milliseconds of an entry's effective time. */
 export const timeOf = (entry: Entry): number => Date.parse(entry.effective_at ?? entry.timestamp)

@@ -1,7 +1,9 @@
 import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, isTrouble, type SizingAnswer, type Story, timelineKeyOf, timeOf } from './api.ts'
+import type { SizingAnswer } from '../sizing.ts'
+import type { Story } from '../timeline.ts'
+import { type Entry, isTrouble, timelineKeyOf, timeOf } from './api.ts'
 import { showRecent, showSizing } from './overview.ts'
 import { anchorOf, drawStory, listEntries } from './story.ts'
 import texts from './words.json' with { type: 'json' }

@@ -1,7 +1,9 @@
 import { type Content, find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, language, numberFormat } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
-import { type Recent, type RecentRow, recentLists, type SizingAnswer, sizeText } from './api.ts'
+import type { Recent } from '../recent.ts'
+import type { SizingAnswer } from '../sizing.ts'
+import { type RecentRow, recentLists, sizeText } from './api.ts'
 import { entriesOf, read, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000

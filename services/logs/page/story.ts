@@ -1,6 +1,7 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import { type Entry, entryText, nameOf, type Story, serviceOf, timeOf } from './api.ts'
+import type { Story } from '../timeline.ts'
+import { type Entry, entryText, nameOf, serviceOf, timeOf } from './api.ts'
 import { axisOf } from './axis.ts'
 import { entriesOf, say, wordFor } from './words.ts'
 

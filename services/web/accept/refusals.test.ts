@@ -198,6 +198,9 @@ describe('a refused upload is told why', () => {
     await expectRefusal(running, await running.visitor().post(pdf, headers), 415, 'unsupported-type')
     const base64 = await running.visitor().post(Buffer.from('/9j/4AAQSkZJRgABAQ=='), headers)
     expect(await base64.text()).toMatch(/is text \(HTML, JSON, base64\) and no image/)
+    const part = '--x\r\ncontent-disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+    const form = await running.visitor().post(Buffer.concat([Buffer.from(part), png()]), headers)
+    expect(await form.text()).toMatch(/is in a form, and Content-Type is not multipart\/form-data/)
     const svg = await running.visitor().post(Buffer.from('<svg/>'), headers)
     await expectRefusal(running, svg, 415, 'svg')
     expect(running.entries).toContainEqual(
@@ -205,9 +208,9 @@ describe('a refused upload is told why', () => {
     )
     // The page of the logs leaves out the sessions of the probe, of which an outage has many.
     await running.visitor().post(pdf, { ...headers, 'tintype-probe': 'probe-token' })
-    expect(await running.sample('tintype_photos_total{outcome="rejected"}')).toBe(4)
+    expect(await running.sample('tintype_photos_total{outcome="rejected"}')).toBe(5)
     const probes = running.entries.flatMap(({ event, probe }) => (event === 'photo.rejected' ? [probe] : []))
-    expect(probes).toEqual([undefined, undefined, undefined, true])
+    expect(probes).toEqual([undefined, undefined, undefined, undefined, true])
   })
 
   test('422 when its head claims too many pixels', async () => {

@@ -1,8 +1,9 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
-import { pixelRefusal } from '@tintype/lib/pixels.ts'
+import { pixelRefusal, type Sides } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 
@@ -38,17 +39,14 @@ const tiffByMagic = (head: Buffer): Format | undefined =>
  * The stored size; of a TIFF the first page's. 0 when the head does not contain it: the converter checks again before
  * it decodes, with lower limits for kinds that the head does not show (interlaced, progressive).
  */
-function storedSize(format: Format, head: Buffer): { width: number; height: number } {
-  try {
+const storedSize = (format: Format, head: Buffer): Sides =>
+  orElse({ width: 0, height: 0 }, () => {
     if (format === 'tiff')
       return { width: firstValue(head, tags.width) ?? 0, height: firstValue(head, tags.height) ?? 0 }
     if (format !== 'avif' && format !== 'heic') return imageSize(head)
     const { body } = heifProperties(head).find(({ type }) => type === 'ispe') ?? { body: Buffer.alloc(0) }
     return { width: body.readUInt32BE(4), height: body.readUInt32BE(8) }
-  } catch {
-    return { width: 0, height: 0 }
-  }
-}
+  })
 
 /** The refusal of a type. `head` may be empty. */
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
@@ -58,7 +56,10 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
   const known = isMakers ? 'a camera’s raw file' : `of type ${mime}`
   // Apps send base64 or JSON in place of the bytes, and a download that failed is a page of HTML.
   const isText = head.every(byte => byte >= 9)
-  const unknown = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  // A client whose program sets Content-Type itself sends the form under that of the photo, or as JSON.
+  const isForm = /^\s*--\S+\r\nContent-Disposition:/i.test(head.toString('latin1', 0, 200))
+  const file = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  const unknown = isForm ? 'in a form, and Content-Type is not multipart/form-data' : file
   const what = mime === undefined ? unknown : known
   const detail = `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
   return new Problem(415, 'unsupported-type', detail)

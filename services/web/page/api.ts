@@ -1,22 +1,12 @@
 /** The public HTTP interface that the page uses. */
 
 import { getJson, noteHeaders, request } from '@tintype/lib/page/browser/server.ts'
+import type { PhotoView as Photo } from '../show/photo-view.ts'
+
+export type { Photo }
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
-
-export type Photo = {
-  id: string
-  state: 'queued' | 'converting' | 'ready' | 'failed'
-  reason?: { code: string; detail: string }
-  acceptedAt: string
-  promiseBy: string
-  kept?: boolean
-  damaged?: true
-  stages: Partial<Record<(typeof serverStages)[number], number>>
-  /** From the last byte received to the durable thumbnail, which the promise counts; an older web does not send it. */
-  seconds?: number
-}
 
 /** A problem of RFC 9457, or a code of the page when there was no response. */
 export type PageProblem = { type: string; detail: string }
@@ -27,11 +17,13 @@ type Answer =
   | { kind: 'busy' | 'unavailable'; seconds: number }
   | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable' }
-  | { kind: 'cancelled' }
+
+/** Fifty photos have 30 KB. A phone on a slow line reads them beside pictures and sends photos meanwhile. */
+const listMs = 30_000
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
 export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
-  const { photos, next } = await getJson<{ photos: Photo[]; next: string | null }>(address)
+  const { photos, next } = await getJson<{ photos: Photo[]; next: string | null }>(address, listMs)
   // Relative to the page, which a proxy may serve under a prefix.
   return { photos, next: next?.replace(/^\//, '') ?? null }
 }
@@ -97,11 +89,11 @@ export function sendPhoto(
     xhr.onerror = () => readFirst().then(lost, () => resolve(refusal('unreadable')))
     xhr.ontimeout = lost
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
-    xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })
+    xhr.onabort = lost
     // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted. It replaces that of
     // the try before: a listener for each would keep its request for as long as the network is lost.
     signal.onabort = () => sent === 1 || xhr.abort()
-    if (signal.aborted) resolve({ kind: 'cancelled' })
+    if (signal.aborted) lost()
     else xhr.send(file)
   })
 }

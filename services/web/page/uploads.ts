@@ -84,7 +84,7 @@ async function deliver(item: Sent): Promise<number | undefined> {
       upload.key = hex(16)
       continue
     }
-    if (answer.kind === 'cancelled' || signal.aborted) return
+    if (signal.aborted) return
     // A service that answers is reached, and one that is busy says when to come again.
     if (answer.kind !== 'unreachable') upload.tries = 0
     const isLast = upload.tries >= maxTries

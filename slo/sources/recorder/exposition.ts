@@ -35,12 +35,10 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): E
       throw new ExpositionError(
         `line ${index + 1}: ${isTwice ? 'a label given twice' : 'no sample'}: ${line.slice(0, 200)}`,
       )
-    return name === undefined ? [] : [{ name, labels: canonical(pairs), value: numberOf(value) }]
+    const read = Number(value.replace(/inf.*/i, 'Infinity'))
+    return name === undefined ? [] : [{ name, labels: canonical(pairs), value: read }]
   })
 }
-
-const numberOf = (text: string): number =>
-  /inf/i.test(text) ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text)
 
 const pairsOf = (labels: string): [string, string][] =>
   [...labels.matchAll(label)].map(([, key, value]) => [key as string, value as string])

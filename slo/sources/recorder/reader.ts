@@ -35,10 +35,11 @@ export function recordedSelectors(sli: Sli) {
 /** An open recorder's file as a source. Closing the source closes the file. */
 export function reader(db: DatabaseSync): Source {
   const seriesNamed = db.prepare('SELECT id, labels FROM series WHERE name = ?')
-  const named = (name: string) =>
-    seriesNamed.all(name).map(({ id, labels }) => ({ id: id as number, labels: labelsOf(labels as string) }))
   const selected = (selector: Selector) =>
-    named(selector.metric).filter(({ labels }) => matches(selector, labels))
+    seriesNamed
+      .all(selector.metric)
+      .map(({ id, labels }) => ({ id: id as number, labels: labelsOf(labels as string) }))
+      .filter(({ labels }) => matches(selector, labels))
 
   const hours = db.prepare(
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
@@ -78,11 +79,12 @@ export function reader(db: DatabaseSync): Source {
       const counted = selected(recordedSelectors(sli).total).filter(({ id }) => seenIn.get(id, from, to))
       return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))].sort()
     },
-    async series(metrics, fromMs, toMs, stepMs = 1) {
+    async series(selectors, fromMs, toMs, stepMs = 1) {
       type Filled = Series & { points: Series['points'][number][] }
       const wanted = new Map<number, Filled>()
-      for (const name of metrics)
-        for (const { id, labels } of named(name)) wanted.set(id, { name, labels, points: [] })
+      for (const selector of selectors)
+        for (const { id, labels } of selected(selector))
+          wanted.set(id, { name: selector.metric, labels, points: [] })
       const layouts = new Map<number, { column: number; series: Filled }[]>()
       const columnsOf = (layout: number) => {
         const ids = String(layoutOf.get(layout)?.series).split(',')

@@ -50,6 +50,12 @@ test.each([
   expect(trouble).toContain(word)
 })
 
+test('an answer whose type is the whole Accept header is text: it needs no end mark', async () => {
+  const type = 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5'
+  const { samples } = await scrape(await exposing(() => ({ type, body: 'a 1\n' })), 30_000, never)
+  expect(samples).toEqual([{ name: 'a', labels: '', value: 1 }])
+})
+
 test('a target that wants a token gets it', async () => {
   const target = await exposing((_, token) =>
     token === 'Bearer abc' ? { body: kept(1) } : { status: 401, body: '' },
@@ -126,7 +132,7 @@ async function recording(target: Target, intervalMs: number, others: readonly Ta
     log,
   })
   const points = async (name: string) => {
-    const series = await store.series([name], 0, Date.now())
+    const series = await store.series([{ metric: name, matchers: [] }], 0, Date.now())
     return series.find(({ labels }) => (labels.outcome ?? 'kept') === 'kept')?.points ?? []
   }
   return { folder, store, said, metrics, recorder, points }

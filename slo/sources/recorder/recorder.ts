@@ -136,7 +136,8 @@ export async function scrape(
     const answer = elsewhere ? await askBounded(elsewhere.href, options) : first
     // Without the body, which may have another number each time: a trouble is logged when it changes.
     if (answer.status !== 200) return none(inWords({ ...answer, body: undefined }))
-    const isOpen = answer.headers['content-type']?.startsWith('application/openmetrics-text')
+    // Some exporters return the whole Accept header as the type of their text.
+    const isOpen = /^application\/openmetrics-text\b[^,]*$/i.test(answer.headers['content-type'] ?? '')
     return bounded(parseExposition(answer.body.toString(), isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
     const { name, message } = error as Error

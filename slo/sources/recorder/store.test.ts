@@ -108,7 +108,7 @@ test('a clock that was ahead for a scrape, or the same moment twice, loses no co
   expect(await minutesOf(store, 1)).toEqual([4])
   // Of an hour, one minute has what a scrape with a wrong time had: here nothing, since the gap was too long.
   expect((await minutesOf(store, 61)).slice(1)).toEqual([...Array(58).fill(null), 0, null])
-  const [series] = await store.series([kept.metric], noon, noon + 7_200_000)
+  const [series] = await store.series([{ metric: kept.metric, matchers: [] }], noon, noon + 7_200_000)
   expect(series?.points.map(({ at, value }) => [at - noon, value])).toEqual([
     [1_000, 7],
     [31_000, 11],
@@ -246,7 +246,16 @@ test('samples are read back by metric, with the labels of their target', async (
     [1_000, 10],
     [16_000, null],
   ])
-  expect(await store.series([kept.metric, 'up'], noon, noon + minute)).toEqual([
+  expect(
+    await store.series(
+      [
+        { metric: kept.metric, matchers: [] },
+        { metric: 'up', matchers: [] },
+      ],
+      noon,
+      noon + minute,
+    ),
+  ).toEqual([
     {
       name: kept.metric,
       labels: { instance: 'a:1', job: 'web', outcome: 'kept' },
@@ -269,7 +278,12 @@ test('with a step, one sample of each is read', async () => {
     [16_000, 11],
     [61_000, 12],
   ])
-  const [series] = await store.series([kept.metric], noon, noon + 2 * minute, minute)
+  const [series] = await store.series(
+    [{ metric: kept.metric, matchers: [] }],
+    noon,
+    noon + 2 * minute,
+    minute,
+  )
   expect(series?.points.map(({ value }) => value)).toEqual([10, 12])
 })
 
@@ -293,8 +307,8 @@ test('samples and minutes are kept for their time, and removed a little at a tim
   const lastRoute = { job: 'web', instance: 'a:1', at: noon + 3 * day }
   store.append({ ...lastRoute, samples: [{ name: 'route_once_seen', labels: '', value: 1 }] })
   expect(store.prune(noon + 3 * day, 35)).toEqual({ samples: 2, minutes: 0 })
-  expect(await store.series([kept.metric], 0, noon + 4 * day)).toEqual([])
-  expect(await store.series(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
+  expect(await store.series([{ metric: kept.metric, matchers: [] }], 0, noon + 4 * day)).toEqual([])
+  expect(await store.series([{ metric: 'route_once_seen', matchers: [] }], 0, noon + 4 * day)).toHaveLength(1)
   expect(await minutesOf(store, 1)).toEqual([2 - 1])
   expect(store.prune(noon + 1000 * day, 0)).toMatchObject({ minutes: 0 })
   expect(store.prune(noon + 36 * day, 35)).toMatchObject({ minutes: 60 })

@@ -40,7 +40,8 @@ export async function startSeaweed(program: string, tries = 3): Promise<S3Server
 }
 
 async function tryToStartSeaweed(program: string): Promise<S3Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'tintype-seaweed-'))
+  // As long as a DATA_DIR may be: a socket's path may not.
+  const folder = await mkdtemp(join(tmpdir(), `tintype-seaweed-${'long-'.repeat(20)}`))
   const ports = await seaweedPorts()
   const port = ports['s3.port'] as number
   const server = await start(folder, port, program, seaweedArguments(folder, ports, keys))

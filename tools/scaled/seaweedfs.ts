@@ -14,7 +14,10 @@ export async function seaweedPorts(): Promise<Ports> {
   return ports
 }
 
-/** Arguments of SeaweedFS as one process on loopback. Writes the keys that it accepts into its folder. */
+/**
+ * Arguments of SeaweedFS as one process on loopback, started in its folder. Writes the keys that it accepts into the
+ * folder.
+ */
 export function seaweedArguments(folder: string, ports: Ports, keys: Keys): string[] {
   const config = join(folder, 's3.json')
   const credentials = [{ accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey }]
@@ -33,9 +36,10 @@ export function seaweedArguments(folder: string, ports: Ports, keys: Keys): stri
     // As many as the disk holds. By default it takes 8, and answers 500 when they are full.
     '-volume.max=0',
     '-filer',
-    `-filer.localSocket=${folder}/filer.sock`,
+    // Relative, because a socket's path has at most 107 characters.
+    '-filer.localSocket=filer.sock',
     '-s3',
-    `-s3.localSocket=${folder}/s3.sock`,
+    '-s3.localSocket=s3.sock',
     `-s3.config=${config}`,
     '-s3.port.iceberg=0',
     '-s3.port.lance=0',

@@ -61,15 +61,26 @@ const partOf = (stream: string) => ({
  * not grow with the entries.
  */
 export function* merge(sources: StreamSource[]): Generator<MergedEntry> {
+  // The first entry is the last of the list, so that an insertion moves few of the thousands that there may be.
   const waiting = sources
     .flatMap(({ entries }) => entries.next().value ?? [])
-    .sort((a, b) => (isBefore(a, b) ? -1 : 1))
-  for (let first = waiting.shift(); first; first = waiting.shift()) {
+    .sort((a, b) => (isBefore(a, b) ? 1 : -1))
+  for (let first = waiting.pop(); first; first = waiting.pop()) {
     yield first
-    // The next entry is later than most others’, so the search for its place begins at the end.
     const next = first.source.entries.next().value
-    if (next) waiting.splice(waiting.findLastIndex(each => isBefore(each, next)) + 1, 0, next)
+    if (next) waiting.splice(placeIn(waiting, next), 0, next)
   }
+}
+
+/** The index of an entry in a list that begins with the last one. */
+function placeIn(sorted: MergedEntry[], entry: MergedEntry): number {
+  let [from, to] = [0, sorted.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (isBefore(entry, sorted[middle] as MergedEntry)) from = middle + 1
+    else to = middle
+  }
+  return from
 }
 
 const isBefore = (a: MergedEntry, b: MergedEntry): boolean =>

@@ -49,11 +49,9 @@ const withQuota = (text: string): string =>
 
 /** Whose folder refuses this user: Docker makes those of volumes as root, and so does an earlier start by sudo. */
 function ownerOf(path: string): string {
-  try {
-    return `; ${path} belongs to user ${statSync(path).uid}, and this process runs as user ${process.getuid?.()}`
-  } catch {
-    return path === dirname(path) ? '' : ownerOf(dirname(path))
-  }
+  const owner = orElse(undefined, () => statSync(path).uid)
+  if (owner === undefined) return path === dirname(path) ? '' : ownerOf(dirname(path))
+  return `; ${path} belongs to user ${owner}, and this process runs as user ${process.getuid?.()}`
 }
 
 /** The code (`ENOSPC`, `ERR_SQLITE_ERROR`) of the error or of its nearest cause that has one. */

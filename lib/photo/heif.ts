@@ -1,3 +1,5 @@
+import { orElse } from '../errors.ts'
+
 /** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
 /** The format by any brand: the first may be common to all HEIF (mif1, miaf). Undefined without a known one. */
@@ -38,15 +40,12 @@ export const isPremultiplied = (heif: Buffer): boolean =>
  * The chroma of a HEIF by its decoder's configuration (ISO/IEC 14496-15, AV1-ISOBMFF): 0 is grey, 1 is 4:2:0, as phones
  * write it, and any of AVIF, 2 is 4:2:2, 3 is 4:4:4 or unreadable.
  */
-export function chromaOf(heif: Buffer): number {
-  try {
+export const chromaOf = (heif: Buffer): number =>
+  orElse(3, () => {
     const found = heifProperties(heif).find(({ type }) => type === 'hvcC' || type === 'av1C')
     if (found?.type === 'av1C') return (found.body.readUInt8(2) & 0x10) === 0 ? 1 : 0
     return found ? found.body.readUInt8(16) & 3 : 1
-  } catch {
-    return 3 // the boxes are damaged
-  }
-}
+  })
 
 /** A sequence of boxes. The end of the head may cut the last one. */
 function* boxes(bytes: Buffer): Generator<Box> {

@@ -103,7 +103,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     tier: `${tier.name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)}`,
     factor: round(factor, 3),
     most: round(most, 3),
-    reachable: reachable(objective),
+    reachable: reachable(objective) || 'longer windows',
     share: round(toNumber(share) * 100, 1),
     window: toDuration(windowMinutes),
     twelfth: toDuration(Math.max(minimumShortSlots, Math.round(longMinutes / 12))),

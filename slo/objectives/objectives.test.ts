@@ -393,10 +393,15 @@ describe('the lint', () => {
         .replace('duration: 1d', 'duration: 30d')
       const [unreachable] = lintedIn(text)
       expect(unreachable?.rule).toBe('factor-unreachable')
-      const [, proposed] = /slo\/tiers "(.*)"/.exec(unreachable?.fix ?? '') ?? []
+      const [, proposed] = /slo\/tiers: (.*)/.exec(unreachable?.fix ?? '') ?? []
       expect(lintedIn(annotated(text, `tiers: "${proposed}"`))).toEqual([])
     },
   )
+  test('it proposes longer windows where no share of a written tier is reached', () => {
+    const text = latency.replace('target: 0.99', 'target: 0.5').replace('duration: 1d', 'duration: 30d')
+    const [unreachable] = lintedIn(annotated(text, 'tiers: "page-fast 1h/5m 5%"'))
+    expect(unreachable?.fix).toBe('write in slo/tiers: longer windows')
+  })
   test.each([
     [
       'a factor that everything bad does not reach',

@@ -8,7 +8,7 @@ import { newline } from './telemetry/entry.ts'
 export function* linesIn(bytes: Buffer, text: string): Generator<Buffer> {
   const whole = bytes.lastIndexOf(newline) + 1
   for (let next = 0; next < whole; ) {
-    const found = bytes.indexOf(text, next)
+    const found = text === '' ? next : bytes.indexOf(text, next)
     if (found < 0 || found >= whole) return
     const start = found === next ? next : bytes.lastIndexOf(newline, found - 1) + 1
     const end = bytes.indexOf(newline, found)

@@ -64,12 +64,14 @@ export async function connect(address: S3Address) {
     // `Expect: 100-continue` would cost a round trip for each part.
     expectContinueHeader: false,
   })
-  // A proxy's page with status 200, as during maintenance, would count as stored, removed or an empty listing.
+  // A proxy's page with status 200, as during maintenance, would count as stored, removed or an empty listing. Without a
+  // body it is an answer of a server that calls each of its answers text/html, such as Swift.
   client.middlewareStack.add(
     next => async args => {
       const answer = await next(args)
-      const { statusCode, headers, body } = answer.response as HttpResponse
-      if (statusCode >= 300 || !headers?.['content-type']?.startsWith('text/html')) return answer
+      const { statusCode, headers = {}, body } = answer.response as HttpResponse
+      const isPage = headers['content-type']?.startsWith('text/html') && headers['content-length'] !== '0'
+      if (statusCode >= 300 || statusCode === 204 || !isPage) return answer
       body?.destroy()
       throw Object.assign(new Error('UnknownError'), { $response: answer.response })
     },

@@ -79,6 +79,8 @@ async function startBucket({
     else {
       const isObject = request.method === 'PUT' && !request.url?.includes('uploadId')
       if (isObject) stored.push(Number(request.headers['content-length']))
+      // As Swift answers. It is no proxy's page.
+      if (request.method === 'PUT') response.setHeader('Content-Type', 'text/html; charset=UTF-8')
       response.end()
     }
   }).listen(0, '127.0.0.1')

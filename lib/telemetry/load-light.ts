@@ -12,8 +12,8 @@ const unused = [
     what: /^@opentelemetry\/(exporter-|otlp-|(configuration|instrumentation|sdk-logs|sdk-metrics)$)|^\.\/start/,
   },
   { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
-  { by: '/express/', what: /^(body-parser|qs|serve-static)$/ },
-  { by: '/prom-client/', what: /^\.\/lib\/(cluster|pushgateway|summary)$/ },
+  { by: '/node_modules/express/', what: /^(body-parser|qs|serve-static)$/ },
+  { by: '/node_modules/prom-client/', what: /^\.\/lib\/(cluster|pushgateway|summary)$/ },
 ]
 
 /** A replacement for an unused module, with the names that `importer` imports. Their constructors throw. */

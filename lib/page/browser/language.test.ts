@@ -38,7 +38,8 @@ test('a name that is written from right to left does not turn the numbers behind
   const { fillIn } = await languageOf('', 'en')
   const text = fillIn('{name}; {n|1 other file|# other files}', { name: 'תמונות', n: 3 })
   expect(text).toBe('\u2068תמונות\u2069; 3 other files')
-  expect(fillIn('{name}; {n}', { name: '\u202egpj', n: 3 })).toBe('\u2068\u202egpj\u2069; 3')
+  for (const name of ['\u202egpj', '\u2067gpj', '\ufee1.jpg'])
+    expect(fillIn('{name}; {n}', { name, n: 3 })).toBe(`\u2068${name}\u2069; 3`)
   expect(fillIn('{name}', { name: 'plain' })).toBe('plain')
 })
 

@@ -60,8 +60,8 @@ export const fillIn = (text: string, values: Values): string =>
   })
 
 /** A name in a script that runs from right to left, or with a mark that turns text, would turn the numbers behind it. */
-const isolated = (text: string): string =>
-  /[\u0590-\u08ff\u202a-\u202e]/.test(text) ? `\u2068${text}\u2069` : text
+const isolated = (text: string): string => (turning.test(text) ? `\u2068${text}\u2069` : text)
+const turning = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/
 
 /** Puts texts into the page's HTML: `data-text="drop"` gets the text named drop; `data-label` an aria-label. */
 export function translate(texts: Texts): void {

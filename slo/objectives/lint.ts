@@ -117,10 +117,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     .map(rule => found(document, path, rule, values))
 }
 
-/**
- * Tiers as slo/tiers has them, with shares of the budget that a burn of everything reaches. Without those for which 1 % is
- * too much: the usual tiers always leave some.
- */
+/** Tiers as slo/tiers has them, with shares that a burn of everything reaches. Some of the usual ones always have one. */
 function reachable({ target, windowMinutes }: Objective, tiers: readonly TierPlan[]): string {
   const { numerator, denominator } = complement(target)
   const written = tiers.flatMap(({ name, longMinutes, shortMinutes, share }) => {

@@ -135,6 +135,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     await until(() => scaled.named('web-1') && scaled.named('web-1')?.pid !== victim, { timeoutMs: backMs })
   })
 
+  // `faults/simulated.test.ts` tries this verdict with each change.
   test.runIf(process.env.TEST_FULL)('diagnose names the one of several that is away', async () => {
     const frozen = scaled.named('converter-3')?.pid as number
     process.kill(frozen, 'SIGSTOP')

@@ -398,7 +398,7 @@ describe('the lint', () => {
         .replace('duration: 1d', 'duration: 30d')
       const [unreachable] = lintedIn(tiers ? annotated(text, `tiers: "${tiers}"`) : text)
       expect(unreachable?.rule).toBe('factor-unreachable')
-      const [, proposed] = /slo\/tiers "(.*)"/.exec(unreachable?.fix ?? '') ?? []
+      const [, proposed] = /slo\/tiers: (.*)/.exec(unreachable?.fix ?? '') ?? []
       expect(lintedIn(annotated(text, `tiers: "${proposed}"`))).toEqual([])
     },
   )

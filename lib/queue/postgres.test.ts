@@ -149,6 +149,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         [url.replace('/postgres', '/none')]: 'database "none" does not exist',
         [url.replace('tintype@', 'nobody@')]: 'role "nobody" does not exist',
         [`${url}&port=tcp`]: 'its port, or PGPORT, must be a number up to 65535',
+        [`${url}&port=-1`]: 'its port, or PGPORT, must be a number up to 65535',
         [server.newUrl().replace('tintype@', 'poor@')]: 'permission denied for database postgres',
       }
       for (const [wrong, why] of Object.entries(cases))

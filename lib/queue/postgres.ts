@@ -35,7 +35,8 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const connections = connect(address, clock)
   try {
     // pg throws for another port, and the close of its pool then waits for ever.
-    if (!(new pg.Client({ connectionString: address.connectionString }).port < 65_536))
+    const { port } = new pg.Client({ connectionString: address.connectionString })
+    if (!(port >= 0 && port < 65_536))
       throw new ConfigError('its port, or PGPORT, must be a number up to 65535')
     await migrating.use(async client => {
       await schema.migratePostgres(client, address.schema, options)

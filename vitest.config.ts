@@ -36,7 +36,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // Processes that tests start find their code compiled, and load nothing to strip types: a third less CPU for a short one.
-    // Programs in Go, such as promtool, collect garbage less often: a fifth of their CPU.
+    // Programs in Go, such as promtool, collect garbage less often: a fifth less CPU.
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/node`, GOGC: '400' },
     globalSetup: './test/leaks.ts',
     // Whole-process tests mostly wait: on two cores five files at a time took a tenth less than four.

@@ -13,9 +13,7 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
     async () => {
       const server = await startPostgres(postgres)
       onTestFinished(server.stop)
-      // The journey must hold for any THUMBNAILS: a release makes it before the new version serves anybody.
-      const environment = { QUEUE_URL: server.newUrl(), THUMBNAILS: '200.webp,1280.png' }
-      const tintype = await startTintype(await temporaryFolder(), environment)
+      const tintype = await startTintype(await temporaryFolder(), { QUEUE_URL: server.newUrl() })
       onTestFinished(async () => void (await tintype.stop()))
       await journey(tintype.address, undefined, true)
 

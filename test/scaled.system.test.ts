@@ -16,8 +16,11 @@ import { describeWithParts, runScript, until } from './support.ts'
 /** How often each process is killed. */
 const rounds = process.env.TEST_FULL ? 5 : 1
 const startMs = 240_000
-/** Diagnosis looks at the last twelve scrapes; what a killed launcher leaves behind ends within the grace time. */
-const settings = { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5' }
+/**
+ * Diagnosis looks at the last twelve scrapes; what a killed launcher leaves behind ends within the grace time. The journey
+ * must hold for any THUMBNAILS: a release makes it before the new version serves anybody.
+ */
+const settings = { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5', THUMBNAILS: '200.webp,1280.png' }
 /** A killed process is started again after 0.2 s; on a busy machine a start takes its time. */
 const backMs = 150_000
 
@@ -135,6 +138,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     await until(() => scaled.named('web-1') && scaled.named('web-1')?.pid !== victim, { timeoutMs: backMs })
   })
 
+  // `faults/simulated.test.ts` tries this verdict with each change.
   test.runIf(process.env.TEST_FULL)('diagnose names the one of several that is away', async () => {
     const frozen = scaled.named('converter-3')?.pid as number
     process.kill(frozen, 'SIGSTOP')

@@ -7,8 +7,7 @@ import { type Pause, withPause } from './chunks.ts'
 export type Key = string
 
 export const isStorageKey = (text: Key): boolean =>
-  text.length <= 1024 &&
-  text.split('/').every(segment => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment))
+  text.length <= 1024 && /^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}(?:\/(?!$)|$))+$/.test(text)
 
 /** @throws Error when it is not a key, so that input from outside can only name keys. */
 function checkKey(key: Key): Key {

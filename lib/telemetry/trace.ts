@@ -78,13 +78,13 @@ export function traceparent(): string | undefined {
 }
 
 /** The active span's trace id, for exemplars; undefined when its trace is not exported. */
-export const traceId = (): string | undefined => traceIdOf(traceparent())
+export const traceId = (): string | undefined => sampledId(api.trace.getActiveSpan()?.spanContext())
 
 /** The trace id within a W3C traceparent; undefined when its trace is not sampled. */
-export function traceIdOf(traceparent = ''): string | undefined {
-  const { traceId, traceFlags } = contextOf(traceparent)
-  return traceFlags & api.TraceFlags.SAMPLED ? traceId : undefined
-}
+export const traceIdOf = (traceparent = ''): string | undefined => sampledId(contextOf(traceparent))
+
+const sampledId = (context?: api.SpanContext): string | undefined =>
+  context && context.traceFlags & api.TraceFlags.SAMPLED ? context.traceId : undefined
 
 /** Without a propagator: OTEL_PROPAGATORS chooses those for what clients send. */
 const parentContext = (traceparent: string | undefined): api.Context =>

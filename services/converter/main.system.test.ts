@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { constants, readFileSync } from 'node:fs'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { owner } from '@tintype/lib/photo/fixture.ts'
 import { photoKey } from '@tintype/lib/photo/record.ts'
@@ -13,7 +15,7 @@ import { describe, expect, type TestContext, test } from 'vitest'
 import { childrenOf, processes } from '../../test/processes.ts'
 import { type Started, startScript, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
-import { bombs, enqueuePhoto, noise, outcomesOf, photo, plain, queueStateOf, resultOf } from './fixtures.ts'
+import { bombs, enqueuePhoto, outcomesOf, photo, plain, queueStateOf, resultOf } from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
 /** A queue, a storage and a converter on them that starts when told to, and is gone when the test ends. */
@@ -99,12 +101,20 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
 })
 
 test('no child outlives a converter that is killed, even in the midst of a conversion', async context => {
-  const { queue, storage, start, get } = await house(context)
-  await enqueuePhoto({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
-  const { child } = await start({ THUMBNAILS: '4000.avif' })
+  const { queue, storage, start } = await house(context)
+  const job = await enqueuePhoto({ queue, storage }, await photo())
+  const original = storage.fileOf(photoKey(owner, job.photo, 'original')) as string
+  // The child's thread reads from a pipe that never ends: a conversion may end before a slow machine looks at it.
+  await rm(original)
+  await promisify(execFile)('mkfifo', [original])
+  const { child } = await start()
   const children = childrenOf(child.pid as number).map(({ pid }) => pid)
   expect(children).toHaveLength(1)
-  await until(async () => (await get('/metrics')).text.includes('tintype_slots_busy 1'))
+  // Fails while nobody reads.
+  const pipe = await until(() =>
+    open(original, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined),
+  )
+  context.onTestFinished(() => pipe.close())
   child.kill('SIGKILL')
   await until(() => !processes().some(({ pid }) => children.includes(pid)))
 })

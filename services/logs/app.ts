@@ -65,7 +65,7 @@ function addReading(app: Express, server: LogServer): void {
   }
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
-  app.use(pages.assets)
+  app.get(...pages.assets)
   app.get('/', pages.html('index.html'))
 
   app.get('/timeline.json', async ({ query: { key: given, day } }, response) => {

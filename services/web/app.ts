@@ -27,7 +27,7 @@ export function createWebApp(web: Web): Express {
   const by = (handle: Handler): RequestHandler => handle.bind(null, web)
   app.set('trust proxy', isTrustedProxy)
   app.get('/pages.json', otherPages({ dataDir: web.config.DATA_DIR, sloUrl: web.config.SLO_URL }))
-  app.use(pages.assets) // before the session, because cacheable assets must not set a cookie
+  app.get(...pages.assets) // before the session, because cacheable assets must not set a cookie
   app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))

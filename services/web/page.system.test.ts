@@ -4,7 +4,6 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { formats } from '@tintype/lib/photo/record.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
@@ -559,24 +558,6 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await context.request.delete(`${web.endpoints.web}/photos/${photo?.id}`)
     await release()
     await until(async () => (await page.locator('li.photo').count()) === 1, { what: 'one row' })
-  })
-
-  test('a list that takes 15 s, as on a slow line, is no lost connection', async () => {
-    await choose(harbour)
-    await ready('harbour.jpg')
-    const tab = await openTab(context)
-    // Ten times faster than it is.
-    await tab.addInitScript(`{
-      const { timeout } = AbortSignal
-      AbortSignal.timeout = ms => timeout.call(AbortSignal, ms / 10)
-    }`)
-    await tab.route('**/photos', async route => {
-      await sleep(1_500)
-      await route.fallback()
-    })
-    await tab.reload()
-    await picture('harbour.jpg', tab).waitFor()
-    expect(await tab.textContent('#state')).not.toContain('No connection')
   })
 
   test('more photos of another tab than a list holds can be reached by “older”', async () => {

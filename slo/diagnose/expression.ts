@@ -4,11 +4,6 @@ import { type Node, onceEach, treeOf } from '../sources/promql-tree.ts'
 import * as vectors from './evaluate.ts'
 import { type Value, type Vector, vectorValue, type Window } from './evaluate.ts'
 
-export type Expression = {
-  selectors: readonly Selector[]
-  vectorIn(window: Window): Vector
-}
-
 type Part = { kind: string; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
 /** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
@@ -36,7 +31,7 @@ export function numberIn(text: string | undefined, window: Window): number | nul
 }
 
 /** @throws ExpressionError */
-export const parseExpression = onceEach((text): Expression => {
+export const parseExpression = onceEach(text => {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) fail(`this is not PromQL from here on: “${text.slice(wrong)}”`)
@@ -44,7 +39,7 @@ export const parseExpression = onceEach((text): Expression => {
   // Evaluation without samples also reaches each part that slo cannot evaluate.
   const nowhere = vectors.windowOf(() => [], { fromMs: 0, toMs: 0 })
   evaluate(whole, nowhere)
-  return { selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
+  return { selectors: selectorsIn(whole), vectorIn: (window: Window) => evaluate(whole, window).vector }
 })
 
 /** The parser was given the text with other ranges of the same length. */

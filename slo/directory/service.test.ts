@@ -79,6 +79,7 @@ test.each([
 
 test.each([
   ['no PromQL', 'traffic: sum(rate(x[5m])', /^2:10 .*/],
+  ['an empty text', 'stages: [{ name: pay, seconds: "" }]', /^2:32 .* in an empty text/],
   ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:32 \$mean is not an/],
   [
     'a resource of no stage',

@@ -58,11 +58,11 @@ function writtenOut(document: Document, { expressions, stages, traffic, replicas
     let filled = text
     try {
       filled = fill(text, templates)
-      if (isPromql && filled !== '') parseExpression(filled)
+      if (isPromql) parseExpression(filled)
       return filled
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
-      add(path, 'expression', { message: error.message, text: filled })
+      add(path, 'expression', { message: error.message, text: filled || 'an empty text' })
       return ''
     }
   }
@@ -89,11 +89,11 @@ function writtenOut(document: Document, { expressions, stages, traffic, replicas
       return result
     }),
   )
-  out(['replicas'], replicas.replaceAll('$job', 'job'))
+  if (replicas) out(['replicas'], replicas.replaceAll('$job', 'job'))
   return {
     findings,
     resources,
-    traffic: out(['traffic'], traffic),
+    traffic: traffic && out(['traffic'], traffic),
     stages: stages.map((stage, i) => ({
       ...stage,
       seconds: out(['stages', i, 'seconds'], stage.seconds),

@@ -16,14 +16,13 @@ export function fits(objective: Objective, known: Tally, planned: readonly Plann
   const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
   const [first, last] = [from - longest, end + longest]
-  const [online, offline] = [1, 0].map(good => ({ start: first, good, total: 1, unknown: false }))
-  const slots = Array.from({ length: last - first }, (_, i) =>
-    bad(known, first + i, first + i + 1) > 0 ? offline : online,
-  ) as Slot[]
+  const online: Slot = { start: first, good: 1, total: 1, unknown: false }
+  const offline = { ...online, good: 0 }
+  const isBad = (minute: Minute): boolean => bad(known, minute, minute + 1) > 0
+  const slots = Array.from({ length: last - first }, (_, i) => (isBad(first + i) ? offline : online))
   // What is planned counts only in minutes that are not known yet.
   const inside = (minute: Minute): number => Math.min(Math.max(minute, first, known.to), last) - first
-  for (const each of [...planned, { from, to: end }])
-    slots.fill(offline as Slot, inside(each.from), inside(each.to))
+  for (const each of [...planned, { from, to: end }]) slots.fill(offline, inside(each.from), inside(each.to))
   const expected = tally(objective, first, slots)
   let leftAfter = Infinity
   // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { maxShortMinutes, minimumShortSlots } from '../math/burn-rate.ts'
+import { maxShortMinutes, minimumShortSlots, planTiers, type TierPlan } from '../math/burn-rate.ts'
 import { complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
@@ -103,7 +103,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     tier: `${tier.name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)}`,
     factor: round(factor, 3),
     most: round(most, 3),
-    reachable: reachable(objective),
+    reachable: reachable(objective, objective.tiers) || reachable(objective, planTiers(windowMinutes)),
     share: round(toNumber(share) * 100, 1),
     window: toDuration(windowMinutes),
     twelfth: toDuration(Math.max(minimumShortSlots, Math.round(longMinutes / 12))),
@@ -117,16 +117,15 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     .map(rule => found(document, path, rule, values))
 }
 
-/** The tiers as slo/tiers has them, each with a share of the budget that a burn of everything reaches in time. */
-function reachable({ tiers, target, windowMinutes }: Objective): string {
+/** Tiers as slo/tiers has them, with shares that a burn of everything reaches. Some of the usual ones always have one. */
+function reachable({ target, windowMinutes }: Objective, tiers: readonly TierPlan[]): string {
   const { numerator, denominator } = complement(target)
-  return tiers
-    .flatMap(({ name, longMinutes, shortMinutes, share }) => {
-      const below = Math.ceil((100 * longMinutes * denominator) / (windowMinutes * numerator)) - 1
-      const percent = Math.min(below, Math.round(toNumber(share) * 100))
-      return percent < 1 ? [] : `${name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)} ${percent}%`
-    })
-    .join(', ')
+  const written = tiers.flatMap(({ name, longMinutes, shortMinutes, share }) => {
+    const below = Math.ceil((100 * longMinutes * denominator) / (windowMinutes * numerator)) - 1
+    const percent = Math.min(below, Math.round(toNumber(share) * 100))
+    return percent < 1 ? [] : `${name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)} ${percent}%`
+  })
+  return written.join(', ')
 }
 
 /** Finds tiers that, with the expected traffic, depend on the minimum of bad events and not on their factor. */

@@ -385,15 +385,20 @@ describe('the lint', () => {
     latency
       .replace('tintype_promises_total{outcome="kept"}', `tintype_photo_seconds_bucket${le}`)
       .replace('tintype_promises_total{outcome=~"kept|broken"}', 'tintype_photo_seconds_count')
-  test.each([0.9, 0.5, 0.01])(
-    'the tiers that it proposes for a target of %d, which the usual ones do not reach, have no fault',
-    target => {
+  test.each([
+    [0.9, ''],
+    [0.5, ''],
+    [0.01, ''],
+    [0.01, 'page-fast 15m/2m 2%'],
+  ])(
+    'the tiers that it proposes for a target of %d, which the usual ones or "%s" do not reach, have no fault',
+    (target, tiers) => {
       const text = latency
         .replace('target: 0.99', `target: ${target}`)
         .replace('duration: 1d', 'duration: 30d')
-      const [unreachable] = lintedIn(text)
+      const [unreachable] = lintedIn(tiers ? annotated(text, `tiers: "${tiers}"`) : text)
       expect(unreachable?.rule).toBe('factor-unreachable')
-      const [, proposed] = /slo\/tiers "(.*)"/.exec(unreachable?.fix ?? '') ?? []
+      const [, proposed] = /slo\/tiers: (.*)/.exec(unreachable?.fix ?? '') ?? []
       expect(lintedIn(annotated(text, `tiers: "${proposed}"`))).toEqual([])
     },
   )

@@ -58,7 +58,7 @@ export function createSloApp(options: {
     request.headers.host === sloUrl?.host ? next() : refuseRebound(request, response, next),
   )
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
-  app.use(pages.assets)
+  app.get(...pages.assets)
   app.get('/', pages.html('index.html'))
   // Addresses in the page are relative to /status.
   const withoutSlash: RequestHandler = ({ path, url }, response, next) =>

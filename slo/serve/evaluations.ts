@@ -33,10 +33,9 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
       // A begin in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
-      const all = objectives.map(each => grouped(source, each, now - goneMinutes, now))
-      const known = await Promise.all(all)
-      const each = known.flatMap(({ groups }) => groups)
-      leftOut = known.flatMap(of => of.leftOut.map(({ objective: { id }, why }) => `${id}: ${why}`))
+      const all = await Promise.all(objectives.map(each => grouped(source, each, now - goneMinutes, now)))
+      const each = all.flatMap(({ groups }) => groups)
+      leftOut = all.flatMap(of => of.leftOut.map(({ objective: { id }, why }) => `${id}: ${why}`))
       const fromOf = (each: Objective) => now - keptMinutes([each])
       const begun = (each: Objective) => {
         const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]

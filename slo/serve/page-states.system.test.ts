@@ -30,7 +30,7 @@ function pagesOf(state: () => unknown): express.Express {
     title: 'Tintype',
     program: 'npm run slo --',
   })
-  const app = express().use(pages.assets)
+  const app = express().get(...pages.assets)
   app.get('/', pages.html('index.html')).get('/status', pages.html('status.html'))
   app.get(
     '/pages.json',

@@ -25,10 +25,8 @@ export async function stagesOf(
   const drawn = parts.flatMap(({ name, histogram, isPart }) => {
     const selector = parseSelector(histogram ?? '')
     if (!selector) return []
-    const grown = (part: string) =>
-      parseExpression(
-        `increase(${formatSelector({ ...selector, metric: `${selector.metric}_${part}` })}[$w])`,
-      )
+    const counter = (part: string) => formatSelector({ ...selector, metric: `${selector.metric}_${part}` })
+    const grown = (part: string) => parseExpression(`increase(${counter(part)}[$w])`)
     return [{ name, isPart, buckets: grown('bucket'), sum: grown('sum') }]
   })
   const selectors = drawn.flatMap(({ buckets, sum }) => [...buckets.selectors, ...sum.selectors])

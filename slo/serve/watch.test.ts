@@ -204,7 +204,7 @@ test('away at a restart, it logs so once, and what was sent still fires', async 
   expect(updates).toEqual([[burning]])
 })
 
-test('a budget that burns only because its source is away is not looked into: a verdict would wait for the same source', async () => {
+test('a budget that burns only because its source is away is looked into once the source is back: a verdict would wait for it', async () => {
   const { state, fake } = source()
   const { evaluations } = evaluating(fake)
   await evaluations.read(begin + 100)
@@ -217,10 +217,18 @@ test('a budget that burns only because its source is away is not looked into: a 
     read: () => evaluations.read(begin + 110),
     viewsAt: () => evaluations.viewsAt(begin + 110),
   }
-  const { watch, looked, updates } = watching(fake, await newStore(), null, null, [objective], then)
-  await until(() => updates.length > 0)
-  await watch.stop()
-  expect(looked).toEqual([])
+  const looks = async () => {
+    const { watch, looked, updates } = watching(fake, await newStore(), null, null, [objective], then)
+    await until(() => updates.length > 0)
+    await watch.stop()
+    return looked.length
+  }
+  expect(await looks()).toBe(0)
+  // The source is back, and the minutes were bad indeed.
+  state.away = false
+  fake.slots = async (_, from, to) =>
+    Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 4, unknown: false }))
+  expect(await looks()).toBe(1)
 })
 
 test('two objectives that read one counter over windows of different lengths ask for a few minutes each', async () => {

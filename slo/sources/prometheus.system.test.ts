@@ -17,7 +17,7 @@ import { contractData, sourceContract } from './contract.ts'
 import type { RatioSli } from './index.ts'
 import { openPrometheus } from './prometheus.ts'
 import { prometheusApi } from './prometheus-api.ts'
-import { unscoped } from './promql.ts'
+import { formatSelector, unscoped } from './promql.ts'
 
 describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts => {
   let folder: string
@@ -173,8 +173,52 @@ describe('a Prometheus that is none', () => {
     const ranges = queries
       .filter(each => each.endsWith('s]'))
       .map(each => Number(/\[(\d+)s\]$/.exec(each)?.[1]))
-    expect(ranges).not.toEqual([])
+    // The good events are found in the series of all events, which are read once.
+    expect(ranges).toHaveLength(1)
     expect(Math.max(...ranges)).toBeLessThan(30 * 60)
+  })
+
+  /** Samples by the outcome of a process that is scraped each 15 s; `at` is the n-th scrape. */
+  const scraping = (pointsOf: (outcome: string, reads: number) => [at: number, value: number][]) => {
+    let reads = 0
+    return serve(async (request, response) => {
+      const query = new URLSearchParams(await text(request)).get('query') ?? ''
+      const isUp = query.startsWith('up')
+      if (/s\]$/.test(query) && !isUp) reads++
+      const outcomes = ['kept', 'broken', 'ok'].filter(
+        each => !query.includes('outcome="kept"') || each === 'kept',
+      )
+      const up = Array.from({ length: 60 }, (_, at): [number, number] => [at, 1])
+      const result = (isUp ? ['up'] : outcomes).flatMap(outcome => {
+        const values = (isUp ? up : pointsOf(outcome, reads)).map(([at, value]) => [at * 15, `${value}`])
+        return values.length === 0 ? [] : { metric: { job: 'web', ...(!isUp && { outcome }) }, values }
+      })
+      const data = request.url?.startsWith('/api/v1/series') ? [{}] : { result }
+      response.end(JSON.stringify({ status: 'success', data }))
+    })
+  }
+  const part = { metric: 'photos', matchers: [{ label: 'outcome', operator: '=', value: 'kept' }] } as const
+  const photos: RatioSli = {
+    kind: 'ratio',
+    counts: 'good',
+    part: { promql: formatSelector(part), selector: part },
+    total: { promql: 'photos', selector: { metric: 'photos', matchers: [] } },
+    maxGapSeconds: 300,
+  }
+
+  test('a scrape that is stored while minutes are read makes no good event a bad one', async () => {
+    const each15s = (length: number) => Array.from({ length }, (_, at): [number, number] => [at, at * 10])
+    const url = await scraping((outcome, reads) => (outcome === 'kept' ? each15s(reads > 1 ? 49 : 48) : []))
+    const [last] = await openPrometheus(url).slots(photos, 11, 12)
+    expect(last).toMatchObject({ good: 30, total: 30 })
+  })
+
+  test('a counter that begins under another outcome, because the metric was relabelled, is no new count', async () => {
+    const points = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i): [number, number] => [from + i, 1_000_000])
+    const url = await scraping(of => (of === 'ok' ? points(0, 46) : of === 'kept' ? points(46, 49) : []))
+    const [last] = await openPrometheus(url).slots(photos, 11, 12)
+    expect(last).toMatchObject({ good: 0, total: 0 })
   })
 
   test('parameters of the address are sent with each read', async () => {

@@ -10,12 +10,12 @@ import {
   ratioSlot,
   scrapedSeconds,
 } from './counter.ts'
-import type { Counter, Minute, RatioSli, Series, Slot, Source, ThresholdSli } from './index.ts'
+import type { Counter, Minute, RatioSli, Selector, Series, Slot, Source, ThresholdSli } from './index.ts'
 import { SourceError } from './index.ts'
 import { nullIfTooMany, type PrometheusApi, prometheusApi, Refused } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
-import { jobsIn } from './selector.ts'
+import { isWithin, jobsIn, matches } from './selector.ts'
 
 /** Points of a series in one answer, to limit memory. Prometheus allows at most 11,000. */
 const maxPoints = 2_500
@@ -43,7 +43,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async slots(sli, from, to) {
       if (to <= from) return []
       return sli.kind === 'ratio'
-        ? ratioSlots(api, sli, { from, to })
+        ? ratioSlots(api, sli, { from, to }, scope)
         : thresholdSlots(api, sli, { from, to })
     },
     async seenBefore(sli, minute) {
@@ -101,19 +101,28 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
 
 type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
-async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range): Promise<Slot[]> {
+async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range, { replicaLabels }: Scope) {
   const { counts, part, total, maxGapSeconds } = sli
+  const { selector } = part
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
   const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
-  const read = (counter: Counter, series: number) =>
-    (isSummed && counter.selector ? readSum : readEach)(reading, counter, series)
-  // The part first, because events may be counted meanwhile.
-  const [parts, totals] = [await read(part, ofPart), await read(total, ofTotal)]
+  const read = async (counter: Counter, series: number) =>
+    isSummed && counter.selector
+      ? readSum(reading, counter, series)
+      : (await readEach(reading, counter, series)).total
+  // Merged copies lack some labels, by which no part is found.
+  const isMerged = selector?.matchers.some(({ label }) => replicaLabels.includes(label))
+  const isFound = selector && total.selector && isWithin(selector, total.selector) && !isMerged
+  // From the same samples if possible: those stored between two reads have no part. Else the part first, to be the smaller.
+  const grown =
+    isFound && !isSummed
+      ? await readEach(reading, total, ofTotal, selector)
+      : { part: await read(part, ofPart), total: await read(total, ofTotal) }
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
-    return ratioSlot(counts, from + i, parts[index], totals[index])
+    return ratioSlot(counts, from + i, grown.part[index], grown.total[index])
   })
 }
 
@@ -124,13 +133,13 @@ const seriesOf = async ({ api, from, to }: Reading, { selector }: Counter): Prom
 const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
-/** Reads the growth from all samples, piece by piece. */
-async function readEach(reading: Reading, counter: Counter, series: number): Promise<Float64Array> {
+/** Reads the growth from all samples, piece by piece; `part`: also that of the series that it selects. */
+async function readEach(reading: Reading, counter: Counter, series: number, part?: Selector) {
   const { api, maxGapSeconds, from, to } = reading
-  const sums = new Float64Array(to - from).fill(NaN)
-  const add = ({ timeMs }: Sample, grown: number) => {
-    const minute = minuteOf(timeMs) - from
-    sums[minute] = (sums[minute] || 0) + grown
+  const [ofPart, ofAll] = [new Float64Array(to - from).fill(NaN), new Float64Array(to - from).fill(NaN)]
+  const add = ({ sample, own }: Begun, grown: number) => {
+    const minute = minuteOf(sample.timeMs) - from
+    for (const sums of own) sums[minute] = (sums[minute] || 0) + grown
   }
   const last = await lastBefore(reading, counter)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
@@ -143,23 +152,24 @@ async function readEach(reading: Reading, counter: Counter, series: number): Pro
     const answered = await api.query(rangeOf(counter, `${(end - start) * 60 + scrapedSeconds}s`), end * 60)
     for (const { labels, samples } of answered) {
       const recent = last.getOrInsertComputed(keyOf(labels), () => [])
+      const own = part && matches(part, labels) ? [ofPart, ofAll] : [ofAll]
       for (const sample of counted(samples)) {
         if (sample.timeMs <= start * 60_000) continue
         // Only the last sample of a selector's series matters: the new one replaces it.
         const grown = counter.selector
           ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
           : computedIncrease(recent, sample, maxGapSeconds)
-        if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample })
-        add(sample, grown ?? 0)
+        if (grown === undefined && sample.timeMs > first) begun.push({ labels, sample, own })
+        add({ labels, sample, own }, grown ?? 0)
       }
     }
-    for (const { sample } of await newbornOf(api, begun, answered, start, end)) add(sample, sample.value)
+    for (const each of await newbornOf(api, begun, answered, start, end)) add(each, each.sample.value)
   }
-  return sums
+  return { part: ofPart, total: ofAll }
 }
 
-/** A first value of a series. */
-type Begun = { labels: Series['labels']; sample: Sample }
+/** A first value of a series, and the sums that it belongs to. */
+type Begun = { labels: Series['labels']; sample: Sample; own: readonly Float64Array[] }
 type Answered = Awaited<ReturnType<PrometheusApi['query']>>
 
 /**

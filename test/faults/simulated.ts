@@ -13,7 +13,6 @@ const startMs = Date.UTC(2026, 10, 20)
 /** Asks diagnose at each of a drill's minutes; what comes later it has not seen. */
 export async function runSimulated(drill: SimulatedDrill): Promise<Finding[]> {
   const { service, objectives } = readDirectory()
-  const model = service
   const all = live({ ...drill.life, seconds: Math.max(...drill.minutes) * 60, stepMs, startMs })
   const findings: Finding[] = []
   for (const minute of drill.minutes) {
@@ -21,7 +20,7 @@ export async function runSimulated(drill: SimulatedDrill): Promise<Finding[]> {
     const atMs = startMs + minute * 60_000
     const series = until(all, atMs)
     const burning = await readBurning(sourceOf(series), objectives, atMs, 1)
-    const verdict = diagnose(model, series, { atMs, stepMs, days: 1, burning })
+    const verdict = diagnose(service, series, { atMs, stepMs, days: 1, burning })
     findings.push({
       drill: `${drill.name}, minute ${minute}`,
       kept: drill.kept ?? false,

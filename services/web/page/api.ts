@@ -90,8 +90,8 @@ export function sendPhoto(
     xhr.ontimeout = lost
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
     xhr.onabort = lost
-    // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted. It replaces that of
-    // the try before: a listener for each would keep its request for as long as the network is lost.
+    // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted.
+    // Replaces the handler of the try before: a listener for each would keep its request while the network is lost.
     signal.onabort = () => sent === 1 || xhr.abort()
     if (signal.aborted) lost()
     else xhr.send(file)

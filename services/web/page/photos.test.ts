@@ -1,10 +1,11 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { deletePhoto, type Photo } from './api.ts'
+import { deletePhoto, fetchPhotos, type Photo } from './api.ts'
 import { drop, items, put, showPhoto } from './photos.ts'
 import { newUpload } from './uploads.ts'
 
 afterEach(() => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
   vi.unstubAllGlobals()
 })
 
@@ -29,4 +30,24 @@ test('a photo is deleted when web says so, and not by the login page of a proxy,
   vi.stubGlobal('fetch', async () => answers.shift())
   await deletePhoto('1')
   await expect(deletePhoto('1')).rejects.toThrow('DELETE: 200')
+})
+
+test('a list that takes 15 s, as on a slow line, is no lost connection', async () => {
+  vi.useFakeTimers()
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => {
+    const ending = new AbortController()
+    setTimeout(() => ending.abort(), ms)
+    return ending.signal
+  })
+  vi.stubGlobal('location', { origin: 'http://127.0.0.1', pathname: '/' })
+  vi.stubGlobal('fetch', (_: URL, { signal }: { signal: AbortSignal }) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>()
+    signal.onabort = () => reject(signal.reason)
+    setTimeout(() => resolve(Response.json({ photos: [], next: null })), 15_000)
+    return promise
+  })
+  const list = fetchPhotos()
+  list.catch(() => {})
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(await list).toEqual({ photos: [], next: null })
 })

@@ -25,6 +25,7 @@ test('a view of the page renews the cookie of the session', async () => {
 test('a session that we did not issue is replaced by a new one, and the log says once that secrets may differ', async () => {
   const { url, entries } = await startWeb()
   const [value = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')
+  expect(cookieOf(await fetch(`${url}/photos`, { headers: { cookie: value } })), 'kept as valid').toBe('')
   const id = value.slice('tintype_session='.length, 'tintype_session='.length + 32)
   const forged = [
     value.replace(/.$/, last => (last === 'A' ? 'B' : 'A')),

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { schemeOf } from '@tintype/lib/http.ts'
+import { setBounded } from '@tintype/lib/limits.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { sparsely } from '@tintype/lib/repeat.ts'
 import { currentRequest } from '@tintype/lib/telemetry/calls.ts'
@@ -19,6 +20,8 @@ const sameSecret =
   'A cookie that another SESSION_SECRET signed was replaced, and its person sees no photos. All webs behind one address need the same secret.'
 /** 400 days, the longest time that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
+/** Longer Cookie headers are verified each time: `remembered` of the longest ones would be 160 MB. */
+const keptHeader = 1_024
 
 /** The visitor of a request, set by `sessions` for all later routes. */
 export type Visitor = {
@@ -37,10 +40,15 @@ export function sessions({ sessionSecret: secret, log, metrics }: Web): RequestH
   const patterns = [cookieName, own.https, own.http].map(
     name => new RegExp(`(?<=^|;)\\s*${name}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g'),
   )
+  /** The session ids of valid Cookie headers: to verify one takes an eighth of a request's CPU time. */
+  const verified = new Map<string, string>()
   const { failed: refused } = sparsely((advice: string) => log.warn('session.other-secret', { advice }))
   return (request, response, next) => {
     const start = performance.now()
-    const { known, isOther } = issuedSession(request.headers.cookie ?? '', patterns, secret)
+    const header = request.headers.cookie ?? ''
+    const kept = verified.get(header)
+    const { known, isOther } = kept ? { known: kept } : issuedSession(header, patterns, secret)
+    if (known && !kept && header.length <= keptHeader) setBounded(verified, header, known)
     if (isOther) refused(sameSecret)
     const id = known ?? randomBytes(16).toString('hex')
     // A form that another site posts comes without the cookie, and a new one would replace it: all photos would be lost.

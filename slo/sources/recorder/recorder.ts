@@ -65,7 +65,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     await Promise.all(scrapes)
   }
   const turn = async (signal: AbortSignal): Promise<void> => {
-    if (!store.isThere()) endProcess(new Error('the recorder’s file was moved or removed'))
+    if (!store.isThere()) endProcess(new Error('the recorder’s file, its -wal or -shm was moved or removed'))
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs - restMs)), signal, false)
     const { samples, minutes } = store.prune(Date.now(), options.keepDays)
     countLimit('sampleAge', samples)

@@ -80,7 +80,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const part = await orUndecodable(async () => read(await salvage(photo, side, salvaged), salvaged))
   const isWarned = format === 'jpeg' || format === 'png'
   const isHarmless = isWarned ? !lacksPixels(photo, salvaged, 1) : harmless.test(whole.error ?? '')
-  if ('reason' in part || (!isHarmless && isBlank(part, isWarned ? 128 : 0))) return whole
+  if ('reason' in part || (!isHarmless && isBlank(part, isWarned))) return whole
   return { ...part, damaged: !isHarmless }
 }
 
@@ -142,15 +142,19 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
 const harmless =
   /^((source: bad seek|tiff2vips: (source input: (Bad value \d+ for "Orientation"|Seek error accessing TIFF dir)|Failed to read dir)).*\s*)+$/
 
-/** Whether less than a tenth of the pixels were decoded: the others are `fill`, in CMYK or a palette another colour of all. */
-function isBlank({ data, info: { width, height, channels } }: Pixels, fill: number): boolean {
+/**
+ * Whether less than a tenth of the pixels were decoded. The others are grey in a JPEG or PNG (`isGrey`), else black, and in
+ * CMYK or a palette another colour. A JPEG of one colour may be a page with nothing on it.
+ */
+function isBlank({ data, info: { width, height, channels } }: Pixels, isGrey: boolean): boolean {
+  const fill = isGrey ? 128 : 0
   const shareOf = (red = 0, green = 0, blue = 0) => {
     let count = 0
     for (let at = 0; at < data.length; at += channels)
       if (data[at] === red && data[at + 1] === green && data[at + 2] === blue) count++
     return count / (width * height)
   }
-  return shareOf(fill, fill, fill) > 0.91 || shareOf(...data.subarray(0, 3)) === 1
+  return shareOf(fill, fill, fill) > 0.91 || (!isGrey && shareOf(...data.subarray(0, 3)) === 1)
 }
 
 /**

@@ -266,11 +266,11 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(of(parts.toSpliced(3, 1)))).toMatchObject({ width: 128, height: 16, damaged: true })
   })
 
-  test('progressive JPEG of one colour, as of an empty page', async () => {
-    const page = sharp({ create: { width: 1_200, height: 900, channels: 3, background: '#fff' } })
-    const given = await picture(share(await page.jpeg({ progressive: true }).toBuffer(), 0.52))
-    expect(given).toMatchObject({ width: 1_200, height: 900, damaged: true })
-    expect(Math.min(...colour(given))).toBeGreaterThan(250)
+  test('progressive JPEG of one colour', async () => {
+    const night = sharp({ create: { width: 1_200, height: 1_200, channels: 3, background: '#000' } })
+    const given = await picture(share(await night.jpeg({ progressive: true }).toBuffer(), 0.7))
+    expect(given).toMatchObject({ width: 1_200, height: 1_200, damaged: true })
+    expect(Math.max(...colour(given))).toBeLessThan(5)
   })
 
   test('PNG of 16 bits, whose colours stay as they are, with a profile and without', async () => {

@@ -219,11 +219,11 @@ describe('the rate of uploads', () => {
     expect(await reached(running, 'addressRate')).toBe(1)
   })
 
-  test('remembers so many visitors and no more', async () => {
+  test('remembers so many visitors, and as many valid Cookie headers, and no more', async () => {
     lowerLimit('remembered', 1)
     const running = await startWeb({ UPLOADS_PER_MINUTE: 2 })
     for (let n = 0; n < 2; n++) await (await someone(running)).post(photo)
-    expect(await reached(running, 'remembered')).toBe(1)
+    expect(await reached(running, 'remembered')).toBe(2)
   })
 })
 

@@ -170,36 +170,36 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await queue.enqueue(job())).toBe('queued')
     })
 
-    test('a password that nothing gives is said to be missing: it must be a string, said the client', async () => {
+    /** Other users of this server need no password. */
+    async function roleWithPassword(name: string) {
       const hba = join(server.folder, 'pg_hba.conf')
       const rules = readFileSync(hba, 'utf8')
-      writeFileSync(hba, `host all asked 127.0.0.1/32 scram-sha-256\n${rules}`)
+      writeFileSync(hba, `host all ${name} 127.0.0.1/32 scram-sha-256\n${rules}`)
       onTestFinished(() => writeFileSync(hba, rules))
       const admin = await client(server.newUrl())
-      await admin.query(`CREATE ROLE asked LOGIN PASSWORD 'x'`)
+      await admin.query(`CREATE ROLE ${name} LOGIN SUPERUSER PASSWORD 'x'`)
       await admin.query('SELECT pg_reload_conf()')
-      const url = server.newUrl().replace('tintype@', 'asked@')
+      return { admin, url: server.newUrl().replace('tintype@', `${name}@`) }
+    }
+
+    test('a password that nothing gives is said to be missing: it must be a string, said the client', async () => {
+      const { url } = await roleWithPassword('asked')
       const why = () => openQueue(url).then(queue => queue.close(), explainError)
       const said = await until(why, { what: 'the new rules' })
       expect(said).toMatch(/: the server asks for a password: QUEUE_URL, PGPASSWORD or .* must have it$/)
     })
 
     test('a rotated password in the file of PGPASSFILE needs no restart: each new connection reads it', async () => {
-      const hba = join(server.folder, 'pg_hba.conf')
-      const rules = readFileSync(hba, 'utf8')
-      writeFileSync(hba, `host all rotated 127.0.0.1/32 scram-sha-256\n${rules}`)
-      onTestFinished(() => writeFileSync(hba, rules))
-      const admin = await client(server.newUrl())
+      const { admin, url } = await roleWithPassword('rotated')
       const file = join(await temporaryFolder(), 'pgpass')
       const give = async (password: string) => {
         await admin.query(`ALTER ROLE rotated PASSWORD '${password}'`)
         writeFileSync(file, `*:*:*:rotated:${password}\n`, { mode: 0o600 })
       }
-      await admin.query('CREATE ROLE rotated LOGIN SUPERUSER; SELECT pg_reload_conf()')
       vi.stubEnv('PGPASSFILE', file)
       onTestFinished(() => void vi.unstubAllEnvs())
       await give('one')
-      const queue = await opened(server.newUrl().replace('tintype@', 'rotated@'))
+      const queue = await opened(url)
       await give('two')
       await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated'`)
       expect(await until(() => queue.enqueue(job()).catch(() => null), { what: 'new connections' })).toBe(

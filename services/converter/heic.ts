@@ -59,14 +59,16 @@ async function decode(work: Work): Promise<Decoded> {
  * other formats accept: of a grey picture stored as RGB, and with another length than the profile states (Samsung).
  */
 export async function withProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
-  const coloured = isGrey(profile) ? image.toColourspace('b-w') : image
+  const coloured = samplesOf(profile) === 'GRAY' ? image.toColourspace('b-w') : image
   const png = await coloured.png({ compressionLevel: 0 }).toBuffer()
   const padded = Buffer.concat([profile, Buffer.alloc(4 - (profile.length % 4))])
   padded.writeUInt32BE(padded.length)
   return sharp(withChunk(png, 'iCCP', Buffer.concat([Buffer.from('photo\0\0'), deflateSync(padded)])))
 }
 
-const isGrey = (profile?: Buffer): boolean => profile?.toString('latin1', 16, 20) === 'GRAY'
+/** The samples that a profile describes: `GRAY`, `RGB `, `CMYK`, `Lab ` or `XYZ `. Empty without a profile. */
+export const samplesOf = (profile?: Buffer): string => profile?.toString('latin1', 16, 20) ?? ''
 
 /** Whether libvips reads a grey AVIF as RGB, to which its profile does not apply. */
-export const isGreyAvif = ({ compression, icc }: Metadata): boolean => compression === 'av1' && isGrey(icc)
+export const isGreyAvif = ({ compression, icc }: Metadata): boolean =>
+  compression === 'av1' && samplesOf(icc) === 'GRAY'

@@ -6,7 +6,7 @@ import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.t
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
 import { correct } from './correct.ts'
-import { openHeic } from './heic.ts'
+import { openHeic, samplesOf } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
 export type Undecodable = {
@@ -73,9 +73,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const colours = coloursOf(format, bytes, header)
   const isGreyPicture =
     /^(b-w|grey16)$/.test(header.space) || (header.format === 'heif' && chromaOf(bytes) === 0)
-  const appliesTo = header.icc?.toString('latin1', 16, 20) ?? ''
   // Colours that are declared another way count before the profile. One for other samples (grey, Lab, XYZ) does not apply.
-  if (colours || !(isGreyPicture ? /GRAY|RGB / : /RGB |CMYK/).test(appliesTo)) delete header.icc
+  if (colours || !(isGreyPicture ? /GRAY|RGB / : /RGB |CMYK/).test(samplesOf(header.icc))) delete header.icc
   return {
     /** The photo's bytes, corrected where libvips would misread them. */
     bytes,

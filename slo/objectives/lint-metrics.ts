@@ -135,16 +135,18 @@ export async function lintSeen(files: ReturnType<typeof parseFiles>, api: Promet
           .catch(refused)
         if (seen instanceof Refused) continue
         if (seen.length === 0) add(rule, { selector, part })
-        // Too many samples for this Prometheus are no fault of the query, which is read piece by piece.
-        const most = async (counted: string) => {
-          const answer = await api.instant(`max(${counted})`, atSeconds).catch(refused)
-          return answer instanceof Refused ? 0 : (answer[0]?.samples[0]?.value ?? 0)
+        else {
+          // Too many samples for this Prometheus are no fault of the query, which is read piece by piece.
+          const most = async (counted: string) => {
+            const answer = await api.instant(`max(${counted})`, atSeconds).catch(refused)
+            return answer instanceof Refused ? 0 : (answer[0]?.samples[0]?.value ?? 0)
+          }
+          const falls = part === 'total' ? await most(`resets(${selector}[1h])`) : 0
+          if (falls > mostFalls) add('falls-often', { selector, falls })
+          const least = (isSliced && leastSamples[part]) || 0
+          const samples = least > 0 ? await most(`count_over_time(${selector}[10m])`) : least
+          if (samples > 0 && samples < least) add('sampled-seldom', { selector, samples })
         }
-        const falls = part === 'total' ? await most(`resets(${selector}[1h])`) : 0
-        if (falls > mostFalls) add('falls-often', { selector, falls })
-        const least = (isSliced && leastSamples[part]) || 0
-        const samples = least > 0 ? await most(`count_over_time(${selector}[10m])`) : least
-        if (samples > 0 && samples < least) add('sampled-seldom', { selector, samples })
         const metric = metricIn(selector)
         const kind = part === 'gauge' ? '' : ((await api.kindOf(metric)) ?? '')
         if (/^(gauge|summary|info|stateset)$/.test(kind)) add('no-counter', { metric, kind })

@@ -103,22 +103,22 @@ type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 
 async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range, { replicaLabels }: Scope) {
   const { counts, part, total, maxGapSeconds } = sli
-  const { selector } = part
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  const [ofPart, ofTotal] = [await seriesOf(reading, part), await seriesOf(reading, total)]
+  // Merged copies lack some labels, by which no part is found.
+  const isMerged = part.selector?.matchers.some(({ label }) => replicaLabels.includes(label))
+  const isFound = part.selector && total.selector && isWithin(part.selector, total.selector) && !isMerged
+  const ofTotal = await seriesOf(reading, total)
+  const ofPart = isFound ? ofTotal : await seriesOf(reading, part)
   // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
   const read = async (counter: Counter, series: number) =>
     isSummed && counter.selector
       ? readSum(reading, counter, series)
       : (await readEach(reading, counter, series)).total
-  // Merged copies lack some labels, by which no part is found.
-  const isMerged = selector?.matchers.some(({ label }) => replicaLabels.includes(label))
-  const isFound = selector && total.selector && isWithin(selector, total.selector) && !isMerged
   // From the same samples if possible: those stored between two reads have no part. Else the part first, to be the smaller.
   const grown =
     isFound && !isSummed
-      ? await readEach(reading, total, ofTotal, selector)
+      ? await readEach(reading, total, ofTotal, part.selector)
       : { part: await read(part, ofPart), total: await read(total, ofTotal) }
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
@@ -134,7 +134,7 @@ const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeco
 const leadMinutes = (maxGapSeconds: number): number => Math.ceil(lead(maxGapSeconds) / 60) + 1
 
 /** Reads the growth from all samples, piece by piece; `part`: also that of the series that it selects. */
-async function readEach(reading: Reading, counter: Counter, series: number, part?: Selector) {
+async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null = null) {
   const { api, maxGapSeconds, from, to } = reading
   const [ofPart, ofAll] = [new Float64Array(to - from).fill(NaN), new Float64Array(to - from).fill(NaN)]
   const add = ({ sample, own }: Begun, grown: number) => {

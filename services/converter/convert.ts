@@ -144,7 +144,7 @@ const harmless =
 
 /**
  * Whether less than a tenth of the pixels were decoded. The others are grey in a JPEG or PNG (`isGrey`), else black, and in
- * CMYK or a palette another colour. A JPEG of one colour may be that of a night.
+ * CMYK or a palette another colour. A JPEG of one colour may be a photo of a dark night.
  */
 function isBlank({ data, info: { width, height, channels } }: Pixels, isGrey: boolean): boolean {
   const fill = isGrey ? 128 : 0

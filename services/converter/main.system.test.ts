@@ -110,7 +110,7 @@ test('no child outlives a converter that is killed, even in the midst of a conve
   const { child } = await start()
   const children = childrenOf(child.pid as number).map(({ pid }) => pid)
   expect(children).toHaveLength(1)
-  // Fails while nobody reads.
+  // To open it for writing fails until the child reads it.
   const pipe = await until(() =>
     open(original, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined),
   )

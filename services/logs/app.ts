@@ -82,7 +82,7 @@ function addReading(app: Express, server: LogServer): void {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
       const oldest = knownDays(folders)[0] ?? ''
-      // The header tells a reader that earlier days were removed by their age. Otherwise they seem to have no entries.
+      // Without this header a client takes earlier days, which were removed by age, for days without entries.
       if (isOver(oldest, daysMs(keep.logsDays) - dayMs, clock.believed()))
         response.set('Tintype-Oldest-Day', oldest)
       response.type('application/x-ndjson')

@@ -83,7 +83,7 @@ export function plannedTable(planned: State['planned']): HTMLElement {
 export const runbookLink = (address: string): HTMLElement =>
   h('a', { href: runbookAddress(address) }, say('runbook'))
 
-/** A runbook that slo serves has both languages. Any other address, such as mailto:, stays as it is written. */
+/** slo serves its own runbooks in both languages: such an address gets the page's language. Any other stays as written. */
 export const runbookAddress = (address: string): string =>
   /^docs\//.test(address)
     ? address.replace(/\?|(?=#)|$/, found => `?lang=${language}${found && '&'}`)

@@ -58,7 +58,7 @@ function drawDay(): void {
 
 function answerFits(): Promise<string> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
-  const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
+  const query = new URLSearchParams([...form].map(([name, value]) => [name, String(value).trim()]))
   const answer = getJson<FitAnswer>(`api/fits?${query}`)
   const said: Record<number, string> = { 400: say('fitsUnclear'), 404: say('fitsNone') }
   return answer.then(fitText, error => said[error.status] ?? refusalOf(error))

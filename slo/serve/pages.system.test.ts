@@ -149,10 +149,15 @@ describeWithParts('the pages of slo', ['chromium'], () => {
     expect(await page.isHidden('#notice')).toBe(true)
   })
 
-  test('a link to a time that is no longer kept says so', async () => {
-    await page.goto(`${urls.well}/?at=2020-01-01`)
-    await page.waitForSelector('html[data-ready]')
-    expect(await page.textContent('#lead')).toContain('The pages show the last days only')
+  test('a link to a time that is no longer kept, or is none, says so in the language of the page', async () => {
+    const leadAt = async (query: string) => {
+      await page.goto(`${urls.well}/?at=${query}`)
+      await page.waitForSelector('html[data-ready]')
+      return page.textContent('#lead')
+    }
+    expect(await leadAt('2020-01-01')).toContain('longer ago than the pages show')
+    expect(await leadAt('soon&lang=ko')).toContain('주소의 시각을 알 수 없습니다')
+    await page.context().clearCookies()
   })
 
   test('what if: the address holds the outage, and the backtest answers', async () => {

@@ -110,7 +110,7 @@ ${list(examples.length === 0 ? ['no example was found'] : examples.map(each => e
 - ${responsible ?? 'the person who knows the stage best: no resource was named'}
 - the next person on call
 
-## So that it is known at once next time
+## What would have shown the cause at once
 ${list(toAdd(found))}
 `
 }

@@ -27,7 +27,7 @@ async function main(args: string[]): Promise<number> {
   const needed: readonly PartName[] = ['k6', 'haproxy']
   const missing = needed.filter(each => !part(each))
   const k6 = part('k6')
-  if (!k6 || missing.length > 0) throw new ExpectedError(`${missing.join(', ')} missing: ${remedy(missing)}`)
+  if (!k6 || missing.length > 0) throw new ExpectedError(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-releases-'))
   const service = await startTintype(join(folder, 'data'), { SCRAPE_SECONDS: '1', GRACE_SECONDS: '10' })
   let text = ''

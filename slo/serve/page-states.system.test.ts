@@ -144,7 +144,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
 
   test('a budget of few events is a sentence', async () => {
     expect(await textOf('first minutes', '', '.card:nth-child(2) .left')).toBe(
-      '6 counted (photos); none of the first 100 may be bad',
+      '6 counted (photos); none may be bad before there are 100',
     )
     expect(await textOf('first minutes without events', '', '.card:nth-child(2) .left')).toBe(
       'no photos counted yet',
@@ -251,7 +251,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     const left = await textOf('first minutes', '', '.card:nth-child(2) .left')
     const lead = await textOf('first minutes', 'status', '#lead')
     await page.unroute('**/api/state')
-    expect(left).toBe('1 counted (photos); none of the first 100 may be bad')
+    expect(left).toBe('1 counted (photos); none may be bad before there are 100')
     expect(lead).toContain('100%, of one that is counted so far (photos).')
   })
 

@@ -32,7 +32,7 @@ async function failureOf(move: Disk['link'] | Disk['rename'], file: string, to: 
   } catch (error) {
     return error
   } finally {
-    // Both names are of no key. In a folder that cannot be used there is no file to remove.
+    // No key has these names. Where the folder cannot be used there is no file to remove.
     for (const each of [file, to]) await disk.rm(each, { force: true }).catch(() => {})
   }
 }
@@ -40,7 +40,7 @@ async function failureOf(move: Disk['link'] | Disk['rename'], file: string, to: 
 /** Errors of a folder of another user, and of a disk that is mounted read-only. */
 const notWritable = /^(EACCES|EROFS)$/
 
-/** Errors of a disk without hard links, which create a file only if it is absent. A full disk counts as having them. */
+/** Errors of a disk without hard links, by which a file is created only if it is absent. A full disk has other errors. */
 const noLinks = /^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/
 
 /** Unique within the process over all storages that it opens. */

@@ -117,7 +117,7 @@ export function lacksPixels(
 /** Warnings about pixels that the file does not have. */
 const lacking =
   /^libheif: |missing pixels|reading of "ColorMap"|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
-/** Some cameras write it before each restart marker. Before one of them it is what a wrong bit leaves. */
+/** Some cameras pad before each restart marker. Extraneous bytes before only some of them are what a wrong bit leaves. */
 const padding = /extraneous bytes before marker 0xd[0-7]/
 
 const restartsOf = (jpeg: Buffer): number =>

@@ -424,6 +424,13 @@ test('a URL that is none is refused without a word of what it holds', async () =
   }
 })
 
+test('buckets of Google and Ceph may have underscores and capitals, as OpenStack’s RegionOne does: they were called no bucket', async () => {
+  const { url, signature } = await startBucket()
+  const storage = await openStorage(`${url.replace('photos', 'Our_photos')}&region=RegionOne`)
+  await storage.close()
+  expect(signature()).toContain('/RegionOne/s3/')
+})
+
 test('only photos in a folder need room on a disk of this machine', () => {
   expect(storageFolders('file:data/storage')).toEqual(['data/storage'])
   expect(storageFolders('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])

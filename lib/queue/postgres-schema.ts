@@ -53,6 +53,10 @@ export async function migratePostgres(client: pg.ClientBase, place: string, { mu
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query(`SELECT version FROM "${place}".schema_version`)).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
+  // Logical replication, and a restore of rows alone, leave the sequences behind: each insert would fail.
+  for (const table of ['jobs', 'events'])
+    await client.query(`SELECT setval('${table}_seq_seq', highest) FROM ${table}_seq_seq,
+      (SELECT max(seq) AS highest FROM ${table}) AS rows WHERE highest > last_value`)
   await client.query('COMMIT')
   await expand(client, place)
 }

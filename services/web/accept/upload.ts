@@ -102,7 +102,7 @@ async function photoPart(request: Request, maxBytes: number) {
     const refuse = (type: string, detail: string, limit?: 'formParts') => () =>
       reject(new Problem(400, type, detail, limit && { limit }))
     form.on('finish', () => resolve(undefined))
-    form.on('error', cause => reject(malformed(cause)))
+    form.on('error', () => reject(cutOff()))
     form.on('field', (name, value) => areSeveral([name, value]) && reject(onePiece()))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     form.on('partsLimit', refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
@@ -131,12 +131,12 @@ async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {
   try {
     yield* file.iterator({ destroyOnReturn: false })
   } catch (cause) {
-    throw cause instanceof Problem ? cause : malformed(cause)
+    throw cause instanceof Problem ? cause : cutOff()
   }
 }
 
-const malformed = (cause: unknown): Problem =>
-  new Problem(400, 'malformed', `The form cannot be read: ${(cause as Error).message}.`)
+const noEnd = 'The form has no end: it was cut off, or its boundary is not that of Content-Type.'
+const cutOff = (): Problem => new Problem(400, 'malformed', noEnd)
 
 /**
  * Whether a part is a file. A browser sends an empty file input as one whose name is empty, a script's Blob may lack a

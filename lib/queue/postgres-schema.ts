@@ -117,7 +117,7 @@ const backendOf = async (client: pg.ClientBase): Promise<number> =>
 /**
  * Opens as many connections beside the first one as a service uses in all. A command, which may have to work when the
  * server has hardly a connection left, opens one.
- * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
+ * @throws Error when two connections have one process of the server, as behind a pooler, or when the server refuses one.
  */
 export async function checkConnections(first: pg.ClientBase, pool: Connections, { mustExist }: QueueOptions) {
   const open = () => pool.use(backendOf)

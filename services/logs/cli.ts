@@ -5,6 +5,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
+import { printable } from '@tintype/lib/terminal.ts'
 import { publish } from './daily.ts'
 import type { Folders } from './files.ts'
 import { type Entry, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
@@ -23,13 +24,11 @@ export type Given = {
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
-/** Control characters are escaped: terminals obey them, and shipped texts may have some. */
 const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): VerbAnswer => ({
   data,
-  text: lines.map(each => `${each.replace(/\p{Cc}/gu, escaped)}\n`).join(''),
+  text: printable(lines.map(each => `${each.replaceAll('\n', '\\n')}\n`).join('')),
   code,
 })
-const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 
 /** Longer than a publish of five million entries takes. */
 const waitForPublishMs = 120_000
@@ -62,13 +61,13 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
   const key = timelineKeyOf(session)
   if (!key)
     throw new UsageError(
-      'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters, with a digit',
+      'timeline needs --session KEY, the id of a session, photo or trace: 8 to 64 letters and digits, one digit at least',
     )
   const story = await timeline(folders, key, day)
   const errors = story.unreadable.map(name => `cannot be read: ${name}`)
   if (story.entries.length === 0) {
     const ofDay = day === undefined ? '' : ` of ${day}`
-    const nothing = `No entry${ofDay} in ${folders.streams} or ${folders.days} contains ${key} yet.`
+    const nothing = `No entry${ofDay} in ${folders.streams} or ${folders.days} contains ${key}. Those of the last seconds may not have arrived yet.`
     return answer(story, [...errors, nothing], 2)
   }
   const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`

@@ -5,8 +5,8 @@ import { folded, runbookLink } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
 /**
- * The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. What is
- * overspent stays broken, as in a report.
+ * The state of an objective as the design system names it. `none`: nothing was counted yet, or no sample came for an hour. An
+ * overspent budget stays broken, as in a report.
  */
 function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
   const { budgetLeft, tiers, good, bad, silentSince } = objective
@@ -45,7 +45,9 @@ function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: 
   if (kind === 'minutes')
     return [big(budgetLeft), ` ${say('leftMinutes', { n: Math.floor(budgetLeft), budget })}`]
   if (good + bad === 0) return h('span', { class: 'soft' }, say('noEvents', { unit }))
-  if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least: Math.round(1 / (1 - target)) })}`]
+  // Without the subtraction, the rounding error of 1 - 0.999 makes it 1,001.
+  const least = Math.ceil(1 / (1 - target) - 1e-6)
+  if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least })}`]
   return [big(budgetLeft), ` ${say('leftEvents', { unit, budget })}`]
 }
 

@@ -144,7 +144,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
 
   test('a budget of few events is a sentence', async () => {
     expect(await textOf('first minutes', '', '.card:nth-child(2) .left')).toBe(
-      '6 counted (photos); none of the first 100 may be bad',
+      '6 counted (photos); none may be bad before there are 100',
     )
     expect(await textOf('first minutes without events', '', '.card:nth-child(2) .left')).toBe(
       'no photos counted yet',
@@ -192,6 +192,26 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     expect(await page.locator('.incidents li').allTextContents()).toContain(
       'Requests of the route /v9/photos answered without an error: offline since 12:16, 14 min',
     )
+  })
+
+  test('a minute without an event is no incident, and no lack of data', async () => {
+    expect(await textOf('only events', 'status', '#incidents')).toBe('22:30 to 22:32: some bad for 2 min')
+    expect(await page.textContent('#legend')).toBe('all goodsome badnone counted')
+  })
+
+  test('times below a chart do not touch on the narrowest screen', async () => {
+    shown = 'healthy'
+    await open('', 'en', 240)
+    const gaps = await page.locator('.ticks').evaluateAll(all =>
+      all.flatMap(({ children }) => {
+        const [first, next] = [...children]
+          .map(each => each.getBoundingClientRect())
+          .filter(({ width }) => width)
+        return first && next ? next.left - first.right : []
+      }),
+    )
+    expect(gaps.length).toBe(2)
+    expect(Math.min(...gaps)).toBeGreaterThan(4)
   })
 
   test('an address with a part of the day that is none shows the whole day', async () => {
@@ -251,7 +271,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     const left = await textOf('first minutes', '', '.card:nth-child(2) .left')
     const lead = await textOf('first minutes', 'status', '#lead')
     await page.unroute('**/api/state')
-    expect(left).toBe('1 counted (photos); none of the first 100 may be bad')
+    expect(left).toBe('1 counted (photos); none may be bad before there are 100')
     expect(lead).toContain('100%, of one that is counted so far (photos).')
   })
 

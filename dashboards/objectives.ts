@@ -126,7 +126,7 @@ const runbook = (address: string) => ({
 const burns = (series: Recorded): PanelSpec =>
   lines({
     title: 'Burn rate against the alert thresholds',
-    description: 'Burn rate as a part of the rate at which each alert fires, so that 100 % is the alert.',
+    description: 'Burn rate divided by the threshold of each alert, which fires at 100 %.',
     links: [runbook(series.objective.runbook)],
     unit: 'percentunit',
     min: 0,
@@ -187,7 +187,7 @@ function together(all: readonly Recorded[], alerts: string): PanelSpec[] {
   const panels = [
     stat({
       title: 'Time to exhaustion',
-      description: 'Until each error budget is exhausted if the last hour goes on.',
+      description: 'Time until each error budget is exhausted at the rate of the last hour.',
       unit: 's',
       decimals: 0,
       nothing: 'nothing lost in the last hour',
@@ -223,7 +223,7 @@ function together(all: readonly Recorded[], alerts: string): PanelSpec[] {
 const minuteByMinute = (all: readonly Recorded[], alerts: string): PanelSpec => ({
   kind: 'strip',
   title: 'Status and alerts, minute by minute',
-  description: 'Each minute of the last 24 hours and below it the alerts that fired.',
+  description: 'Each minute of the last 24 hours, and below it the alerts that fired.',
   unit: 'none',
   width: 24,
   height: 4,

@@ -24,7 +24,7 @@ export function stagesDashboard({
   const across = [
     lines({
       title: 'Share of time by stage',
-      description: 'The part of each stage in the time of one unit of work.',
+      description: 'Share of each stage in the time of one unit of work.',
       unit: 's',
       min: 0,
       stacked: 'share',
@@ -33,7 +33,7 @@ export function stagesDashboard({
     lines({
       kind: 'bars',
       title: 'Stage time compared with before',
-      description: 'Time of each stage as a part of what it was at the time chosen above.',
+      description: 'Time of each stage divided by its time at the moment chosen above.',
       unit: 'percentunit',
       min: 0,
       nothing: 'nothing to compare with',
@@ -69,7 +69,7 @@ export function stagesDashboard({
         panels: stages.map(({ name, seconds }) =>
           lines({
             title: `Stage time: ${name}`,
-            description: 'Mean seconds of one unit of work, work that is unfinished included.',
+            description: 'Mean seconds of one unit of work, unfinished work included.',
             unit: 's',
             min: 0,
             width: 8,

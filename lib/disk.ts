@@ -36,14 +36,14 @@ const isFolder = (path: string): boolean =>
   fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /**
- * Gives what root makes, as by sudo, to the owner of its folder: the service of that user could not write it. Where root
- * may not, as on some network shares, it stays root's: the start of that user's service says whose it is.
+ * Gives a file that root makes, as under sudo, to the owner of its folder, whose service could not write it otherwise. Where
+ * root may not change owners, as on some network shares, the start of that service names the file's owner.
  */
 export function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return
   orElse(undefined, () => {
     const { uid, gid } = fs.statSync(dirname(path))
-    // Not chown: by a link that the user made in place of a file, it would give a file of the system away.
+    // chown would follow a link that the user put in place of the file, and give away a file of the system.
     if (uid !== 0) fs.lchownSync(path, uid, gid)
   })
 }
@@ -103,8 +103,8 @@ export function createDraft(file: string): void {
 }
 
 /**
- * Whether the files of an open SQLite database are still at their paths. SQLite goes on writing to removed ones, which
- * others cannot read; without its log a process that starts begins another one for the same file.
+ * Whether the files of an open SQLite database are still at their paths. SQLite goes on writing to removed files, which no
+ * other process can read. When only the -wal was removed, a process that starts begins a second one.
  */
 export function databaseWatch(file: string): { isThere(): boolean } {
   const inodeOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino

@@ -47,7 +47,7 @@ export function describeError(error: unknown): string {
 const withQuota = (text: string): string =>
   text.replace(/(Unknown system error -122(: )?)+/, 'EDQUOT: the disk quota is exceeded')
 
-/** Whose folder refuses this user: Docker makes those of volumes as root, and so does an earlier start by sudo. */
+/** The owner of a folder that refuses this user. Docker makes the folders of volumes as root, as does a start with sudo. */
 function ownerOf(path: string): string {
   const owner = orElse(undefined, () => statSync(path).uid)
   if (owner === undefined) return path === dirname(path) ? '' : ownerOf(dirname(path))

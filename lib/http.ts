@@ -131,7 +131,7 @@ const refuseOthers =
     throw new Problem(405, 'method-not-allowed', `This address allows ${headers.Allow}.`, { headers })
   }
 
-/** `https` when a trusted proxy was asked by it. Without the header Express would parse the client's address in vain. */
+/** `https` when a trusted proxy says so. Without the header Express would parse the client's address in vain. */
 export const schemeOf = (request: Request): 'http' | 'https' =>
   'x-forwarded-proto' in request.headers && request.protocol.toLowerCase() === 'https' ? 'https' : 'http'
 
@@ -170,7 +170,7 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // From a proxy that removes its prefix without the slash behind it: nginx's `location /tintype` does.
+    // `//photos` comes from a proxy that removes its prefix but not the slash behind it, as nginx's `location /tintype`.
     request.url = request.url.replace(/^\/+/, '/')
     const scheme = schemeOf(request)
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'

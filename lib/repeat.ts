@@ -18,7 +18,7 @@ export function sparsely<E = Error>(report: (error: E) => void) {
   }
 }
 
-/** Calls `say` when a trouble begins or changes, and with null when it ends, but not at each report. */
+/** Calls `say` only with a trouble that differs from the last one, and with null when it has ended. */
 export function onChange(say: (trouble: string | null) => void): (trouble: string | null) => void {
   let said: string | null = null
   return trouble => {

@@ -13,10 +13,13 @@ export type Running = {
   stop(): Promise<void>
 }
 
-/** Of the launcher, also when it is asked: it is about to stop all services, one after the other; it is this one's turn. */
+/**
+ * The launcher's messages to a service, also as answers. `retire`: all services are about to stop, one after the other.
+ * `stop`: it is this one's turn.
+ */
 export type TurnMessage = 'retire' | 'stop'
 
-/** How long a service that got a SIGTERM waits for its launcher to say so: a busy machine may hold it up. */
+/** How long a service that got a SIGTERM waits for that message: on a busy machine the launcher may be slow. */
 const turnMs = 3_000
 
 /** A stop that exceeds its grace time by more than this ends with exit status 1. */

@@ -14,7 +14,7 @@ export function openSteadyClock() {
   return {
     /** The wall clock without its steps since the start. */
     steady,
-    /** The time for actions that cannot be undone: a clock that jumped ahead counts after a day, from 1970 at once. */
+    /** The time for actions that cannot be undone. A clock that jumped ahead is believed after a day; from 1970, at once. */
     believed(): number {
       const [wallMs, steadyMs] = [Date.now(), steady()]
       if (steadyMs < oldestMs) return wallMs

@@ -129,8 +129,8 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
 }
 
 /**
- * k6's own variables for its outputs, name look-ups and the service's certificate. k6 takes any other before what the script
- * says: one would change the profile, leave the summary without a number, or keep k6 from ending.
+ * k6's own variables for its outputs, name look-ups and the service's certificate. k6 prefers any other to what the script
+ * says: it would change the profile, leave the summary without a number, or keep k6 from ending.
  */
 const settingsIn = (environment: NodeJS.ProcessEnv) =>
   Object.fromEntries(

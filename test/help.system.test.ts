@@ -69,7 +69,7 @@ test.each([
   ['"--day"', 'logs', 'serve', '--day', '2026-11-22'],
   ['a UTC day', 'logs', 'publish', '--day', '2026-02-31'],
   ['"--session"', 'logs', 'publish', '--session', '0123456789abcdef'],
-  ['timeline takes --session', 'logs', 'timeline', '--day', '2026-11-22'],
+  ['timeline needs --session', 'logs', 'timeline', '--day', '2026-11-22'],
   ['--trials', 'kills', '--trials', '0'],
 ])('%s is refused in a sentence: npm run %s -- %s %s', async (named, name, ...args) => {
   const { code, out, err } = await run(name, ...args)

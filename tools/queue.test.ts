@@ -99,7 +99,7 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   })
   expect(rebuilt.code).toBe(1)
   const again = await run(dataDir, 'rebuild')
-  expect(again.out).toContain('put back to work 0, outcomes remembered 0, known already 8, never accepted 1')
+  expect(again.out).toContain('queued again 0, outcomes restored 0, known already 8, never accepted 1')
 
   const { queue } = await opened(dataDir)
   const outcomes: Record<string, string> = {}

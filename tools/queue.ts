@@ -11,17 +11,17 @@ import { queueAddress } from '@tintype/lib/queue/queue-url.ts'
 import { openStorage, type Storage, storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
-import { rebuild } from './rebuild-queue.ts'
+import { forPhotos, rebuild } from './rebuild-queue.ts'
 
-/** `npm run queue -- <verb>`: shows the queue and repairs it; may run beside the service. */
-const usage = `npm run queue -- <verb> [--json]
+/** `npm run queue -- VERB`: shows the queue and repairs it; may run beside the service. */
+const usage = `npm run queue -- VERB [--json]
 
-  stats             what waits, what is under way, dead letters, live converters
+  stats             photos waiting and in progress, dead letters, live converters
   dead              the dead letters, oldest first: photos that failed their last attempt
-  replay ID...      puts dead letters back to work; --all: every one
-  rebuild           after the loss of the queue: puts every unfinished photo of storage back to work and
-                    remembers the outcome of every finished one. Stop the service, move what is left of the
-                    queue's file away (of PostgreSQL's, drop its schema), rebuild, start.
+  replay ID...      queues dead letters again; --all: every one
+  rebuild           after the loss of the queue: queues every unfinished photo of storage again, and restores the
+                    outcome of every finished one. Stop the service, move what is left of the queue's file
+                    away (in PostgreSQL drop the schema), rebuild, start.
 
 Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
 Example: npm run queue -- replay --all
@@ -66,14 +66,14 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
   const replayed: string[] = []
   const failed: { photo: string; error: string }[] = []
-  for (const { job } of chosen) {
+  await forPhotos(chosen, async ({ job }) => {
     try {
       if ((await replayPhoto(ports, job)) === 'queued') replayed.push(job.photo)
     } catch (error) {
       // It stays a dead letter, and the others are replayed.
       failed.push({ photo: job.photo, error: (error as Error).message })
     }
-  }
+  })
   const known = new Set([...replayed, ...failed.map(({ photo }) => photo)])
   const unknown = ids.filter(id => !known.has(id))
   return {
@@ -90,12 +90,10 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   // Accepted and settled photos are not counted again.
   const account = { accepted: () => {}, settled: () => {} }
-  const json = await rebuild({ storage, queue, account }, photos =>
-    process.stderr.write(`${photos} photos so far\n`),
-  )
+  const json = await rebuild({ storage, queue, account })
   const { requeued, restored, known, unfinished, unreadable, failed } = json
   const lines = [
-    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}, never accepted ${unfinished}, older than 8 days ${json['too-old']}`,
+    `queued again ${requeued}, outcomes restored ${restored}, known already ${known}, never accepted ${unfinished}, older than 8 days ${json['too-old']}`,
     ...unreadable.map(key => `damaged: ${key}`),
     ...failed.map(({ key, error }) => `failed: ${key}: ${error}`),
   ]

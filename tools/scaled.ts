@@ -35,7 +35,7 @@ const converterNames = range(converters).map(n => `converter-${n}`)
 /** The paths of the parts. @throws ExpectedError naming those that are missing. */
 function findParts(): Record<(typeof partNames)[number], string> {
   const missing = partNames.filter(name => !part(name))
-  if (missing.length > 0) throw new ExpectedError(`${missing.join(', ')} missing: ${remedy(missing)}`)
+  if (missing.length > 0) throw new ExpectedError(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
   return Object.fromEntries(partNames.map(name => [name, part(name)])) as ReturnType<typeof findParts>
 }
 

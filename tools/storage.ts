@@ -26,8 +26,8 @@ Exit status: 0 the rules match, 1 they differ, or the server has no such rules, 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
 /**
- * An upload that a kill interrupts leaves parts, and a deleted photo in a bucket with versions its version and a delete
- * marker. They take space or slow listings, and appear in none.
+ * What no listing shows: parts of uploads that a kill interrupted, which take space, and in a bucket with versions the version
+ * and the delete marker of each deleted photo, which take space and slow listings.
  */
 const unseenDays = 1
 

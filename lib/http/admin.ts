@@ -7,7 +7,6 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { refuseRebound } from './rebinding.ts'
 import { json } from './request-body.ts'
 
-/** How long a log level may stay raised. */
 const maxRaiseSeconds = 86_400
 
 /**

@@ -94,6 +94,23 @@ test('an idle connection is kept longer than proxies keep theirs: they would sen
   expect(await connect(head('GET', '/')).answer()).toContain('Keep-Alive: timeout=620\r\n')
 })
 
+test('a request gets its own answer, whatever follows it: a body longer than its Content-Length, or half a request', async () => {
+  const answers: Response[] = []
+  const { connect } = await serve(app =>
+    app.post('/hold', (_request, response) => void answers.push(response)).get('/', endless),
+  )
+  const client = connect(`${head('POST', '/hold', 'Content-Length: 2')}12345`)
+  await until(() => answers.length === 1)
+  answers[0]?.status(202).end('taken')
+  await client.closed()
+  expect(client.text()).toMatch(/^HTTP\/1.1 202 [\s\S]*Connection: close\r\n[\s\S]*taken$/)
+  const reader = connect(head('GET', '/'))
+  await reader.answer(/xxx$/)
+  reader.send('345\r\n\r\n')
+  await until(() => reader.bytes() > 3 * megabyte.length)
+  expect(reader.isClosed()).toBe(false)
+})
+
 test('idle connections make room for new ones, the one first whose last request is oldest', async () => {
   lowerLimit('connections', 2)
   const answers: Response[] = []

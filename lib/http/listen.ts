@@ -67,6 +67,9 @@ function answerUnparsed(server: Server): void {
   server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const last = exchanges.get(socket)
+    // What follows a whole request is not its refusal: its photo may be accepted. The connection closes behind its answer.
+    if (last?.req.complete && !last.writableFinished)
+      return void Object.assign(last, { shouldKeepAlive: false })
     const answered = last?.headersSent && !last.req.complete
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()

@@ -5,7 +5,7 @@ import { type Owner, type PhotoId, photoKey, photoTime, reasonFor, thumbnailFile
 import { failed, outcomeOf, putResult } from './settle.ts'
 
 const clock = openSteadyClock()
-/** The time by which ages are judged. A clock that went ahead would end all photos: the queue's, maybe a server's, must agree. */
+/** The time by which ages are judged: the earlier of this clock and the queue's. One that is ahead would expire all photos. */
 export const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
   Math.min(clock.believed(), queue.now())
 export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): number =>

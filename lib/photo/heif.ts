@@ -29,7 +29,6 @@ export function heifProperties(head: Buffer): Box[] {
     .flatMap(index => all[index - 1] ?? [])
 }
 
-/** The data of a HEIF's pictures. */
 export const mediaData = (heif: Buffer): Buffer => inside(heif, 'mdat')
 
 /** Whether the colours of a HEIF's primary image are multiplied by its alpha. */

@@ -14,7 +14,6 @@ export type Job = {
   traceparent?: string | undefined
 }
 
-/** The photo that a change is about. */
 export type PhotoRef = Pick<Job, 'owner' | 'photo' | 'traceparent'>
 
 export const jobOf = (record: PhotoRecord): Job => ({

@@ -53,6 +53,10 @@ export async function migratePostgres(client: pg.ClientBase, place: string, { mu
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query(`SELECT version FROM "${place}".schema_version`)).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
+  // Logical replication, and a restore of rows alone, leave the sequences behind: each insert would fail.
+  for (const table of ['jobs', 'events'])
+    await client.query(`SELECT setval('${table}_seq_seq', highest) FROM ${table}_seq_seq,
+      (SELECT max(seq) AS highest FROM ${table}) AS rows WHERE highest > last_value`)
   await client.query('COMMIT')
   await expand(client, place)
 }
@@ -113,7 +117,7 @@ const backendOf = async (client: pg.ClientBase): Promise<number> =>
 /**
  * Opens as many connections beside the first one as a service uses in all. A command, which may have to work when the
  * server has hardly a connection left, opens one.
- * @throws Error when one has the first one's process of the server, which a pooler shares, or the server refuses one.
+ * @throws Error when two connections have one process of the server, as behind a pooler, or when the server refuses one.
  */
 export async function checkConnections(first: pg.ClientBase, pool: Connections, { mustExist }: QueueOptions) {
   const open = () => pool.use(backendOf)

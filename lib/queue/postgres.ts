@@ -18,7 +18,11 @@ import { claimAll } from './writes.ts'
 const migrationMs = 45_000
 /** Firewalls and load balancers forget a connection without traffic, after 4 minutes or more: the next call would fail. */
 const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
-const undefinedTable = '42P01'
+/** Errors of every later call, too, which the start of a process mends. */
+const mendedByStart: Record<string, string> = {
+  '42P01': 'its tables are gone', // the schema was dropped, or the database made anew
+  23505: 'its sequences are behind its rows',
+}
 const tooManyConnections = '53300'
 const noPassword = 'the server asks for a password: QUEUE_URL, PGPASSWORD or ~/.pgpass must have it'
 /** BIGINT is text by default. No number here exceeds 2^53. */
@@ -70,10 +74,9 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       try {
         return await (isRead(call) ? read : write)(call)
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
+        const { code = '' } = error as NodeJS.ErrnoException
         if (code === noAnswer) countLimit('queueAnswer')
-        // The schema was dropped, or the database made anew: a restarted process makes the tables.
-        if (code === undefinedTable) endProcess(new Error(`queue "${address.name}": its tables are gone`))
+        if (mendedByStart[code]) endProcess(new Error(`queue "${address.name}": ${mendedByStart[code]}`))
         throw error
       }
     },

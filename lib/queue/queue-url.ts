@@ -20,9 +20,9 @@ export function queueAddress(url: string): { file: string } | PostgresAddress | 
   // For a Unix socket the query has the folder and the host is empty, which a URL with a user does not allow.
   const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
-  // The rest of a password after a # / or ?, which would be shown as a host, a database or an option.
+  // A password with a # / or ? ends there: its rest would be shown as a host, a database or an option.
   if (parsed.hash || /@/.test(parsed.pathname) || /^[^=]*@/.test(parsed.search)) return undefined
-  // What other clients understand, and pg ignores: it would connect without TLS, or to another schema.
+  // Options of other clients, which pg ignores: it would connect without TLS, or to another schema.
   if (/[?&](currentSchema|schema|sslMode|ssl_mode|useSSL|tls)=/.test(parsed.search)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'
   if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined

@@ -114,7 +114,7 @@ async function check({ Bucket, prefix, endpoint, send }: Bucket): Promise<void> 
     send(new s3.GetObjectCommand({ Bucket, Key: `${Key}-missing` }))
       .then(({ Body }) => (Body as Readable).destroy())
       .catch(ignore('NoSuchKey'))
-  // A part and no object, which a bucket with versions would keep for ever.
+  // Not an object: a bucket with versions would keep it for ever.
   const putPart = async () => {
     const { UploadId } = await send(new s3.CreateMultipartUploadCommand({ Bucket, Key }))
     const part = { Bucket, Key, UploadId, PartNumber: 1, Body: Buffer.alloc(partBytes) }

@@ -86,7 +86,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   return all
 }
 
-/** The least lag since a scrape of less than 10 ms ago, in which prom-client measured none. */
+/** What prom-client shows as the least lag when the last scrape was less than 10 ms ago and it has measured none since. */
 const noLag = /^(nodejs_eventloop_lag_min_seconds )9223372036\.\d+$/m
 
 function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {

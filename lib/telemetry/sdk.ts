@@ -19,7 +19,7 @@ type TracingConfig = Config<'DATA_DIR' | 'INSTANCE' | 'VERSION' | (typeof endpoi
 
 const headerLists = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const byJson = 'traces are sent by OTLP as http/json'
-/** Variables that do not apply, with the values that ask for nothing else than what is done. */
+/** Variables without effect, each with the values that agree with what happens anyway: any other value is a warning. */
 const inert: readonly [name: string, harmless: RegExp, why: string][] = [
   ['OTEL_TRACES_EXPORTER', /^(otlp)?$/, byJson],
   ['OTEL_EXPORTER_OTLP_PROTOCOL', /^(http\/json)?$/, byJson],

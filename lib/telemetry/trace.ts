@@ -92,7 +92,7 @@ const parentContext = (traceparent: string | undefined): api.Context =>
     ? api.context.active()
     : api.trace.setSpanContext(api.ROOT_CONTEXT, contextOf(traceparent))
 
-/** Of a text that is no traceparent an invalid context, which is sampled by nobody and no span's parent. */
+/** A text that is no traceparent gives an invalid context: it is not sampled, and no span takes it as its parent. */
 function contextOf(traceparent: string): api.SpanContext {
   const [, traceId = '', spanId = '', flags = '0'] =
     /^00-(\w{32})-(\w{16})-([\da-f]{2})$/.exec(traceparent) ?? []

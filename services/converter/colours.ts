@@ -79,7 +79,7 @@ export function coloursOf(format: Format, photo: Buffer, header: Metadata): Colo
     )?.body
     if (!nclx) return undefined
     const colours = byCodes(nclx.readUInt16BE(4), nclx.readUInt16BE(6))
-    // Of a grey AVIF libheif takes luma from 16 to 235 for that from 0 to 255.
+    // libheif reads the limited range (16 to 235) of a grey AVIF as the full range.
     const isLimited = format === 'avif' && chromaOf(photo) === 0 && nclx.readUInt8(10) < 0x80
     if (!isLimited) return colours
     const { matrix = matrixOf(), light = srgb } = colours ?? {}

@@ -212,6 +212,16 @@ describe('bytes that are no photo', () => {
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(50_000)
   })
 
+  test('a progressive JPEG of more scans than a photo has is undecodable: each takes a pass over its pixels', async () => {
+    const bytes = await plain(4_000, 4_000).jpeg({ progressive: true }).toBuffer()
+    const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
+    const scans = Array.from({ length: 400 }, () => bytes.subarray(last, -2))
+    expect(await convert(Buffer.concat([bytes.subarray(0, -2), ...scans]), [jpg], maxPixels)).toMatchObject({
+      outcome: 'undecodable',
+      error: expect.stringMatching(/scans/),
+    })
+  })
+
   test('the refusal says what the limit is and what to do', async () => {
     const conversion = await convert(await photo(640, 480), [jpg], 300_000)
     expect(conversion).toMatchObject({

@@ -126,7 +126,7 @@ async function asIntegers(input: Sharp, side: number, header: Metadata): Promise
   const { data, info } = await floating.raw({ depth }).toBuffer({ resolveWithObject: true })
   const { width, height, channels } = info
   const floats = new Float32Array(data.buffer, data.byteOffset, data.length / 4)
-  // Of light white is 1, and highlights are several times brighter.
+  // In linear light white is 1 and highlights are a few times brighter; larger values are of a scale up to 255.
   const white = floats.some(each => each > 16) ? 255 : 1
   const isAlpha = (index: number) => channels % 2 === 0 && index % channels === channels - 1
   const sampleOf = (float: number, index: number) => {

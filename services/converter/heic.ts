@@ -6,7 +6,6 @@ import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
 import { withChunk } from './png.ts'
 
-/** How a photo is resized into a square. */
 export const box = { fit: 'inside', withoutEnlargement: true } as const
 
 /**

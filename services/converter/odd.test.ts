@@ -196,6 +196,24 @@ describe('of what breaks off as much is shown as there is', () => {
     expect(await picture(share(await grainy({ progressive: true }), 0.5))).toMatchObject({ damaged: true })
   })
 
+  test.each([{}, { progressive: true }])('JPEG of some hundred bytes: %o', async how => {
+    const bytes = await sharp(await noise(64, 48).blur(3).png().toBuffer())
+      .jpeg({ ...how, chromaSubsampling: '4:4:4' })
+      .toBuffer()
+    const start = scanOf(bytes)
+    for (const part of [0.5, 0.7])
+      expect(await picture(bytes.subarray(0, start + part * (bytes.length - start)))).toMatchObject({
+        damaged: true,
+      })
+  })
+
+  test('progressive JPEG that breaks off between two scans', async () => {
+    const bytes = await grainy({ progressive: true })
+    const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
+    const tables = bytes.lastIndexOf(Buffer.from([0xff, 0xc4]), last)
+    expect(await picture(bytes.subarray(0, tables))).toMatchObject({ damaged: true })
+  })
+
   test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {
     const bytes = await grainy({ progressive: true })
     bytes.write('\xff\x9e', share(bytes, 0.5).length, 'latin1')

@@ -67,6 +67,9 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     const refused: Undecodable = { outcome: 'undecodable', reason, limit: 'photoPixels' }
     return refused
   }
+  const scans =
+    format === 'jpeg' && header.isProgressive ? bytes.toString('latin1').split('\xff\xda').length : 1
+  if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const warnings: string[] = []
   const aspect = aspectOf(field)
   const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
@@ -104,6 +107,9 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     },
   }
 }
+
+/** Pixels in all scans of a JPEG: each takes a pass, and a few bytes can be hundreds. These take 3 to 4 s. */
+const mostPasses = 5e9
 
 /** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
 function aspectOf(field: (tag: number) => number | undefined): number {

@@ -5,32 +5,34 @@ import { firstFrame, mayBeFlat, scansOf } from './correct.ts'
 import type { OpenedPhoto } from './open.ts'
 import { isIntact, pngChunks } from './png.ts'
 
-/** Zeros, which decode as blocks, in place of missing bytes of a scan; then the marker that ends the image. */
-const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
-
 /**
  * Opens a photo whose decode failed, to decode it as far as its bytes go.
  * @param side the longest side needed, in pixels.
- * @param warnings to which missing pixels of a PNG are added.
+ * @param warnings to which missing pixels of a PNG and missing scans of a JPEG are added.
  * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
 export async function salvage(photo: OpenedPhoto, side: number, warnings: string[]): Promise<Sharp> {
   const { format, header, bytes, open } = photo
   if (format === 'jpeg') {
-    const scans = header.isProgressive ? untilWrongMarker(bytes) : bytes
-    return open('none', Buffer.concat([scans, endOfJpeg]))
+    const start = scansOf(bytes)
+    const all = bytes.toString('latin1', start)
+    const [scans = ''] = header.isProgressive ? all.split(wrongMarker, 1) : [all]
+    const complete = scans.split('\xff\xda').filter(isLastScan).length
+    if (header.isProgressive && complete < header.channels) warnings.push('missing pixels')
+    // Zeros decode as blocks in place of a scan's last bytes. In a small photo 256 would hide that many are missing.
+    const zeros = Buffer.alloc(Math.min(256, scans.length >> 4))
+    return open('none', Buffer.concat([bytes.subarray(0, start + scans.length), zeros, endOfJpeg]))
   }
   if (format === 'gif' || format === 'tiff') return open('none')
   if (format === 'png' && !header.isProgressive) return salvagePng(photo, side, warnings)
   throw new Error('nothing can be decoded')
 }
 
-/** The scans of a JPEG before a marker that none has: at one, libjpeg would drop all scans of a progressive JPEG. */
-function untilWrongMarker(jpeg: Buffer): Buffer {
-  const start = scansOf(jpeg)
-  const length = jpeg.toString('latin1', start).search(/\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/)
-  return length < 0 ? jpeg : jpeg.subarray(0, start + length)
-}
+/** A marker that no scan has: at one, libjpeg would drop all scans of a progressive JPEG. */
+const wrongMarker = /\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/
+/** Whether the scan of a progressive JPEG is the last one of a component: to frequency 63, with the last bits. */
+const isLastScan = (scan: string): boolean => scan[6] === '?' && scan.charCodeAt(7) % 16 === 0
+const endOfJpeg = Buffer.from('ffd9', 'hex')
 
 /** The rows that a PNG has, and grey in place of the others. */
 async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, warnings: string[]) {
@@ -115,7 +117,7 @@ export function lacksPixels(
 /** Warnings about pixels that the file does not have. */
 const lacking =
   /^libheif: |missing pixels|reading of "ColorMap"|premature end of data segment|bad Huffman code|marker 0xd[0-7]/
-/** Some cameras write it before each restart marker. Before one of them it is what a wrong bit leaves. */
+/** Some cameras pad before each restart marker. Extraneous bytes before only some of them are what a wrong bit leaves. */
 const padding = /extraneous bytes before marker 0xd[0-7]/
 
 const restartsOf = (jpeg: Buffer): number =>

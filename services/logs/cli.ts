@@ -61,13 +61,13 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
   const key = timelineKeyOf(session)
   if (!key)
     throw new UsageError(
-      'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and letters, with a digit',
+      'timeline needs --session KEY, the id of a session, photo or trace: 8 to 64 letters and digits, one digit at least',
     )
   const story = await timeline(folders, key, day)
   const errors = story.unreadable.map(name => `cannot be read: ${name}`)
   if (story.entries.length === 0) {
     const ofDay = day === undefined ? '' : ` of ${day}`
-    const nothing = `No entry${ofDay} in ${folders.streams} or ${folders.days} contains ${key} yet.`
+    const nothing = `No entry${ofDay} in ${folders.streams} or ${folders.days} contains ${key}. Those of the last seconds may not have arrived yet.`
     return answer(story, [...errors, nothing], 2)
   }
   const seconds = ({ stage, fromMs, toMs }: StageBar) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`

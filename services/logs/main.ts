@@ -13,7 +13,7 @@ const usage = `npm run logs -- VERB [options]
   publish  [--day DAY]      publishes a day (default: yesterday, UTC); running it again changes nothing
   timeline --session KEY    every entry of a session, photo or trace, in order (--day DAY: of that day)
   sizing                    entries and bytes a day, growth, days until the disk is full
-  verify   [--day DAY]      proves published days against their manifests; says what is missing
+  verify   [--day DAY]      compares published days with their manifests; names missing entries
 
   --json                    for machines
 DATA_DIR (default ./data) says where everything is kept.

@@ -13,7 +13,7 @@ const minFiles = 48
 const hourMs = 3_600_000
 const maxSessions = 12
 const maxOfKind = 5
-/** Each hour photos are removed by age, whose sessions are old. */
+/** Not counted: the hourly removal by age would make old sessions the newest. */
 const removals = new Set<unknown>(['photo.deleted', 'photo.forgotten'])
 
 export type Recent = ReturnType<typeof recent>

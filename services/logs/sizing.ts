@@ -19,8 +19,8 @@ export type SizingAnswer = Sizing & { keep: Keep }
 
 /**
  * Entries and bytes a day from the manifests, and when the disk will be full. `today`: a UTC day that is not over.
- * `keepDays`: the age at which logs are removed; 0: never. `counted`: what came to the disk, photos too, or while nothing
- * of that is known, logs. `hours`: those from which a forecast extrapolates; null when it is of whole days.
+ * `keepDays`: the age at which logs are removed; 0: never. `counted`: the whole disk with its photos, or the logs alone while
+ * the disk was not measured. `hours`: how many a forecast extrapolates from; null when it is of whole days.
  */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string, keepDays: number) {
   const days = newestManifests(folder).map(manifest => daySize(folder, manifest))
@@ -134,7 +134,6 @@ function quantile(values: number[], share: number): number {
   return below + (above - below) * (at - Math.floor(at))
 }
 
-/** Longest forecast. */
 const horizonDays = 3_650
 
 /** A measurement of the bytes in use on the disk. */
@@ -152,7 +151,7 @@ function looksIn(file: string): Look[] {
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos }: Folders, nowMs: number): Promise<void> {
-  // The looks of all other years would be of a clock that was ahead.
+  // A clock at 1970 would make all earlier measurements look as if a clock was ahead, and they would be removed.
   if (nowMs < oldestMs) return
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return

@@ -78,7 +78,6 @@ export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
-/** The effective time of a stamped line. */
 export const effectiveAt = (line: Buffer, timestampMs: number): number =>
   isCorrected(line) ? epochMs(timeAt(line, lastTime(line))) : timestampMs
 

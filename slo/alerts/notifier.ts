@@ -36,7 +36,7 @@ export function createNotifier(options: {
   const stopping = new AbortController()
   const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
-  /** What last fired of each group: its resolved message says what was lost at the end, not at the beginning. */
+  /** The last firing alerts of each group: the resolved message gives the budget at the end, not at the beginning. */
   const lastFiring = new Map<string, readonly Alert[]>()
   /** Messages that did not arrive. When their alerts end, the resolved message is still sent: it says what happened. */
   const missed = new Map<string, Message>()
@@ -65,7 +65,7 @@ export function createNotifier(options: {
     const firing = groups.get(group) ?? []
     if (sent?.severity === 'page' && !sent.isEased && firing.length > 0 && !firing.some(isPage))
       alertStore.ease(sent)
-    // What another receiver got is due here, and so is its end.
+    // A message that only another receiver got is due here, and so is its end.
     const isHere = (sent?.receiver ?? receiver) === receiver
     const message = nextMessage(isHere ? sent : undefined, firing, missed.get(group) ?? sent, now)
     if (!message) return void missed.delete(group)

@@ -40,7 +40,7 @@ const unusualCounters =
 /** Metrics of scrapes, of client libraries and of the requests that the service itself sends. */
 const notOfUsers = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)|(^|_)clients?_/
 
-/** Metrics that are read of those with these names, the largest first: an API server has hundreds of histograms. */
+/** Most metrics read by one query, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
 
 export async function discover(api: PrometheusApi, job: string, atSeconds: number): Promise<Discovered> {
@@ -66,7 +66,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
   return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
 
-/** `end`: if both ends of a mesh count, the matcher of the serving end, and the samples are its own. */
+/** `end`: the matcher of the serving end, if both ends of a mesh count. `samples` are then those of the serving end. */
 type Metric = {
   name: string
   end: string

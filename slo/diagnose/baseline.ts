@@ -65,9 +65,9 @@ const targets = `max(last_over_time(${upMetric}[$w]))`
 const someWork = 10
 
 /**
- * The windows with at least half as much work as now, or with `someWork`: a mean of less is chance. With too few of them
- * all are compared; but not while no budget burns and there is `someWork` now, because the first rush after hours of a
- * probe's small work would look slow.
+ * The windows with at least half as much work as now, or with `someWork`: a mean of less work is chance. With too few such
+ * windows all are compared, unless no budget burns and now has `someWork`: after hours with only the probe's small work the
+ * first rush would look slow.
  */
 function comparable({ traffic }: Model, windows: readonly Window[], now: Window, burns: boolean) {
   const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000

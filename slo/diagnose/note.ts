@@ -110,7 +110,7 @@ ${list(examples.length === 0 ? ['no example was found'] : examples.map(each => e
 - ${responsible ?? 'the person who knows the stage best: no resource was named'}
 - the next person on call
 
-## So that it is known at once next time
+## What would have shown the cause at once
 ${list(toAdd(found))}
 `
 }
@@ -168,8 +168,8 @@ export function terminal({ verdict: found, examples, directory, logged = [] }: I
     ...found.stages
       .filter(({ lacked }) => lacked.length > 0)
       .map(({ stage, had, lacked }) => {
-        const known = `${had.length} of ${had.length + lacked.length} metrics had data`
-        return `${stage}: ${known}; no data: ${lacked.join(', ')}`
+        const names = had.length > 0 ? `; no data: ${lacked.join(', ')}` : ''
+        return `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data${names}`
       }),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
     ...examples.map(each => `see: ${exampleLine(each, directory)}`),

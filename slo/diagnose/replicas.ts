@@ -29,7 +29,7 @@ const enoughWindows = 10
 export function jobsAt(model: Model, now: Window, baseline: Baseline): JobState[] {
   return jobsIn(model, now).map(job => {
     const all = upIn(job, now)
-    // One that answers again is not away, nor is one of which every other scrape is lost.
+    // A process is not away if it answers again, or if only every other scrape is lost.
     const answers = upIn(job, recent(now), 0)
     const up = [...all.keys()].filter(instance => all.get(instance) || answers.get(instance))
     const gone = goneOf(model, job, now, baseline.windows)
@@ -62,8 +62,8 @@ function upIn(job: string, window: Window, share = 0.5): Map<string, boolean> {
 }
 
 /**
- * The processes of a job that started twice in a window: one start is a restart. Only a start after the scrape before is
- * one: the start time that some runtimes give varies, and behind a load balancer several processes answer in turn.
+ * The processes of a job that started twice in a window; one start is a restart. A start time counts only if it is later than
+ * the scrape before: some runtimes give varying start times, and behind a load balancer several processes answer in turn.
  */
 function endingIn(job: string, { samples, fromMs, toMs }: Window): string[] {
   return samples(startMetric).flatMap(({ labels: { instance = '', ...labels }, points }) => {
@@ -102,7 +102,7 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
 function slowReplicas(model: Model, job: string, instances: string[], now: Window, baseline: Baseline) {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  // One process may by chance have larger work than the others: then it was now and then as slow before.
+  // A process may by chance have larger work than the others. Then it was sometimes as slow before.
   const isUnusual = (stage: Stage, window: Window, instance: string) => {
     const windows = baseline.windows.map(each => asIfAlone(job, instance, each))
     const { before, growth } = growthOf(model, stage, { ...baseline, windows }, window)
@@ -118,7 +118,7 @@ function slowReplicas(model: Model, job: string, instances: string[], now: Windo
   }
   return alone.flatMap(({ instance, window }, i) => {
     const others = alone.toSpliced(i, 1).map(each => each.window)
-    // One that is slow in several stages is listed with that in which it loses most, of unusual ones if there are any.
+    // A process that is slow in several stages is listed with the stage in which it loses most; unusual stages come first.
     const [most] = stages
       .map(stage => beside(model, stage, window, others))
       .filter(isSlow)

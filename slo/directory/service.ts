@@ -9,7 +9,6 @@ import { fill, templatesOf } from './template.ts'
 export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
 export type Releases = NonNullable<Read['releases']>
 
-/** A resource that affects a stage's time. */
 export type ResourceReading = Pick<Read['resources'][number], 'metric' | 'limit' | 'work' | 'blames'> &
   Required<Pick<Read['resources'][number], (typeof needed)[number]>>
 const needed = ['stage', 'cause', 'kind', 'query', 'action'] as const

@@ -115,8 +115,8 @@ function counts({ objective, good, bad, unknown, ratio }: Standing): string {
     ratio === null ? `no ${objective.unit}` : `${Math.floor((100 * scale * good) / (good + bad)) / scale} %`
   const target = round(toNumber(objective.target) * 100, digitsOf(objective) - 2)
   return objective.method === 'Timeslices'
-    ? `${percent} of at least ${target} %: ${good} min online, ${bad} offline, ${unknown} of them without data`
-    : `${percent} of at least ${target} %: ${round(good, 6)} good, ${round(bad, 6)} bad ${objective.unit}`
+    ? `${percent}, objective ${target} %: ${good} min online, ${bad} offline, ${unknown} of them without data`
+    : `${percent}, objective ${target} %: ${round(good, 6)} good, ${round(bad, 6)} bad ${objective.unit}`
 }
 
 function left(standing: Standing): string {

@@ -49,7 +49,7 @@ test('a ratio below its target does not look like it, in JSON and in words', () 
   const span = { from: 0, to: 1, nominalMinutes: 1 }
   const stand = standing(objective, tally(objective, 0, [slot]), span)
   expect(standingJson(stand)).toMatchObject({ objective: 0.999999, ratio: 0.999998 })
-  expect(textOf(objective, slot, 1)).toContain('99.9998 % of at least 99.9999 %')
+  expect(textOf(objective, slot, 1)).toContain('99.9998 %, objective 99.9999 %')
 })
 
 test('a young objective whose ratio is below its target is called met so far while its budget lasts', () => {

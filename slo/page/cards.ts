@@ -5,8 +5,8 @@ import { folded, runbookLink } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
 /**
- * The state of an objective as the design system names it; `none`: nothing was counted yet, or not for an hour. What is
- * overspent stays broken, as in a report.
+ * The state of an objective as the design system names it. `none`: nothing was counted yet, or no sample came for an hour. An
+ * overspent budget stays broken, as in a report.
  */
 function cardState(objective: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
   const { budgetLeft, tiers, good, bad, silentSince } = objective

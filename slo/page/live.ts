@@ -19,9 +19,10 @@ type Page = {
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
+  const said = earlier === null ? {} : { 400: say('atUnclear'), 404: say('atNotKept') }
   let isNamed = false
   const refresh = async (): Promise<void> => {
-    const state = await getJson<State>(path).catch(error => show(refusalOf(error)))
+    const state = await getJson<State>(path).catch(error => show(refusalOf(error, said)))
     if (!state) return
     learn(state)
     if (!isNamed) nameObjectives(page.name)
@@ -39,8 +40,9 @@ function nameObjectives(page: Page['name']): void {
   void showNavigation(page, { objectives: objectivesName() })
 }
 
-/** What slo says, or that it does not answer. */
-export const refusalOf = (error: unknown): string => (error instanceof Refusal ? error.message : say('away'))
+/** The text for this status in the page's language, else what slo says, or that it does not answer. */
+export const refusalOf = (error: { status?: number }, said: Record<number, string> = {}): string =>
+  said[error.status ?? 0] ?? (error instanceof Refusal ? error.message : say('away'))
 
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs

@@ -58,10 +58,9 @@ function drawDay(): void {
 
 function answerFits(): Promise<string> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
-  const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
-  const answer = getJson<FitAnswer>(`api/fits?${query}`)
-  const said: Record<number, string> = { 400: say('fitsUnclear'), 404: say('fitsNone') }
-  return answer.then(fitText, error => said[error.status] ?? refusalOf(error))
+  const query = new URLSearchParams([...form].map(([name, value]) => [name, String(value).trim()]))
+  const said = { 400: say('fitsUnclear'), 404: say('fitsNone') }
+  return getJson<FitAnswer>(`api/fits?${query}`).then(fitText, error => refusalOf(error, said))
 }
 
 const fitText = ({ leftAfter, fits }: FitAnswer): string =>

@@ -7,7 +7,7 @@ import { clock, moment, say, shortTime } from './words.ts'
 export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
   o: say(kind === 'minutes' ? 'online' : 'goodCell'),
   x: say(kind === 'minutes' ? 'offline' : 'badCell'),
-  u: say('noData'),
+  u: say(kind === 'minutes' ? 'noData' : 'noneCounted'),
   p: say('plannedCell'),
   '.': say('before'),
 })

@@ -72,11 +72,11 @@ function hours(objective: ObjectiveState): HTMLElement {
   return h('div', { class: 'grid' }, rows)
 }
 
-/** Each stretch that was not online, in words, the newest first; of several objectives with their names. */
+/** Each stretch that was offline or had bad events, in words, the newest first; of several objectives with their names. */
 function incidents(objectives: ObjectiveState[]): HTMLElement {
   const found = objectives.flatMap(objective =>
     runs(objective.strip.states)
-      .filter(({ letter }) => 'xup'.includes(letter))
+      .filter(({ letter }) => (objective.kind === 'minutes' ? 'xup' : 'xp').includes(letter))
       .map(run => ({ ...run, objective })),
   )
   if (found.length === 0) return h('p', { class: 'soft' }, say('noIncidents'))

@@ -34,7 +34,7 @@ export function createAdmin(options: {
         const received: Received[] = Array.isArray(request.body?.alerts) ? request.body.alerts : []
         const firing = received.filter(each => each?.status === 'firing')
         if (firing.some(each => isWatchdog(each) && isOurs(each))) watch.receiveWatchdog()
-        // Alertmanager takes them for sent, and slo leaves them to Alertmanager: no person gets them.
+        // Alertmanager counts them as sent and slo does not send them: they reach no person.
         const lost = firing.flatMap(each => (isWatchdog(each) ? [] : (each?.labels?.alertname ?? '?')))
         if (lost.length > 0) log.error('alerts.no-receiver', { alerts: [...new Set(lost)] })
         response.status(204).end()

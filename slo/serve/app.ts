@@ -85,7 +85,7 @@ export function createSloApp(options: {
     // A link in an alert may be opened before its minute was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
     const views = await watch.viewsAt(toMinute(at), pause)
-    const advice = `The pages show the last days only: ${program} report --at shows older ones.`
+    const advice = `The pages show the last days only, from the first measurement on: ${program} report --at shows older ones.`
     if (views.length === 0) throw new Problem(404, 'not-kept', advice)
     sendState(request, response, stateAt(views, at))
   })

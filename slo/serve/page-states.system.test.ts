@@ -194,6 +194,26 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     )
   })
 
+  test('a minute without an event is no incident, and no lack of data', async () => {
+    expect(await textOf('only events', 'status', '#incidents')).toBe('22:30 to 22:32: some bad for 2 min')
+    expect(await page.textContent('#legend')).toBe('all goodsome badnone counted')
+  })
+
+  test('times below a chart do not touch on the narrowest screen', async () => {
+    shown = 'healthy'
+    await open('', 'en', 240)
+    const gaps = await page.locator('.ticks').evaluateAll(all =>
+      all.flatMap(({ children }) => {
+        const [first, next] = [...children]
+          .map(each => each.getBoundingClientRect())
+          .filter(({ width }) => width)
+        return first && next ? next.left - first.right : []
+      }),
+    )
+    expect(gaps.length).toBe(2)
+    expect(Math.min(...gaps)).toBeGreaterThan(4)
+  })
+
   test('an address with a part of the day that is none shows the whole day', async () => {
     shown = 'healthy'
     problems = []

@@ -149,10 +149,15 @@ describeWithParts('the pages of slo', ['chromium'], () => {
     expect(await page.isHidden('#notice')).toBe(true)
   })
 
-  test('a link to a time that is no longer kept says so', async () => {
-    await page.goto(`${urls.well}/?at=2020-01-01`)
-    await page.waitForSelector('html[data-ready]')
-    expect(await page.textContent('#lead')).toContain('The pages show the last days only')
+  test('a link to a time that is no longer kept, or is none, says so in the language of the page', async () => {
+    const leadAt = async (query: string) => {
+      await page.goto(`${urls.well}/?at=${query}`)
+      await page.waitForSelector('html[data-ready]')
+      return page.textContent('#lead')
+    }
+    expect(await leadAt('2020-01-01')).toContain('longer ago than the pages show')
+    expect(await leadAt('soon&lang=ko')).toContain('주소의 시각을 알 수 없습니다')
+    await page.context().clearCookies()
   })
 
   test('what if: the address holds the outage, and the backtest answers', async () => {
@@ -168,12 +173,13 @@ describeWithParts('the pages of slo', ['chromium'], () => {
     await open(urls.well)
     const ask = async (minutes: number, answer: string) => {
       await page.fill('#fits [name=minutes]', String(minutes))
-      await page.fill('#fits [name=at]', 'now')
+      await page.fill('#fits [name=at]', 'now ') // a phone's keyboard adds a space, and begins with a capital
       await page.press('#fits [name=at]', 'Enter')
       await until(async () => (await page.textContent('#fits-answer'))?.startsWith(answer))
     }
     await ask(45, 'Yes: 13 min of the budget would be left.')
     await ask(60, 'No: 2 min too many.')
+    expect(await page.locator('input:not([type=number], [autocapitalize=off])').count()).toBe(0)
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
     await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write a time to come'))

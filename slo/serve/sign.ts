@@ -1,7 +1,6 @@
 /**
- * A sign of life that is due every `limitMs`, by the monotonic clock, which stops while the machine sleeps: neither a
- * step of the wall clock nor a suspension counts as a missing sign. `missing`: since when it was missing before a
- * restart. It stays missing until the sign comes.
+ * A sign of life that is due every `limitMs`. The monotonic clock, which stops while the machine sleeps, measures it: a step
+ * of the wall clock or a suspension is no missing sign. `missing`: since when the sign was missing before a restart.
  */
 export function expectSign(limitMs: number, missing: number | null = null, clock = () => performance.now()) {
   let cameAt = clock()
@@ -23,8 +22,8 @@ export function expectSign(limitMs: number, missing: number | null = null, clock
 }
 
 /**
- * Says whether this process ran since the last call, which is due every `everyMs`. After it was stopped or its container
- * paused, a sign that is missing may only wait to be read.
+ * Says whether this process ran without a pause since the last call, which is due every `everyMs`. After a SIGSTOP or a
+ * paused container a missing sign may have arrived and wait to be read.
  */
 export function sawNoPause(everyMs: number, clock = () => performance.now()): () => boolean {
   let calledAt = clock()

@@ -46,8 +46,8 @@ export function openTargets(
 }
 
 /**
- * The targets with slo itself, whose metrics have the journeys: without them a service looks as if it were down. A target
- * of another service that is called slo, too, is not slo itself.
+ * The targets, and slo itself, whose metrics count the probe's journeys: without them the service would look down. Another
+ * service's target with the job slo does not count as slo itself.
  */
 export function withSelf(known: readonly Target[], self: Target): readonly Target[] {
   const isSelf = ({ job, instance, url }: Target) =>
@@ -62,7 +62,7 @@ function targetsIn(file: string): Written[] {
   return groups.flatMap(({ targets, labels: written }) => {
     const labels = written ?? {} // some programs write null
     const { __scheme__: scheme = 'http', __metrics_path__: path = '/metrics' } = labels
-    // An exporter of others is told by them whom to ask.
+    // Parameters tell an exporter, such as blackbox, which target to ask.
     const given = Object.entries(labels).filter(([name]) => name.startsWith('__param_'))
     const query = new URLSearchParams(given.map(([name, value]) => [name.slice('__param_'.length), value]))
     return targets.map(address => ({

@@ -61,7 +61,7 @@ export function startWatch(options: {
   }))
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
   const isRouted = () => alertStore.get('watchdog', 0) !== undefined
-  // Sent alerts still fire until the first evaluation: a restart ends no alert.
+  // Until the first evaluation the alerts that were sent before the restart still fire.
   let own: Alert[] = sent.filter(({ name }) => !(name in silences))
   let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
@@ -175,7 +175,7 @@ export function startWatch(options: {
       watchdog.came()
       if (!isRouted()) alertStore.set('watchdog', Date.now())
     },
-    /** Until SloWatchdog arrives again: Alertmanager may send it to another dead-man's switch now. */
+    /** SloWatchdog is not missed until it arrives again: Alertmanager may now send it to another dead-man's switch. */
     forgetWatchdog: (): void => alertStore.set('watchdog', null),
     async stop(): Promise<void> {
       clearInterval(deadMansCheck)

@@ -53,9 +53,9 @@ type Sampled = readonly { samples: readonly Sample[] }[]
 
 /**
  * Whether a first value counts from zero: the last scrape of its process before it succeeded, without this series.
- * `ups`: each `up` of the process. Two of them mean that its targets got another label, and all of its series with it.
- * `others`: the process's series of the counter. One that ends in the scrape may be this one under other labels, because
- * Prometheus began to relabel the metric.
+ * `ups`: the `up` series of the process. Two mean that its target got another label, and with it all of its series.
+ * `others`: the process's series of this counter. One that ends at that scrape may be the same series under other labels,
+ * because Prometheus began to relabel the metric.
  */
 export function isNewborn(ups: Sampled, others: Sampled, { timeMs }: Sample): boolean {
   const [nowMs, beforeMs] = [cell(timeMs) * 1000, (cell(timeMs) - gridSeconds) * 1000]

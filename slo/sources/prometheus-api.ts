@@ -93,8 +93,8 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         `${shown} answered ${answered}${said} and not as Prometheus does: ${hintAt(status)}`,
       )
     }
-    // Up to version 2.53 warnings include hints about the query, although the answer is complete. Thanos says of a time
-    // before its samples that no store matched; of the present it would mean that its stores are away.
+    // Up to version 2.53 warnings include hints about the query, although the answer is complete. Thanos says
+    // “No StoreAPIs matched” of a time before its samples; of the present it would mean that its stores are away.
     const at = Number(own.get('end') ?? own.get('time') ?? Infinity)
     const isPast = at < Date.now() / 1000 - 3600
     const harmless = isPast ? /^PromQL info:|No StoreAPIs matched/ : /^PromQL info:/

@@ -104,18 +104,18 @@ type Reading = Range & { api: PrometheusApi; maxGapSeconds: number }
 async function ratioSlots(api: PrometheusApi, sli: RatioSli, { from, to }: Range, { replicaLabels }: Scope) {
   const { counts, part, total, maxGapSeconds } = sli
   const reading = { api, maxGapSeconds, from: from - leadMinutes(maxGapSeconds), to }
-  // Merged copies lack some labels, by which no part is found.
+  // A part cannot be selected by a label that merged copies lack.
   const isMerged = part.selector?.matchers.some(({ label }) => replicaLabels.includes(label))
   const isFound = part.selector && total.selector && isWithin(part.selector, total.selector) && !isMerged
   const ofTotal = await seriesOf(reading, total)
   const ofPart = isFound ? ofTotal : await seriesOf(reading, part)
-  // Both are read alike: sums lack the events at a restart, and a part must not be larger than the total.
+  // Both as sums or neither: sums lack the events at a restart, and the part must not become larger than the total.
   const isSummed = Math.max(ofPart, ofTotal) > limits.readSeries.value
   const read = async (counter: Counter, series: number) =>
     isSummed && counter.selector
       ? readSum(reading, counter, series)
       : (await readEach(reading, counter, series)).total
-  // From the same samples if possible: those stored between two reads have no part. Else the part first, to be the smaller.
+  // Both from one read if possible: samples may be stored between two. Else the part first, so that it is not the larger.
   const grown =
     isFound && !isSummed
       ? await readEach(reading, total, ofTotal, part.selector)

@@ -13,7 +13,7 @@ export const rangeOf = ({ promql, selector }: Counter, range: string, stepSecond
  */
 export function readings({ gauge, operator, value }: ThresholdSli, isGood: boolean, groupBy = ''): string {
   const operators = isGood ? thresholdOperators : ({ lt: '>=', lte: '>', gt: '<=', gte: '<' } as const)
-  // With an offset the samples are not those of now, and `or vector(0)` gives a reading without samples.
+  // An expression with an offset reads other samples than those of now, and `or vector(0)` needs none.
   const isOfSamples = !/\b(offset|vector|absent\w*)\b|@/i.test(outsideQuotes(gauge))
   const selectors = new Set(isOfSamples ? selectorsOf(gauge) : [])
   const sampled = [...selectors].map(each => `count_over_time(${each}[${scrapedSeconds}s])`).join(' or ')

@@ -185,6 +185,7 @@ export const pageStates: Readonly<Record<string, State>> = {
     objective(online, 'minutes', `${planned}${'x'.repeat(50)}`),
     objective(inTime, 'events', burning),
   ]),
+  'only events': state([objective(inTime, 'events', well)]),
   'a month': state([
     objective(online, 'minutes', burning, {
       windowMinutes: 43_200,

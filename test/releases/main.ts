@@ -11,8 +11,8 @@ import { drills } from './drills.ts'
 
 const usage = `npm run release:drills [-- NAME …]
 
-Releases a good version and bad ones to a service of its own, one after the other, while people use it (k6): a bad one must be
-rolled back without a person and named, without a failed request or a broken promise but its own.
+Starts a service under load (k6) and releases a good version and bad ones to it, one after the other. A bad version must
+be named and rolled back, and the old version must fail no request and break no promise.
 NAME is one of: ${drills.map(({ name }) => `"${name}"`).join(', ')}; default: all. Needs: npm run parts
   --out FILE  writes what the releases said as Markdown
 Example: npm run release:drills -- "does not start" good
@@ -27,7 +27,7 @@ async function main(args: string[]): Promise<number> {
   const needed: readonly PartName[] = ['k6', 'haproxy']
   const missing = needed.filter(each => !part(each))
   const k6 = part('k6')
-  if (!k6 || missing.length > 0) throw new ExpectedError(`${missing.join(', ')} missing: ${remedy(missing)}`)
+  if (!k6 || missing.length > 0) throw new ExpectedError(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-releases-'))
   const service = await startTintype(join(folder, 'data'), { SCRAPE_SECONDS: '1', GRACE_SECONDS: '10' })
   let text = ''

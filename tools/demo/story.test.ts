@@ -14,7 +14,7 @@ test('the narration says what became different: burn, alert, verdict, and their 
   const bad: Seen = { ...well, broken: 12, left: 0.25, firing, ...verdict }
   expect(changes(well, bad, told, truth)).toEqual([
     'burn      12 more photos late, 12 of 102: 25 % of the budget left',
-    'alert     latency page-fast fires: with ALERT_WEBHOOK_URL set, a person would be called now',
+    'alert     latency page-fast fires: with ALERT_WEBHOOK_URL set, a person would be paged now',
     'verdict   slow in wait, because of no-workers. Do: start converters',
   ])
   expect(changes(bad, bad, told, truth)).toEqual([])

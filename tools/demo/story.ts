@@ -48,7 +48,7 @@ export function changes(before: Seen, now: Seen, told: string[], truth: readonly
   const ended = before.firing.filter(each => !now.firing.includes(each))
   return [
     ...promises(before, now),
-    ...begun.map(each => `alert     ${each} fires: with ALERT_WEBHOOK_URL set, a person would be called now`),
+    ...begun.map(each => `alert     ${each} fires: with ALERT_WEBHOOK_URL set, a person would be paged now`),
     ...ended.map(each => `alert     ${each} has ended`),
     ...verdict(before, now, told, truth),
   ]

@@ -41,7 +41,7 @@ export function openEvidence(
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
       const read = source.series(selectors, begin - beforeMs, Date.now()).finally(() => source.close())
-      // One failed read takes nothing back. Samples that stay the last ones grow old, and count as metrics that are away.
+      // One failed read is no reason to roll back: the last samples stay, until they are so old that the metrics count as away.
       last = await read.catch(error => {
         if (last) return last
         throw error

@@ -25,7 +25,7 @@ export type Circumstances = {
 
 /** Chance that a good version is judged bad during a whole release. */
 const falseAlarm = 0.01
-/** Chance, at one look, that a version is judged good which breaks more than allowed and more than the old one. */
+/** Chance at one look that a version that breaks more than allowed, and more than the old one, is judged good. */
 const missed = 0.05
 /** Failures are compared whenever the new version's events have doubled: 12 looks are 20 to 40,000 events. */
 const looks = { first: 20, most: 12 }

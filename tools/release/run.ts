@@ -60,7 +60,7 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
     }
     await user.stop()
     record.keep()
-    // A launcher of before resolves with null.
+    // An older launcher resolves with null.
     const failed = await launcher.ask<string[] | null>('keep', options.to)
     const but = failed?.length ? `, but ${failed.join('; ')}` : ''
     const served = `${versions.new} serves everybody${but}.`

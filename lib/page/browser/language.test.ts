@@ -57,11 +57,11 @@ test('a time of another year has its year', async () => {
   expect(fillIn('{at:time}', { at: new Date(2024, 0, 2, 15, 4) })).toBe('2 Jan 2024 15:04')
 })
 
-test('a duration has hours from a hundred minutes on', async () => {
+test('a duration has hours from a hundred minutes on, and no tenths that are zero', async () => {
   const { duration } = await languageOf('', 'en')
-  const seconds = [0.04, 9.96, 99, 125, 5_999, 6_000, 27_000, 86_400]
+  const seconds = [0.04, 5, 5.04, 5.1, 9.96, 99, 125, 5_999, 6_000, 27_000, 86_400]
   expect(seconds.map(duration)).toEqual([
-    ...['0.04 s', '10 s', '99 s', '2 min 5 s', '99 min 59 s'],
+    ...['0.04 s', '5 s', '5 s', '5.1 s', '10 s', '99 s', '2 min 5 s', '99 min 59 s'],
     ...['1 h 40 min', '7 h 30 min', '24 h'],
   ])
 })

@@ -75,7 +75,6 @@ export function translate(texts: Texts): void {
 
 export const numberFormat = (options: Intl.NumberFormatOptions = {}) =>
   new Intl.NumberFormat(language, options).format
-const tenths = numberFormat({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const whole = numberFormat({ maximumFractionDigits: 0 })
 
 /** A whole number, rounded down. */
@@ -88,7 +87,7 @@ export function duration(seconds: number): string {
   const [h, min, s] = language === 'ko' ? ['시간', '분', '초'] : [' h', ' min', ' s']
   if (seconds < 0.995)
     return `${numberFormat({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 })(seconds)}${s}`
-  if (seconds < 9.95) return `${tenths(seconds)}${s}`
+  if (seconds < 9.95) return `${upToTenths(seconds)}${s}`
   if (seconds < 99.5) return `${whole(seconds)}${s}`
   const [length, unit, part] = seconds < 6_000 ? [60, min, s] : [3_600, h, min]
   const rest = Math.floor((seconds % length) / (length / 60))

@@ -57,7 +57,6 @@ function ticks({ gaps }: Story, from: number, x: (ms: number) => number): HTMLEl
   })
 }
 
-/** A pause of the entries in words. */
 const pauseOf = ({ fromMs, toMs }: Story['gaps'][number]) =>
   say('pause', { time: duration((toMs - fromMs) / 1000) })
 const preciseTime = (ms: number): string => new Date(ms).toISOString().slice(11, 23)

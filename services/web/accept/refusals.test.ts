@@ -66,6 +66,9 @@ describe('a refused upload is told why', () => {
     const part = '--b\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
     const cutOff = Buffer.concat([Buffer.from(part), png(4, 4, 100_000)])
     await expectRefusal(running, await person.post(cutOff, as('; boundary=b')), 400, 'malformed')
+    const otherBoundary = await person.post(Buffer.from(`${part}x\r\n--b--\r\n`), as('; boundary=c'))
+    expect(await otherBoundary.clone().text()).toContain('its boundary is not that of Content-Type')
+    await expectRefusal(running, otherBoundary, 400, 'malformed')
     const noBoundary = await person.post(png(), as(''))
     expect(await noBoundary.clone().text()).toContain('Leave this header out')
     await expectRefusal(running, noBoundary, 400, 'malformed')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
@@ -74,7 +74,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // nobody awaits it when the upload is refused by its head
-  async function* all() {
+  async function* body() {
     const hash = digest ? createHash('sha256') : undefined
     let bytes = 0
     try {
@@ -91,8 +91,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
       throw error
     }
   }
-  const body = Readable.from(all(), { objectMode: false })
-  return { head, body, disposable, received: received.promise }
+  return { head, body: body(), disposable, received: received.promise }
 }
 
 /** The bytes of a form's photo. `wellFormed` settles when the whole request was read. */
@@ -102,7 +101,7 @@ async function photoPart(request: Request, maxBytes: number) {
     const refuse = (type: string, detail: string, limit?: 'formParts') => () =>
       reject(new Problem(400, type, detail, limit && { limit }))
     form.on('finish', () => resolve(undefined))
-    form.on('error', cause => reject(malformed(cause)))
+    form.on('error', () => reject(cutOff()))
     form.on('field', (name, value) => areSeveral([name, value]) && reject(onePiece()))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     form.on('partsLimit', refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
@@ -131,12 +130,12 @@ async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {
   try {
     yield* file.iterator({ destroyOnReturn: false })
   } catch (cause) {
-    throw cause instanceof Problem ? cause : malformed(cause)
+    throw cause instanceof Problem ? cause : cutOff()
   }
 }
 
-const malformed = (cause: unknown): Problem =>
-  new Problem(400, 'malformed', `The form cannot be read: ${(cause as Error).message}.`)
+const noEnd = 'The form has no end: it was cut off, or its boundary is not that of Content-Type.'
+const cutOff = (): Problem => new Problem(400, 'malformed', noEnd)
 
 /**
  * Whether a part is a file. A browser sends an empty file input as one whose name is empty, a script's Blob may lack a

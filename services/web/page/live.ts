@@ -6,19 +6,19 @@ import type { Unreached } from './status.ts'
 
 /** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
-/** And while none is: a stream over a network that is lost seems open. */
+/** The same interval while no photo is unfinished: a stream over a lost network seems open. */
 const idleMs = 60_000
 /** Interval of reading the list without events. */
 const pollMs = 2_000
 /** Delay before a refused stream is opened again: EventSource itself gives up then. */
 const reopenMs = 10_000
-/** Requests that are under way when a person clears the cookies begin a session each. More changes have another cause. */
+/** Each request in progress when a person clears the cookies begins a session. More changes have another cause. */
 const maxChanges = 5
 
 /**
  * Keeps the list up to date by events, or by polling without them, and only while the tab is visible: browsers open six
- * connections to a server over all tabs, and hidden tabs would use them up. `connected` is called with why the server was
- * not reached; empty when it was.
+ * connections to a server over all tabs, and hidden tabs would use them up. `connected` gets why the server was not
+ * reached, or an empty text.
  */
 export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined

@@ -23,7 +23,6 @@ export type Upload = Unsent & {
 
 /** An upload, its photo, or a photo from the server. */
 export type Item = ({ upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }) & {
-  /** Its thumbnail cannot be shown. */
   hasNoPicture?: true
 }
 
@@ -55,7 +54,7 @@ export function drop(item: Item): void {
 
 /** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
 const early = new Map<string, { photo: Photo; isDue: boolean }>()
-/** A browser reports progress now and then: a small photo may be whole while its upload seems to have just begun. */
+/** A browser reports progress seldom: a small photo may be sent whole while its upload seems to have just begun. */
 const earlyMs = 1_000
 /** Deleted photos, which a list that was read before their deletion must not bring back. */
 const gone = new Set<string>()

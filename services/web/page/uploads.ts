@@ -5,7 +5,7 @@ import { accept, changed, type Item, type Upload } from './photos.ts'
 
 /** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
 const sendingAtOnce = 2
-/** About ten minutes with the pauses below. Then an upload that is not answered is given up, but only if other requests are. */
+/** About ten minutes with the pauses below. Then an upload without an answer is given up, if other requests get answers. */
 const maxTries = 25
 const longestPauseSeconds = 30
 
@@ -31,7 +31,7 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
 type Sent = Item & { upload: Upload }
 const waiting: Sent[] = []
 let sending = 0
-/** A request before the first uploads: after cookies were cleared, two at once would begin two sessions, of which one is lost. */
+/** A request before the first uploads: without cookies two uploads at once would begin two sessions, and one would be lost. */
 let session: Promise<unknown>
 
 /** Sends an upload, a few at once, and again after "busy" and lost connections. */

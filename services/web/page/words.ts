@@ -1,7 +1,6 @@
 import { speaker } from '@tintype/lib/page/browser/language.ts'
 import texts from './words.json' with { type: 'json' }
 
-/** Formats that are taken. */
 const types = 'JPEG HEIC PNG WebP GIF AVIF TIFF'
 const speak = speaker(texts)
 export const say: typeof speak = (name, values) => speak(name, { types, ...values })

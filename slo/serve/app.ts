@@ -38,18 +38,16 @@ const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** The public port of slo: two pages and their JSON. Requests from other machines change nothing. */
-export function createSloApp(options: {
-  metrics: Metrics
-  log: Log
-  watch: Watch
-  diagnosis: Diagnoser
-  source: Source
-  directory: Directory
-  dataDir: string
-  /** Where people reach the pages. */
-  sloUrl?: URL | null
-}): Express {
+/** What the parts of `slo serve` have in common. */
+export type Serving = { metrics: Metrics; log: Log; watch: Watch; directory: Directory; dataDir: string }
+
+/**
+ * The public port of slo: two pages and their JSON. Requests from other machines change nothing. `sloUrl`: where people
+ * reach the pages.
+ */
+export function createSloApp(
+  options: Serving & { diagnosis: Diagnoser; source: Source; sloUrl?: URL | null },
+): Express {
   const { watch, diagnosis, source, directory, dataDir, sloUrl } = options
   const folder = fileURLToPath(new URL('../page', import.meta.url))
   const pages = openPages(folder, { title: directory.service.displayName, program })

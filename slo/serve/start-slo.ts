@@ -104,13 +104,13 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
 
-  const sloUrl = config.SLO_URL
-  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, sloUrl })
+  const serving = { metrics, log, watch, directory, dataDir }
+  const app = createSloApp({ ...serving, diagnosis, source, sloUrl: config.SLO_URL })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
   pages = config.SLO_URL?.href ?? urlHere(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
-  const administration = createAdmin({ metrics, log, watch, stalled, selectors: service.selectors })
+  const administration = createAdmin({ ...serving, stalled })
   const admin = await listen(administration, config.ADMIN_HOST, config.SLO_ADMIN_PORT)
   const recorder = isRecording
     ? startRecorder({
@@ -124,8 +124,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     : undefined
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe({ ...given, store: alertStore }), prober.names, given)
-  const at = { file: service.statusFile, storageUrl: config.STORAGE_URL }
-  const status = startStatus({ ...given, ...at, watch })
+  const status = startStatus(serving, config.STORAGE_URL)
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

@@ -86,9 +86,8 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
 
     async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
-      const read = source.labelValues(sli, label, from, to)
       const known = values.get(key) ?? []
-      const now = await orElse(JSON.stringify(sli), read, () => known)
+      const now = await orElse(JSON.stringify(sli), source.labelValues(sli, label, from, to), () => known)
       const missing = new Set(known).difference(new Set(now))
       // A value that was counted within a day is kept, as its slots are.
       const isCounted = (value: string) =>

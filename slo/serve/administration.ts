@@ -2,7 +2,7 @@ import { adminApp } from '@tintype/lib/http/admin.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
 import type { Express } from 'express'
 import { watchdogName } from '../alerts/rules.ts'
-import type { Serving } from './app.ts'
+import type { Serving } from './watch.ts'
 
 /** The part of an alert in Alertmanager's webhook (version 4) that is read. */
 type Received = { status?: string; labels?: Record<string, string> } | null

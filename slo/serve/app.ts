@@ -9,8 +9,6 @@ import { isLoopback } from '@tintype/lib/loopback.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isRunning } from '@tintype/lib/process-name.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program, runbookFolders } from '../directory.ts'
@@ -27,7 +25,7 @@ import { stagesOf } from './stage-times.ts'
 import { stateOf } from './state.ts'
 import { readUnderWay } from './under-way.ts'
 import type { View } from './view.ts'
-import type { Watch } from './watch.ts'
+import type { Serving, Watch } from './watch.ts'
 
 /** How far back stages are shown. The page's texts say three hours, too. */
 const stagesMs = 3 * 3_600_000
@@ -37,9 +35,6 @@ const readEveryMs = 5_000
 const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
-
-/** What the parts of `slo serve` have in common. */
-export type Serving = { metrics: Metrics; log: Log; watch: Watch; directory: Directory; dataDir: string }
 
 /**
  * The public port of slo: two pages and their JSON. Requests from other machines change nothing. `sloUrl`: where people

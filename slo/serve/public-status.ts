@@ -4,8 +4,8 @@ import { type Loop, startLoop } from '@tintype/lib/repeat.ts'
 import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { bad } from '../math/sli.ts'
-import type { Serving } from './app.ts'
 import type { View } from './view.ts'
+import type { Serving } from './watch.ts'
 
 const everyMs = 15_000
 const writtenWithinMs = 10_000

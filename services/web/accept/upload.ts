@@ -145,11 +145,10 @@ const isFile = (type: string, fileName: string | undefined): boolean =>
   Boolean(fileName) || type.startsWith('image/') || (fileName === undefined && type !== 'text/plain')
 
 function openForm(request: Request) {
+  const type = `${request.headers['content-type']}`.replace(/^[^;]*/, 'multipart/form-data')
   try {
     return new Busboy({
-      headers: {
-        'content-type': request.get('content-type')?.replace(/^[^;]*/, 'multipart/form-data') ?? '',
-      },
+      headers: { 'content-type': type },
       isPartAFile: (name, type, fileName) => name === 'photo' && isFile(type ?? 'text/plain', fileName),
       limits: multipartLimits,
     })

@@ -47,8 +47,9 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      const recent = known.slots.slice(-lateMinutes)
-      const gap = recent.find(({ unknown }, i) => unknown && recent[i - 1]?.unknown === false)
+      // Minutes before the first sample are no gap.
+      const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
+      const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap?.start ?? end))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {

@@ -47,7 +47,10 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      const { start: lateFrom = end } = known.slots.slice(-lateMinutes).find(slot => slot.unknown) ?? {}
+      // Before the first sample none comes late: a young service would read two hours each minute.
+      const first = known.slots.findIndex(({ unknown }) => !unknown)
+      const recent = first < 0 ? [] : known.slots.slice(Math.max(first, known.slots.length - lateMinutes))
+      const { start: lateFrom = end } = recent.find(({ unknown }) => unknown) ?? {}
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, lateFrom))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {

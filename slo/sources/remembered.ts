@@ -47,7 +47,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      // Minutes before the first sample are no gap.
+      // Minutes before the first sample are no gap: a young service would read two hours each minute.
       const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
       const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap?.start ?? end))

@@ -174,7 +174,7 @@ describe.skipIf(!process.env.TEST_FULL)('the image’s steps in a clean folder, 
     execFileSync('chown', ['1000:1000', data])
     const entry = JSON.parse(textOf('ENTRYPOINT').join()) as string[]
     const set = textOf('ENV').flatMap(text =>
-      text.split(' ').map(each => each.split('=') as [string, string]),
+      text.split(' ').map(each => each.split(/=(.*)/, 2) as [string, string]),
     )
     const script = `set -e
       mount -t proc proc /proc

@@ -32,6 +32,10 @@ describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] 
             expect(selector).toContain(`${label}=~"$${label}"`)
       for (const expr of expressions) expect(expr.match(/\{[^{}]*\}/g)).toHaveLength(metricsOf(expr).length)
     })
+    test('shows no number that was not measured', () => {
+      const ofNothing = panels.filter(({ kind }) => kind === 'stat').flatMap(({ queries }) => queries)
+      expect(ofNothing.filter(({ expr }) => expr.includes('vector('))).toEqual([])
+    })
     test('reads counters by their rate', () => {
       const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
       expect(expressions.filter(expr => counters.test(expr))).toEqual([])

@@ -183,6 +183,7 @@ function alone(series: Recorded): PanelSpec[] {
 
 function together(all: readonly Recorded[], alerts: string): PanelSpec[] {
   const budgeted = all.filter(hasBudget)
+  const judged = all.map(({ bad }) => bad).join(' or ')
   const panels = [
     stat({
       title: 'Time to exhaustion',
@@ -200,7 +201,8 @@ function together(all: readonly Recorded[], alerts: string): PanelSpec[] {
       title: 'Alerts firing',
       description: 'Burn rate alerts of these objectives that fire now.',
       unit: 'none',
-      queries: [{ expr: `count(${alerts}) or vector(0)`, legend: 'firing' }],
+      // Not `or vector(0)`: while Prometheus evaluates no rules, no alert can fire.
+      queries: [{ expr: `count(${alerts}) or 0 * count(${judged})`, legend: 'firing' }],
       values: { 0: { text: 'none', means: 'good' } },
       thresholds: [{ above: 1, means: 'late' }],
     }),

@@ -1,7 +1,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
 import { bracketed, ownAddresses, ownName } from './loopback.ts'
-import { outliveEarlyReaders } from './terminal.ts'
+import { outliveEarlyReaders, printable } from './terminal.ts'
 import { version } from './version.ts'
 
 /** Wrong arguments of a command. runCommand adds "--help lists what it takes" to the message. */
@@ -66,7 +66,7 @@ export async function runCommand(
     return await run()
   } catch (error) {
     const more = error instanceof UsageError ? '; --help lists what it takes' : ''
-    process.stderr.write(`${explainError(error)}${more}\n`)
+    process.stderr.write(printable(`${explainError(error)}${more}\n`))
     return 2
   }
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
@@ -189,6 +189,12 @@ test('a secret’s file without a secret ends the start', async () => {
   mkdirSync(join(folder, 'secrets'))
   writeFileSync(join(folder, 'secrets', 'probe_token'), '\n')
   expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('is empty')
+})
+
+test('a folder in place of a secret’s file, as Docker makes where there is none to mount, is named', async () => {
+  const file = join(await temporaryFolder(), 'secrets', 'probe_token')
+  mkdirSync(file, { recursive: true })
+  expect(() => secret('PROBE_TOKEN', '', dirname(dirname(file)))).toThrow(`${file} is a folder, not a file`)
 })
 
 test('processes of one number, as those of containers are, that start together make one secret', async () => {

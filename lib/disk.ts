@@ -48,6 +48,12 @@ export function giveToOwner(path: string): void {
   })
 }
 
+/** The text of a file. Node's error does not name a folder, such as Docker makes where it finds no file to mount. */
+export function readText(file: string): string {
+  if (isFolder(file)) throw new ExpectedError(`${file} is a folder, not a file`)
+  return fs.readFileSync(file, 'utf8')
+}
+
 /** Creates an empty file, unless it is there. */
 export function createFile(file: string): void {
   fs.closeSync(fs.openSync(file, 'a'))

@@ -18,7 +18,7 @@ export function orElse<T, O>(otherwise: O, step: () => T): T | O {
 /** An error's message. That of a connection to a host of several addresses has none itself, but one for each address. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.message) return withQuota(error.message)
+  if (error.message) return inPlainWords(error.message)
   return error instanceof AggregateError
     ? error.errors.map(messageOf).join(', ')
     : (errorCode(error) ?? error.name)
@@ -39,13 +39,15 @@ export const wasEnded = ({ name, signal = '' }: Error & { signal?: string }): bo
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const text = `${error.message ? '' : `${messageOf(error)}\n`}${withQuota(error.stack ?? error.message)}`
+  const text = `${error.message ? '' : `${messageOf(error)}\n`}${inPlainWords(error.stack ?? error.message)}`
   return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
 }
 
-/** Node does not know the error of a user's full disk quota on Linux. */
-const withQuota = (text: string): string =>
-  text.replace(/(Unknown system error -122(: )?)+/, 'EDQUOT: the disk quota is exceeded')
+/** Replaces Node's words for a full disk quota on Linux, which it does not know, and for a timeout of AbortSignal. */
+const inPlainWords = (text: string): string =>
+  text
+    .replace(/(Unknown system error -122(: )?)+/, 'EDQUOT: the disk quota is exceeded')
+    .replace('The operation was aborted due to timeout', 'no answer in time')
 
 /** The owner of a folder that refuses this user. Docker makes the folders of volumes as root, as does a start with sudo. */
 function ownerOf(path: string): string {

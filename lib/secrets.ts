@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { giveToOwner, ignore, makeFolder } from './disk.ts'
+import { giveToOwner, ignore, makeFolder, readText } from './disk.ts'
 import { ExpectedError } from './errors.ts'
 
 /**
@@ -17,17 +17,17 @@ export function secret(name: string, given: string, dataDir: string): string {
     makeFolder(folder, { mode: 0o700 })
     // Not named by the pid: containers that share DATA_DIR may all have pid 1.
     const draft = `${file}.${randomUUID()}.tmp`
-    writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
-    giveToOwner(draft)
     try {
+      writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
+      giveToOwner(draft)
       linkSync(draft, file)
     } catch (error) {
       ignore('EEXIST')(error as Error)
     } finally {
-      rmSync(draft)
+      rmSync(draft, { force: true })
     }
   }
-  const text = readFileSync(file, 'utf8').trim()
+  const text = readText(file).trim()
   // Everybody would know an empty secret.
   if (!text) throw new ExpectedError(`${file} is empty: delete it, and the next start makes a new secret`)
   return text

@@ -33,6 +33,10 @@ export function whenDisconnected(stop: () => void): void {
   else process.once('disconnect', stop)
 }
 
+/** Escapes control characters but tabs and newlines: terminals obey them, and texts of other programs may have some. */
+export const printable = (text: string): string =>
+  text.replace(/[^\P{Cc}\t\n]/gu, control => `\\u00${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
+
 let runsOn = false
 
 /**

@@ -15,7 +15,7 @@ export const steady = (rate: number, seconds: number): Stage[] => [
 
 /** `rate` is today's traffic, in photos a second. */
 export const profiles: Record<string, (rate: number) => Profile> = {
-  smoke: () => ({ meaning: 'one photo a second: does it work at all?', stages: steady(1, 15) }),
+  smoke: () => ({ meaning: 'one photo a second, to see that it works', stages: steady(1, 15) }),
   average: rate => ({
     meaning: 'today’s traffic',
     stages: [

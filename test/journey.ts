@@ -31,7 +31,7 @@ const patienceMs = 65_000
 const steps: [title: string, take: (walk: Walk) => Promise<void>][] = [
   ['opens the page', opensPage],
   ['uploads a phone photo that lies on its side', uploadsPhoto],
-  ['hears of it by an event', hearsOfIt],
+  ['receives an event about it', hearsOfIt],
   ['sees it ready within the minute, with the time of each stage', seesItReady],
   ['sees the thumbnail upright, without metadata, cacheable', seesThumbnail],
   ['gets the original back, byte for byte', getsOriginal],

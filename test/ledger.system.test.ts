@@ -82,7 +82,7 @@ async function queueOutcomes(dataDir: string): Promise<Map<string, string>> {
   return outcomes
 }
 
-/** Sends half of what it announces, and is gone. */
+/** Sends half of what it announces, then disconnects. */
 async function depart(address: string, image: Buffer): Promise<void> {
   const headers = ['Content-Type: image/jpeg', `Content-Length: ${image.length}`]
   const raw = connectRaw(address, head('POST', '/photos', ...headers))
@@ -144,8 +144,8 @@ test('npm start loads nothing that is not used', async () => {
 })
 
 /**
- * Every number has one meaning: what the clients saw is the ledger, and metrics, log, traces, queue and storage are
- * held against it. The probe's own photos are counted with ours where a number includes them, and nowhere else.
+ * Every number has one meaning: metrics, log, traces, queue and storage are compared with the ledger of what the clients saw.
+ * The probe's photos are counted only where a number includes them.
  */
 test('what clients saw, metrics, log, traces, queue and storage tell the same', {
   timeout: 180_000,
@@ -185,7 +185,7 @@ test('what clients saw, metrics, log, traces, queue and storage tell the same', 
   const accepted = 7 // five, one with a key, one whose bytes are damaged
   const expected: Outcomes = { kept: 6, broken: 0, void: 1 }
 
-  // The probe goes on: metrics and log are compared as they are when both tell of the same photos, and none is under way.
+  // The probe goes on: metrics and log are compared at a moment when both have the same photos and none is in progress.
   const { entries, web, converter } = await until(
     async () => {
       const entries = await publishedLog(folder)

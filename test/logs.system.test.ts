@@ -173,7 +173,7 @@ describeWithParts('the timeline page', ['chromium'], () => {
     page.on('console', message => message.type() === 'error' && problems.push(message.text()))
     await page.goto(tintype.endpoints.logs as string)
     const [{ session = '' } = {}] = await whole(photo)
-    // A newcomer has no key: the newest sessions stand there, are completed by the search, and lead to their photos.
+    // A newcomer has no key: the newest sessions are listed, complete the search field, and link to their photos.
     await page.getByText(/^\d+ photos? since (\d\d-\d\d )?\d\d:\d\d:\d\d\./).waitFor()
     expect(await page.locator('nav a').allTextContents()).toEqual(['Upload', 'Status', 'Promises', 'Logs'])
     expect(await page.locator(`#keys option[value="${session}"]`).count()).toBe(1)
@@ -197,7 +197,7 @@ describeWithParts('the timeline page', ['chromium'], () => {
       .waitFor()
     expect(await barriers(page), 'no match').toEqual([])
     await page.setViewportSize({ width: 1024, height: 800 })
-    // As it is copied with all of a long line.
+    // Copied together with its whole line.
     await page.fill('#ask input', '')
     await page.locator('#ask input').focus()
     await page.keyboard.insertText(

@@ -114,7 +114,7 @@ export function describeWithParts<N extends PartName>(
   })
 }
 
-/** Mounts a real file system of so many bytes, to fill up. Gives the reason where none can be mounted: that takes root. */
+/** Mounts a file system of this size in bytes, to be filled up. Without root it returns the reason why it cannot. */
 export function mountSmallDisk(folder: string, bytes: number): string | undefined {
   const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder])
   return status === 0 ? undefined : `no small disk can be mounted here, root may: ${stderr}`

@@ -15,7 +15,7 @@ import {
   workspaceOf,
 } from './tidy/sources.ts'
 
-/** Every violation as `file:line: what is wrong; how to mend it`. */
+/** Every violation as `file:line: what is wrong; how to fix it`. */
 const expectNone = (violations: string[]) => expect(violations.join('\n')).toBe('')
 
 const sources = files('{lib,services,slo,dashboards,tools,bench,test,loadtest}/**/*.ts')

@@ -16,8 +16,8 @@ import { busy, changes, chooseLesson, lessons, type Seen, seenIn } from './demo/
 
 const usage = `npm run demo [-- --fault NAME]
 
-Starts the service in a temporary folder on free ports, uploads photos, makes a fault after a minute, and says what the
-monitor finds: the burn of the budget, the alert, the verdict, and the recovery when the fault is gone. The promise is
+Starts the service in a temporary folder on free ports, uploads photos, injects a fault after a minute, and explains what
+the monitor finds: the burn of the budget, the alert, the verdict, and the recovery when the fault is gone. The promise is
 10 s instead of a minute. Needs no root; takes 3 to 12 minutes; Ctrl-C ends it and removes everything.
   --fault NAME   or a part of it; default: no converter
 ${Object.entries(lessons)
@@ -105,7 +105,7 @@ export async function demo(
     }, pace.verdict)
     if (!named) tell(`verdict   ${seen.verdict}, and not ${drill.truth.join(' or ')}${because(otherWork())}`)
     if (seen.broken === broken) tell('burn      none: this fault makes people wait, and breaks no promise')
-    else if (!called) tell('alert     none: too few photos were late to call a person')
+    else if (!called) tell('alert     none: too few photos were late to page a person')
 
     for (const end of undo.splice(0).toReversed()) await end()
     tell('fault     over')

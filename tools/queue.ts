@@ -11,7 +11,7 @@ import { queueAddress } from '@tintype/lib/queue/queue-url.ts'
 import { openStorage, type Storage, storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
-import { rebuild } from './rebuild-queue.ts'
+import { forPhotos, rebuild } from './rebuild-queue.ts'
 
 /** `npm run queue -- VERB`: shows the queue and repairs it; may run beside the service. */
 const usage = `npm run queue -- VERB [--json]
@@ -66,14 +66,14 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
   const replayed: string[] = []
   const failed: { photo: string; error: string }[] = []
-  for (const { job } of chosen) {
+  await forPhotos(chosen, async ({ job }) => {
     try {
       if ((await replayPhoto(ports, job)) === 'queued') replayed.push(job.photo)
     } catch (error) {
       // It stays a dead letter, and the others are replayed.
       failed.push({ photo: job.photo, error: (error as Error).message })
     }
-  }
+  })
   const known = new Set([...replayed, ...failed.map(({ photo }) => photo)])
   const unknown = ids.filter(id => !known.has(id))
   return {
@@ -90,9 +90,7 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   // Accepted and settled photos are not counted again.
   const account = { accepted: () => {}, settled: () => {} }
-  const json = await rebuild({ storage, queue, account }, photos =>
-    process.stderr.write(`${photos} photos so far\n`),
-  )
+  const json = await rebuild({ storage, queue, account })
   const { requeued, restored, known, unfinished, unreadable, failed } = json
   const lines = [
     `queued again ${requeued}, outcomes restored ${restored}, known already ${known}, never accepted ${unfinished}, older than 8 days ${json['too-old']}`,

@@ -2,11 +2,32 @@ import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { type Finished, finish } from '@tintype/lib/photo/finish.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
 
-/** Interval of progress, without which a rebuild of many photos looks as if it hung. */
+/** Interval of progress, without which a command for many photos looks as if it hung. */
 const progressMs = 10_000
 
 /** Photos processed concurrently. They share the queue's transactions. */
 const together = 64
+
+export const showProgress = (photos: number): void => void process.stderr.write(`${photos} photos so far\n`)
+
+/** Takes a step for each photo. `onProgress` gets the number of photos so far. */
+export async function forPhotos<T>(
+  photos: Iterable<T> | AsyncIterable<T>,
+  step: (photo: T) => Promise<void>,
+  onProgress = showProgress,
+  everyMs = progressMs,
+): Promise<void> {
+  let count = 0
+  const left = Symbol.asyncIterator in photos ? photos[Symbol.asyncIterator]() : photos[Symbol.iterator]()
+  const work = async (): Promise<void> => {
+    for (let next = await left.next(); !next.done; next = await left.next()) {
+      count++
+      await step(next.value)
+    }
+  }
+  const progress = setInterval(() => onProgress(count), everyMs)
+  await Promise.all(Array.from({ length: together }, work)).finally(() => clearInterval(progress))
+}
 
 /** Counts by outcome, and the keys of failed photos with the reasons. */
 type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
@@ -16,12 +37,12 @@ type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
 
 /**
  * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported,
- * and the rest is rebuilt. `onProgress` gets the number of photos so far.
+ * and the rest is rebuilt.
  */
 export async function rebuild(
   context: Omit<PhotoContext, 'log'>,
-  onProgress: (photos: number) => void = () => {},
-  everyMs = progressMs,
+  onProgress?: (photos: number) => void,
+  everyMs?: number,
 ): Promise<Rebuilt> {
   const rebuilt: Rebuilt = {
     requeued: 0,
@@ -32,9 +53,7 @@ export async function rebuild(
     unreadable: [],
     failed: [],
   }
-  let photos = 0
   const putBack = async (key: Key) => {
-    photos++
     const [, , owner = '', photo = ''] = key.split('/')
     try {
       const answer = await finish(context, owner, photo)
@@ -44,12 +63,9 @@ export async function rebuild(
       rebuilt.failed.push({ key, error: (error as Error).message })
     }
   }
-  const keys = context.storage.list('photos/')[Symbol.asyncIterator]()
-  const work = async (): Promise<void> => {
-    for (let next = await keys.next(); !next.done; next = await keys.next())
-      if (next.value.endsWith('/photo.json')) await putBack(next.value)
+  async function* records() {
+    for await (const key of context.storage.list('photos/')) if (key.endsWith('/photo.json')) yield key
   }
-  const progress = setInterval(() => onProgress(photos), everyMs)
-  await Promise.all(Array.from({ length: together }, work)).finally(() => clearInterval(progress))
+  await forPhotos(records(), putBack, onProgress, everyMs)
   return rebuilt
 }

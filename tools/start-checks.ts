@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Config, variables } from '@tintype/lib/variables.ts'
-import { wasKilled } from './control.ts'
+import { socketIn, wasKilled } from './control.ts'
 
 /** `KEEP_PHOTO_DAYS` has the letters of `KEEP_PHOTOS_DAYS`, but for underscores and the s of a plural. */
 const lettersOf = (name: string): string => name.replaceAll(/_|S(?=_|$)/g, '')
@@ -67,5 +68,10 @@ export async function portProblems(config: Config, waitMs: number): Promise<stri
     await delay(200)
     problems = await checkPorts(config)
   }
+  const isRunning = existsSync(socketIn(config.DATA_DIR) ?? '') && !wasKilled(config.DATA_DIR)
+  if (problems.length > 0 && isRunning)
+    problems.unshift(
+      `  a service already runs on DATA_DIR=${config.DATA_DIR}: stop it, or set another DATA_DIR and ports`,
+    )
   return problems
 }

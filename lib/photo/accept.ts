@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
 import { isLike } from '../json.ts'
 import { jobOf } from '../queue/index.ts'
@@ -21,7 +20,7 @@ type Arrival = {
   key?: Key | undefined
   /** The record of its key, if it has one. Its body is then only compared, so that a full disk refuses no retry. */
   known?: KnownKey | undefined
-  body: Readable
+  body: AsyncIterable<Buffer>
   /** No other code uses the memory of the body's chunks. */
   disposable: boolean
   maxBytes: number
@@ -92,7 +91,6 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
     discard(context, arrival, () => context.storage.delete(photoPrefix(owner, photo)))
   const received = await store(context, arrival).catch((error: Error) => error)
   if (received === 'too-large' || received instanceof Error) {
-    arrival.body.destroy()
     await discardFiles()
     if (received instanceof Error) throw received
     return received
@@ -116,18 +114,13 @@ async function store(
   { storage }: PhotoContext,
   { owner, photo, key, body, disposable, maxBytes, received, recordOf, confirm }: Arrival,
 ): Promise<Received | 'too-large'> {
-  let refused: Error | null = null
   async function* files() {
     yield { key: photoKey(owner, photo, 'original'), body, maxBytes, disposable }
     const whole = await received
-    await confirm().catch((error: Error) => {
-      refused = error
-    })
-    if (key === undefined && !refused) yield recordFile(recordOf(photo, whole))
+    await confirm()
+    if (key === undefined) yield recordFile(recordOf(photo, whole))
   }
-  if ((await storage.putAll(files())) === 'too-large') return 'too-large'
-  if (refused) throw refused
-  return received
+  return (await storage.putAll(files())) === 'too-large' ? 'too-large' : received
 }
 
 async function readBody({ body, maxBytes, received }: Arrival): Promise<Received | 'too-large'> {

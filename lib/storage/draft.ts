@@ -2,7 +2,7 @@ import { writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { type Disk, giveToOwner, ignore } from '../disk.ts'
 import { freeBytes } from '../free-bytes.ts'
-import { chunksOf, type Pause } from './chunks.ts'
+import { type Pause, withPause } from './pause.ts'
 import type { NewFile } from './storage.ts'
 
 /** A call costs 60 µs for any number of a socket's 64 KiB chunks. A larger write would cost memory for each upload. */
@@ -26,7 +26,8 @@ export async function writeDraft(
   pause: Pause,
   makeFolder: () => Promise<unknown>,
 ): Promise<Draft | 'too-large'> {
-  const chunks = chunksOf(source.body, pause)
+  const { body } = source
+  const chunks = withPause(Buffer.isBuffer(body) ? [body] : body, pause)
   const open = (): Promise<number> => disk.open(file, 'wx')
   const handle = await open().catch(error => {
     if (error.code !== 'ENOENT') throw error

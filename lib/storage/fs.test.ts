@@ -1,5 +1,6 @@
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import type { PathLike } from 'node:fs'
 import { fstatSync, writeFileSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -116,8 +117,8 @@ describe('the storage folder', () => {
     for (const name of ['photos', 'backup']) await fs.mkdir(join(folder, name))
     const refusing = (name: string): Disk => ({
       ...realDisk,
-      rename: async (from, to) => {
-        if (!String(to).includes(`/${name}/`)) return fs.rename(from, to)
+      link: async (from, to) => {
+        if (!String(to).includes(`/${name}/`)) return fs.link(from, to)
         throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
       },
     })
@@ -141,12 +142,11 @@ describe('the storage folder', () => {
     await storage.delete('photos/a/')
     expect(await fs.readdir(elsewhere)).toEqual([])
     await storage.put('photos/a/b', body('y'))
-    const rename = async () => {
+    const link = async (from: PathLike, to: PathLike) => {
+      if (!String(to).includes('/photos/')) return fs.link(from, to)
       throw Object.assign(new Error('EXDEV'), { code: 'EXDEV' })
     }
-    await expect(openFolder(folder, {}, { ...realDisk, rename })).rejects.toThrow(
-      `"photos" is not on the disk`,
-    )
+    await expect(openFolder(folder, {}, { ...realDisk, link })).rejects.toThrow(`"photos" is not on the disk`)
   })
 
   test('stores on a network share without fsync of folders, and reports every other error of fsync', async () => {

@@ -23,25 +23,36 @@ const kept = ['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY']
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/** Why a new file cannot be linked or renamed to another place; undefined when it can. */
-async function failureOf(move: Disk['link'] | Disk['rename'], file: string, to: string, disk: Disk) {
-  try {
-    disk.closeSync(await disk.open(file, 'w'))
-    await move(file, to)
-    return undefined
-  } catch (error) {
-    return error
-  } finally {
-    // No key has these names. Where the folder cannot be used there is no file to remove.
-    for (const each of [file, to]) await disk.rm(each, { force: true }).catch(() => {})
-  }
-}
-
 /** Errors of a folder of another user, and of a disk that is mounted read-only. */
 const notWritable = /^(EACCES|EROFS)$/
 
 /** Errors of a disk without hard links, by which a file is created only if it is absent. A full disk has other errors. */
 const noLinks = /^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/
+
+/** Tries whether a new file can be linked to a folder. @throws when no photo could be stored there. */
+async function tryFolder(disk: Disk, root: string, name: string, file: string): Promise<void> {
+  const tried = join(root, name, '.tried')
+  try {
+    disk.closeSync(await disk.open(file, 'w'))
+    await disk.link(file, tried)
+  } catch (error) {
+    const code = errorCode(error) ?? ''
+    // A backup that root put back has folders of root.
+    if (notWritable.test(code)) throw error
+    if (noLinks.test(code))
+      throw new ExpectedError(
+        `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
+      )
+    // Also between two mounts of one disk.
+    if (code === 'EXDEV')
+      throw new ExpectedError(
+        `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
+      )
+  } finally {
+    // Both names are of no key. In a folder that cannot be used there is no file to remove.
+    for (const each of [file, tried]) await disk.rm(each, { force: true }).catch(() => {})
+  }
+}
 
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
@@ -83,23 +94,8 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
-  const unlinked = await failureOf(disk.link, newTemporary(), newTemporary(), disk)
-  if (notWritable.test(errorCode(unlinked) ?? '')) throw unlinked
-  if (noLinks.test(errorCode(unlinked) ?? ''))
-    throw new ExpectedError(
-      `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
-    )
-  for (const name of (await disk.readdir(root)).filter(each => ownFolders.includes(each))) {
-    const failure = await failureOf(disk.rename, newTemporary(), join(root, name, '.tried'), disk)
-    const code = errorCode(failure) ?? ''
-    // A backup that root put back has folders of root.
-    if (notWritable.test(code)) throw failure
-    // Also between two mounts of one disk.
-    if (code === 'EXDEV')
-      throw new ExpectedError(
-        `"${name}" is not on the disk of storage "${root}": a file could not be renamed to it`,
-      )
-  }
+  const own = (await disk.readdir(root)).filter(each => ownFolders.includes(each))
+  for (const name of [temporaryFolder, ...own]) await tryFolder(disk, root, name, newTemporary())
   const at = (key: Key) => `${root}/${key}`
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */

@@ -14,6 +14,13 @@ const attemptMs = 4_000
 const bytesPerMs = 500
 const connectMs = 1_000
 const maxAttempts = 3
+/**
+ * Keys that do not expire are read again after half of this time (the SDK does it 5 minutes before their end), because
+ * another program may replace them in their file.
+ */
+const keysMs = 10 * 60_000
+/** An option of the SDK's providers of keys, which its types lack here: they keep the content of a file for ever. */
+const readsFilesAnew = { ignoreCache: true } as object
 
 type Command = Parameters<S3Client['send']>[0]
 type HttpResponse = { statusCode: number; headers?: Record<string, string>; body?: Readable }
@@ -29,14 +36,15 @@ export async function connect(address: S3Address) {
     // A user without HOME and /etc/passwd, as containers have. The SDK would end the process.
     process.env.HOME = '/'
   }
-  const { config } = new S3Client({})
+  const { config } = new S3Client(readsFilesAnew)
   // AWS_ENDPOINT_URL, which the SDK reads only for the address.
   const endpoint = address.endpoint ?? (await config.serviceConfiguredEndpoint?.())
   if (endpoint && !isEndpoint(endpoint))
     throw new ConfigError('AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:9000')
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
-    const given = { ...(await config.credentials()) }
+    const expiration = new Date(Date.now() + keysMs)
+    const given = { expiration, ...(await config.credentials({ forceRefresh: true })) }
     for (const name of ['accessKeyId', 'secretAccessKey', 'sessionToken'] as const)
       if (given[name]) given[name] = given[name].trim()
     return given

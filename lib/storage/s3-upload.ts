@@ -1,7 +1,7 @@
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { freeBytes } from '../free-bytes.ts'
-import { chunksOf } from './chunks.ts'
+import { withPause } from './pause.ts'
 import type { Bucket } from './s3-client.ts'
 import type { Put, StorageCall, Stored } from './storage.ts'
 
@@ -34,7 +34,7 @@ export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall)
   }
   if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(body)
   // Its disposal ends the generator, so that the rest of the request can be read.
-  await using parts = partsOf(chunksOf(body, call), file)
+  await using parts = partsOf(withPause(body, call), file)
   const first = await parts.next()
   if (first.done) return first.value
   if (first.value.length === partBytes)

@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
+import { temporaryFolder } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, timesReached } from '../limits.ts'
 import { openStorage, storageFolders } from './index.ts'
@@ -28,7 +31,9 @@ async function startBucket({
   let conflicts = 0
   const deleted: (string | undefined)[] = []
   const stored: number[] = []
+  let signature = ''
   const server = createServer(async (request, response) => {
+    signature = request.headers.authorization ?? ''
     if (silent) return
     if (isMaintained) {
       request
@@ -95,6 +100,7 @@ async function startBucket({
     deleted,
     stored,
     begun: () => begun,
+    signature: () => signature,
     answerAfter(ms: number) {
       lateMs = ms
     },
@@ -156,6 +162,24 @@ test('a session token may end in a newline, as the other credentials may: no hea
   const { url } = await startBucket()
   const storage = await openStorage(url)
   await storage.close()
+})
+
+test('keys that another program replaced in their file are used within minutes: each photo was refused until a restart', async () => {
+  const file = join(await temporaryFolder(), 'credentials')
+  const rotate = (key: string) =>
+    writeFile(file, `[default]\naws_access_key_id=${key}\naws_secret_access_key=${key}\n`)
+  await rotate('OLD')
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, undefined)
+  vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', file)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { url, signature } = await startBucket()
+  const storage = await openStorage(url)
+  expect(signature()).toContain('Credential=OLD/')
+  await rotate('NEW')
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5.1 * 60_000 })
+  onTestFinished(() => void vi.useRealTimers())
+  await storage.read('a')
+  expect(signature()).toContain('Credential=NEW/')
 })
 
 test('a server that answers 404 to the removal of what is not there has removed it', async () => {
@@ -398,6 +422,13 @@ test('a URL that is none is refused without a word of what it holds', async () =
     expect(error.message, url).toMatch(/^STORAGE_URL must be file:FOLDER .*, or s3:/)
     expect(error.message).not.toContain('hush')
   }
+})
+
+test('buckets of Google and Ceph may have underscores and capitals, as OpenStack’s RegionOne does: they were called no bucket', async () => {
+  const { url, signature } = await startBucket()
+  const storage = await openStorage(`${url.replace('photos', 'Our_photos')}&region=RegionOne`)
+  await storage.close()
+  expect(signature()).toContain('/RegionOne/s3/')
 })
 
 test('only photos in a folder need room on a disk of this machine', () => {

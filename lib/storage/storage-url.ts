@@ -20,7 +20,8 @@ export type S3Address = {
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
   const folder = url.startsWith('file:') && url.slice('file:'.length)
   if (folder && isPath.test(folder)) return { folder }
-  const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
+  const [, bucket, rest = ''] =
+    /^s3:\/\/([A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
   const query = Object.fromEntries(new URLSearchParams(rest))
   if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined
   const { endpoint, region, prefix, pathStyle } = query
@@ -37,7 +38,7 @@ export const isEndpoint = (url: string): boolean => /^https?:\/\/[^@?#]+$/.test(
 
 const s3Query: Record<string, (value: string) => boolean> = {
   endpoint: isEndpoint,
-  region: value => /^[a-z0-9-]+$/.test(value),
+  region: value => /^[A-Za-z0-9-]+$/.test(value),
   prefix: value => isStorageKey(value.replace(/\/$/, '')),
   pathStyle: value => /^(true|false)$/.test(value),
 }

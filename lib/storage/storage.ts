@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { messageOf } from '../errors.ts'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
-import { type Pause, withPause } from './chunks.ts'
+import { type Pause, withPause } from './pause.ts'
 
 /** Segments of [A-Za-z0-9._-], up to 255 characters, separated by `/`; none starts with a dot. At most 1024 in all. */
 export type Key = string
@@ -26,10 +26,11 @@ function checkPrefix(prefix: Key): Key {
 export type OpenObject = { body: Readable; bytes: number | undefined }
 
 /**
- * A body to store under a key. Over `maxBytes` the call answers 'too-large', and the rest of the body is neither read
- * nor destroyed. `disposable`: only this call uses the chunks, and may free their memory once they are written.
+ * A body to store under a key. Over `maxBytes` the call answers 'too-large' and reads no further. `disposable`: only this
+ * call uses the chunks, and may free their memory once they are written.
  */
-export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
+export type NewFile = { key: Key; body: Body; maxBytes?: number; disposable?: boolean }
+type Body = AsyncIterable<Buffer> | Buffer
 export type Stored = { bytes: number } | 'exists' | 'too-large'
 /**
  * `ifAbsent`: when the key exists, the call answers 'exists' and changes nothing; the existing body is durable. It may
@@ -47,13 +48,9 @@ export type Storage = {
   /**
    * Stores a body under a key. When it resolves the body is durable (file and folder fsynced, or as the S3 server
    * promises). Readers see all of it or nothing.
-   * @throws when the body errors or is destroyed; nothing is stored then.
+   * @throws when the body throws; nothing is stored then.
    */
-  put(
-    key: Key,
-    body: Readable | Buffer,
-    options?: Pick<Put, 'maxBytes' | 'ifAbsent' | 'beside'>,
-  ): Promise<Stored>
+  put(key: Key, body: Body, options?: Pick<Put, 'maxBytes' | 'ifAbsent' | 'beside'>): Promise<Stored>
   /**
    * Stores several files of one folder with fewer fsyncs than `put`. Readers, also after a kill, find a file only with
    * those before it; a power cut may leave any of them. Each body is read to its end before the next file is requested.

@@ -5,6 +5,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
+import { printable } from '@tintype/lib/terminal.ts'
 import { publish } from './daily.ts'
 import type { Folders } from './files.ts'
 import { type Entry, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
@@ -23,13 +24,11 @@ export type Given = {
 /** The answer of a verb: for machines, for people, and as exit code. */
 export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
-/** Control characters are escaped: terminals obey them, and shipped texts may have some. */
 const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): VerbAnswer => ({
   data,
-  text: lines.map(each => `${each.replace(/\p{Cc}/gu, escaped)}\n`).join(''),
+  text: printable(lines.map(each => `${each.replaceAll('\n', '\\n')}\n`).join('')),
   code,
 })
-const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 
 /** Longer than a publish of five million entries takes. */
 const waitForPublishMs = 120_000

@@ -61,26 +61,29 @@ const partOf = (stream: string) => ({
  * not grow with the entries.
  */
 export function* merge(sources: StreamSource[]): Generator<MergedEntry> {
-  // The first entry is the last of the list, so that an insertion moves few of the thousands that there may be.
-  const waiting = sources
+  // A heap, because there may be thousands of streams: no entry is after the two at twice its index and 1 or 2 more.
+  const heap = sources
     .flatMap(({ entries }) => entries.next().value ?? [])
-    .sort((a, b) => (isBefore(a, b) ? 1 : -1))
-  for (let first = waiting.pop(); first; first = waiting.pop()) {
+    .sort((a, b) => (isBefore(a, b) ? -1 : 1))
+  for (let first = heap[0]; first; first = heap[0]) {
     yield first
-    const next = first.source.entries.next().value
-    if (next) waiting.splice(placeIn(waiting, next), 0, next)
+    const next = first.source.entries.next().value ?? (heap.pop() as MergedEntry)
+    if (heap.length > 0) replaceFirst(heap, next)
   }
 }
 
-/** The index of an entry in a list that begins with the last one. */
-function placeIn(sorted: MergedEntry[], entry: MergedEntry): number {
-  let [from, to] = [0, sorted.length]
-  while (from < to) {
-    const middle = (from + to) >> 1
-    if (isBefore(entry, sorted[middle] as MergedEntry)) from = middle + 1
-    else to = middle
+function replaceFirst(heap: MergedEntry[], entry: MergedEntry): void {
+  const isEarlier = (a: number, b: number) => isBefore(heap[a] as MergedEntry, heap[b] as MergedEntry)
+  let at = 0
+  heap[at] = entry
+  for (let child = 1; child < heap.length; child = 2 * at + 1) {
+    if (child + 1 < heap.length && isEarlier(child + 1, child)) child++
+    if (!isEarlier(child, at)) return
+    const moved = heap[child] as MergedEntry
+    heap[child] = entry
+    heap[at] = moved
+    at = child
   }
-  return from
 }
 
 const isBefore = (a: MergedEntry, b: MergedEntry): boolean =>

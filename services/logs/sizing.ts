@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { dayMs, dayOf, oldestMs } from '@tintype/lib/day.ts'
-import { createDraft, roomOn } from '@tintype/lib/disk.ts'
-import { parseJson } from '@tintype/lib/json.ts'
+import { replaceFile, roomOn } from '@tintype/lib/disk.ts'
+import { readJsonFile } from '@tintype/lib/json.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './daily.ts'
@@ -144,10 +143,10 @@ const hourMs = 3_600_000
 const maxSampledDays = 90
 
 /** The recorded measurements, oldest first; none when the file is damaged. */
-function looksIn(file: string): Look[] {
-  const looks = existsSync(file) ? parseJson<object>(readFileSync(file, 'utf8')) : undefined
-  return Object.entries(looks ?? {}).map(([at, bytes]) => ({ atMs: Date.parse(at), bytes: Number(bytes) }))
-}
+const looksIn = (file: string): Look[] =>
+  Object.entries(readJsonFile<Record<string, number>>(file, {}) ?? {}).map(([at, bytes]) => {
+    return { atMs: Date.parse(at), bytes }
+  })
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos }: Folders, nowMs: number): Promise<void> {
@@ -159,9 +158,7 @@ export async function sampleDisk({ samples: file, photos }: Folders, nowMs: numb
   const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
   const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
-  createDraft(`${file}.draft`)
-  await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
-  await rename(`${file}.draft`, file)
+  replaceFile(file, JSON.stringify(byTime))
 }
 
 const lastOfDays = (looks: Look[]): Look[] => [

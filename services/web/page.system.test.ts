@@ -157,6 +157,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await hand('drop', harbour)
     await hand('paste', pines)
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    // Some apps hand on a picture without a name.
+    await hand('paste', { ...pines, name: '' })
+    await ready('Photo of ')
   })
 
   test('the journey of a photo names its stages and the trace that the browser began', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { cached } from '@tintype/lib/cached.ts'
 import { giveToOwner } from '@tintype/lib/disk.ts'
 import { describeError, errorCode, messagesOf } from '@tintype/lib/errors.ts'
 import { isLike } from '@tintype/lib/json.ts'
@@ -80,9 +81,8 @@ function read(file: string, onTrouble: (why: string) => void) {
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
   const { sent, facts } = read(file, onTrouble)
   let written = true
-  let writing: Promise<void> | undefined
 
-  const writeAll = async (): Promise<void> => {
+  const writeAll = cached(0, async (): Promise<void> => {
     while (!written) {
       written = true
       try {
@@ -97,16 +97,14 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
         return onTrouble(describeError(error))
       }
     }
-  }
+  })
   const write = (): void => {
     written = false
-    writing ??= writeAll().finally(() => {
-      writing = undefined
-    })
+    void writeAll()
   }
   return {
     sent(): Sent[] {
-      if (!written) write()
+      void writeAll()
       return [...sent.values()]
     },
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {
@@ -131,8 +129,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
     },
     /** Resolves when all is written, when writing failed, or after `flushMs`. */
     async flush(): Promise<void> {
-      if (!written) write()
-      await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
+      await Promise.race([writeAll(), delay(flushMs, undefined, { ref: false })])
     },
   }
 }

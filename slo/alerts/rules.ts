@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { complement, type Fraction } from '../math/fraction.ts'
+import { allowedBad, type Fraction } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import type { Objective, Tier } from '../sources/index.ts'
@@ -92,8 +92,7 @@ function left(objective: Objective, { longMinutes }: Tier, scope: Scope): string
   const left = of(recorded.budgetLeft, objective, scope)
   const rate = `(${window(of(recorded.bad, objective, scope), longMinutes)} / ${longMinutes * 60})`
   const what = method === 'Timeslices' ? 'minutes' : `more bad ${asText(objective.unit)}`
-  const { numerator, denominator } = complement(target)
-  const whole = method === 'Timeslices' ? ` of ${(windowMinutes * numerator) / denominator}` : ''
+  const whole = method === 'Timeslices' ? ` of ${allowedBad(target, windowMinutes)}` : ''
   return (
     `${ask(`clamp_min(floor(${left}), 0)`, '{{ . | first | value | printf "%.0f" }}')}${whole} ${what} of budget left in this ${toDuration(windowMinutes)}; ` +
     `at the rate of the last ${toDuration(longMinutes)} they are gone in ` +

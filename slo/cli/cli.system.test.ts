@@ -247,16 +247,19 @@ describe('slo on the command line', () => {
     for (const [name, value] of Object.entries(wrong)) expect(err).toContain(`${name}="${value}" `)
   })
 
-  test('planned downtime is JSON when it is entered and removed', async () => {
+  test('planned downtime is JSON when it is entered and removed, and does not control a terminal', async () => {
     const data = await folder()
-    const plan = ['budget', '--json', '--plan', '45m', '--at', '2030-01-01T02:00Z', '--reason', 'disk']
+    const reason = 'disk\x1b[2J\x9b2J'
+    const plan = ['budget', '--json', '--plan', '45m', '--at', '2030-01-01T02:00Z', '--reason', reason]
     const entered = await slo(data, ...plan.filter(each => each !== '--json'))
+    expect(entered.out).toContain(String.raw`disk\u001b[2J\u009b2J`)
+    expect((await slo(data, '\x1b[2J')).err).toContain(String.raw`no verb "\u001b[2J"`)
     expect(entered.out).toContain(`\nNo slo has run with DATA_DIR=${data}: `)
     const planned = JSON.parse((await slo(data, ...plan)).out)
     expect(planned).toMatchObject({
       from: '2030-01-01T02:00:00Z',
       to: '2030-01-01T02:45:00Z',
-      reason: 'disk',
+      reason,
     })
     // Its id is needed to cancel it, also while nothing was counted.
     const listed = { code: 2, out: expect.stringContaining(`planned ${planned.id}: 01-01 02:00`) }

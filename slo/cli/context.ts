@@ -1,5 +1,6 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
+import { printable } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { expandUrl } from '../directory/expand.ts'
 import { type Directory, defaultFolder, readDirectory } from '../directory.ts'
@@ -85,9 +86,9 @@ export function contextOf(environment: NodeJS.ProcessEnv, given: Given, verb: st
     /** Days that the embedded recorder keeps minutes; 0 means no limit. */
     keepDays: config.KEEP_METRICS_DAYS,
     nowMs,
-    print: (text: string) => console.log(text),
+    print: (text: string) => console.log(printable(text)),
     /** Prints the text, or the data with --json. */
-    show: (data: unknown, text: string) => console.log(json ? JSON.stringify(data) : text),
+    show: (data: unknown, text: string) => console.log(json ? JSON.stringify(data) : printable(text)),
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Minute, Objective, Slot } from '../sources/index.ts'
-import { complement } from './fraction.ts'
+import { allowedBad } from './fraction.ts'
 import type { Planned } from './planned.ts'
 import { bad, type Tally, tally } from './sli.ts'
-import { longestWindowMinutes, windowAt } from './window.ts'
+import { longestWindowMinutes, type MinuteSpan, windowAt } from './window.ts'
 
 type Maintenance = { from: Minute; minutes: number }
 
@@ -12,8 +12,7 @@ type Maintenance = { from: Minute; minutes: number }
  */
 export function fits(objective: Objective, known: Tally, planned: readonly Planned[], asked: Maintenance) {
   const { from, minutes } = asked
-  const { numerator, denominator } = complement(objective.target)
-  const budgetOf = (window: { nominalMinutes: number }) => (window.nominalMinutes * numerator) / denominator
+  const budgetOf = (window: MinuteSpan) => allowedBad(objective.target, window.nominalMinutes)
   const [end, longest] = [from + minutes, longestWindowMinutes(objective)]
   const [first, last] = [from - longest, end + longest]
   const online: Slot = { start: first, good: 1, total: 1, unknown: false }

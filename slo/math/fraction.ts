@@ -12,6 +12,10 @@ export const multiply = (a: Fraction, b: Fraction): Fraction =>
 export const complement = ({ numerator, denominator }: Fraction): Fraction =>
   fraction(denominator - numerator, denominator)
 
+/** How much of a whole may be bad with this target. `(1 - target) * whole` would have rounding errors. */
+export const allowedBad = ({ numerator, denominator }: Fraction, whole: number): number =>
+  (whole * (denominator - numerator)) / denominator
+
 export const toNumber = ({ numerator, denominator }: Fraction): number => numerator / denominator
 
 /** Whether part ÷ whole ≥ ratio, compared as integers. */

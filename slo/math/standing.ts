@@ -1,5 +1,5 @@
 import type { Objective } from '../sources/index.ts'
-import { complement, reaches, toNumber } from './fraction.ts'
+import { allowedBad, complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
 import type { MinuteSpan } from './window.ts'
 
@@ -10,8 +10,7 @@ export function standing(objective: Objective, tally: Tally, span: MinuteSpan) {
   const { from, to, nominalMinutes } = span
   const [badCount, totalCount] = [bad(tally, from, to), total(tally, from, to)]
   const whole = objective.method === 'Timeslices' ? nominalMinutes : totalCount
-  const allowed = complement(objective.target)
-  const budget = (whole * allowed.numerator) / allowed.denominator
+  const budget = allowedBad(objective.target, whole)
   return {
     objective,
     span,
@@ -24,7 +23,7 @@ export function standing(objective: Objective, tally: Tally, span: MinuteSpan) {
     /** How many slots of the nominal window, or of the counted events, may be bad. */
     budget,
     budgetLeft: budget - badCount,
-    broken: badCount > 0 && reaches(badCount, whole, allowed) && badCount > budget,
+    broken: badCount > 0 && reaches(badCount, whole, complement(objective.target)) && badCount > budget,
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { maxShortMinutes, minimumShortSlots, planTiers, type TierPlan } from '../math/burn-rate.ts'
-import { complement, toNumber } from '../math/fraction.ts'
+import { allowedBad, complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
@@ -65,8 +65,7 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
   const { method, target, windowMinutes, calendar } = objective
   if (method !== 'Timeslices') return []
   const path = objectivePath(index, 'target')
-  const { numerator, denominator } = complement(target)
-  const budget = (windowMinutes * numerator) / denominator
+  const budget = allowedBad(target, windowMinutes)
   if (budget < 1) return [found(document, path, 'no-budget', { budget: round(budget, 3) })]
   // Months differ in length, so that no target gives whole minutes in each.
   if (Number.isInteger(budget) || calendar) return []

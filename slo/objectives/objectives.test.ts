@@ -372,10 +372,10 @@ describe('an objective', () => {
 
   test('every error of every file is reported at once', async () => {
     const folder = await temporaryFolder()
-    writeFileSync(join(folder, 'a.yaml'), latency.replace('target: 0.99', 'target: 2'))
+    writeFileSync(join(folder, 'a.yaml'), latency.replace('target: 0.99', 'target: .nan'))
     writeFileSync(join(folder, 'b.yaml'), availability.replace('Timeslices', 'Timeslice'))
     expect(() => readObjectives(folder)).toThrow(
-      /a\.yaml:\d+:15: error:.*\n.*b\.yaml:\d+:\d+: error: .*Timeslice/,
+      /a\.yaml:\d+:15: error: .* is "NaN"; .*\n.*b\.yaml:\d+:\d+: error: .*Timeslice/,
     )
   })
 })

@@ -178,6 +178,7 @@ function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Documen
   return { ...document, value: value ?? undefined, placeOf }
 }
 
-/** A copy without keys that have no value, which count as missing in OpenSLO. */
-const copyOf = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_key, each) => each ?? undefined) ?? 'null')
+/** A copy without keys that have no value, which count as missing in OpenSLO. JSON has no NaN: it becomes a text. */
+const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value, copied) ?? 'null')
+const copied = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isFinite(value) ? `${value}` : (value ?? undefined)

@@ -1,27 +1,19 @@
 import { adminApp } from '@tintype/lib/http/admin.ts'
 import { json } from '@tintype/lib/http/request-body.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
 import { watchdogName } from '../alerts/rules.ts'
-import type { Watch } from './watch.ts'
+import type { Serving } from './watch.ts'
 
 /** The part of an alert in Alertmanager's webhook (version 4) that is read. */
 type Received = { status?: string; labels?: Record<string, string> } | null
 
 /** slo's administration port, which is never public: the routes of every service and the receiver of SloWatchdog. */
-export function createAdmin(options: {
-  metrics: Metrics
-  log: Log
-  watch: Watch
-  stalled: () => string | null
-  /** Labels of our own watchdog: that of another namespace may arrive while ours does not. */
-  selectors: Readonly<Record<string, string>>
-}): Express {
-  const { log, watch, selectors } = options
+export function createAdmin(options: Serving & { stalled: () => string | null }): Express {
+  const { log, watch, directory } = options
   const isWatchdog = (each: Received) => each?.labels?.alertname === watchdogName
+  // That of another namespace may arrive while ours does not.
   const isOurs = (each: Received) =>
-    Object.entries(selectors).every(([name, value]) => each?.labels?.[name] === value)
+    Object.entries(directory.service.selectors).every(([name, value]) => each?.labels?.[name] === value)
   return adminApp({
     ...options,
     notReady: () => null,

@@ -140,8 +140,9 @@ test('a watchdog of another namespace is no sign that ours arrives, and an alert
       receiveWatchdog: () => void received++,
       forgetWatchdog: () => void received--,
     } as unknown as Watch,
+    directory: { ...directory, service: { ...directory.service, selectors: { namespace: 'photos' } } },
+    dataDir: '',
     stalled: () => null,
-    selectors: { namespace: 'photos' },
   })
   const { url, close } = await listen(admin, '127.0.0.1', 0)
   onTestFinished(() => close(0))

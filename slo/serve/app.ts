@@ -9,8 +9,6 @@ import { isLoopback } from '@tintype/lib/loopback.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isRunning } from '@tintype/lib/process-name.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program, runbookFolders } from '../directory.ts'
@@ -27,7 +25,7 @@ import { stagesOf } from './stage-times.ts'
 import { stateOf } from './state.ts'
 import { readUnderWay } from './under-way.ts'
 import type { View } from './view.ts'
-import type { Watch } from './watch.ts'
+import type { Serving } from './watch.ts'
 
 /** How far back stages are shown. The page's texts say three hours, too. */
 const stagesMs = 3 * 3_600_000
@@ -38,18 +36,13 @@ const maxOutageLength = 500
 /** How often the state is computed for other machines. Many objectives take milliseconds. */
 const stateEveryMs = 1_000
 
-/** The public port of slo: two pages and their JSON. Requests from other machines change nothing. */
-export function createSloApp(options: {
-  metrics: Metrics
-  log: Log
-  watch: Watch
-  diagnosis: Diagnoser
-  source: Source
-  directory: Directory
-  dataDir: string
-  /** Where people reach the pages. */
-  sloUrl?: URL | null
-}): Express {
+/**
+ * The public port of slo: two pages and their JSON. Requests from other machines change nothing. `sloUrl`: where people
+ * reach the pages.
+ */
+export function createSloApp(
+  options: Serving & { diagnosis: Diagnoser; source: Source; sloUrl?: URL | null },
+): Express {
   const { watch, diagnosis, source, directory, dataDir, sloUrl } = options
   const folder = fileURLToPath(new URL('../page', import.meta.url))
   const pages = openPages(folder, { title: directory.service.displayName, program })

@@ -126,6 +126,19 @@ test('minutes that were counted are not offline when the source has lost its sam
   expect([view?.standing.good, view?.standing.bad]).toEqual([1440, 0])
 })
 
+test('minutes whose samples come after a network outage of an hour are read again', async () => {
+  const late = counting({ old: 0 })
+  let seen: Source = counting({ old: 0 }, now - 60)
+  const source = { ...late, slots: (...asked: Parameters<Source['slots']>) => seen.slots(...asked) }
+  const evaluations = openEvaluations(groupedSlices, source, noStore)
+  const offline = async () => (await evaluations.viewsAt(now)).map(({ standing }) => standing.bad)
+  await evaluations.read(now)
+  expect(await offline()).toEqual([60])
+  seen = late
+  await evaluations.read(now + 1)
+  expect(await offline()).toEqual([0])
+})
+
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {
   const asked: string[] = []
   const away = (what: string) => async () => {

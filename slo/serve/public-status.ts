@@ -3,11 +3,9 @@ import { cached } from '@tintype/lib/cached.ts'
 import { type Loop, startLoop } from '@tintype/lib/repeat.ts'
 import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { bad } from '../math/sli.ts'
 import type { View } from './view.ts'
-import type { Watch } from './watch.ts'
+import type { Serving } from './watch.ts'
 
 const everyMs = 15_000
 const writtenWithinMs = 10_000
@@ -38,22 +36,16 @@ export function statusOf(views: readonly View[], seenMs: number) {
  * Writes the status into storage every 15 s; undefined when the directory names no file. One write at a time, because
  * each unanswered one holds a thread. Storage that is away is opened later: slo must alert meanwhile.
  */
-export function startStatus(options: {
-  watch: Watch
-  metrics: Metrics
-  log: Log
-  file: string
-  storageUrl: string
-  dataDir: string
-}): Loop | undefined {
-  const { watch, metrics, log, file, dataDir } = options
+export function startStatus(options: Serving, url: string): Loop | undefined {
+  const { watch, metrics, log, directory, dataDir } = options
+  const file = directory.service.statusFile
   if (file === '') return undefined
   const observe = observeStorage(metrics, log)
   let storage: Storage | undefined
   const put = cached(0, async () => {
     const status = statusOf(watch.views(), watch.seenAt())
     if (!status) return
-    storage ??= await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
+    storage ??= await openStorage(storageUrl(url, dataDir), { observe })
     await storage.put(file, Buffer.from(JSON.stringify(status)))
   })
   const write = async (): Promise<void> => {

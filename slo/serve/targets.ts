@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { ConfigError } from '@tintype/lib/config.ts'
+import { readText } from '@tintype/lib/disk.ts'
 import { isLike } from '@tintype/lib/json.ts'
 import { expand, expandUrl } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
@@ -57,7 +57,7 @@ export function withSelf(known: readonly Target[], self: Target): readonly Targe
 
 function targetsIn(file: string): Written[] {
   // An editor on Windows may write a byte order mark.
-  const groups = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) as Group[]
+  const groups = JSON.parse(readText(file).replace(/^\uFEFF/, '')) as Group[]
   if (!isLike([{ targets: [''] }], groups)) throw new Error('is not a list of {"targets": ["HOST:PORT"]}')
   return groups.flatMap(({ targets, labels: written }) => {
     const labels = written ?? {} // some programs write null

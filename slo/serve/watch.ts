@@ -5,10 +5,12 @@ import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-reque
 import { staleMs } from '@tintype/lib/page/browser/server.ts'
 import { onChange, startLoop, startPulse } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf, clock, cut } from '../alerts/text.ts'
+import type { Directory } from '../directory.ts'
 import { isBurning } from '../math/burn-rate.ts'
 import { readablePlanned } from '../math/planned.ts'
 import { toMinute } from '../math/time.ts'
@@ -31,6 +33,8 @@ const verdictMs = 10_000
 const monitoring = 'monitoring'
 
 export type Watch = ReturnType<typeof startWatch>
+/** What the parts of `slo serve` have in common. */
+export type Serving = { metrics: Metrics; log: Log; watch: Watch; directory: Directory; dataDir: string }
 
 /**
  * Evaluates every objective each minute, updates the notifier, and watches that evaluations happen. If Alertmanager

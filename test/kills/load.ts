@@ -85,7 +85,7 @@ async function sendOnce(
     if (answer.status === 202) return (await answer.json()) as Photo
     await answer.body?.cancel()
   } catch {
-    // The connection broke: that is what this is for.
+    // A kill broke the connection: the client has no answer for its ledger.
   }
   await setTimeout(retryMs)
   return undefined

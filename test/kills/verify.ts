@@ -131,7 +131,7 @@ function checkLog(dataDir: string): Finding[] {
     .flatMap(file => readFileSync(file, 'utf8').split('\n'))
     .filter(line => line.includes('"promise.'))
     .map(line => JSON.parse(line) as { id: string; payload: { photo: string } })
-  // An entry stands in the journal and in the log server's file until the shipper lets go of it.
+  // An entry is in the journal and in the log server's file until the shipper frees it.
   const once = new Map(logged.map(({ id, payload }) => [id, payload.photo]))
   return repeated([...once.values()]).map(photo => ({
     kind: 'duplicated',

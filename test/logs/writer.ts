@@ -1,6 +1,6 @@
 /**
  * A service that only logs: entries n = FROM, FROM + 1, … up to LIMIT, each number written to the file LEDGER once
- * its call has returned. What stands there is what the journal promised to keep.
+ * its call has returned. The ledger has what the journal promised to keep.
  */
 import { openSync, writeSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'

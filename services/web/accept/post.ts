@@ -28,6 +28,7 @@ export function refuseEarly(web: Web): RequestHandler {
       if (request.headers['tintype-probe'] !== undefined) throw new Problem(403, 'other-probe', otherProbe)
     }
     if (isOnePiece(request)) throw onePiece()
+    if (request.is('*/*') === null) throw new Problem(400, 'empty', noBody)
     refuseCompressed(request)
     const type = mediaType(request)
     // With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide.
@@ -37,6 +38,7 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
+const noBody = 'The request has no body: one needs Content-Length or Transfer-Encoding: chunked.'
 const otherProbe = 'Tintype-Probe is not PROBE_TOKEN of web. Start slo and web with the same one.'
 
 /** Content types of what is no photo. Programs have several names for any file: binary/octet-stream, application/x-binary. */

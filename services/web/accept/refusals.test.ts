@@ -59,6 +59,12 @@ describe('a refused upload is told why', () => {
     await expectRefusal(running, await running.visitor().post(form), 400, 'empty')
   })
 
+  test('400 when the length of the body is not told, as by netcat: HTTP takes it for no body', async () => {
+    const { url } = await startWeb()
+    const answer = await connectRaw(url, `${head('POST', '/photos')}${png()}`).answer(/\}$/)
+    expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*needs Content-Length/)
+  })
+
   test('400 when the form is malformed', async () => {
     const running = await startWeb()
     const person = running.visitor()

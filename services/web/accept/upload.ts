@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
@@ -74,7 +74,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // nobody awaits it when the upload is refused by its head
-  async function* all() {
+  async function* body() {
     const hash = digest ? createHash('sha256') : undefined
     let bytes = 0
     try {
@@ -91,8 +91,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
       throw error
     }
   }
-  const body = Readable.from(all(), { objectMode: false })
-  return { head, body, disposable, received: received.promise }
+  return { head, body: body(), disposable, received: received.promise }
 }
 
 /** The bytes of a form's photo. `wellFormed` settles when the whole request was read. */
@@ -146,11 +145,10 @@ const isFile = (type: string, fileName: string | undefined): boolean =>
   Boolean(fileName) || type.startsWith('image/') || (fileName === undefined && type !== 'text/plain')
 
 function openForm(request: Request) {
+  const type = `${request.headers['content-type']}`.replace(/^[^;]*/, 'multipart/form-data')
   try {
     return new Busboy({
-      headers: {
-        'content-type': request.get('content-type')?.replace(/^[^;]*/, 'multipart/form-data') ?? '',
-      },
+      headers: { 'content-type': type },
       isPartAFile: (name, type, fileName) => name === 'photo' && isFile(type ?? 'text/plain', fileName),
       limits: multipartLimits,
     })

@@ -17,8 +17,8 @@ type Look = {
 }
 
 export const itemName = ({ upload, photo }: Item): string =>
-  upload?.name ??
-  recall(photo?.id ?? '').name ??
+  upload?.name ||
+  recall(photo?.id ?? '').name ||
   say('photoOf', { at: new Date(photo?.acceptedAt ?? serverNow()) })
 
 /** The current text and look of a row. */

@@ -42,7 +42,7 @@ export type Unsent = { key: string; name: string; size: number }
 
 export const unsent = (): Unsent[] =>
   attempt(() =>
-    (JSON.parse(sessionStorage.getItem('unsent') ?? '[]') as Unsent[]).filter(({ name }) => name),
+    (JSON.parse(sessionStorage.getItem('unsent') ?? '[]') as Unsent[]).filter(({ key }) => key),
   ) ?? []
 
 /** Called at every progress of an upload, and written only when the uploads are others. */

@@ -56,8 +56,8 @@ test('a series with a name in quotes does not cost the others of the scrape, and
   })
 })
 
-test('a time as Go writes it, and a backslash that escapes nothing, are read as Prometheus does', () => {
-  const line = String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09`
+test('a time as Go writes it, any exemplar, and a backslash that escapes nothing, are read as Prometheus does', () => {
+  const line = `${String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09`} # {trace_id="a line\u2028separator"} 1`
   const [sample] = parseExposition(`${line}\n# EOF\n`, 'openmetrics')
   expect(sample?.value).toBe(2)
   expect(labelsOf(sample?.labels ?? '').dir).toBe(String.raw`C:\data\new`)

@@ -16,7 +16,7 @@ const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)
 /** A name with dots is in quotes. Such a sample is left out: no selector of the recorder can name it. */
 const quotedName = String.raw`\{[ \t]*"(?:[^"\\]|\\.)+"[ \t]*(?:,${labels})?[ \t]*\}[ \t]*`
 const plainName = String.raw`([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?`
-const sample = new RegExp(`^(?:${quotedName}|${plainName})(${number})${timeAndExemplar}$`)
+const sample = new RegExp(`^(?:${quotedName}|${plainName})(${number})${timeAndExemplar}$`, 's')
 
 /**
  * Parses Prometheus text 0.0.4 or OpenMetrics 1.0.

@@ -115,7 +115,7 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
 }
 
 /** A target's samples, or null and the reason. `limit`: the limit that was reached. */
-type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName }
+type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName | undefined }
 
 const readable = 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5'
 
@@ -141,7 +141,7 @@ export async function scrape(
     return bounded(parseExposition(answer.body.toString(), isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
     const { name, message } = error as Error
-    if (error instanceof TooLong) return { ...none(`${message}: not recorded`), limit: 'scrapeBytes' }
+    if (error instanceof TooLong) return none(`${message}: not recorded`, 'scrapeBytes')
     if (error instanceof ExpositionError) return none(`cannot be read: ${message}`)
     return none(name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message)
   }
@@ -155,7 +155,7 @@ function redirectOf(url: URL, { status, headers: { location } }: BoundedAnswer):
   return Object.assign(next, { username: url.username, password: url.password })
 }
 
-const none = (trouble: string): Exposed => ({ samples: null, trouble })
+const none = (trouble: string, limit?: LimitName): Exposed => ({ samples: null, trouble, limit })
 
 /** Leaves out metrics with too many series, which would fill the disk. A part of a metric would be wrong. */
 function bounded(samples: ExposedSample[]): Exposed {
@@ -163,10 +163,7 @@ function bounded(samples: ExposedSample[]): Exposed {
   const tooMany = [...Map.groupBy(samples, ({ name }) => name)].filter(([, { length }]) => length > ofMetric)
   const kept = samples.filter(({ name }) => !tooMany.some(([dropped]) => dropped === name))
   if (kept.length > ofProcess)
-    return {
-      ...none(`${samples.length} series, more than ${ofProcess}: none recorded`),
-      limit: 'processSeries',
-    }
+    return none(`${samples.length} series, more than ${ofProcess}: none recorded`, 'processSeries')
   if (tooMany.length === 0) return { samples, trouble: null }
   const words = tooMany.map(([name, { length }]) => `${name} has ${length} series`).join(', ')
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }

@@ -15,7 +15,7 @@ type NameServer = {
   delayMs: number
   /** The address of every name; nothing listens at any other than 127.0.0.1. */
   answer: string
-  /** What to start a program under so that it asks this server and everybody else asks theirs. */
+  /** The command under which a program asks this name server; all other programs ask their own. */
   under: readonly string[]
 }
 

@@ -41,8 +41,8 @@ export function stutter(lab: Lab, pid: number, stoppedMs: number, everyMs: numbe
 export const kill = (pid: number): void => signal(pid, 'SIGKILL')
 
 /**
- * Kills each child that grows as with a photo that decodes whole: what that photo itself would do, were it poison. Such a
- * photo takes more memory than any that the children have converted so far.
+ * Kills each child whose memory grows as with a photo that is decoded whole, as a poison photo would. Such a photo takes more
+ * memory than any that the children have converted so far.
  */
 export function killTheLarge(lab: Lab, children: () => number[]): void {
   const usual = Math.max(...children().map(pid => memoryOf(pid, 'VmHWM')))

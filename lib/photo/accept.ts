@@ -114,18 +114,13 @@ async function store(
   { storage }: PhotoContext,
   { owner, photo, key, body, disposable, maxBytes, received, recordOf, confirm }: Arrival,
 ): Promise<Received | 'too-large'> {
-  let refused: Error | null = null
   async function* files() {
     yield { key: photoKey(owner, photo, 'original'), body, maxBytes, disposable }
     const whole = await received
-    await confirm().catch((error: Error) => {
-      refused = error
-    })
-    if (key === undefined && !refused) yield recordFile(recordOf(photo, whole))
+    await confirm()
+    if (key === undefined) yield recordFile(recordOf(photo, whole))
   }
-  if ((await storage.putAll(files())) === 'too-large') return 'too-large'
-  if (refused) throw refused
-  return received
+  return (await storage.putAll(files())) === 'too-large' ? 'too-large' : received
 }
 
 async function readBody({ body, maxBytes, received }: Arrival): Promise<Received | 'too-large'> {

@@ -42,8 +42,8 @@ export const queueOperations = [
 export type QueueOperation = (typeof queueOperations)[number]
 
 /**
- * How a call to storage or queue ended. `client`: the sender of the body disconnected, was too slow or sent a malformed
- * body. `refused`: an expected answer other than success (full, stale, exists, too large). `ours`: any other failure.
+ * How a call to storage or queue ended. `client`: the sender of the body disconnected, was too slow, sent a malformed
+ * body, or was refused. `refused`: an expected answer but success (full, stale, exists, too large). `ours`: any other.
  */
 export const callOutcomes = ['ok', 'client', 'refused', 'ours'] as const
 export type CallOutcome = (typeof callOutcomes)[number]

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { sameSignalMs } from '@tintype/lib/terminal.ts'
@@ -69,6 +69,35 @@ test('a process is started again also when its addresses cannot be written', asy
     await until(() => starts === next, { what: `start ${next}` })
   }
   expect(said).toEqual(['process.not-announced', 'process.not-announced'])
+})
+
+test('a launcher without a free file descriptor tries again: it ended, and every service with it', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, stuckAfter(1_000))
+  const ends: unknown[] = []
+  let starts = 0
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady: () => void starts++,
+      log: { error: () => {}, warn: (_: string, facts: object) => void ends.push(facts) } as unknown as Log,
+      stopMs: 30_000,
+    },
+  )
+  onTestFinished(() => web.stop())
+  await web.ready
+  const taken: number[] = []
+  try {
+    for (;;) taken.push(openSync('/dev/null', 'r'))
+  } catch {
+    process.kill(web.pid() as number, 'SIGKILL')
+  }
+  await until(() => ends.length > 1, { what: 'a start without descriptors' })
+  for (const each of taken) closeSync(each)
+  await until(() => starts > 1, { what: 'the next start' })
+  expect(ends[0]).toMatchObject({ how: 'SIGKILL' })
+  expect(ends[1]).toMatchObject({ how: expect.stringContaining('EMFILE') })
 })
 
 test('the process in place of one that asked whether it is its turn, and died, is not stopped by the answer', async () => {

@@ -83,9 +83,10 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
   }
 
   async function keepAlive(): Promise<void> {
+    let { ended } = current
     for (let delayMs = 0; ; ) {
       const since = performance.now()
-      const how = await current.ended
+      const how = await ended
       if (stopping.signal.aborted) return
       deaths++
       const steady = performance.now() - since > steadyMs
@@ -93,7 +94,14 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
-      current = startProcess(service, hooks.environment(service))
+      try {
+        current = startProcess(service, hooks.environment(service))
+      } catch (error) {
+        // The system has no file descriptor or memory left for it, or its folder is gone: it is tried again.
+        ended = Promise.resolve(messageOf(error))
+        continue
+      }
+      ended = current.ended
       if (await becomesReady(current)) hooks.log.warn('process.restarted', { process: name })
     }
   }
@@ -143,12 +151,14 @@ export function supervise(service: Service, hooks: Hooks, liveness = patience): 
 
 /** The addresses in the ready line; undefined when the process ends without it. */
 async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
+  // Node makes no streams for a process for which no file descriptor is left.
+  if (!child.stdout) return undefined
   try {
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))
+    for await (const line of createInterface({ input: child.stdout }))
       if (line.startsWith('{"ready":')) return JSON.parse(line).ready
     return undefined
   } finally {
-    child.stdout?.resume()
+    child.stdout.resume()
   }
 }
 

@@ -3,7 +3,7 @@ import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
 import { goneMinutes, inGroups } from '../sources/groups.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
-import { type Scope, scoped } from '../sources/promql.ts'
+import { type Scope, scoped, withMatchers } from '../sources/promql.ts'
 import { growth, readings } from '../sources/ranges.ts'
 
 /** The recorded metrics. Each objective has a series of each. */
@@ -27,7 +27,7 @@ const labelsOf = (objective: Objective, scope: Scope): Record<string, string> =>
 }
 
 export const series = (metric: string, objective: Objective, scope: Scope): string =>
-  `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
+  withMatchers(metric, identity(objective, scope))
 
 /** The sum over a window's minutes. Half a minute less covers the same minutes with open and closed ranges. */
 export const window = (recordedSeries: string, minutes: number): string =>

@@ -2,15 +2,15 @@ import type { Stores } from '../diagnose/open-examples.ts'
 
 /** The exports of a module that `witnesses` of service.yaml names. */
 export type WitnessModule = {
-  compareWitnesses(given: {
-    /** The events that the metrics counted for an objective, by its name. */
-    counted(objective: string): { good: number; bad: number } | undefined
-    stores: Stores
-    fromMs: number
-    toMs: number
-    scrapeMs: number
-  }): Promise<WitnessCounts>
+  compareWitnesses(
+    given: MeasuredTime & {
+      /** The events that the metrics counted for an objective, by its name. */
+      counted(objective: string): { good: number; bad: number } | undefined
+      stores: Stores
+    },
+  ): Promise<WitnessCounts>
 }
+export type MeasuredTime = { fromMs: number; toMs: number; scrapeMs: number }
 
 /** The counts of traces and logs, which are independent of the metrics. */
 export type WitnessCounts = {

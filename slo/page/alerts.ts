@@ -1,5 +1,6 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import type { ObjectiveState, WhatIfAlert } from './api.ts'
+import type { Timeline } from '../math/backtest.ts'
+import type { ObjectiveState } from './api.ts'
 import { addressAt, type Bar, chart, table } from './parts.ts'
 import { joined, moment, percent, say, translated } from './words.ts'
 
@@ -39,10 +40,10 @@ export function alertTable(objectives: ObjectiveState[]): HTMLElement {
 }
 
 /** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */
-export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement {
+export function whatIfLanes(minutes: number, alerts: Timeline[]): HTMLElement {
   const ends = alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0))
   const last = Math.max(1, minutes, ...ends)
-  const nameOf = ({ objective, tier }: WhatIfAlert) => `${objective} ${tier}`
+  const nameOf = ({ objective, tier }: Timeline) => `${objective} ${tier}`
   const outage = { from: 0, to: minutes, class: 'mark', title: say('whatIfOutage', { n: minutes }) }
   const lanes = alerts.map(alert => {
     const [first, ended] = [alert.firings[0], alert.firings.at(-1)?.clears]

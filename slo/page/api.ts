@@ -1,4 +1,5 @@
 import { request } from '@tintype/lib/page/browser/server.ts'
+import type { Timeline } from '../math/backtest.ts'
 import type { stagesOf } from '../serve/stage-times.ts'
 import type { stateOf } from '../serve/state.ts'
 
@@ -18,13 +19,7 @@ export type Diagnosis = NonNullable<State['diagnosis']>
 export type Stages = Awaited<ReturnType<typeof stagesOf>>
 
 /** `GET /api/what-if?outage=full+10m`: minutes after the outage's begin. */
-export type WhatIf = { minutes: number; alerts: WhatIfAlert[] }
-export type WhatIfAlert = {
-  objective: string
-  tier: string
-  firings: { fires: number; clears: number | null }[]
-  budgetUsedAtFire: number | null
-}
+export type WhatIf = { minutes: number; alerts: Timeline[] }
 
 /** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget. */
 export type FitAnswer = { fits: boolean; leftAfter: number }

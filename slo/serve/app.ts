@@ -25,7 +25,7 @@ import { stagesOf } from './stage-times.ts'
 import { stateOf } from './state.ts'
 import { readUnderWay } from './under-way.ts'
 import type { View } from './view.ts'
-import type { Serving, Watch } from './watch.ts'
+import type { Serving } from './watch.ts'
 
 /** How far back stages are shown. The page's texts say three hours, too. */
 const stagesMs = 3 * 3_600_000

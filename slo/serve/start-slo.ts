@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
-import { urlHere } from '@tintype/lib/loopback.ts'
+import { fromHere, urlHere } from '@tintype/lib/loopback.ts'
 import { firstStalled, onChange } from '@tintype/lib/repeat.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { createLog, logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
@@ -18,7 +18,7 @@ import { startProbe } from '../probe/probe.ts'
 import { missingInSteps, probeOf } from '../probe/steps.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { recordedSelectors } from '../sources/recorder/reader.ts'
-import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
+import { startRecorder } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
@@ -43,7 +43,6 @@ const used = pick(
   'STORAGE_URL',
   'VERSION',
 )
-type Config = ReturnType<typeof readConfig<typeof used>>
 
 /**
  * Starts the service that probes, records, evaluates, alerts and serves the pages.
@@ -108,13 +107,14 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const app = createSloApp({ ...serving, diagnosis, source, sloUrl: config.SLO_URL })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port is known now, if it was any free one.
-  pages = config.SLO_URL?.href ?? urlHere(config.HOST, Number(new URL(listening.url).port))
+  pages = config.SLO_URL?.href ?? fromHere(listening.url)
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const administration = createAdmin({ ...serving, stalled })
   const admin = await listen(administration, config.ADMIN_HOST, config.SLO_ADMIN_PORT)
+  const self = { job: 'slo', instance: config.INSTANCE, url: new URL('/metrics', fromHere(admin.url)) }
   const recorder = isRecording
     ? startRecorder({
-        targets: onTrouble => withSelf(targets(onTrouble), own(config, admin.url)),
+        targets: onTrouble => withSelf(targets(onTrouble), self),
         intervalMs: service.scrapeSeconds * 1000,
         keepDays: config.KEEP_METRICS_DAYS,
         dataDir,
@@ -155,10 +155,3 @@ const missingOf = ({ prometheus, targets, probe }: Service, environment: NodeJS.
   ),
   ...(typeof probe === 'object' ? missingInSteps(probe, environment) : []),
 ]
-
-/** slo as a target of its own recorder. Its address is known only once it listens. */
-const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
-  job: 'slo',
-  instance: INSTANCE,
-  url: new URL('/metrics', urlHere(ADMIN_HOST, Number(new URL(url).port))),
-})

@@ -4,7 +4,7 @@ import type { Minute, Sli, Slot, Source } from './index.ts'
 
 /** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
-/** Minutes without a sample that are read again: remote write sends what it kept of two hours after an outage. */
+/** A gap in the samples is read again until it is so old: remote write sends what it kept of two hours after an outage. */
 const lateMinutes = 120
 
 type Kept = {
@@ -47,8 +47,10 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      const { start: lateFrom = end } = known.slots.slice(-lateMinutes).find(slot => slot.unknown) ?? {}
-      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, lateFrom))
+      // Minutes before the first sample are no gap.
+      const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
+      const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)
+      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap?.start ?? end))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
         const begin = Math.max(from, end)
@@ -85,9 +87,8 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
 
     async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
-      const read = source.labelValues(sli, label, from, to)
       const known = values.get(key) ?? []
-      const now = await orElse(JSON.stringify(sli), read, () => known)
+      const now = await orElse(JSON.stringify(sli), source.labelValues(sli, label, from, to), () => known)
       const missing = new Set(known).difference(new Set(now))
       // A value that was counted within a day is kept, as its slots are.
       const isCounted = (value: string) =>

@@ -28,13 +28,12 @@ export function refuseEarly(web: Web): RequestHandler {
       if (request.headers['tintype-probe'] !== undefined) throw new Problem(403, 'other-probe', otherProbe)
     }
     if (isOnePiece(request)) throw onePiece()
-    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-    if (length === undefined && encoding === undefined) throw new Problem(400, 'empty', noBody)
+    if (request.is('*/*') === null) throw new Problem(400, 'empty', noBody)
     refuseCompressed(request)
     const type = mediaType(request)
     // With `Expect: 100-continue` no bytes are known yet, so the declared type decides; otherwise the bytes decide.
     if (request.headers.expect !== undefined && otherType.test(type)) throw unsupported(type, Buffer.alloc(0))
-    if (Number(length ?? 0) > maxBodyBytes(request, maxBytes)) throw tooLarge(maxBytes)
+    if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxBytes)) throw tooLarge(maxBytes)
     next()
   }
 }

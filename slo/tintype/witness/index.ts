@@ -3,7 +3,7 @@ import type { Outcome } from '@tintype/lib/photo/record.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Stores } from '../../diagnose/open-examples.ts'
-import type { WitnessCounts, WitnessModule } from '../../directory/witnesses.ts'
+import type { MeasuredTime, WitnessCounts, WitnessModule } from '../../directory/witnesses.ts'
 import { type LogEntry, readEntries } from '../log-entries.ts'
 import { attributeOf, coveredIn, filesSince, spansIn } from './otlp.ts'
 
@@ -71,13 +71,10 @@ type Count = { kept: number; broken: number }
 
 const maxNamed = 100
 
-export type MeasuredOutcomes = {
+export type MeasuredOutcomes = MeasuredTime & {
   metrics: Count
   traces: Outcomes | null
   logs: Outcomes | null
-  fromMs: number
-  toMs: number
-  scrapeMs: number
 }
 
 /**

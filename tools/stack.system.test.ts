@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -17,6 +17,7 @@ import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, type Started, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from './free-port.ts'
+import { part } from './parts.ts'
 import { inherited } from './service.ts'
 
 /** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
@@ -170,6 +171,19 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     const ports = ['--prometheus-port', String(await freePort())]
     const { code, err } = await runScript('tools/stack.ts', ports, { DATA_DIR: folder })
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('another npm run stack uses') })
+  })
+
+  test('without one of the two it starts neither, and ends: Alertmanager kept it running', async () => {
+    const [dataDir, bin] = [await temporaryFolder(), await temporaryFolder()]
+    symlinkSync(part('alertmanager') as string, join(bin, 'prometheus-alertmanager'))
+    writeFileSync(join(dataDir, 'endpoints.json'), JSON.stringify({ sloAdmin: addressOf(heartbeat) }))
+    const where = { DATA_DIR: dataDir, PATH: bin, ALERT_WEBHOOK_URL: addressOf(receiver) }
+    const { code, err } = await runScript(
+      'tools/stack.ts',
+      ['--alertmanager-port', String(await freePort())],
+      where,
+    )
+    expect({ code, err }).toEqual({ code: 2, err: 'prometheus is missing: npm run parts\n' })
   })
 
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {

@@ -74,6 +74,8 @@ export async function startStack(options: {
   const { folder, endpoints, targetsFile: file, scrapeSeconds, webhook } = options
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
+  // Before the first start: a program that runs would keep the command from ending.
+  const paths = { prometheus: findPart('prometheus'), alertmanager: webhook ? findPart('alertmanager') : '' }
   // Debian's Prometheus does not lock its data, which two would damage.
   const leave = ownFolder(folder)
   if (leave === 'taken') throw new ExpectedError(`another npm run stack uses ${folder}: stop it first`)
@@ -92,7 +94,7 @@ export async function startStack(options: {
   const programs = [
     ...(alertmanager
       ? [
-          start('alertmanager', folder, [
+          start('alertmanager', paths, folder, [
             '--config.file=alertmanager.yml',
             '--storage.path=alertmanager',
             `--web.listen-address=${alertmanager}`,
@@ -101,7 +103,7 @@ export async function startStack(options: {
           ]),
         ]
       : []),
-    start('prometheus', folder, [
+    start('prometheus', paths, folder, [
       '--config.file=prometheus.yml',
       '--storage.tsdb.path=prometheus',
       `--web.listen-address=${prometheus}`,
@@ -134,10 +136,16 @@ export async function startStack(options: {
   }
 }
 
-function start(name: 'prometheus' | 'alertmanager', folder: string, args: string[]) {
+type Name = 'prometheus' | 'alertmanager'
+
+function findPart(name: Name): string {
   const program = part(name)
   if (!program) throw new ExpectedError(`${name} is missing: npm run parts`)
-  const child: ChildProcess = spawn(program, [...args, '--log.level=warn'], {
+  return program
+}
+
+function start(name: Name, paths: Record<Name, string>, folder: string, args: string[]) {
+  const child: ChildProcess = spawn(paths[name], [...args, '--log.level=warn'], {
     cwd: folder,
     env: plainEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe'],

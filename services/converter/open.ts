@@ -68,7 +68,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return refused
   }
   const scans =
-    format === 'jpeg' && header.isProgressive ? bytes.toString('latin1').split('\xff\xda').length : 1
+    format === 'jpeg' && header.isProgressive ? bytes.toString('latin1').split(scanHeader).length : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const warnings: string[] = []
   const aspect = aspectOf(field)
@@ -108,6 +108,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   }
 }
 
+/** A scan's marker, its length, and its number of components. The marker alone is also in the videos behind some photos. */
+const scanHeader = /\xff\xda\0[^ -\xff][^ -\xff]/
 /** Pixels in all scans of a JPEG: each takes a pass, and a few bytes can be hundreds. These take 3 to 4 s. */
 const mostPasses = 5e9
 

@@ -104,7 +104,8 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
   }
   return {
     sent(): Sent[] {
-      void writeAll()
+      // A call without need would still be under way when the caller changes something, and would not write that.
+      if (!written) void writeAll()
       return [...sent.values()]
     },
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {

@@ -74,10 +74,9 @@ const parts = [
 export type PartName = (typeof parts)[number]['name']
 
 /** Debian installs servers outside a user's PATH. PostgreSQL has a folder for each version; the newest is used. */
-const postgresFolders = globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) =>
-  b.localeCompare(a, 'en', { numeric: true }),
-)
-const systemFolders = [...postgresFolders, '/usr/local/sbin', '/usr/sbin', '/sbin']
+const postgresFolders = (): string[] =>
+  globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+const systemFolders = () => [...postgresFolders(), '/usr/local/sbin', '/usr/sbin', '/sbin']
 
 /** The path of a part's program, pinned in .parts/ or else the machine's own; undefined when missing. */
 export function part(name: PartName): string | undefined {
@@ -90,7 +89,7 @@ export const remedy = (names: readonly PartName[]): string =>
 
 function locate(each: Part): string | undefined {
   const own = join(cache, each.name, 'bin')
-  const machine = needsGo(each) ? [] : [...(process.env.PATH ?? '').split(delimiter), ...systemFolders]
+  const machine = needsGo(each) ? [] : [...(process.env.PATH ?? '').split(delimiter), ...systemFolders()]
   return [own, ...machine].map(folder => join(folder, each.command)).find(isExecutable)
 }
 

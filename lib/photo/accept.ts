@@ -89,12 +89,11 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
   }
   const discardFiles = () =>
     discard(context, arrival, () => context.storage.delete(photoPrefix(owner, photo)))
-  const received = await store(context, arrival).catch((error: Error) => error)
-  if (received === 'too-large' || received instanceof Error) {
+  const received = await store(context, arrival).catch(async error => {
     await discardFiles()
-    if (received instanceof Error) throw received
-    return received
-  }
+    throw error
+  })
+  if (received === 'too-large') return received
   if (key === undefined) return enqueue(context, arrival, arrival.recordOf(photo, received))
   const { sha256 = '' } = received
   faultPoint('accept.original')

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
 import { describeError, messagesOf } from '../errors.ts'
@@ -78,9 +77,7 @@ export function createLog(options: {
     /** Bytes of entries that the log server has not acknowledged. */
     unshipped: (): number => sink?.unshipped() ?? 0,
     /** Ships entries for a limited time. The rest stays in the journal for the next start. */
-    async close(): Promise<void> {
-      await sink?.close()
-    },
+    close: async (): Promise<void> => sink?.close(),
   }
 }
 
@@ -152,6 +149,9 @@ function openSink(name: string, { folder, destination, flushMs }: JournalOptions
   }
 }
 
+/** The active trace's id. Only tracing sets it, so that a process without, the launcher, does not load OpenTelemetry. */
+export const activeTrace = { id: (): string | undefined => undefined }
+
 /** Writes an error and its causes to stderr, at most once a minute. */
 export const complainer = (event: string) =>
   sparsely((error: unknown) => {
@@ -160,7 +160,7 @@ export const complainer = (event: string) =>
 
 /** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
-  const head = { event, level, trace: trace.getActiveSpan()?.spanContext().traceId }
+  const head = { event, level, trace: activeTrace.id() }
   let json: string
   try {
     const replacer = Object.values(facts).some(Error.isError) ? withErrors : undefined

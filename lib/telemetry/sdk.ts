@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { type DiagLogger, DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
 import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
-import { complainer } from './log.ts'
+import { activeTrace, complainer } from './log.ts'
 
 /** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
@@ -90,6 +90,7 @@ export async function startTracing(
     )
   const sdk = new NodeSDK({ resource: theirs.merge(ours), autoDetectResources: false, traceExporter })
   sdk.start()
+  activeTrace.id = () => trace.getActiveSpan()?.spanContext().traceId
   for (const sentence of wrong) diag.warn(sentence)
   for (const name of headerLists) {
     const given = environment[name]?.split(',').filter(each => each.trim() !== '') ?? []

@@ -169,6 +169,19 @@ test('a memory limit below what an idle child needs ends the start: every photo 
   await expect(child({ memoryBytes: 64 * 2 ** 20 })).rejects.toThrow(/CHILD_MEMORY_BYTES must be greater/)
 })
 
+test('an idle child has given back the memory of its photos: with it a large photo would exceed the limit', async () => {
+  const before = new Set(childPids())
+  const { convert } = await child()
+  const [pid] = childPids().filter(each => !before.has(each))
+  const megabytes = () =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+  const idle = megabytes()
+  const original = await plain(4_000, 3_000).jpeg({ progressive: true }).toBuffer()
+  for (let times = 0; times < 6; times++)
+    expect(await convert({ original, detailed: false })).toMatchObject({ outcome: 'ok' })
+  expect(megabytes() - idle).toBeLessThan(35)
+})
+
 test('when memory is short the kernel takes a child first', async () => {
   const before = new Set(childPids())
   await child()

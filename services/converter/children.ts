@@ -10,6 +10,12 @@ import type { ChildReply, Request, Setup } from './child.ts'
 /** The child's answer, or why there is none. */
 export type ChildAnswer = ChildReply | { outcome: 'timeout' | 'memory'; error: string }
 
+/**
+ * With more arenas, or a threshold that glibc raises (this is its first), it would keep freed memory, with which a large
+ * photo exceeds the limit. Above VIPS_DISC_THRESHOLD libvips decodes a WebP into a file in TMPDIR, which may be full.
+ */
+const memory = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072', VIPS_DISC_THRESHOLD: '1000g' }
+
 type Bounds = { deadlineMs: number; memoryBytes: number }
 
 /** A process that converts one photo at a time and may be killed during it. */
@@ -29,9 +35,8 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
     // A small heap saves 2 MiB a child. A child makes few objects, and libvips allocates the photos' memory itself.
     execArgv: ['--max-semi-space-size=1'],
-    // Without secrets, since a malicious photo may take over the child. With more arenas glibc would keep freed memory.
-    // Above VIPS_DISC_THRESHOLD libvips decodes a WebP into a file in TMPDIR, which may be full, or read-only.
-    env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2', VIPS_DISC_THRESHOLD: '1000g' },
+    // Without secrets, since a malicious photo may take over the child.
+    env: { ...plainEnvironment(environment), ...memory },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

@@ -118,12 +118,10 @@ function aspectOf(field: (tag: number) => number | undefined): number {
   return isFax && aspect > 0.25 && aspect < 4 ? aspect : 1
 }
 
-function displayedSize({ autoOrient, orientation = 1 }: Metadata, aspect: number) {
-  const { width, height } = autoOrient
-  return orientation > 4
+const displayedSize = ({ autoOrient: { width, height }, orientation = 1 }: Metadata, aspect: number) =>
+  orientation > 4
     ? { width: Math.round(width * aspect), height }
     : { width, height: Math.round(height * aspect) }
-}
 
 /** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }

@@ -21,7 +21,8 @@ export async function salvage(photo: OpenedPhoto, side: number, warnings: string
     if (header.isProgressive && complete < header.channels) warnings.push('missing pixels')
     // Zeros decode as blocks in place of a scan's last bytes. In a small photo 256 would hide that many are missing.
     const zeros = Buffer.alloc(Math.min(256, scans.length >> 4))
-    return open('none', Buffer.concat([bytes.subarray(0, start + scans.length), zeros, endOfJpeg]))
+    const end = Buffer.from('ffd9', 'hex')
+    return open('none', Buffer.concat([bytes.subarray(0, start + scans.length), zeros, end]))
   }
   if (format === 'gif' || format === 'tiff') return open('none')
   if (format === 'png' && !header.isProgressive) return salvagePng(photo, side, warnings)
@@ -32,7 +33,6 @@ export async function salvage(photo: OpenedPhoto, side: number, warnings: string
 const wrongMarker = /\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/
 /** Whether the scan of a progressive JPEG is the last one of a component: to frequency 63, with the last bits. */
 const isLastScan = (scan: string): boolean => scan[6] === '?' && scan.charCodeAt(7) % 16 === 0
-const endOfJpeg = Buffer.from('ffd9', 'hex')
 
 /** The rows that a PNG has, and grey in place of the others. */
 async function salvagePng({ header, bytes, open }: OpenedPhoto, side: number, warnings: string[]) {

@@ -104,8 +104,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
   }
   return {
     sent(): Sent[] {
-      // A call without need would still be under way when the caller changes something, and would not write that.
-      if (!written) void writeAll()
+      if (!written) void writeAll() // a call that finds nothing to write would miss what the caller changes next
       return [...sent.values()]
     },
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {

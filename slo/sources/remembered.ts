@@ -47,10 +47,9 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      // Minutes before the first sample are no gap: a young service would read two hours each minute.
+      // The minute before a gap may lack samples. No gap is before the first sample: a young service would read two hours.
       const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
       const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)?.start ?? end
-      // The minute before a gap may lack some of its samples.
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap - 1))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {

@@ -69,7 +69,7 @@ function answerUnparsed(server: Server): void {
     const last = exchanges.get(socket)
     // What follows a whole request is not its refusal: its photo may be accepted. The connection closes behind its answer.
     if (last?.req.complete && !last.writableFinished) {
-      // Where the answer's head was sent, Node would keep the connection, on which no further request is read.
+      // Where the head was sent, Node would keep the connection, read no request on it, and answer 408 after 20 s.
       if (last.shouldKeepAlive) last.once('finish', () => last.req.socket.destroySoon())
       last.shouldKeepAlive = false
       return

@@ -71,8 +71,7 @@ function answerUnparsed(server: Server): void {
     if (last?.req.complete && !last.writableFinished) {
       // Where the head was sent, Node would keep the connection, read no request on it, and answer 408 after 20 s.
       if (last.shouldKeepAlive) last.once('finish', () => last.req.socket.destroySoon())
-      last.shouldKeepAlive = false
-      return
+      return void Object.assign(last, { shouldKeepAlive: false })
     }
     const answered = last?.headersSent && !last.req.complete
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable

@@ -155,6 +155,27 @@ test.each([
   expect(await counted(now + 2)).toBe(events)
 })
 
+test('of samples that come late, good events may come a minute after the total', async () => {
+  let [sent, good] = [now - 60, now - 60]
+  const source: Source = {
+    ...counting({ old: 0 }),
+    slots: async (_sli, from, to) =>
+      Array.from({ length: to - from }, (_, i) => from + i).map(start => {
+        const total = start < sent ? 4 : 0
+        return { start, good: start < good ? total : 0, total, unknown: total === 0 }
+      }),
+  }
+  const evaluations = openEvaluations(groupedSlices, source, noStore)
+  await evaluations.read(now - 1)
+  await evaluations.read(now)
+  sent = now + 2
+  await evaluations.read(now + 1)
+  expect((await evaluations.viewsAt(now)).map(({ standing }) => standing.bad)).toEqual([60])
+  good = now + 2
+  await evaluations.read(now + 2)
+  expect((await evaluations.viewsAt(now + 2)).map(({ standing }) => standing.bad)).toEqual([0])
+})
+
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {
   const asked: string[] = []
   const away = (what: string) => async () => {

@@ -15,6 +15,8 @@ type Kept = {
   blindUntil: Minute | undefined
   /** The earliest minute before which something was counted, if known. */
   seenFrom?: Minute
+  /** The minute before the gap as it was before the last read: what that read filled, it may have filled in part. */
+  lateFrom?: Minute
 }
 
 /**
@@ -49,8 +51,8 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const end = Math.min(known.from + known.slots.length, to)
       // The minute before a gap may lack samples. No gap is before the first sample: a young service would read two hours.
       const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
-      const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)?.start ?? end
-      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap - 1))
+      const lateFrom = (begun.slice(-lateMinutes).find(({ unknown }) => unknown)?.start ?? to) - 1
+      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, known.lateFrom ?? end))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
         const begin = Math.max(from, end)
@@ -64,7 +66,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
           return slot.total === 0 && before?.total ? before : slot
         })
         const slots = [...older(since), ...fresh]
-        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined }
+        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined, lateFrom }
       }
       const now = await orElse(key, read(), missing)
       const other = kept.get(key)

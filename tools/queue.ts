@@ -54,7 +54,7 @@ async function dead(queue: Queue): Promise<Answer> {
   const json = await queue.deadLetters(maxDead)
   const lines = json.map(
     ({ job, attempts, reason }) =>
-      `${job.photo}  received ${new Date(job.receivedAt).toISOString()}  ${attempts} attempts  ${reason.code}`,
+      `${job.photo}  received ${new Date(job.receivedAt).toISOString()}  ${attempts} attempts  ${reason?.code}`,
   )
   return { json, lines: lines.length > 0 ? lines : ['no dead letters'] }
 }

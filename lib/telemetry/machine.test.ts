@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import files, { closeSync, openSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { watchDisk, watchMachine } from './machine.ts'
 import { createMetrics } from './metrics.ts'
@@ -76,6 +76,18 @@ test('a disk whose files are used up is shown although another one has less room
   expect(await known(metrics, 'tintype_disk_free_files')).toBe(2)
 })
 
+test('a file system that reports 0 of 0 blocks, as many of FUSE, does not hide the room of the others and is not full', async () => {
+  changeDisks(folder =>
+    folder === 'fuse' ? { blocks: 0, bavail: 0 } : { blocks: 100, bavail: 7, frsize: 1 },
+  )
+  const [both, alone] = [createMetrics('web', 'test'), createMetrics('web', 'test')]
+  watchDisk(both, ['fuse', 'data'])
+  watchDisk(alone, ['fuse'])
+  expect(await known(both, 'tintype_disk_free_bytes')).toBe(7)
+  await alone.render(undefined)
+  expect(await sampleIn(alone, 'tintype_disk_free_bytes')).toBeNaN()
+})
+
 test('the size of a disk is counted in its blocks (frsize), not in the transfer size (bsize), which is larger on virtiofs', async () => {
   const { statfs } = fs
   changeDisks(() => ({ bsize: 2 ** 20 }))
@@ -83,6 +95,21 @@ test('the size of a disk is counted in its blocks (frsize), not in the transfer 
   watchDisk(metrics, ['/'])
   const { blocks, frsize } = await statfs('/')
   expect(await known(metrics, 'tintype_disk_size_bytes')).toBe(blocks * frsize)
+})
+
+test('when the process or the whole system can open no more files, all descriptors count as used', async () => {
+  const metrics = createMetrics('web', 'test')
+  watchMachine(metrics, [])
+  for (const code of ['EMFILE', 'ENFILE']) {
+    const reading = vi.spyOn(files, 'readdirSync').mockImplementation(() => {
+      throw Object.assign(new Error('no more'), { code })
+    })
+    syncBuiltinESMExports()
+    const { body } = await metrics.render(undefined)
+    reading.mockRestore()
+    syncBuiltinESMExports()
+    expect(body, code).toMatch(/^tintype_descriptors_used_ratio 1$/m)
+  }
 })
 
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {

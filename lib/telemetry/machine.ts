@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '../cached.ts'
-import { orElse } from '../errors.ts'
+import { errorCode, orElse } from '../errors.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -53,7 +53,8 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const look = cached(0, async () => {
     // A missing folder gives NaN: a number would be read as free space.
     const disks = await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))
-    const disk = fullest(disks)
+    // Some FUSE file systems do not say their size and report 0 of 0.
+    const disk = fullest(disks.filter(({ blocks }) => blocks !== 0))
     // `bsize` is the size of a transfer, which is 256 times as large on virtiofs.
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.frsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.frsize)
@@ -66,14 +67,14 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
 
 const fullest = (disks: (typeof unknownDisk)[]) =>
   disks.find(disk => disk === unknownDisk) ??
-  disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
+  disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b), unknownDisk)
 
-/** Share of used descriptors. prom-client cannot read the limit when no file can be opened: that counts as 1. */
+/** Share of used descriptors. When the process or the system (ENFILE) can open no more, reading the folder fails, too. */
 function descriptorsUsed(): number {
   try {
     return Math.min(1, readdirSync('/proc/self/fd').length / mostFiles())
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EMFILE' ? 1 : 0
+    return /^E[MN]FILE$/.test(errorCode(error) ?? '') ? 1 : 0
   }
 }
 

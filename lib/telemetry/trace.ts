@@ -39,9 +39,10 @@ export function startRequest(headers: object, attributes: api.Attributes): api.S
 
 /** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. Without `status` the client had left. */
 export function endRequest(span: api.Span, method: string, route: string, status?: number): void {
-  span.updateName(`${method} ${route}`.trim())
-  span.setAttributes({ 'http.route': route, 'http.response.status_code': status })
-  if (status && status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
+  span.updateName(`${method === '_OTHER' ? 'HTTP' : method} ${route}`.trim())
+  span.setAttributes({ 'http.route': route || undefined, 'http.response.status_code': status })
+  if (status && status >= 500)
+    span.setStatus({ code: api.SpanStatusCode.ERROR }).setAttribute('error.type', String(status))
   span.end()
 }
 

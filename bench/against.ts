@@ -7,7 +7,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { cache } from '../tools/parts/install.ts'
 import { git, layOut, named } from '../tools/release/builds.ts'
 import { digits, type Estimate, estimate, mean, type Row } from './rows.ts'
-import type { Options } from './run.ts'
+import { type Options, Stopped, stopSignals } from './run.ts'
 
 /** Blocks of runs. Each block is A B B A, so that a drift of the machine favours neither side. */
 const blocks = { full: 3, quick: 1 }
@@ -41,6 +41,9 @@ export async function against(
   const now = git(root, 'stash', 'create')?.trim() || git(root, 'rev-parse', 'HEAD')?.trim() || ''
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'against-'))
+  const stopping = new AbortController()
+  const stop = (signal: string) => stopping.abort(new Stopped(signal))
+  for (const signal of stopSignals) process.on(signal, stop)
   try {
     const sides = { before: join(folder, 'before'), now: join(folder, 'now') }
     progress(`laying out ${before.commit.slice(0, 12)} and this checkout in ${folder}`)
@@ -58,7 +61,7 @@ export async function against(
     const pairs: Pair[] = []
     const run = (side: keyof typeof sides) => {
       progress(`measuring ${side === 'now' ? 'this checkout' : ref}`)
-      return measure(sides[side], args)
+      return measure(sides[side], args, stopping.signal)
     }
     for (let block = 0; block < blocks[quick ? 'quick' : 'full']; block++) {
       progress(`block ${block + 1} of ${blocks[quick ? 'quick' : 'full']}`)
@@ -69,6 +72,7 @@ export async function against(
     return differences(pairs)
   } finally {
     rmSync(folder, { recursive: true, force: true })
+    for (const signal of stopSignals) process.off(signal, stop)
   }
 }
 
@@ -89,17 +93,19 @@ export function differences(pairs: readonly Pair[]): Difference[] {
 }
 
 /** Runs the benchmarks in a checkout and returns their rows. */
-async function measure(checkout: string, args: readonly string[]): Promise<Row[]> {
+async function measure(checkout: string, args: readonly string[], signal: AbortSignal): Promise<Row[]> {
   const results = join(checkout, 'results.json')
   rmSync(results, { force: true })
   const child = spawn(process.execPath, ['bench/main.ts', ...args, '--results', results], {
     cwd: checkout,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const forward = (signal: NodeJS.Signals) => child.kill(signal)
-  process.on('SIGINT', forward).on('SIGTERM', forward)
+  const kill = () => child.kill()
+  signal.addEventListener('abort', kill)
   await once(child, 'exit')
-  process.off('SIGINT', forward).off('SIGTERM', forward)
+  signal.removeEventListener('abort', kill)
+  // A stopped child leaves the rows of the benchmarks before.
+  signal.throwIfAborted()
   if (!existsSync(results)) throw new ExpectedError(`the benchmark failed in ${checkout}`)
   return JSON.parse(readFileSync(results, 'utf8')).rows
 }

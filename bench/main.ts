@@ -1,9 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { checkWritable } from '../tools/writable.ts'
 import { machine, type Row, table } from './rows.ts'
-import { type Benchmark, type Options, run } from './run.ts'
+import { type Benchmark, type Options, run, Stopped } from './run.ts'
 
 /** Each benchmark is the function of its name in the file of its name. */
 const benchmarks: Record<string, { what: string; boundMinutes: number }> = {
@@ -62,7 +63,8 @@ async function main(args: string[]): Promise<number> {
   const begun = Date.now()
   const optionsFor = (name: string): Options => ({
     quick,
-    ...(photos && { photos }),
+    // --against measures in other folders.
+    ...(photos && { photos: resolve(photos) }),
     progress: line =>
       console.error(`${String(Math.round((Date.now() - begun) / 1000)).padStart(5)} s  ${name}: ${line}`),
   })
@@ -91,6 +93,7 @@ async function main(args: string[]): Promise<number> {
       if (!(error instanceof ExpectedError) || names.length === 1) throw error
       console.error(`${name}: ${error.message}`)
       failed = true
+      if (error instanceof Stopped) break
     }
   }
   if (rows.length === 0) throw new ExpectedError('nothing was measured')

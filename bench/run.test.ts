@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { type Bench, run } from './run.ts'
+import { until } from '../test/support.ts'
+import { type Bench, run, Stopped } from './run.ts'
 
 const options = { quick: true, progress: () => {} }
 
@@ -27,4 +28,12 @@ test('a benchmark that fails ends what it started', async () => {
   }
   await expect(run(fails, options, 1)).rejects.toThrow('the disk is full')
   expect(ended).toBe(true)
+})
+
+test('a signal ends all benchmarks of a command, and not only the one that runs', async () => {
+  const running = run(() => new Promise<never>(() => {}), options, 1)
+  const stopped = expect(running).rejects.toThrow(new Stopped('SIGHUP'))
+  await until(() => process.listenerCount('SIGHUP') > 0, { what: 'the benchmark to run' })
+  process.emit('SIGHUP', 'SIGHUP')
+  await stopped
 })

@@ -25,21 +25,28 @@ export type Bench = Options & {
 /** A benchmark is a function of this type in a file of this folder; main.ts lists them. */
 export type Benchmark = (bench: Bench) => Promise<Row[]>
 
-/** Runs a benchmark. @throws ExpectedError at its time bound or Ctrl-C, after everything that it started has ended. */
+/** A signal ends all benchmarks of a command. */
+export class Stopped extends ExpectedError {
+  constructor(signal: string) {
+    super(`stopped by ${signal}`)
+  }
+}
+
+export const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * Runs a benchmark. @throws ExpectedError at its time bound, Stopped at Ctrl-C, after everything that it started has
+ * ended.
+ */
 export async function run(benchmark: Benchmark, options: Options, boundMinutes: number): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
   // Not node:fs/promises, whose rm handles all folders at once and took 8 GB for a million.
   const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
   const stopped = Promise.withResolvers<never>()
-  const stop = (why: string) => stopped.reject(new ExpectedError(why))
-  const timer = setTimeout(
-    stop,
-    boundMinutes * 60_000,
-    `not done within its bound of ${boundMinutes} minutes`,
-  )
-  const signalled = (signal: string) => stop(`stopped by ${signal}`)
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
-  for (const signal of signals) process.on(signal, signalled)
+  const tooLong = new ExpectedError(`not done within its bound of ${boundMinutes} minutes`)
+  const timer = setTimeout(stopped.reject, boundMinutes * 60_000, tooLong)
+  const signalled = (signal: string) => stopped.reject(new Stopped(signal))
+  for (const signal of stopSignals) process.on(signal, signalled)
   try {
     const bench = { ...options, folder, onEnd: (end: () => unknown) => void ends.push(end) }
     return await Promise.race([benchmark(bench), stopped.promise])
@@ -49,7 +56,7 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
     // A service that was still starting has not registered its end.
     for (const { pid } of childrenOf(process.pid)) process.kill(pid)
     // Removed last, because npm forwards a Ctrl-C, so that it comes twice.
-    for (const signal of signals) process.off(signal, signalled)
+    for (const signal of stopSignals) process.off(signal, signalled)
   }
 }
 

@@ -43,7 +43,8 @@ export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string 
 
 /**
  * Builds Grafana's dashboard JSON from a specification.
- * @throws ExpectedError with the panel's title when an expression is not PromQL
+ * @throws ExpectedError with the panel's title when an expression is not PromQL, or with the name of a variable that
+ * Grafana cannot have
  */
 export function build(spec: DashboardSpec): dashboard.Dashboard {
   const { service } = spec
@@ -71,7 +72,14 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
     builder.withRow(new dashboard.RowBuilder(row.title).id(++id))
     for (const panel of row.panels) builder.withPanel(buildPanel(spec, panel).id(++id))
   }
-  return builder.build()
+  const built = builder.build()
+  const names = built.templating?.list?.map(({ name }) => name) ?? []
+  const wrong = names.find((name, i) => !/^\w+$/.test(name) || names.indexOf(name) !== i)
+  if (wrong !== undefined)
+    throw new ExpectedError(
+      `${spec.title}: "${wrong}" of labels or pages cannot be a variable: a name is of letters, digits and _, and is there once; the dashboard has ${names.join(', ')}`,
+    )
+  return built
 }
 
 /** The queries for the values of variables: from the dashboard's metrics, filtered by the preceding variables. */

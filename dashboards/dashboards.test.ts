@@ -129,6 +129,17 @@ describe('another service', () => {
     cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', 'stages.yml'))
     expect(() => dashboardsOf(readDirectory(folder))).toThrow('two dashboards are itself-stages')
   })
+  test.each([
+    ['job', 'labels: { job: up }'],
+    ['ago', 'labels: { ago: up }\nago: [1h]'],
+    ['slo', 'pages: [{ name: slo, title: Mine, address: "http://127.0.0.1" }]'],
+    ['my-label', 'labels: { my-label: up }'],
+  ])('cannot have the variable %s, which Grafana would confuse with another', async (name, lines) => {
+    const folder = await temporaryFolder()
+    cpSync(anotherFolder, folder, { recursive: true })
+    appendFileSync(join(folder, 'dashboards', 'storage.yaml'), `${lines}\n`)
+    expect(() => dashboardsOf(readDirectory(folder)).map(render)).toThrow(`"${name}" of labels or pages`)
+  })
   test('has ids that Grafana takes, however long its name and whatever the name of a file is', async () => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })

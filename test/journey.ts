@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { base } from '@tintype/lib/config.ts'
 import { errorCode } from '@tintype/lib/errors.ts'
+import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { type Person, type Photo, person, type ServerEvent } from './client.ts'
 import { quadrantHeic } from './heif.ts'
 import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './images.ts'
@@ -9,9 +10,9 @@ import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './ima
 const usage = `npm run journey -- URL
 
 A person's whole journey against any address: local, scaled or remote. Needs nothing of the service but its public
-HTTP, and leaves no photo behind.
+HTTP, and leaves no photo behind. Ctrl-C deletes the photos after the current step; a second Ctrl-C ends at once.
 Example: npm run journey -- http://127.0.0.1:8080
-Exit status: 0 every step succeeded, 1 a step failed, 2 bad arguments.`
+Exit status: 0 every step succeeded, 1 a step failed or Ctrl-C, 2 bad arguments.`
 
 type Size = { width: number; height: number }
 
@@ -47,13 +48,13 @@ const steps: [title: string, take: (walk: Walk) => Promise<void>][] = [
 ]
 
 async function opensPage({ someone }: Walk): Promise<void> {
+  const api = await someone.request('/openapi.json')
+  assert.equal(api.status, 200, 'this is not the address of web: it has no /openapi.json')
+  assert.match(((await api.json()) as { openapi: string }).openapi, /^3\.1/)
   const page = await someone.request('/')
   assert.equal(page.status, 200)
   assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
   assert.match(await page.text(), /<title>[^<]*Tintype/)
-  const api = await someone.request('/openapi.json')
-  assert.equal(api.status, 200, 'this is not the address of web: it has no /openapi.json')
-  assert.match(((await api.json()) as { openapi: string }).openapi, /^3\.1/)
   assert.ok([200, 404].includes((await someone.request('/status.json')).status))
 }
 
@@ -229,20 +230,22 @@ const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await
 const ofConverter = [seesOrientations, uploadsFormats]
 
 /**
- * Walks all steps, without those `ofConverter` when it is short; a step that fails ends the journey, and its photos are
- * deleted.
+ * Walks all steps, without those `ofConverter` when it is short. A step that fails ends the journey, and so does the signal,
+ * after the current step; then its photos are deleted.
  * @throws Error naming the step, with its cause.
  */
 export async function journey(
   address: string,
   tell: (line: string) => void = () => {},
   isShort = false,
+  signal?: AbortSignal,
 ): Promise<void> {
   const walk = { address, isShort, someone: person(address) } as Walk
   for (const [title, take] of steps.filter(([, take]) => !(isShort && ofConverter.includes(take)))) {
     const start = performance.now()
     const took = () => `${((performance.now() - start) / 1000).toFixed(2)} s`
     try {
+      signal?.throwIfAborted()
       await take(walk)
       tell(`✓ ${title} (${took()})`)
     } catch (cause) {
@@ -260,7 +263,13 @@ async function main(args: string[]): Promise<number> {
   const [address, ...more] = readArguments(args, {}, true).positionals
   if (!address || more.length > 0) throw new UsageError('it takes one address')
   if (!base.parse(address)) throw new UsageError(`"${address}" is not an http(s) address without ? and #`)
-  return journey(address, console.log).then(
+  const stopping = new AbortController()
+  const stop = stopThenAtOnce(
+    async (signal: string) => stopping.abort(new Error(`stopped by ${signal}`)),
+    () => process.exit(1),
+  )
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+  return journey(address, console.log, false, stopping.signal).then(
     () => 0,
     () => 1,
   )

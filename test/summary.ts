@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 
 /** Prints the numbers of the last test run's JSON report; no report, a failure or no test at all exits 1. */
@@ -16,7 +17,7 @@ function read(file: string): Report {
 }
 
 outliveEarlyReaders()
-const report = read(new URL('../.tmp/tests.json', import.meta.url).pathname)
+const report = read(join(import.meta.dirname, '../.tmp/tests.json'))
 const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = report
 console.log(`tests: ${passed} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = report.success && failed === 0 && passed > 0 ? 0 : 1

@@ -1,3 +1,4 @@
+import { globSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -74,6 +75,22 @@ async function expectAllReady(): Promise<void> {
 
 test('a person walks the whole journey', async () => {
   await journey(tintype.address)
+})
+
+test('a journey that is stopped leaves no photo behind', async () => {
+  const photos = () => globSync('**/photo.json', { cwd: folder })
+  const before = new Set(photos())
+  let during: string[] = []
+  const stopping = new AbortController()
+  const tell = (line: string) => {
+    if (!line.includes('by a form')) return
+    during = photos().filter(each => !before.has(each))
+    stopping.abort(new Error('stopped'))
+  }
+  await expect(journey(tintype.address, tell, true, stopping.signal)).rejects.toThrow('stopped')
+  expect(during.length).toBeGreaterThanOrEqual(2)
+  // One may be slo's, which is deleted at the end of its own journey.
+  await until(() => !photos().some(each => during.includes(each)), { what: 'its photos to be deleted' })
 })
 
 test('each process is alive and ready, and exposes its metrics on its own port', async () => {

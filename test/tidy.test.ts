@@ -232,6 +232,8 @@ test('each command outlives a reader that leaves', () => {
 test('a checkout may lie in a folder with spaces', () => {
   for (const script of Object.values<string>(manifest('package.json').scripts))
     expect(script).not.toMatch(/(?<!")\$PWD/)
+  // A URL's pathname has %20 for a space.
+  expectNone(sources.flatMap(file => places(file, /import\.meta\.url\)\.pathname/g).map(({ at }) => at)))
 })
 
 test('a signal to npm start reaches the launcher', () => {

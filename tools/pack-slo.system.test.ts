@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Program, startServer } from '../slo/examples/test/watched.ts'
@@ -39,7 +39,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
 
   beforeAll(async () => {
     folder = await temporaryFolder(afterAll)
-    const tarball = pack(folder)
+    const tarball = resolve(pack(relative('', folder)))
     const manifest = execFileSync('tar', ['xzOf', tarball, 'package/package.json'], { encoding: 'utf8' })
     copyInstalled(Object.keys(JSON.parse(manifest).dependencies), folder)
     writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')

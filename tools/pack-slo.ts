@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { stripTypes } from '@tintype/lib/page/pages.ts'
 import { files, importsOf } from '../test/tidy/sources.ts'
@@ -164,7 +164,9 @@ export function pack(to: string): string {
     writeFileSync(join(into, 'README.md'), readme)
     writeFileSync(join(into, 'package.json'), JSON.stringify(manifest(all), null, 2))
     const options = { cwd: into, encoding: 'utf8' } as const
-    const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', to], options))
+    const [packed] = JSON.parse(
+      execFileSync('npm', ['pack', '--json', '--pack-destination', resolve(to)], options),
+    )
     return join(to, packed.filename)
   } finally {
     rmSync(into, { recursive: true })

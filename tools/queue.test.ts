@@ -185,10 +185,15 @@ test('a queue that is not there is said, and not made', async () => {
   expect(readdirSync(dataDir)).toEqual([])
 })
 
-test('a damaged queue and a storage that does not answer end the command: it said so and went on for ever', async () => {
+test('a queue is read without a folder for temporary files; a damaged one, and a storage that does not answer, end the command', async () => {
   const dataDir = await temporaryFolder()
   await (await opened(dataDir)).queue.close()
   const where = { DATA_DIR: dataDir, AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' }
+  // On a read-only system, for example.
+  expect(await runScript('tools/queue.ts', ['dead', '--json'], { ...where, TMPDIR: '/none' })).toMatchObject({
+    code: 0,
+    out: '[]\n',
+  })
   const away = { ...where, STORAGE_URL: 's3://photos?endpoint=http://127.0.0.1:1' }
   expect((await runScript('tools/queue.ts', ['rebuild'], away)).err).toMatch(/^cannot list the bucket/)
   await truncate(join(dataDir, 'queue', 'queue.sqlite'), 10_000)

@@ -54,7 +54,7 @@ async function dead(queue: Queue): Promise<Answer> {
   const json = await queue.deadLetters(maxDead)
   const lines = json.map(
     ({ job, attempts, reason }) =>
-      `${job.photo}  received ${new Date(job.receivedAt).toISOString()}  ${attempts} attempts  ${reason.code}`,
+      `${job.photo}  received ${new Date(job.receivedAt).toISOString()}  ${attempts} attempts  ${reason?.code}`,
   )
   return { json, lines: lines.length > 0 ? lines : ['no dead letters'] }
 }
@@ -165,12 +165,15 @@ async function withPorts(
 async function withReadable(at: QueueAt, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
   const { url, ...how } = at
   const file = fileOf(at)
+  const read = async (of: string) => {
+    const queue = await openQueue(of, how)
+    return use(queue).finally(() => queue.close())
+  }
+  if (file === undefined || isWritable(file)) return read(url)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
-    const copied = file !== undefined && !isWritable(file)
-    if (copied) copyTo(folder, file)
-    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url, how)
-    return await use(queue).finally(() => queue.close())
+    copyTo(folder, file)
+    return await read(`sqlite:${join(folder, 'queue.sqlite')}`)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import type { PrometheusRule } from '../k8s/kinds.ts'
@@ -56,10 +56,11 @@ function main(args: string[]): number {
     throw new UsageError(`--namespace "${values.namespace}" is not the name of a namespace`)
   let status = 0
   for (const [path, content] of Object.entries(generated(values.namespace))) {
+    const file = join(root, path)
     if (!values.check) {
-      mkdirSync(dirname(join(root, path)), { recursive: true })
-      writeFileSync(join(root, path), content)
-    } else if (readFileSync(join(root, path), 'utf8') !== content) {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, content)
+    } else if (!existsSync(file) || readFileSync(file, 'utf8') !== content) {
       console.error(`${path} differs from slo/tintype; run npm run rules`)
       status = 1
     }

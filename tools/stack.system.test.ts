@@ -15,7 +15,7 @@ import { faster } from '../slo/test/faster.ts'
 import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, type Started, temporaryFolder, until } from '../test/support.ts'
+import { describeWithParts, runScript, type Started, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from './free-port.ts'
 import { inherited } from './service.ts'
 
@@ -163,6 +163,13 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   test('it keeps samples for KEEP_METRICS_DAYS: a budget may be of a longer window than the default', async () => {
     const flags = await ask<{ data: Record<string, string> }>(`${prometheus}/api/v1/status/flags`)
     expect(flags?.data['storage.tsdb.retention.time']).toMatch(/^(100y|5214w2d)$/)
+  })
+
+  test('a second one with the same DATA_DIR is refused: two Prometheus wrote into the same data', async () => {
+    await until(() => ask(`${prometheus}/api/v1/status/flags`), { timeoutMs: 30_000, what: 'Prometheus' })
+    const ports = ['--prometheus-port', String(await freePort())]
+    const { code, err } = await runScript('tools/stack.ts', ports, { DATA_DIR: folder })
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('another npm run stack uses') })
   })
 
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {

@@ -1,7 +1,7 @@
 /** `npm run stack`: a real Prometheus and Alertmanager beside the running service, with the generated rules. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
@@ -10,6 +10,7 @@ import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
+import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
@@ -73,7 +74,9 @@ export async function startStack(options: {
   const { folder, endpoints, targetsFile: file, scrapeSeconds, webhook } = options
   const prometheus = `127.0.0.1:${options.prometheusPort}`
   const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
-  mkdirSync(folder, { recursive: true })
+  // Debian's Prometheus does not lock its data, which two would damage.
+  const leave = ownFolder(folder)
+  if (leave === 'taken') throw new ExpectedError(`another npm run stack uses ${folder}: stop it first`)
   const files = {
     'rules.yml': typeof options.rules === 'string' ? options.rules : ruleYaml(options.rules),
     ...(webhook && {
@@ -107,7 +110,10 @@ export async function startStack(options: {
       '--enable-feature=exemplar-storage',
     ]),
   ]
-  const stop = async () => void (await Promise.all(programs.map(each => each.stop())))
+  const stop = async () => {
+    await Promise.all(programs.map(each => each.stop()))
+    leave()
+  }
   const ended = Promise.race(programs.map(each => each.ended))
   const addresses = [prometheus, ...(alertmanager ? [alertmanager] : [])]
   const starting = new AbortController()

@@ -77,10 +77,6 @@ export const askStatus = (address: string, options: Options) =>
 const direct = new http.Agent({ keepAlive: true, timeout: 5_000 })
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
-/** Takes the path of an address out of a text for the log: that of a chat is a secret, which a redirect to https repeats. */
-export const withoutPath = (said: string, { pathname }: URL): string =>
-  pathname === '/' ? said : said.replaceAll(pathname, '/…')
-
 type Answer<Body> = { status: number; headers: IncomingHttpHeaders; body: Body }
 
 /** An unexpected answer in words: its status, where a redirect leads, and how its body begins. */
@@ -88,6 +84,10 @@ export const inWords = ({ status, headers: { location }, body }: Answer<Buffer |
   [`answer ${location ? `${status} to ${location}` : status}`, body && excerpt(body)]
     .filter(Boolean)
     .join(': ')
+
+/** The same for a log, of a redirect only the origin: the rest repeats the request's address, which may be a secret. */
+export const statusInWords = ({ status, headers: { location } }: Answer<unknown>): string =>
+  `answer ${location ? `${status} to ${URL.parse(location)?.origin ?? ''}/…` : status}`
 
 async function ask<Body>(
   address: string,

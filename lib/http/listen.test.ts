@@ -109,6 +109,15 @@ test('a request gets its own answer, whatever follows it: a body longer than its
   reader.send('345\r\n\r\n')
   await until(() => reader.bytes() > 3 * megabyte.length)
   expect(reader.isClosed()).toBe(false)
+  // The answer's head promised to keep the connection.
+  const begun = connect(`${head('POST', '/hold', 'Content-Length: 2')}12`)
+  await until(() => answers.length === 2)
+  answers[1]?.write('half')
+  await begun.send('345\r\n\r\n').answer(/half/)
+  await until(() => answers[1]?.shouldKeepAlive === false)
+  answers[1]?.end('whole')
+  await begun.closed()
+  expect(begun.text()).toMatch(/whole\r\n0\r\n\r\n$/)
 })
 
 test('idle connections make room for new ones, the one first whose last request is oldest', async () => {

@@ -68,8 +68,11 @@ function answerUnparsed(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const last = exchanges.get(socket)
     // What follows a whole request is not its refusal: its photo may be accepted. The connection closes behind its answer.
-    if (last?.req.complete && !last.writableFinished)
+    if (last?.req.complete && !last.writableFinished) {
+      // Where the head was sent, Node would keep the connection, read no request on it, and answer 408 after 20 s.
+      if (last.shouldKeepAlive) last.once('finish', () => last.req.socket.destroySoon())
       return void Object.assign(last, { shouldKeepAlive: false })
+    }
     const answered = last?.headersSent && !last.req.complete
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()

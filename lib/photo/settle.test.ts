@@ -6,6 +6,7 @@ import { jobOf, type Queue } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext, type StoredPhoto } from './find.ts'
+import { replay } from './finish.ts'
 import { countingContext, makeUnusable, openModelQueue, owner, putFile, record } from './fixture.ts'
 import { newPhotoId, photoPrefix } from './record.ts'
 import { ready, refuse } from './settle.ts'
@@ -127,6 +128,24 @@ test('a photo whose converters all died has a reason in storage, and a result th
     [dead]: 'photo.failed',
     [finished]: 'photo.ready',
   })
+})
+
+test('a photo that a full disk kept from ending is shown as failed by storage, and not by converters that stopped', async () => {
+  const all = await context()
+  const photo = await all.accepted()
+  const reason = { code: 'storage', detail: 'x' } as const
+  for (let attempt = 0; attempt < 2; attempt++) {
+    expect(await refuse(all, await all.claim(), reason)).toMatchObject({ state: 'retry' })
+    all.clock.now += 2_000
+  }
+  const full = { ...all.storage, put: () => Promise.reject(new Error('no space left on device')) }
+  await expect(refuse({ ...all, storage: full }, await all.claim(), reason)).rejects.toThrow('no space')
+  all.clock.now += leaseMs + 1
+  await giveUp(all)
+  expect(await findPhoto(all.storage, owner, photo)).toMatchObject({ result: { state: 'failed', reason } })
+  expect(await all.queue.deadLetters(1)).toMatchObject([{ reason }])
+  await replay(all, { owner, photo })
+  expect(await all.claim(), 'a replayed photo begins anew').toMatchObject({ reason: null })
 })
 
 test('a photo whose folder cannot be written keeps no other from being given up', async () => {

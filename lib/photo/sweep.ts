@@ -113,8 +113,11 @@ async function readSoon(storage: Storage, { owner, photo }: Job): Promise<Result
   return typeof result === 'string' ? null : result
 }
 
-/** lost → dead, or → done if a converter had stored a result before it died. */
+/**
+ * lost → dead, or → done if a converter had stored a result before it died. A worker that could not store the reason of
+ * its last attempt, as on a full disk, is lost, too: then the reason of the earlier attempt is the true one.
+ */
 export async function giveUp(context: PhotoContext): Promise<void> {
   const lost = await context.queue.claimLost({ worker: 'sweeper', leaseMs }, maxPass)
-  await forEach(lost, claim => refuse(context, claim, reasonFor('crash')))
+  await forEach(lost, claim => refuse(context, claim, claim.reason ?? reasonFor('crash')))
 }

@@ -53,10 +53,13 @@ export async function migratePostgres(client: pg.ClientBase, place: string, { mu
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query(`SELECT version FROM "${place}".schema_version`)).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
-  // Logical replication, and a restore of rows alone, leave the sequences behind: each insert would fail.
+  // Logical replication, and a restore of rows alone, leave the sequences behind: each insert would fail. A role that has
+  // no rights on sequences can insert all the same, and must not be refused.
   for (const table of ['jobs', 'events'])
-    await client.query(`SELECT setval('${table}_seq_seq', highest) FROM ${table}_seq_seq,
-      (SELECT max(seq) AS highest FROM ${table}) AS rows WHERE highest > last_value`)
+    await client.query(`SELECT setval('${table}_seq_seq', highest)
+      FROM pg_sequences, (SELECT max(seq) AS highest FROM ${table}) AS rows
+      WHERE schemaname = '${place}' AND sequencename = '${table}_seq_seq' AND highest > coalesce(last_value, 0)
+        AND has_sequence_privilege('${table}_seq_seq', 'UPDATE')`)
   await client.query('COMMIT')
   await expand(client, place)
 }

@@ -249,6 +249,16 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await next.lastEvent()).toBe(since + 1)
     })
 
+    test('a role that may only read and write the rows opens the queue', async () => {
+      const url = server.newUrl()
+      await opened(url)
+      const schema = new URL(url).searchParams.get('search_path')
+      const admin = await client(url)
+      await admin.query(`CREATE ROLE writer LOGIN; GRANT USAGE ON SCHEMA ${schema} TO writer;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO writer`)
+      expect(await (await opened(url.replace('tintype@', 'writer@'))).enqueue(job())).toBe('queued')
+    })
+
     test('a queue of a newer version is refused', async () => {
       const url = server.newUrl()
       await opened(url)

@@ -1,8 +1,8 @@
-import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
+import type { Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
 import type { Job, JobStatus, QueueEvent, Stats } from './job.ts'
 import { columns, type Row, toJob } from './schema.ts'
-import { ours, oursOf, workerLiveMs } from './transitions.ts'
+import { ours, oursOf, reasonOf, workerLiveMs } from './transitions.ts'
 
 /** Events that may commit while an older event's transaction is open: those of 0.2 s at full speed. */
 const maxInFlight = 1_000
@@ -50,7 +50,6 @@ export async function stats({ sql, clock }: Engine): Promise<Stats> {
 export async function deadLetters({ sql }: Engine, limit: number) {
   const text = `SELECT ${columns} FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`
   const rows = await sql(text).all<Row>(limit)
-  const reasonOf = ({ reason }: Row): FailureReason => JSON.parse(reason ?? 'null')
   return rows.map(row => ({ job: toJob(row), attempts: row.attempts, reason: reasonOf(row) }))
 }
 

@@ -25,7 +25,7 @@ CREATE TABLE jobs (
   forgiven     INTEGER NOT NULL DEFAULT 0, -- attempts given back, because their worker was only suspended
   ended_at     REAL,                       -- done, dead, deleted and buried
   durable_at   REAL,                       -- done: result.json was durable
-  reason       TEXT,                       -- dead: why, JSON
+  reason       TEXT,                       -- why the last attempt that reported it failed, JSON
   outcome      TEXT,                       -- kept, broken, void
   version      TEXT    NOT NULL DEFAULT '', -- of the web that accepted it
   format       INTEGER NOT NULL DEFAULT 1   -- of this row

@@ -102,6 +102,8 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
     waitedMs,
     /** Time of earlier attempts: in the queue, and in conversion. */
     earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
+    /** Why the last attempt failed that reported a failure; null when none did. */
+    reason: reasonOf(row),
   }
 }
 
@@ -116,14 +118,15 @@ export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<R
     converted_ms: row.converted_ms + since(now, row.claimed_at),
     expired: null,
     ended_at: null,
-    reason: null,
     ...changed,
   })
   emit(engine, row, 'queued')
 }
 
+export const reasonOf = ({ reason }: Row): FailureReason | null => JSON.parse(reason ?? 'null')
+
 /** A PostgreSQL database may have an encoding that lacks characters of an error message. */
-const asciiJson = (value: unknown): string =>
+export const asciiJson = (value: unknown): string =>
   JSON.stringify(value).replaceAll(
     /[^ -~]/g,
     char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -149,7 +152,7 @@ export function end(
     expired: row.token,
     ended_at: state === 'done' || state === 'dead' ? engine.clock() : null,
     durable_at: durableAt,
-    reason: reason ? asciiJson(reason) : null,
+    ...(reason && { reason: asciiJson(reason) }),
     outcome: marked ?? row.outcome,
   })
   return { marked }

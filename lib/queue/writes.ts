@@ -113,7 +113,7 @@ export async function fail(
   }
   if (row.attempts < engine.settings.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    table.requeue(engine, row, { attempts: row.attempts, due_at: at })
+    table.requeue(engine, row, { attempts: row.attempts, due_at: at, reason: table.asciiJson(reason) })
     return { next: 'retry', at }
   }
   table.emit(engine, row, 'failed')
@@ -172,7 +172,7 @@ export async function announce({ sql, clock, settings }: Engine, { id, slots, se
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
   const row = await table.findRow(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
-  table.requeue(engine, row, { attempts: 0 })
+  table.requeue(engine, row, { attempts: 0, reason: null })
   return 'queued'
 }
 

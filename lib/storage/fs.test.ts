@@ -115,14 +115,15 @@ describe('the storage folder', () => {
   test('is refused with a folder of root, as in a backup that root put back: each upload would be refused', async () => {
     const folder = await temporaryFolder()
     for (const name of ['photos', 'backup']) await fs.mkdir(join(folder, name))
-    const refusing = (name: string): Disk => ({
+    const refusing = (name: string, code = 'EACCES'): Disk => ({
       ...realDisk,
       link: async (from, to) => {
         if (!String(to).includes(`/${name}/`)) return fs.link(from, to)
-        throw Object.assign(new Error('EACCES'), { code: 'EACCES' })
+        throw Object.assign(new Error(code), { code })
       },
     })
-    await expect(openFolder(folder, {}, refusing('photos'))).rejects.toMatchObject({ code: 'EACCES' })
+    for (const code of ['EACCES', 'EPERM']) // of an immutable one (chattr +i)
+      await expect(openFolder(folder, {}, refusing('photos', code))).rejects.toMatchObject({ code })
     await openFolder(folder, {}, refusing('backup')) // another program's, on the same disk
   })
 
@@ -147,6 +148,25 @@ describe('the storage folder', () => {
       throw Object.assign(new Error('EXDEV'), { code: 'EXDEV' })
     }
     await expect(openFolder(folder, {}, { ...realDisk, link })).rejects.toThrow(`"photos" is not on the disk`)
+  })
+
+  test('makes no folder behind the removal of a photo that was refused when its body was there', async () => {
+    const folder = await temporaryFolder()
+    let made: Promise<void> | undefined
+    const mkdir = (path: string) => {
+      if (!path.endsWith('/photo')) return fs.mkdir(path)
+      made = new Promise(resolve => setTimeout(resolve, 50)).then(() => fs.mkdir(path))
+      return made
+    }
+    const storage = await openFolder(folder, {}, { ...realDisk, mkdir } as Disk)
+    async function* refused() {
+      yield { key: 'photos/ab/owner/photo/original', body: body('x') }
+      throw new Error('busy')
+    }
+    await expect(storage.putAll(refused())).rejects.toThrow('busy')
+    await storage.delete('photos/ab/owner/photo/')
+    await made
+    expect(await fs.readdir(folder)).toEqual(['.tmp'])
   })
 
   test('stores on a network share without fsync of folders, and reports every other error of fsync', async () => {

@@ -37,8 +37,8 @@ async function tryFolder(disk: Disk, root: string, name: string, file: string): 
     await disk.link(file, tried)
   } catch (error) {
     const code = errorCode(error) ?? ''
-    // A backup that root put back has folders of root.
-    if (notWritable.test(code)) throw error
+    // A backup that root put back has folders of root. Where links work in .tmp, a folder that refuses them is immutable.
+    if (notWritable.test(code) || (code === 'EPERM' && name !== temporaryFolder)) throw error
     if (noLinks.test(code))
       throw new ExpectedError(
         `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
@@ -101,19 +101,21 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
     const drafts: Placed[] = []
+    const making: Promise<void>[] = []
     try {
       for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
         const draft = await writeDraft(disk, newTemporary(), file, call, restoreTemporary)
         if (draft === 'too-large') return [draft]
         drafts.push({ ...draft, target: at(key), ifAbsent, beside })
         // Concurrent with the fsync of the body. A folder that cannot be made here is tried again in `place`.
-        if (!beside) folders.make(dirname(at(key))).catch(() => {})
+        if (!beside) making.push(folders.make(dirname(at(key))).catch(() => {}))
       }
       await Promise.all(drafts.map(({ synced }) => synced))
       await place(drafts)
       return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
     } finally {
-      await Promise.allSettled(drafts.map(({ synced }) => synced))
+      // A folder that is made after the caller of a failed call removed everything would stay, empty.
+      await Promise.allSettled([...making, ...drafts.map(({ synced }) => synced)])
       for (const { placed, file } of drafts)
         if (placed !== 'renamed') await disk.unlink(file).catch(ignore('ENOENT'))
     }

@@ -220,6 +220,8 @@ describe('bytes that are no photo', () => {
       outcome: 'undecodable',
       error: expect.stringMatching(/scans/),
     })
+    const film = Buffer.alloc(100_000, 'ffda', 'hex')
+    expect(await convert(Buffer.concat([bytes, film]), [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
   })
 
   test('the refusal says what the limit is and what to do', async () => {

@@ -5,7 +5,7 @@ import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
-import { correct } from './correct.ts'
+import { correct, countScans } from './correct.ts'
 import { openHeic, samplesOf } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -67,8 +67,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     const refused: Undecodable = { outcome: 'undecodable', reason, limit: 'photoPixels' }
     return refused
   }
-  const scans =
-    format === 'jpeg' && header.isProgressive ? bytes.toString('latin1').split('\xff\xda').length : 1
+  const scans = format === 'jpeg' && header.isProgressive ? countScans(bytes) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const warnings: string[] = []
   const aspect = aspectOf(field)

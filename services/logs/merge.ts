@@ -79,9 +79,8 @@ function replaceFirst(heap: MergedEntry[], entry: MergedEntry): void {
   for (let child = 1; child < heap.length; child = 2 * at + 1) {
     if (child + 1 < heap.length && isEarlier(child + 1, child)) child++
     if (!isEarlier(child, at)) return
-    const moved = heap[child] as MergedEntry
+    heap[at] = heap[child] as MergedEntry
     heap[child] = entry
-    heap[at] = moved
     at = child
   }
 }

@@ -104,7 +104,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
   }
   return {
     sent(): Sent[] {
-      void writeAll()
+      if (!written) void writeAll() // a call that finds nothing to write would miss what the caller changes next
       return [...sent.values()]
     },
     record({ group, status, severity, since, at, alerts }: Message, receiver?: string): void {

@@ -423,6 +423,14 @@ test('a disk that is really full, also at a restart: the alert is sent, not twic
   expect(readFileSync(file, 'utf8')).toContain('page-fast')
 })
 
+test('a fact that is set in the moment in which the sent alerts are read is written', async () => {
+  const { start, file } = await phone()
+  const { alertStore } = start()
+  alertStore.sent()
+  alertStore.set('began', 1)
+  await until(() => existsSync(file))
+})
+
 test.each<[string, string, (folder: string) => void]>([
   ['a folder that cannot be made', 'alerts.json cannot be read', folder => writeFileSync(folder, '')],
   [

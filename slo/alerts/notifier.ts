@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
-import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
@@ -168,7 +168,7 @@ async function post(webhook: URL, key: string, body: object, signal: AbortSignal
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
     if (answer.status >= 200 && answer.status < 300) return { why: null, pauseMs: 0 }
-    return { why: withoutPath(inWords(answer), webhook), pauseMs: pauseOf(answer.headers['retry-after']) }
+    return { why: statusInWords(answer), pauseMs: pauseOf(answer.headers['retry-after']) }
   } catch (error) {
     return { why: messagesOf(error), pauseMs: 0 }
   }

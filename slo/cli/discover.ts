@@ -11,7 +11,7 @@ export type Discovered = {
   requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number; counted?: string } | undefined
-  /** The job's process metrics, which most client libraries expose, and the result of a blackbox exporter. */
+  /** The job's process metrics, which most client libraries expose, and the result of an exporter's probe. */
   process: ReadonlySet<string>
   /** The scrape interval; undefined when unknown. */
   scrapeSeconds?: number | undefined
@@ -37,8 +37,11 @@ const servingEnds = Object.entries({ reporter: 'destination', direction: 'inboun
 /** Counters of requests whose names do not say so. */
 const unusualCounters =
   'nginx_ingress_controller_requests|(apisix|kong)_http_status|envoy_http_downstream_rq_xx'
-/** Metrics of scrapes, of client libraries and of the requests that the service itself sends. */
-const notOfUsers = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)|(^|_)clients?_/
+/** Metrics of scrapes, of client libraries and of the requests that the service itself sends; sums of bytes or time. */
+const notOfUsers =
+  /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)|(^|_)clients?_|_(bytes|(milli|micro)?seconds|ms|us)_total$/
+/** Names of an exporter's gauge of what it probes: `probe_success` of blackbox, `pg_up`, `redis_up`. */
+export const probed = 'probe_success|[a-z0-9]+_up'
 
 /** Most metrics read by one query, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
@@ -58,7 +61,7 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
     requests?.metric.replace(/_(count|total)$/, ''),
   )
-  const own = [ofJob('process_.+|go_gc_.+|nodejs_gc_.+|probe_success')]
+  const own = [ofJob(`process_.+|go_gc_.+|nodejs_gc_.+|${probed}`)]
   const process = await api.labelValues('__name__', own, atSeconds - 3600, atSeconds)
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
   const gapMs = medianGap(scrapes.map(({ samples }) => samples.map(({ timeMs }) => timeMs)))

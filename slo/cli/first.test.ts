@@ -73,14 +73,15 @@ test('a histogram of milliseconds is read in seconds, with its bounds as they ar
   expect(files['service.yaml']).not.toContain('histogram:')
 })
 
-test('of a blackbox exporter the result of its probes is the objective, as its scrapes succeed also while they fail', () => {
+test('of an exporter the result of its probe is the objective, as its scrapes succeed also while what it probes is down', () => {
   const up = (...metrics: string[]) =>
     firstDirectory(
       { job: 'shop', requests: undefined, durations: undefined, process: new Set(metrics) },
       'http://x',
     )['objectives/up.yaml']
   expect(up('probe_success')).toContain(`query: 'min(probe_success{job="shop"})'`)
-  expect(up()).toContain(`query: 'max(up{job="shop"})'`)
+  expect(up('pg_up', 'process_open_fds')).toContain(`query: 'min(pg_up{job="shop"})'`)
+  for (const one of [up(), up('node_network_up')]) expect(one).toContain(`query: 'max(up{job="shop"})'`)
 })
 
 test('a password in the address of Prometheus is not written, and the address is that of the environment', () => {
@@ -166,11 +167,13 @@ test('of an exporter that counts only its scrapes no requests are found', async 
   expect((await discover(api, 'node', 0)).requests).toBeUndefined()
 })
 
-test('the counter with a status and most requests is chosen, and none of scrapes, of sent requests or with a name in quotes', async () => {
+test('the counter with a status and most requests is chosen, and none of scrapes, of sent requests, of bytes or time, or with a name in quotes', async () => {
   const api = prometheus(
     [
       [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],
       [{ __name__: 'http_client_request_seconds_count', status: '200' }, 1e9],
+      [{ __name__: 'http_responses_bytes_total', status: '200' }, 1e9],
+      [{ __name__: 'http_request_duration_seconds_total', status: '200' }, 1e9],
       [{ __name__: 'http_request_seconds_count', status: '200' }, 995],
       [{ __name__: 'http_request_seconds_count', status: '503' }, 5],
       [{ __name__: 'http_cache_requests_total' }, 1e9],

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import { slug } from '../objectives/objectives.ts'
 import { boundMatcher } from '../sources/selector.ts'
-import type { Discovered } from './discover.ts'
+import { type Discovered, probed } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
@@ -25,6 +25,7 @@ type Values = Readonly<Record<string, string | number | undefined>>
 
 function valuesOf(found: Discovered, prometheus: string): Values {
   const { job, requests, durations, process, scrapeSeconds = 15 } = found
+  const probe = probeOf(found)
   // A selector, escaped for YAML's single quotes.
   const ofJob = `job=${JSON.stringify(job)}`.replaceAll("'", "''")
   const withJob = (counted = '') => [ofJob, counted].filter(Boolean).join()
@@ -36,8 +37,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     prometheus: URL.parse(prometheus)?.password ? `\${PROMETHEUS_URL}` : prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     ...Object.fromEntries([...process].map(metric => [metric, metric])),
-    // `up` of a blackbox exporter is 1 also while what it probes is down.
-    online: process.has('probe_success') ? 'min(probe_success' : 'max(up',
+    online: probe ? `min(${probe}` : 'max(up',
     ...(requests && {
       requests: requests.metric,
       ofCounted: withJob(requests.counted),
@@ -58,6 +58,10 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     }),
   }
 }
+
+/** The result of an exporter's probe, which is 0 while what it probes is down. Its `up` stays 1 then. */
+export const probeOf = ({ process }: Discovered): string | undefined =>
+  [...process].find(metric => new RegExp(`^(${probed})$`).test(metric))
 
 type Durations = NonNullable<Discovered['durations']>
 /** A histogram's units per second, by its name. Prometheus' unit, the second, is assumed when the name has none. */

@@ -45,7 +45,7 @@ function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: 
   if (kind === 'minutes')
     return [big(budgetLeft), ` ${say('leftMinutes', { n: Math.floor(budgetLeft), budget })}`]
   if (good + bad === 0) return h('span', { class: 'soft' }, say('noEvents', { unit }))
-  // Without the subtraction, the rounding error of 1 - 0.999 makes it 1,001.
+  // Without the subtraction, the rounding error of 1 - 0.9 makes it 11.
   const least = Math.ceil(1 / (1 - target) - 1e-6)
   if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least })}`]
   return [big(budgetLeft), ` ${say('leftEvents', { unit, budget })}`]

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { judgeAll } from '../math/report.ts'
+import { total } from '../math/sli.ts'
 import { toIso } from '../math/time.ts'
 import { unknownSlots } from '../sources/counter.ts'
-import type { Source } from '../sources/index.ts'
+import type { Minute, Source } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { countedKinds } from '../test/kinds.ts'
 import type { Diagnoser } from './diagnosis.ts'
@@ -126,17 +127,53 @@ test('minutes that were counted are not offline when the source has lost its sam
   expect([view?.standing.good, view?.standing.bad]).toEqual([1440, 0])
 })
 
-test('minutes whose samples come after a network outage of an hour are read again', async () => {
-  const late = counting({ old: 0 })
-  let seen: Source = counting({ old: 0 }, now - 60)
-  const source = { ...late, slots: (...asked: Parameters<Source['slots']>) => seen.slots(...asked) }
+test.each([
+  [60, 4 * 180],
+  [180, 2 + 4 * 121], // the minute in which the outage began, and two hours with the minute before them
+])('samples that come after an outage of %d minutes are counted', async (minutes, events) => {
+  const objectives = countedKinds.filter(({ name }) => name === 'bad-events')
+  /** The samples up to the middle of this minute were sent. */
+  let sent = now - minutes
+  const source: Source = {
+    ...counting({}),
+    slots: async (_sli, from, to) =>
+      Array.from({ length: to - from }, (_, i) => {
+        const count = from + i < sent ? 4 : from + i === sent ? 2 : 0
+        return { start: from + i, good: count, total: count, unknown: count === 0 }
+      }),
+  }
+  const evaluations = openEvaluations(objectives, source, noStore)
+  const counted = async (at: Minute) => {
+    await evaluations.read(at)
+    const [view] = await evaluations.viewsAt(at)
+    return view && total(view.tally, now - 180, now)
+  }
+  expect(await counted(now)).toBe(2 + 4 * (180 - minutes))
+  sent = now - 50
+  await counted(now + 1)
+  sent = now + 1
+  expect(await counted(now + 2)).toBe(events)
+})
+
+test('of samples that come late, good events may come a minute after the total', async () => {
+  let [sent, good] = [now - 60, now - 60]
+  const source: Source = {
+    ...counting({ old: 0 }),
+    slots: async (_sli, from, to) =>
+      Array.from({ length: to - from }, (_, i) => from + i).map(start => {
+        const total = start < sent ? 4 : 0
+        return { start, good: start < good ? total : 0, total, unknown: total === 0 }
+      }),
+  }
   const evaluations = openEvaluations(groupedSlices, source, noStore)
-  const offline = async () => (await evaluations.viewsAt(now)).map(({ standing }) => standing.bad)
+  await evaluations.read(now - 1)
   await evaluations.read(now)
-  expect(await offline()).toEqual([60])
-  seen = late
+  sent = now + 2
   await evaluations.read(now + 1)
-  expect(await offline()).toEqual([0])
+  expect((await evaluations.viewsAt(now)).map(({ standing }) => standing.bad)).toEqual([60])
+  good = now + 2
+  await evaluations.read(now + 2)
+  expect((await evaluations.viewsAt(now + 2)).map(({ standing }) => standing.bad)).toEqual([0])
 })
 
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {

@@ -1,6 +1,6 @@
 /**
  * A sign of life that is due every `limitMs`. The monotonic clock, which stops while the machine sleeps, measures it: a step
- * of the wall clock or a suspension is no missing sign. `missing`: since when the sign was missing before a restart.
+ * of the wall clock or a suspension is no missing sign. `missing`: since when it has been missing, also before this start.
  */
 export function expectSign(limitMs: number, missing: number | null = null, clock = () => performance.now()) {
   let cameAt = clock()

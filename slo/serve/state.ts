@@ -51,7 +51,7 @@ const timeOrNull = (minute: Minute | null): string | null => (minute === null ? 
 function objectiveState(view: View, planned: readonly Planned[]) {
   const { objective, standing, firings, burns, goneAtRateOf, silentSince = view.at } = view
   const { id: name, displayName, description, method, unit, target, windowMinutes, runbook } = objective
-  const { objective: _, span, ratio: __, broken: ___, ...counts } = standing
+  const { span, good, bad, unknown, budget, budgetLeft } = standing
   return {
     name,
     displayName,
@@ -59,7 +59,11 @@ function objectiveState(view: View, planned: readonly Planned[]) {
     unit,
     windowMinutes,
     runbook,
-    ...counts,
+    good,
+    bad,
+    unknown,
+    budget,
+    budgetLeft,
     /** Of minutes that are online or not, or of events that are good or not. */
     kind: method === 'Timeslices' ? ('minutes' as const) : ('events' as const),
     isRolling: objective.calendar === null,

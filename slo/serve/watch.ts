@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate as others } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
-import { askStatus, inWords, withoutPath } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { staleMs } from '@tintype/lib/page/browser/server.ts'
 import { onChange, startLoop, startPulse } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -220,7 +220,7 @@ async function beat(url: URL, log: Log): Promise<void> {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
     const answer = await askStatus(url.href, { signal })
     // Redirects are not followed, so their target has received nothing.
-    if (answer.status >= 300) throw new Error(withoutPath(inWords(answer), url))
+    if (answer.status >= 300) throw new Error(statusInWords(answer))
   } catch (error) {
     log.warn('heartbeat.failed', { error: messagesOf(error) })
   }

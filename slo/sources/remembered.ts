@@ -4,7 +4,7 @@ import type { Minute, Sli, Slot, Source } from './index.ts'
 
 /** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
-/** A gap in the samples is read again until it is so old: remote write sends what it kept of two hours after an outage. */
+/** Minutes without samples are read again for so long: after an outage remote write sends those of two hours. */
 const lateMinutes = 120
 
 type Kept = {
@@ -15,6 +15,8 @@ type Kept = {
   blindUntil: Minute | undefined
   /** The earliest minute before which something was counted, if known. */
   seenFrom?: Minute
+  /** The minute before the gap as it was before the last read: what that read filled, it may have filled in part. */
+  lateFrom?: Minute
 }
 
 /**
@@ -47,10 +49,10 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      // Minutes before the first sample are no gap: a young service would read two hours each minute.
+      // The minute before a gap may lack samples. No gap is before the first sample: a young service would read two hours.
       const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
-      const gap = begun.slice(-lateMinutes).find(({ unknown }) => unknown)
-      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, gap?.start ?? end))
+      const lateFrom = (begun.slice(-lateMinutes).find(({ unknown }) => unknown)?.start ?? to) - 1
+      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, known.lateFrom ?? end))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
         const begin = Math.max(from, end)
@@ -64,7 +66,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
           return slot.total === 0 && before?.total ? before : slot
         })
         const slots = [...older(since), ...fresh]
-        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined }
+        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined, lateFrom }
       }
       const now = await orElse(key, read(), missing)
       const other = kept.get(key)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { everyOutcome } from '../../../test/outcomes.ts'
 import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
-import { convertNext, startWeb } from '../test/web.ts'
+import { convertNext, slowly, startWeb } from '../test/web.ts'
 
 /** A converter that takes so long a photo converts ten within a promise of a minute. */
 const serviceSeconds = 6
@@ -39,4 +39,17 @@ test('an accepted photo is answered 202 while the queue is away: after an error 
   const answer = await visitor().post(png(), { prefer: 'wait=2' })
   expect([answer.status, ((await answer.json()) as { state: string }).state]).toEqual([202, 'queued'])
   expect(await sample('tintype_photos_total{outcome="shed"}')).toBe(0)
+})
+
+test('a queue that goes away during an upload is named in the log, and not storage, which waits for its answer', async () => {
+  const { web, visitor, entries } = await startWeb()
+  let asked = 0
+  const { stats } = web.queue
+  web.queue.stats = () =>
+    asked++ === 0 ? stats() : Promise.reject(Object.assign(new Error('queue: locked'), { code: 'EBUSY' }))
+  // The statistics of the admission are too old when the body has come.
+  expect((await visitor().post(slowly(png(), 2, 300))).status).toBe(503)
+  expect(entries.find(({ event }) => event === 'photo.not-stored')?.error).toMatchObject({
+    message: 'queue: locked',
+  })
 })

@@ -45,6 +45,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
     const format = await sniff(upload.head, MAX_PIXELS)
+    let unconfirmed: unknown
     const arriving = accept(web, {
       ...upload,
       photo: newPhotoId(startedAt),
@@ -64,11 +65,15 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         probe: isProbe(web, request),
         traceparent: parent,
       }),
-      confirm: async () => ticket?.confirm(),
+      confirm: async () =>
+        ticket?.confirm().catch(error => {
+          unconfirmed = error
+          throw error
+        }),
     })
     const answer = await arriving.catch(error => {
-      // When the body broke off, storage throws, and its cause is the problem to answer with.
-      throw error.cause instanceof Problem ? error.cause : error
+      // When the body broke off or was not confirmed, storage throws; the error to answer with, or to log, is its cause.
+      throw unconfirmed ?? (error.cause instanceof Problem ? error.cause : error)
     })
     if (typeof answer === 'object' && answer.record) {
       // Stage `receive` ends when the original is durable, where stage `wait` begins.

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createFile, makeFolder } from '../disk.ts'
@@ -12,7 +13,8 @@ import { sqliteCode } from '../errors.ts'
 export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
   makeFolder(folder)
   const file = join(folder, 'owner.lock')
-  createFile(file)
+  // The system ends a process's locks on a file that it opens and closes, and this process may be the owner.
+  if (!existsSync(file)) createFile(file)
   const database = new DatabaseSync(file)
   try {
     database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`)

@@ -23,10 +23,7 @@ export function correct(photo: Buffer): Corrected {
 /** Where a JPEG's first scan begins. A thumbnail in its metadata is before that. */
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
-/**
- * How many scans a JPEG has, by marker, length and number of components: a film that a phone appends has the marker by
- * chance. An end marker does not end the count, as a comment may contain its bytes.
- */
+/** A JPEG's scans, by their headers: a film behind it may contain the marker alone, and a comment that of the end. */
 export const countScans = (jpeg: Buffer): number =>
   jpeg.toString('latin1', scansOf(jpeg)).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
 

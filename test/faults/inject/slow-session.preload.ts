@@ -8,10 +8,10 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 if (process.argv[1]?.endsWith('services/web/main.ts')) {
   const { hash } = crypto
-  crypto.hash = (...args) => {
+  crypto.hash = ((algorithm: string, data: string, encoding?: 'hex') => {
     // Keys of uploads are hashed without this argument.
-    if (args[2] === 'hex' && isSlow()) Atomics.wait(sleeper, 0, 0, lookUpMs)
-    return hash(...args)
-  }
+    if (encoding && isSlow()) Atomics.wait(sleeper, 0, 0, lookUpMs)
+    return hash(algorithm, data, encoding ?? 'hex')
+  }) as typeof hash
   syncBuiltinESMExports()
 }

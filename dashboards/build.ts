@@ -77,7 +77,7 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
   const wrong = names.find((name, i) => !/^\w+$/.test(name) || names.indexOf(name) !== i)
   if (wrong !== undefined)
     throw new ExpectedError(
-      `${spec.title}: "${wrong}" of labels or pages cannot be a variable: a name is of letters, digits and _, and is there once; the dashboard has ${names.join(', ')}`,
+      `${spec.title}: "${wrong}" of labels or pages cannot be a variable: its name must consist of letters, digits and _, and be used once; the dashboard has ${names.join(', ')}`,
     )
   return built
 }

@@ -49,17 +49,17 @@ export async function migratePostgres(client: pg.ClientBase, place: string, { mu
   if (isNew) await client.query(`CREATE SCHEMA "${place}"`)
   if (isEmpty)
     await client.query(`${tables()}; ${upkeep};
-      ALTER TABLE events ALTER COLUMN seq RESTART WITH ${firstEvent(now)};
+      ALTER TABLE events ALTER COLUMN seq SET START WITH ${firstEvent(now)} RESTART;
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query(`SELECT version FROM "${place}".schema_version`)).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
   // Logical replication, and a restore of rows alone, leave the sequences behind: each insert would fail. A role that has
-  // no rights on sequences can insert all the same, and must not be refused.
+  // no rights on sequences can insert all the same, and must not be refused. An unused sequence has no last value.
   for (const table of ['jobs', 'events'])
     await client.query(`SELECT setval('${table}_seq_seq', highest)
       FROM pg_sequences, (SELECT max(seq) AS highest FROM ${table}) AS rows
-      WHERE schemaname = '${place}' AND sequencename = '${table}_seq_seq' AND highest > coalesce(last_value, 0)
-        AND has_sequence_privilege('${table}_seq_seq', 'UPDATE')`)
+      WHERE schemaname = '${place}' AND sequencename = '${table}_seq_seq'
+        AND highest > coalesce(last_value, start_value - 1) AND has_sequence_privilege('${table}_seq_seq', 'UPDATE')`)
   await client.query('COMMIT')
   await expand(client, place)
 }

@@ -249,6 +249,18 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await next.lastEvent()).toBe(since + 1)
     })
 
+    test('a new queue numbers its events above those that are restored from an earlier one', async () => {
+      const url = server.newUrl()
+      const before = Date.now() * 100
+      await opened(url)
+      await (await client(url)).query(
+        "INSERT INTO events (seq, photo, owner, state) OVERRIDING SYSTEM VALUE VALUES (7, 'x', 'x', 'queued')",
+      )
+      const queue = await opened(url)
+      await queue.enqueue(job())
+      expect(await queue.lastEvent()).toBeGreaterThanOrEqual(before)
+    })
+
     test('a role that may only read and write the rows opens the queue', async () => {
       const url = server.newUrl()
       await opened(url)

@@ -216,11 +216,12 @@ describe('bytes that are no photo', () => {
     const bytes = await plain(4_000, 4_000).jpeg({ progressive: true }).toBuffer()
     const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
     const scans = Array.from({ length: 400 }, () => bytes.subarray(last, -2))
-    expect(await convert(Buffer.concat([bytes.subarray(0, -2), ...scans]), [jpg], maxPixels)).toMatchObject({
-      outcome: 'undecodable',
-      error: expect.stringMatching(/scans/),
-    })
-    const film = Buffer.alloc(100_000, 'ffda', 'hex')
+    const comment = Buffer.from('fffe0004ffd9', 'hex') // the bytes of an end
+    for (const before of [[], [comment]])
+      expect(
+        await convert(Buffer.concat([bytes.subarray(0, -2), ...before, ...scans]), [jpg], maxPixels),
+      ).toMatchObject({ outcome: 'undecodable', error: expect.stringMatching(/scans/) })
+    const film = Buffer.alloc(100_000, 'ffda5a1e', 'hex')
     expect(await convert(Buffer.concat([bytes, film]), [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
   })
 

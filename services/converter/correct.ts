@@ -23,9 +23,9 @@ export function correct(photo: Buffer): Corrected {
 /** Where a JPEG's first scan begins. A thumbnail in its metadata is before that. */
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
-/** How many scans a JPEG has before its end: a film that a phone appends has the same bytes by chance. */
+/** A JPEG's scans, by their headers: a film behind it may contain the marker alone, and a comment that of the end. */
 export const countScans = (jpeg: Buffer): number =>
-  jpeg.toString('latin1', scansOf(jpeg)).split('\xff\xd9', 1).join().split('\xff\xda').length - 1
+  jpeg.toString('latin1', scansOf(jpeg)).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
 
 /** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {

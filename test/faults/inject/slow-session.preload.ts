@@ -1,4 +1,4 @@
-/** Loaded into every process by NODE_OPTIONS: in web, signing is slow from when a file exists, as with keys that are kept elsewhere. */
+/** Loaded into every process by NODE_OPTIONS: in web, the hash that gives a session's owner is slow while a file exists. */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { isSlow } from './slow-while.ts'
@@ -7,10 +7,11 @@ const lookUpMs = 200
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 if (process.argv[1]?.endsWith('services/web/main.ts')) {
-  const { createHmac } = crypto
-  crypto.createHmac = (...args) => {
-    if (isSlow()) Atomics.wait(sleeper, 0, 0, lookUpMs)
-    return createHmac(...args)
-  }
+  const { hash } = crypto
+  crypto.hash = ((algorithm: string, data: string, encoding?: 'hex') => {
+    // Keys of uploads are hashed without this argument.
+    if (encoding && isSlow()) Atomics.wait(sleeper, 0, 0, lookUpMs)
+    return hash(algorithm, data, encoding ?? 'hex')
+  }) as typeof hash
   syncBuiltinESMExports()
 }

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../../test/support.ts'
 import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
 import { type OpenObject, openStorage, type Storage, type StorageOptions } from './index.ts'
+import type { NewFile } from './storage.ts'
 
 const bytes = (text: string) => Buffer.from(text)
 const kibibyte = Buffer.alloc(1024, 'x')
 
-/** The chunks of a stream, which a storage that reads no further leaves as it is. */
+/** The chunks of a stream. A storage that stops reading them does not destroy the stream. */
 function chunksOf(stream: Readable): AsyncIterable<Buffer> {
   stream.on('error', () => {}) // it may break off before the storage reads
   return stream.iterator({ destroyOnReturn: false })
@@ -278,11 +279,7 @@ export function storageContract(
       const prefix = newPrefix()
       const broken = new Readable({ read() {} })
       setImmediate(() => broken.destroy(new Error('gone')))
-      const bad = (
-        photo: string,
-        body: AsyncIterable<Buffer> | Buffer,
-        maxBytes = Number.POSITIVE_INFINITY,
-      ) => [
+      const bad = (photo: string, body: NewFile['body'], maxBytes = Number.POSITIVE_INFINITY) => [
         { key: `${prefix}${photo}/original`, body, maxBytes },
         { key: `${prefix}${photo}/photo.json`, body: kibibyte },
       ]
@@ -432,7 +429,7 @@ export function storageContract(
         await run().catch(() => {})
         return observed.map(([operation, , outcome]) => `${operation} ${outcome}`)
       }
-      const put = (options: object, body: AsyncIterable<Buffer> | Buffer = bytes('x')) =>
+      const put = (options: object, body: NewFile['body'] = bytes('x')) =>
         outcomes(() => storage.put(`${prefix}a/b`, body, options))
       expect(await put({})).toEqual(['put ok'])
       expect(await put({ ifAbsent: true })).toEqual(['put refused'])

@@ -1,6 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withOnePage } from '@tintype/lib/photo/tiff.ts'
+import { withOnePage, withShortFields } from '@tintype/lib/photo/tiff.ts'
 import { mostParts, withNeededChunks, withReadableExif } from './png.ts'
 
 /** `bytes`: the photo's, or a copy. `page`: the one that is shown. `limit`: a reached limit that changes what is shown. */
@@ -15,8 +15,11 @@ export function correct(photo: Buffer): Corrected {
   if (cleared) return { bytes: cleared, page: 1 }
   if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(asBinary(photo)), page: 0 }
-  const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
-  if (single) return { bytes: single, page: 0, limit: 'tiffPages' }
+  if (/^(II|MM)/.test(magic)) {
+    const bytes = withShortFields(photo)
+    const single = withOnePage(bytes, limits.tiffPages.value)
+    return single ? { bytes: single, page: 0, limit: 'tiffPages' } : { bytes, page: 0 }
+  }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }
 
@@ -24,8 +27,16 @@ export function correct(photo: Buffer): Corrected {
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
 /** A JPEG's scans, by their headers: a film behind it may contain the marker alone, and a comment that of the end. */
-export const countScans = (jpeg: Buffer): number =>
-  jpeg.toString('latin1', scansOf(jpeg)).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
+export const countScans = (jpeg: Buffer): number => scansIn(jpeg.toString('latin1', scansOf(jpeg)))
+const scansIn = (jpeg: string): number => jpeg.split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
+
+/** The most scans in one of a TIFF's tiles: all of them may be the same few kilobytes. */
+export const mostScansOfTile = (tiff: Buffer): number =>
+  tiff
+    .toString('latin1')
+    .split('\xff\xd8\xff')
+    .map(scansIn)
+    .reduce((most, scans) => Math.max(most, scans))
 
 /** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {

@@ -27,16 +27,16 @@ export function correct(photo: Buffer): Corrected {
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
 /** A JPEG's scans, by their headers: a film behind it may contain the marker alone, and a comment that of the end. */
-export const countScans = (jpeg: Buffer): number => scansIn(jpeg.toString('latin1', scansOf(jpeg)))
-const scansIn = (jpeg: string): number => jpeg.split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
+export const countScans = (jpeg: Buffer, start = scansOf(jpeg)): number =>
+  jpeg.toString('latin1', start).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
 
-/** The most scans in one of a TIFF's tiles: all of them may be the same few kilobytes. */
-export const mostScansOfTile = (tiff: Buffer): number =>
-  tiff
-    .toString('latin1')
-    .split('\xff\xd8\xff')
-    .map(scansIn)
-    .reduce((most, scans) => Math.max(most, scans))
+/** The most scans in a tile of a TIFF: where a tile may have several, those of the file, since all may be one tile's. */
+export function scansOfTile(tiff: Buffer): number {
+  const has = (...headers: string[]) => headers.some(header => tiff.includes(Buffer.from(header, 'hex')))
+  const isProgressive = has('ffc2000b08', 'ffc2001108', 'ffc2001408')
+  const isByComponent = has('ffda000801', 'ffda000a02') && has('ffc0001108', 'ffc0001408', 'ffc1001108')
+  return isProgressive || isByComponent ? countScans(tiff, 0) : 1
+}
 
 /** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {

@@ -6,7 +6,7 @@ import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
-import { correct, countScans, mostScansOfTile } from './correct.ts'
+import { correct, countScans, scansOfTile } from './correct.ts'
 import { openHeic, samplesOf } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -69,7 +69,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return refused
   }
   const isProgressive = format === 'jpeg' && header.isProgressive
-  const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? mostScansOfTile(bytes) : 1
+  const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? scansOfTile(bytes) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
   const pixels = header.format === 'heif' ? orElse(Number.POSITIVE_INFINITY, () => decodedPixels(bytes)) : 0

@@ -193,9 +193,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(
       { name: 'drawing.svg', mimeType: '', buffer: Buffer.from('<svg/>') },
       { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') },
+      { name: 'page.mhtml', mimeType: 'multipart/related', buffer: Buffer.from('From: <Saved by Blink>') },
     )
     await says('drawing.svg', 'Export it as PNG, then try again.')
     await says('notes.txt', /We take/)
+    await says('page.mhtml', /We take/)
     const buffer = Buffer.alloc(2 ** 21 + 1)
     await choose(
       { name: 'huge.jpg', mimeType: 'image/jpeg', buffer },
@@ -206,7 +208,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
       'huge.jpg',
       'This photo has 2.1 MB; at most 2 MB can be taken. Export it smaller, then try again.',
     )
-    expect(uploads).toHaveLength(2)
+    expect(uploads).toHaveLength(3)
   })
 
   test('a network that answers everything with its login page counts as no connection', async () => {

@@ -1,4 +1,5 @@
 import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
+import { signInText } from '@tintype/lib/page/browser/navigation.ts'
 import type { Photo } from './api.ts'
 import { refresh } from './list.ts'
 import { deleted, items, showPhoto, underWay } from './photos.ts'
@@ -36,7 +37,7 @@ export function live(connected: (why: Unreached) => void): void {
     readAt = Number.POSITIVE_INFINITY
     const why: Unreached = await refresh().then(
       () => (isLost() ? 'noSession' : ''),
-      ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
+      error => (signInText(error) ? 'signIn' : 'offline'),
     )
     // A request over a network that was left fails after a later one was answered.
     if (number === reads) connected(why)

@@ -211,7 +211,10 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(uploads).toHaveLength(3)
   })
 
-  test('a network that answers everything with its login page counts as no connection', async () => {
+  test('a network that answers everything with its login page counts as no connection, and not a proxy that does not reach web', async () => {
+    await page.route('**/photos', route => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }))
+    await page.reload()
+    await page.getByText('Offline at the moment.').waitFor()
     const login = { contentType: 'text/html', body: '<h1>Please log in</h1>' }
     await page.route(/\/(photos|status\.json|pages\.json)$/, route => route.fulfill(login))
     await page.reload()

@@ -37,7 +37,7 @@ export function live(connected: (why: Unreached) => void): void {
     readAt = Number.POSITIVE_INFINITY
     const why: Unreached = await refresh().then(
       () => (isLost() ? 'noSession' : ''),
-      error => (signInText(error) ? 'signIn' : 'offline'),
+      error => (signInText(error) ? 'signIn' : error.status ? 'downLead' : 'offline'),
     )
     // A request over a network that was left fails after a later one was answered.
     if (number === reads) connected(why)

@@ -21,7 +21,7 @@ const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 }
 /** Errors of every later call, too, which the start of a process mends. */
 const mendedByStart: Record<string, string> = {
   '42P01': 'its tables are gone', // the schema was dropped, or the database made anew
-  23505: 'its sequences are behind its rows',
+  23505: 'its sequences are behind its rows, and a start as their owner sets them right',
 }
 const tooManyConnections = '53300'
 const noPassword = 'the server asks for a password: QUEUE_URL, PGPASSWORD or ~/.pgpass must have it'

@@ -37,12 +37,12 @@ type ReceivedBatch = {
  * `mark`: the highest entry that is complete in any file of the stream. It is stored nowhere else.
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
-/** `waiting`: actions that run or wait for their turn. `offset`: its shipper's, and when it was seen last (`offsetOf`). */
+/** `waiting`: actions that run or wait for their turn. `offset`: see `offsetOf`. */
 type Stream = {
   turn: ReturnType<typeof turns>
   waiting: number
   file: File | undefined
-  offset: { ms: number; at: number }
+  offset?: { ms: number; at: number }
 }
 
 export type ServerJournal = ReturnType<typeof openServerJournal>
@@ -87,13 +87,7 @@ export function openServerJournal(folder: string) {
 
   /** Runs the actions of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
-    const offset = { ms: Number.POSITIVE_INFINITY, at: 0 }
-    const stream = streams.getOrInsertComputed(name, () => ({
-      turn: turns(1),
-      waiting: 0,
-      file: undefined,
-      offset,
-    }))
+    const stream = streams.getOrInsertComputed(name, () => ({ turn: turns(1), waiting: 0, file: undefined }))
     stream.waiting++
     if (waiting++ === 0) pulse.beat()
     try {
@@ -146,8 +140,9 @@ const offsetForMs = 3_600_000
  */
 function offsetOf(stream: Stream, { offsetMs: ms }: Clock): number {
   const at = performance.now()
-  const isWait = ms > stream.offset.ms && ms - stream.offset.ms < waitedMs
-  if (!isWait || at - stream.offset.at > offsetForMs) stream.offset = { ms, at }
+  const least = stream.offset ?? { ms, at }
+  const isWait = ms > least.ms && ms - least.ms < waitedMs && at - least.at < offsetForMs
+  stream.offset = isWait ? least : { ms, at }
   return stream.offset.ms
 }
 

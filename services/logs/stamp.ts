@@ -81,8 +81,9 @@ export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
+/** The effective time of a stamped line: its timestamp where it has none, or the disk damaged it. */
 export const effectiveAt = (line: Buffer, timestampMs: number): number =>
-  isCorrected(line) ? epochMs(timeAt(line, lastTime(line))) : timestampMs
+  (isCorrected(line) && epochMs(timeAt(line, lastTime(line)))) || timestampMs
 
 /** The time of receipt of a stamped line. All lines of an append have the same. */
 export const receivedAt = (line: Buffer): string =>

@@ -23,7 +23,7 @@ import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { limits } from '../limits.ts'
 import { openAccount } from '../photo/account.ts'
 import { openJournal } from './journal.ts'
-import { createLog, type Log } from './log.ts'
+import { complainer, createLog, type Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 
 const session = '0123456789abcdef'
@@ -150,6 +150,16 @@ test('an error after the log was closed is on standard error as before', async (
   for (const each of [...spies, spy]) each.mockRestore()
   expect(written.join('')).toContain('error test.failed {"event":"test.failed","level":"error","n":1}')
   expect(written.join('')).not.toContain('winston')
+})
+
+test('an error that is reported once is not hidden by one that returns each second', () => {
+  const written: string[] = []
+  const spy = vi.spyOn(process.stderr, 'write').mockImplementation(text => written.push(String(text)) > 0)
+  const complain = complainer('log.trouble')
+  const all = ['entries wait', '1 entries lost', 'entries wait', '2 entries lost', 'Another ships as web.0']
+  for (const each of all) complain(new Error(each))
+  spy.mockRestore()
+  expect(written.map(text => text.replace(/^.*log\.trouble /, '').trim())).toEqual([all[0], all[1], all[4]])
 })
 
 test('facts over their limit are cut, and counted', async () => {

@@ -339,6 +339,16 @@ test('a clock that is an hour wrong is corrected and marked; within a stream tim
   ])
 })
 
+test('a batch that waited for a log server that hung has the times of its entries, and not those of its receipt', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(line(stream, 1, noon))
+  await send(line(stream, 2, noon + 1_000), { receivedMs: noon + 13_000, offsetMs: 12_000 })
+  await send(line(stream, 3, noon + 14_000), { receivedMs: noon + 14_000 })
+  const entries = Object.values(readJournals(folder)).flat()
+  expect(entries.map(({ effective_at }) => effective_at)).toEqual([undefined, undefined, undefined])
+})
+
 test('what a machine wrote before it knew the time, in 1970, counts as written at its receipt', async () => {
   const folder = await temporaryFolder()
   const { send } = await journalIn(folder)

@@ -165,7 +165,7 @@ describe('slo on the command line', () => {
       'Prometheus at http://127.0.0.1:9/prom is away',
     ],
     [['report', '--prometheus', 'http://[bad'], 'is not the address of a Prometheus'],
-    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: there is no OpenSLO document'],
+    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: no such file or folder'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
     [['report', '--frobnicate'], '--frobnicate'],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
@@ -212,7 +212,7 @@ describe('slo on the command line', () => {
     const { code, out } = await slo(await folder(), 'lint', '--config', config)
     expect(code).toBe(1)
     expect(out).toMatch(
-      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: there is no OpenSLO document/,
+      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: no such file or folder/,
     )
   })
 

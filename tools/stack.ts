@@ -17,6 +17,7 @@ import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
 import { ruleYaml } from '../slo/cli/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
+import { endingWithUs } from './ending-with-us.ts'
 import { part } from './parts.ts'
 import { prometheusConfig, targetsOf } from './stack/config.ts'
 
@@ -145,7 +146,7 @@ function findPart(name: Name): string {
 }
 
 function start(name: Name, paths: Record<Name, string>, folder: string, args: string[]) {
-  const child: ChildProcess = spawn(paths[name], [...args, '--log.level=warn'], {
+  const child: ChildProcess = spawn(...endingWithUs(paths[name], [...args, '--log.level=warn']), {
     cwd: folder,
     env: plainEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe'],

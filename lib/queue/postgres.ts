@@ -32,7 +32,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
  * The queue in a schema of a PostgreSQL database. Lost connections are opened again. While the server is unreachable,
  * calls fail at once and the process goes on.
  */
-export async function openPostgres(address: PostgresAddress, options: QueueOptions = {}): Promise<Queue> {
+export async function openPostgres(address: PostgresAddress, options: QueueOptions): Promise<Queue> {
   const clock = openServerClock()
   const settings = settingsOf(options)
   const migrating = connect(address, clock, migrationMs)

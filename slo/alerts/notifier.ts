@@ -192,7 +192,7 @@ function idempotencyKey(groupKey: string, { status, severity, since, at, alerts 
 const digest = (text: string, length = 16) => createHash('sha256').update(text).digest('hex').slice(0, length)
 
 /** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
-export function payload(message: Message, pages: string, more: Readonly<Record<string, string>> = {}) {
+export function payload(message: Message, pages: string, more: Readonly<Record<string, string>>) {
   const { group, status, severity, since, alerts, at } = message
   // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
   const { service } = alerts[0]?.labels ?? {}

@@ -20,7 +20,7 @@ export const h = <K extends keyof HTMLElementTagNameMap>(
 /** Like `h`, for SVG. */
 export const svg = <K extends keyof SVGElementTagNameMap>(
   name: K,
-  attributes: Attributes = {},
+  attributes: Attributes,
   ...children: Content[]
 ): SVGElementTagNameMap[K] =>
   fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
@@ -54,7 +54,7 @@ export function createNotifier(options: {
       signal.throwIfAborted()
       const again = Math.max(least, pauseMs)
       log.error('alert.not-delivered', { group, status, why, again })
-      await delay(again, undefined, { signal })
+      await sleep(again, undefined, { signal })
     }
     return false
   }

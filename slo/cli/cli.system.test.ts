@@ -37,7 +37,7 @@ const day: Scenario = {
   counting: ['web', 'converter'].map(process => ({
     process,
     from: 0,
-    to: Number.POSITIVE_INFINITY,
+    to: Infinity,
     zeroed: true,
   })),
 }

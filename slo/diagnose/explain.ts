@@ -116,7 +116,7 @@ function explained({ kind, limit = usedUp }: Resource, grown: Grown, baseline: n
   if (kind === 'taken') return baseline < 1 ? (now - baseline) / (1 - baseline) : 0
   // A queue grows without bound when the load exceeds what its workers can do, so twice the load explains all of it.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
-  const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Number.POSITIVE_INFINITY)
+  const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Infinity)
   return now > baseline && baseline > 0 && growth > 0 ? Math.log(now / baseline) / asked : 0
 }
 

@@ -34,7 +34,7 @@ function source() {
   const fake: Source = {
     slots,
     labelValues: async () => [],
-    now: async () => Number.POSITIVE_INFINITY,
+    now: async () => Infinity,
     seenBefore: async () => false,
     series: async () => [],
     close: async () => {},
@@ -367,7 +367,7 @@ const offline = (): Source => ({
       return { start: from + i, good, total: 4, unknown: false }
     })
   },
-  now: async () => Number.POSITIVE_INFINITY,
+  now: async () => Infinity,
   seenBefore: async () => true,
   labelValues: async () => [],
   series: async () => [],

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { setImmediate as others } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { staleMs } from '@tintype/lib/page/browser/server.ts'
@@ -130,7 +130,7 @@ export function startWatch(options: {
     logAway(away)
     logLeftOut(evaluations.leftOut())
     // Pauses, because the probe's requests must not wait for all objectives.
-    views = await evaluations.viewsAt(now, others)
+    views = await evaluations.viewsAt(now, nextTurn)
     for (const { sign } of readNow()) sign.came()
     // Minutes that could not be read count as offline, and a verdict would read the same source.
     const isRead = ({ objective }: View) => !evaluations.unread().has(ungrouped(objective.id))

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Attempt } from '../probe/probe.ts'
@@ -42,8 +42,8 @@ export type Walk = {
 export async function walk(walk: Walk): Promise<Journey> {
   const upload = await ask(walk, 'POST', new URL('photos', walk.target), requestTimeoutMs)
   const phases = { ...upload.phases, thumbnail: 0 }
-  const lostSeconds = 'failed' in upload ? Number.NaN : phases.processing - ownSeconds(upload.answer)
-  const { certificateDays = Number.POSITIVE_INFINITY } = upload
+  const lostSeconds = 'failed' in upload ? NaN : phases.processing - ownSeconds(upload.answer)
+  const { certificateDays = Infinity } = upload
   const journey = { phases, lostSeconds, certificateDays }
   if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
   const { status, headers, body } = upload.answer
@@ -82,7 +82,7 @@ async function awaitThumbnail(walk: Walk, photo: URL, promiseSeconds: number): P
         ? null
         : 'the body is not the picture that Content-Type names'
     if (status !== 202) return inWords(look.answer)
-    await delay(pauseMs, undefined, { signal: walk.signal })
+    await sleep(pauseMs, undefined, { signal: walk.signal })
   }
 }
 
@@ -126,7 +126,7 @@ export async function tidyUpAll(walk: Walk): Promise<boolean> {
 
 /** Seconds that web needed for an answer, from its entry in Server-Timing: a CDN adds entries of its own. */
 const ownSeconds = ({ headers }: BoundedAnswer): number =>
-  Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
+  Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? NaN) / 1000
 
 function ask(walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> {
   const { visitor, onCookie, token, signal } = walk

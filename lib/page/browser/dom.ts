@@ -34,7 +34,7 @@ function fill<E extends Element>(element: E, attributes: Attributes, children: C
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : `${value}`)
   }
-  for (const child of (children as unknown[]).flat(Number.POSITIVE_INFINITY) as (Node | string | false)[])
+  for (const child of (children as unknown[]).flat(Infinity) as (Node | string | false)[])
     if (child) element.append(child)
   return element
 }

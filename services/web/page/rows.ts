@@ -168,7 +168,7 @@ function deleteButton({ id }: Photo, name: string): HTMLElement {
 }
 
 /** Times are not measured while the tab is hidden, when the person does not wait for the picture. */
-let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
+let lastHiddenAt = document.hidden ? performance.now() : -Infinity
 document.addEventListener('visibilitychange', () => {
   lastHiddenAt = performance.now()
 })

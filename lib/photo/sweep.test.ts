@@ -95,6 +95,21 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 
+test('a photo that ended, and whose result is lost, is converted again: it was shown as converting for ever', async () => {
+  const { left, queue, ...rest } = await context()
+  const ended = async (...files: string[]) => {
+    const id = await left(0, 'original', 'photo.json', ...files)
+    await queue.enqueue(jobOf(record({ id })))
+    const claim = await queue.claim('test', 30_000, never)
+    if (claim !== 'aborted') await queue.complete(claim, Date.now())
+    return id
+  }
+  const [lost, whole] = [await ended(), await ended('result.json')]
+  await sweepStorage({ queue, ...rest }, forever, ignore, never)
+  expect(await queue.look(lost)).toMatchObject({ state: 'queued', outcome: 'kept' })
+  expect(await queue.look(whole)).toMatchObject({ state: 'done' })
+})
+
 test('files that other programs leave among photos are no photos: they are neither expired nor deleted', async () => {
   const { storage, queue, ...rest } = await context()
   const foreign = [

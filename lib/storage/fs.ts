@@ -95,6 +95,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
   const own = (await disk.readdir(root)).filter(each => ownFolders.includes(each))
+  for (const name of own) makeFolder(join(root, name), { disk })
   for (const name of [temporaryFolder, ...own]) await tryFolder(disk, root, name, newTemporary())
   const at = (key: Key) => `${root}/${key}`
 

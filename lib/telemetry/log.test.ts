@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import fs, {
   chownSync,
   closeSync,
@@ -16,6 +17,7 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { limits } from '../limits.ts'
@@ -94,12 +96,15 @@ test('what cannot be written as it is says so: circles, ten megabytes, a half su
   log.info('long', { text: 'x'.repeat(10 * 2 ** 20) })
   log.info('half', { text: '\ud800' }, 'not a session","x":"')
   log.info('error', { error: new Error('no room', { cause: new Error('the disk') }) })
-  const [first, second, third, fourth] = lines().map(line => JSON.parse(line))
+  const [ofThread] = await once(new Worker('throw Error("lost")', { eval: true }), 'error')
+  log.info('of a thread', { error: ofThread })
+  const [first, second, third, fourth, fifth] = lines().map(line => JSON.parse(line))
   expect(first.payload.unserialisable).toContain('circular')
   expect(second.payload.cutFromBytes).toBeGreaterThan(10 * 2 ** 20)
   expect(second.payload.start).toHaveLength(1024)
   expect(third).toMatchObject({ session: null, payload: { text: '\ud800' } })
   expect(fourth.payload.error).toMatch(/no room.*caused by: Error: the disk/s)
+  expect(fifth.payload.error).toContain('Error: lost\n    at ')
   await log.close()
 })
 

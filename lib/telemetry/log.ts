@@ -163,7 +163,7 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   const head = { event, level, trace: activeTrace.id() }
   let json: string
   try {
-    const replacer = Object.values(facts).some(Error.isError) ? withErrors : undefined
+    const replacer = Object.values(facts).some(isError) ? withErrors : undefined
     json = JSON.stringify({ ...head, ...facts }, replacer)
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
@@ -175,8 +175,9 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
 }
 
 /** JSON has no errors: one that a caller passes would be `{}`. */
-const withErrors = (_name: string, value: unknown): unknown =>
-  Error.isError(value) ? describeError(value) : value
+const withErrors = (_name: string, value: unknown): unknown => (isError(value) ? describeError(value) : value)
+/** `Error.isError` is false for the error of a thread. */
+const isError = (value: unknown): boolean => value instanceof Error
 
 /** Characters kept of a payload that is too long. */
 const keptOfCut = 1_024

@@ -21,6 +21,7 @@ import { publishDay, sizingReport, timelineReport, verifyReport } from './cli.ts
 import { dayFile, indexFile, manifestFile, publish } from './daily.ts'
 import { type Folders, foldersIn } from './files.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
+import { timeOf } from './page/api.ts'
 import { recent } from './recent.ts'
 import { due } from './schedule.ts'
 import { entriesIn } from './search.ts'
@@ -176,6 +177,18 @@ test('a line that the disk damaged is left out, wherever people read', async () 
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
   await publish(into, day)
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
+})
+
+test('an entry whose corrected time the disk damaged has its own', async () => {
+  const into = await folders()
+  const text = (n: number, corrected?: string) =>
+    stamped(line('web.0.17', n, midnight + n, { session }), at(n), corrected)
+  const damaged = at(2).replace('-', 'x')
+  writeJournal(into.streams, day, 'web.0.17', [text(1), text(2, damaged), text(3)].join(''))
+  const seen = async () => (await timeline(into, session)).entries.map(timeOf).sort()
+  expect(await seen()).toEqual([midnight + 1, midnight + 2, midnight + 3])
+  await publish(into, day)
+  expect(await seen()).toEqual([midnight + 1, midnight + 2, midnight + 3])
 })
 
 test('entries of another shipper, which need not name event and level, are shown and counted', async () => {

@@ -349,6 +349,24 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('li.photo').count()).toBe(1)
   })
 
+  test('a request that fails after a later one was answered, as over a network that was left, is no lost connection', async () => {
+    const tab = await context.newPage()
+    const isLeft = Promise.withResolvers<void>()
+    let reads = 0
+    await tab.route('**/photos', async route => {
+      if (reads++ > 0) return route.fallback()
+      await isLeft.promise
+      await route.abort()
+    })
+    await tab.goto(web.endpoints.web ?? '')
+    await tab.getByText('No photos yet.').waitFor() // by the second read, at the opening of the stream
+    const failed = tab.waitForEvent('requestfailed')
+    isLeft.resolve()
+    await failed
+    await tab.evaluate('new Promise(resolve => setTimeout(resolve, 50))') // drawn by then
+    expect(await tab.textContent('#state')).not.toContain('No connection.')
+  })
+
   test('photos that the network does not pass hold up no others', async () => {
     await page.route('**/photos', route =>
       route.request().headers()['content-type'] === 'image/jpeg' ? route.abort() : route.fallback(),

@@ -104,6 +104,13 @@ test('attempts that end for want of memory name it, even if one of them takes ne
   expect(verdictAt(300, short)).toMatchObject({ verdict: 'convert', cause: 'memory' })
 })
 
+test('the kernel’s kills for want of memory are the converter’s when it is started again, and not while it lives', () => {
+  const busy = { oomKills: 2, stolen: 6 }
+  const ended = (second: number) => ({ ...busy, converterStarted: 3_600 + second - (second % 60) })
+  expect(verdictAt(300, () => busy, { burns: false })).toMatchObject({ verdict: 'convert', cause: 'cpu' })
+  expect(verdictAt(300, ended)).toMatchObject({ verdict: 'convert', cause: 'memory' })
+})
+
 test('people’s first photos after an hour of the probe’s small ones are no fault', () => {
   const night = { photosASecond: 1 / 30, pixels: 3072 }
   const morning = () => ({ photosASecond: 0.1, pixels: 24e6 })

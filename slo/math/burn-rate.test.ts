@@ -111,4 +111,8 @@ test('a decimal target is the fraction that was meant', () => {
   expect(fromDecimal(0.99)).toEqual(fraction(99, 100))
   expect(fromDecimal(0.9583)).toEqual(fraction(9583, 10_000))
   expect(fromDecimal(0.99999)).toEqual(fraction(99_999, 100_000))
+  // One minute of 30 days, as lint writes it.
+  expect(fromDecimal(0.9999768518518518)).toEqual(fraction(43_199, 43_200))
+  expect(fromDecimal(0.999995)).toEqual(fraction(199_999, 200_000))
+  expect(fromDecimal(0.9583333333)).toEqual(fraction(23, 24))
 })

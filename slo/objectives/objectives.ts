@@ -167,11 +167,12 @@ function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Documen
       delete spec.indicatorRef
     }
     for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
-    for (const each of maps(spec.objectives))
-      if (each.target === undefined && typeof each.targetPercent === 'number') {
-        each.target = each.targetPercent / 100
-        delete each.targetPercent
-      }
+    for (const each of maps(spec.objectives)) {
+      const { target, targetPercent: percent } = each
+      if (target !== undefined || typeof percent !== 'number' || percent <= 0 || percent >= 100) continue
+      each.target = percent / 100
+      delete each.targetPercent
+    }
   }
   const placeOf: Document['placeOf'] = path =>
     sli && path[1] === 'indicator' ? sli.placeOf(path.slice(2)) : document.placeOf(path)

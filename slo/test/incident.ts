@@ -185,6 +185,7 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
     io: Number(world.diskStands),
   }))
     grow('tintype_machine_pressure_seconds_total', { ...job, resource }, seconds * share)
+  grow('tintype_machine_oom_kills_total', job, seconds * world.oomKills)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)
   set('tintype_disk_free_files', job, world.disk.files)

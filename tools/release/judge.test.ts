@@ -38,7 +38,7 @@ describe('exact statistics', () => {
 
 const latency = {
   name: 'latency',
-  displayName: 'The thumbnail within one minute',
+  displayName: 'The thumbnail in time',
   method: 'Occurrences',
   target: { numerator: 99, denominator: 100 },
 } as Objective

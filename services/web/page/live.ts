@@ -28,16 +28,18 @@ export function live(connected: (why: Unreached) => void): void {
   /** Changes of the session, each less than `idleMs` after the one before. */
   let changes = 0
   const isLost = () => changes > maxChanges && performance.now() - changedAt < idleMs
+  let reads = 0
 
   async function read(): Promise<void> {
+    const number = ++reads
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
     readAt = Infinity
-    connected(
-      await refresh().then(
-        () => (isLost() ? 'noSession' : ''),
-        ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
-      ),
+    const why: Unreached = await refresh().then(
+      () => (isLost() ? 'noSession' : ''),
+      ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
     )
+    // A request over a network that was left fails after a later one was answered.
+    if (number === reads) connected(why)
     readAt = performance.now()
   }
 

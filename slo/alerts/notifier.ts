@@ -93,10 +93,10 @@ export function createNotifier(options: {
     sending = true
     while (changed && !signal.aborted) {
       changed = false
-      const pages = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
+      const urgency = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
       // Pages first: a receiver that limits its senders may take an hour for many tickets.
       const all = [...new Set([...begun(), ...groups.keys()])]
-      for (const group of all.sort((one, other) => pages(other) - pages(one)))
+      for (const group of all.sort((one, other) => urgency(other) - urgency(one)))
         await sendGroup(group).catch(error => {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })

@@ -48,7 +48,7 @@ export function decodedPixels(heif: Buffer): number {
   const added = references.filter(({ type, to }) => type === 'auxl' && to.includes(primary))
   const shown = [primary, ...added.map(({ from }) => from)]
   const tiles = shown.flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
-  if (tiles.some(tile => grids.has(tile) && !shown.includes(tile))) return Number.POSITIVE_INFINITY
+  if (tiles.some(tile => grids.has(tile))) return Infinity
   const sizes = tiles.map(tile => sizeIn(propertiesOf(tile)))
   return sizes.reduce((sum, { width, height }) => sum + Math.max(leastTile, width * height), 0)
 }

@@ -5,7 +5,7 @@ import { parseJson } from '@tintype/lib/json.ts'
 import { dayFile, indexFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
 import { type Folders, linesWith, namesIn, streamFiles } from './files.ts'
 import { isWholeIndex, lookUp } from './lookup.ts'
-import { type Entry, timeOf } from './page/api.ts'
+import { type Entry, factText, timeOf } from './page/api.ts'
 
 /** Published days and days with received entries, oldest first. */
 export const knownDays = ({ streams, days }: Folders): string[] =>
@@ -76,7 +76,7 @@ async function* matching(lines: AsyncGenerator<Buffer>, { fromMs, toMs, event, l
   for await (const line of lines) {
     const entry = entryOf(line)
     if (!entry || timeOf(entry) < fromMs || timeOf(entry) >= toMs) continue
-    if (event !== undefined && !String(entry.payload.event).startsWith(event)) continue
+    if (event !== undefined && !factText(entry.payload.event).startsWith(event)) continue
     if (level !== undefined && entry.payload.level !== level) continue
     yield `${line}\n`
   }

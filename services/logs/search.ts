@@ -52,11 +52,8 @@ type Lines = AsyncGenerator<Buffer> | Generator<Buffer>
 /** Parses an entry; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
   const entry = parseJson<Entry>(line.toString())
-  return Object.keys(entry ?? {})
-    .join()
-    .startsWith('id,session,timestamp,payload,')
-    ? entry
-    : undefined
+  const isEntry = /^id,session,timestamp,payload,/.test(`${Object.keys(entry ?? {})}`)
+  return isEntry ? entry : undefined
 }
 
 /** `event`: the start of an event's name. */

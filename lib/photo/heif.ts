@@ -49,7 +49,7 @@ export function decodedPixels(heif: Buffer): number {
   const pixelsOf = (item: number): number => {
     const pixels = known.get(item)
     if (pixels !== undefined) return pixels
-    known.set(item, Number.POSITIVE_INFINITY)
+    known.set(item, Infinity)
     const parts = tiles.get(item)?.flatMap(({ to }) => to)
     const { width, height } = parts ? { width: 0, height: 0 } : sizeIn(propertiesOf(item))
     known.set(item, parts ? sumOf(parts) : Math.max(leastTile, width * height))

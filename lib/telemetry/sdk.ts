@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { orElse } from '../errors.ts'
@@ -99,7 +99,7 @@ export async function startTracing(
   const complain = complainer('traces.not-exported')
   setGlobalErrorHandler(cause => complain(new Error(destinationOf(config), { cause })))
   // An unreachable collector loses its spans and does not delay the stop.
-  return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
+  return () => Promise.race([sdk.shutdown().catch(() => {}), sleep(stopWithinMs)])
 }
 
 /** Where the traces go, without a password. */

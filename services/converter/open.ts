@@ -71,7 +71,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const scans = format === 'jpeg' && header.isProgressive ? countScans(bytes) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
-  const pixels = header.format === 'heif' ? orElse(Number.POSITIVE_INFINITY, () => decodedPixels(bytes)) : 0
+  const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0
   if (pixels > mostDecoded * most) return undecodable(rare, `its tiles have ${pixels} pixels`)
   const warnings: string[] = []
   const aspect = aspectOf(field)

@@ -66,7 +66,7 @@ export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []
   const run = { count: 0, last: 0, effectiveMs: afterMs }
-  let day = Number.NaN
+  let day = NaN
   for (const { seq, bytes, timestampMs } of lines) {
     const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
     if (run.count === 0) day = Math.floor(effective / dayMs)

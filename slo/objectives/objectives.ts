@@ -52,7 +52,8 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
     ...parsed,
     ...empty.map(({ path }): Parsed => {
       const document = readDocument(show(path), '')
-      return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
+      const why = existsSync(path) ? 'no-objectives' : 'no-file'
+      return { document, objectives: [], findings: [found(document, [], why)] }
     }),
   ]
   const everyObjective = all.flatMap(({ objectives }) => objectives)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { plainEnvironment } from '../lib/environment.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { stopThenAtOnce } from '../lib/terminal.ts'
+import { endingWithUs } from '../tools/ending-with-us.ts'
 import type { LoadPhoto } from './photos.ts'
 import { arrivalsOf, type Stage, secondsOf } from './profiles.ts'
 
@@ -88,7 +89,8 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   // Port 0, because k6's control server would prevent a second run.
   // k6 has its own process group. Otherwise it would get Ctrl-C twice, from the terminal and from us, and the second
   // signal ends it without a summary.
-  const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
+  const args = ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script]
+  const child = spawn(...endingWithUs(options.k6, args), {
     detached: true,
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {

@@ -51,21 +51,34 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('the load ends with its command: a CI job that is cancelled signals only that', async () => {
-    const env = { PATH: process.env.PATH, DATA_DIR: service.dataDir }
-    const command = spawn(process.execPath, ['loadtest/main.ts', 'soak'], { env, stdio: 'ignore' })
-    onTestFinished(() => void command.kill('SIGKILL'))
-    const [k6] = await until(
-      () => {
-        const children = childrenOf(command.pid as number)
-        return children.length > 0 && children
-      },
-      { what: 'k6' },
-    )
-    command.kill('SIGTERM')
-    expect(await once(command, 'exit')).toEqual([2, null])
-    expect(existsSync(`/proc/${k6?.pid}`)).toBe(false)
-  })
+  test.each([
+    ['SIGTERM', [2, null]],
+    ['SIGKILL', [null, 'SIGKILL']],
+  ] as const)(
+    'the load ends with its command, by %s: a CI job that is cancelled signals only that',
+    async (signal, ended) => {
+      let posts = 0
+      const silent = createServer(({ method }, response) => {
+        if (method === 'POST') posts++
+        else response.end('{}')
+      }).listen(0, '127.0.0.1')
+      onTestFinished(() => {
+        silent.close()
+        silent.closeAllConnections()
+      })
+      await once(silent, 'listening')
+      const at = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+      const env = { PATH: process.env.PATH, DATA_DIR: service.dataDir }
+      const command = spawn(process.execPath, ['loadtest/main.ts', 'soak', at], { env, stdio: 'ignore' })
+      onTestFinished(() => void command.kill('SIGKILL'))
+      // Before its arrivals it would end at the next line for its reader that is gone.
+      await until(() => posts > 0, { what: 'the first photo' })
+      const [k6] = childrenOf(command.pid as number)
+      command.kill(signal)
+      expect(await once(command, 'exit')).toEqual(ended)
+      await until(() => !existsSync(`/proc/${k6?.pid}`), { timeoutMs: 10_000, what: 'the end of k6' })
+    },
+  )
 
   test('a run that reached the rate of one address, from which all of k6 comes, is no verdict', async () => {
     const limiting = createServer((_, response) => response.writeHead(429).end()).listen(0, '127.0.0.1')

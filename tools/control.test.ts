@@ -1,6 +1,7 @@
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../test/support.ts'
 import { control, openControl } from './control.ts'
 
@@ -42,4 +43,14 @@ test('an action that fails is answered, a second holder is refused, and a holder
     ),
   )
   other.close()
+})
+
+test('a question to a launcher that has ended fails, also a later one, which waited for ever', async () => {
+  const file = join(await temporaryFolder(), 'control.sock')
+  const server = createServer(socket => void socket.once('data', () => socket.destroy())).listen(file)
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { ask } = await control(file)
+  await expect(ask('status')).rejects.toThrow('the launcher has ended')
+  await expect(ask('back')).rejects.toThrow('the launcher has ended')
 })

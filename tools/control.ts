@@ -72,8 +72,6 @@ export function wasKilled(dataDir: string): boolean {
 export type Controlled = {
   /** @throws Error with the launcher's message. */
   ask<T>(action: string, request?: object): Promise<T>
-  /** Resolves when the launcher has ended. */
-  gone: Promise<void>
   close(): void
 }
 
@@ -82,10 +80,11 @@ export async function control(file: string): Promise<Controlled> {
   const socket = connect(file)
   await once(socket, 'connect')
   const waiting: PromiseWithResolvers<unknown>[] = []
-  const gone = once(socket, 'close').then(() => {
-    for (const { reject } of waiting.splice(0)) reject(new Error('the launcher has ended'))
-  })
-  socket.on('error', () => {})
+  const onEnd = () => {
+    const ended = new Error('the launcher has ended; npm start or npm run scaled starts it again')
+    for (const { reject } of waiting.splice(0)) reject(ended)
+  }
+  socket.on('error', () => {}).on('close', onEnd)
   createInterface({ input: socket }).on('line', line => {
     const { answer, error } = JSON.parse(line)
     const next = waiting.shift()
@@ -96,10 +95,9 @@ export async function control(file: string): Promise<Controlled> {
     ask<T>(action: string, request = {}) {
       const answer = Promise.withResolvers<unknown>()
       waiting.push(answer)
-      socket.write(`${JSON.stringify({ do: action, ...request })}\n`)
+      socket.write(`${JSON.stringify({ do: action, ...request })}\n`, error => error && onEnd())
       return answer.promise as Promise<T>
     },
-    gone,
     close: () => void socket.destroy(),
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, copyFileSync, openSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { endingWithUs } from './ending-with-us.ts'
 import type { Program, Service } from './service-types.ts'
 
 /** A program's output is emptied at this size. Its previous content, as large, stays beside it. */
@@ -25,7 +26,7 @@ export function startProgram({ program, args, folder, user }: Service & Program,
   const file = outputOf({ folder })
   const output = openSync(file, 'a')
   const bound = setInterval(boundOutput, boundEveryMs, file).unref()
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+  const child = spawn(...endingWithUs(program, args), {
     ...user,
     cwd: folder,
     detached: true,

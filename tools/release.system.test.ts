@@ -79,6 +79,14 @@ describe('npm run release', () => {
     expect(await run('canary', '--to', 'HEAD')).toMatchObject({ code: 2, said: /nothing runs in DATA_DIR/ })
   })
 
+  test('of a launcher that was killed it says what to do, and not only that its socket refuses', async () => {
+    const DATA_DIR = await temporaryFolder()
+    const killed = { pid: 0, socket: join(DATA_DIR, 'launcher.sock'), ino: statSync(DATA_DIR).ino }
+    writeFileSync(join(DATA_DIR, 'launcher.json'), JSON.stringify(killed))
+    const { code, err } = await runScript('tools/release.ts', ['canary', '--to', 'HEAD'], { DATA_DIR })
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringMatching(/nothing runs .*: start it first/) })
+  })
+
   test('a copy of DATA_DIR is not the original that runs, and a release whose command left no name is closed', async () => {
     const folder = await temporaryFolder()
     const socket = join(folder, 'launcher.sock')

@@ -3,7 +3,7 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { type Controlled, control, socketIn } from './control.ts'
+import { type Controlled, control, socketIn, wasKilled } from './control.ts'
 import { part, remedy } from './parts.ts'
 import { buildOf, isBuild, named, nameOf } from './release/builds.ts'
 import type { Status } from './release/launched.ts'
@@ -109,7 +109,7 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
 
 /** Connects to the launcher. @throws ExpectedError when none runs there. */
 async function reach(dataDir: string): Promise<Controlled> {
-  const socket = socketIn(dataDir)
+  const socket = wasKilled(dataDir) ? undefined : socketIn(dataDir)
   try {
     if (socket) return await control(socket)
   } catch (cause) {

@@ -186,6 +186,23 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     expect({ code, err }).toEqual({ code: 2, err: 'prometheus is missing: npm run parts\n' })
   })
 
+  test('kill -9 ends its programs, too: Prometheus went on, and the next one wrote into the same data', async () => {
+    const [dataDir, port] = [await temporaryFolder(), String(await freePort())]
+    writeFileSync(join(dataDir, 'endpoints.json'), JSON.stringify({ sloAdmin: addressOf(heartbeat) }))
+    const killed = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'stack.ts'), '--prometheus-port', port],
+      {
+        env: { ...inherited(), DATA_DIR: dataDir },
+        stdio: 'ignore',
+      },
+    )
+    const isReady = async () => (await ask(`http://127.0.0.1:${port}/api/v1/status/flags`)) !== undefined
+    await until(isReady, { timeoutMs: 30_000, what: 'Prometheus' })
+    killed.kill('SIGKILL')
+    await until(async () => !(await isReady()), { timeoutMs: 10_000, what: 'the end of Prometheus' })
+  })
+
   test('it stops both with itself when its terminal is closed: both would go on without it', async () => {
     await until(() => ask(`${alertmanager}/api/v2/status`))
     stack.kill('SIGHUP')

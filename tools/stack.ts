@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
@@ -17,6 +17,7 @@ import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
 import { ruleYaml } from '../slo/cli/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
+import { endingWithUs } from './ending-with-us.ts'
 import { part } from './parts.ts'
 import { prometheusConfig, targetsOf } from './stack/config.ts'
 
@@ -145,7 +146,7 @@ function findPart(name: Name): string {
 }
 
 function start(name: Name, paths: Record<Name, string>, folder: string, args: string[]) {
-  const child: ChildProcess = spawn(paths[name], [...args, '--log.level=warn'], {
+  const child: ChildProcess = spawn(...endingWithUs(paths[name], [...args, '--log.level=warn']), {
     cwd: folder,
     env: plainEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -163,7 +164,7 @@ function start(name: Name, paths: Record<Name, string>, folder: string, args: st
 }
 
 async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
-  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await delay(100)) {
+  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await sleep(100)) {
     const answer = await fetch(url).catch(() => undefined)
     if (answer?.ok) return true
   }

@@ -221,19 +221,22 @@ test('entries of another shipper, which need not name event and level, are shown
   expect((await publish(into, day))?.entries).toBe(payloads.length)
 })
 
-test('entries of another shipper whose JSON has spaces are found before and after their day is published', async () => {
+test('entries of another shipper whose JSON has spaces and escaped slashes are found before and after their day is published', async () => {
   const into = await folders()
   const photo = 'ybqm35abme0d1k6m1sq4b3k4x'
   const spaced = JSON.stringify(
-    { event: 'photo.seen', also: [{ photo: 'a' }, { photo: 'b' }], photo },
+    { event: 'photo/seen', also: [{ photo: 'a' }, { photo: 'b' }], photo },
     null,
     1,
   )
-  const text = line('other.0.17', 1, midnight).replace(/("payload":).*/, `$1${spaced.replace(/\n */g, ' ')}}`)
+  const text = line('other.0.17', 1, midnight).replace(
+    /("payload":).*/,
+    `$1${spaced.replace(/\n */g, ' ').replace('/', '\\/')}}`,
+  )
   writeJournal(into.streams, day, 'other.0.17', stamped(text.replace('{ ', '{'), at(1)))
   const seen = async () => [
     (await timeline(into, photo)).entries.length,
-    (await Array.fromAsync(entriesIn(into, { fromMs: midnight, toMs: midnight + 1, event: 'photo.' }) ?? []))
+    (await Array.fromAsync(entriesIn(into, { fromMs: midnight, toMs: midnight + 1, event: 'photo/' }) ?? []))
       .length,
   ]
   expect(await seen()).toEqual([1, 1])

@@ -7,7 +7,7 @@ import { diagnose } from './diagnose.ts'
 const stepMs = 15_000
 const model = readDirectory().service
 const burning = {
-  incidents: [{ fromMs: 3_600_000, toMs: Number.POSITIVE_INFINITY }],
+  incidents: [{ fromMs: 3_600_000, toMs: Infinity }],
   now: ['availability'],
 }
 /** An hour of calm; then the world of a second since the fault. */
@@ -102,6 +102,13 @@ test('webs that answer in turn behind a load balancer do not end again and again
 test('attempts that end for want of memory name it, even if one of them takes nearly as long as it may', () => {
   const short = () => ({ outOfMemory: 0.6, hung: 1 })
   expect(verdictAt(300, short)).toMatchObject({ verdict: 'convert', cause: 'memory' })
+})
+
+test('the kernel’s kills for want of memory are the converter’s when it is started again, and not while it lives', () => {
+  const busy = { oomKills: 2, stolen: 6 }
+  const ended = (second: number) => ({ ...busy, converterStarted: 3_600 + second - (second % 60) })
+  expect(verdictAt(300, () => busy, { burns: false })).toMatchObject({ verdict: 'convert', cause: 'cpu' })
+  expect(verdictAt(300, ended)).toMatchObject({ verdict: 'convert', cause: 'memory' })
 })
 
 test('people’s first photos after an hour of the probe’s small ones are no fault', () => {

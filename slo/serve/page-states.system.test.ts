@@ -237,6 +237,12 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     await page.route('**/api/fits?*', route => route.fulfill({ status: 502 }))
     await page.click('#fits button')
     await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    // As a proxy does that asks to sign in.
+    await page.route('**/api/fits?*', route =>
+      route.fulfill({ status: 302, headers: { Location: '/login' } }),
+    )
+    await page.click('#fits button')
+    await page.waitForSelector('#fits-answer:has-text("You are not signed in")')
     await page.unroute('**/api/fits?*')
     await page.click('#verdict button')
     await page.waitForSelector('#verdict output:has-text("slo does not answer")')

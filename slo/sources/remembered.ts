@@ -21,7 +21,7 @@ type Kept = {
  * A source that caches slots and reads only the last minutes. Slots that could not be read are unknown, and are read
  * again.
  */
-export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
+export function rememberSlots(source: Source, onRead: (isRead: boolean) => void) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const troubles = new Map<string, unknown>()

@@ -162,7 +162,7 @@ function scrapeProbe(
   const journeys = Math.floor(at / probeMs) - Math.floor((at - seconds * 1000) / probeMs)
   if (journeys > 0 || journey.size === 0) {
     for (const [i, [phase, value]] of phases.entries()) journey.set(phase, i <= last ? value * noise() : 0)
-    journey.set('lost', died ? Number.NaN : world.lost * noise())
+    journey.set('lost', died ? NaN : world.lost * noise())
   }
   for (const [phase] of phases) set('tintype_probe_seconds', { ...slo, phase }, journey.get(phase) as number)
   set('tintype_probe_lost_seconds', slo, journey.get('lost') as number)
@@ -185,6 +185,7 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
     io: Number(world.diskStands),
   }))
     grow('tintype_machine_pressure_seconds_total', { ...job, resource }, seconds * share)
+  grow('tintype_machine_oom_kills_total', job, seconds * world.oomKills)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)
   set('tintype_disk_free_files', job, world.disk.files)

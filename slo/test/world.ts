@@ -56,6 +56,8 @@ export type World = {
   skewSeconds: number
   crashes: number
   outOfMemory: number
+  /** Processes a second, of any program, that the kernel kills because memory ran out. */
+  oomKills: number
 }
 
 export const calm = (): World => ({
@@ -101,4 +103,5 @@ export const calm = (): World => ({
   skewSeconds: 0,
   crashes: 0,
   outOfMemory: 0,
+  oomKills: 0,
 })

@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '@tintype/lib/errors.ts'
 import { journey } from '../../test/journey.ts'
 import type { Controlled } from '../control.ts'
 import type { Build } from '../fleet.ts'
@@ -72,13 +73,16 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
   } catch (error) {
     const { outcome } = error instanceof Refused ? error : { outcome: 'rolled back' as const }
     const { message: why } = (signal.aborted ? signal.reason : error) as Error
-    await launcher.ask('back').catch(() => {})
+    const served = await launcher.ask('back').then(
+      () => `Everybody is on ${options.oldVersion}.`,
+      failed => `${options.oldVersion} may not serve everybody: ${messageOf(failed)}.`,
+    )
     await user?.stop()
-    record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${options.oldVersion}.`)
+    record.close(signal.aborted ? 'interrupted' : outcome, `${why} ${served}`)
     show(
       `${signal.aborted ? 'Interrupted' : outcome === 'inconclusive' ? 'Inconclusive' : 'Rolled back'}: ${why}`,
     )
-    show(`Everybody is on ${options.oldVersion}. Record: ${record.file}`)
+    show(`${served} Record: ${record.file}`)
     return signal.aborted ? 'interrupted' : outcome
   }
 }
@@ -159,7 +163,7 @@ async function judged(options: Judged): Promise<void> {
   const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()
   // The next scrape still contains events of the system test.
-  await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
+  await sleep(scrapeSeconds * 1000 + lookMs, undefined, { signal })
   const begun = Date.now()
   const dayTotals = await evidence.dayTotals()
   const staleSeconds = 3 * scrapeSeconds + 5
@@ -209,7 +213,7 @@ async function judged(options: Judged): Promise<void> {
         `nothing can be said after ${pace.patienceSeconds} s; missing: ${verdict.verdict === 'waiting' ? verdict.missing : 'time'}.`,
         'inconclusive',
       )
-    await delay(lookMs, undefined, { signal })
+    await sleep(lookMs, undefined, { signal })
   }
 }
 

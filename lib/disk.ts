@@ -110,10 +110,14 @@ export function createDraft(file: string): void {
 
 /**
  * Whether the files of an open SQLite database are still at their paths. SQLite goes on writing to removed files, which no
- * other process can read. When only the -wal was removed, a process that starts begins a second one.
+ * other process can read. When only the -wal was removed, a process that starts begins a second one. A file cut to nothing
+ * is removed, too: an open one has at least a page.
  */
 export function databaseWatch(file: string): { isThere(): boolean } {
-  const inodeOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino
+  const inodeOf = (path: string) => {
+    const stats = fs.statSync(path, { throwIfNoEntry: false })
+    return path === file && stats?.size === 0 ? undefined : stats?.ino
+  }
   // A recorder that started on a full disk has no -shm.
   const opened = [file, `${file}-wal`, `${file}-shm`].map(path => [path, inodeOf(path)] as const)
   return { isThere: () => opened.every(([path, ino]) => ino === undefined || inodeOf(path) === ino) }

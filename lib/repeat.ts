@@ -18,6 +18,15 @@ export function sparsely<E = Error>(report: (error: E) => void) {
   }
 }
 
+/** As `sparsely`, each kind of error by itself: those whose texts begin with the same words, whatever their numbers. */
+export function sparselyByKind<E>(report: (error: E) => void, textOf: (error: E) => string) {
+  const kinds = new Map<string, (error: E) => void>()
+  return (error: E): void => {
+    const kind = textOf(error).replaceAll(/\d+ ?/g, '').split(' ', 3).join(' ')
+    kinds.getOrInsertComputed(kind, () => sparsely(report).failed)(error)
+  }
+}
+
 /** Calls `say` only with a trouble that differs from the last one, and with null when it has ended. */
 export function onChange(say: (trouble: string | null) => void): (trouble: string | null) => void {
   let said: string | null = null

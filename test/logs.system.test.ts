@@ -261,9 +261,17 @@ describeWithParts('the timeline page', ['chromium'], () => {
     await page.clock.runFor(35_000)
     await page.unroute('**/recent.json')
     expect(looks).toBe(1)
-    // A log server that is away, and a proxy that answers for it, are told apart.
+    // A log server that is away, and a proxy that answers for it or asks to sign in, are told apart.
     await page.route('**/recent.json', route => route.abort())
     await page.goto(tintype.endpoints.logs as string)
+    await page.locator('#lead').getByText('The log server does not answer.').waitFor()
+    await page.unroute('**/recent.json')
+    await page.route('**/recent.json', route => route.fulfill({ status: 401 }))
+    await page.reload()
+    await page.locator('#lead').getByText('You are not signed in').waitFor()
+    await page.unroute('**/recent.json')
+    await page.route('**/recent.json', route => route.fulfill({ body: '<h1>Sign in</h1>' }))
+    await page.reload()
     await page.locator('#lead').getByText('The log server does not answer.').waitFor()
     await page.unroute('**/recent.json')
     await page.route('**/recent.json', route => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }))

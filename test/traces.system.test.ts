@@ -227,6 +227,7 @@ test('a collector that refuses is said on standard error, and one that never ans
     OTEL_TRACES_EXPORTER: 'zipkin',
     OTEL_METRICS_EXPORTER: 'prometheus',
     OTEL_SERVICE_NAME: 'photos',
+    OTEL_CONFIG_FILE: 'otel.yaml',
     OTEL_EXPORTER_OTLP_HEADERS: 'Authorization: Bearer hush,x-scope=1',
     OTEL_BSP_MAX_QUEUE_SIZE: 'many',
     OTEL_RESOURCE_ATTRIBUTES: 'team=photos,build=https://ci.example/?id=1',
@@ -234,7 +235,12 @@ test('a collector that refuses is said on standard error, and one that never ans
   expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc does not apply')
-  for (const given of ['TRACES_EXPORTER=zipkin', 'METRICS_EXPORTER=prometheus', 'SERVICE_NAME=photos'])
+  for (const given of [
+    'TRACES_EXPORTER=zipkin',
+    'METRICS_EXPORTER=prometheus',
+    'SERVICE_NAME=photos',
+    'CONFIG_FILE=otel.yaml',
+  ])
     expect(web.stderr()).toContain(`OTEL_${given} does not apply`)
   expect(web.stderr()).toContain('OTEL_RESOURCE_ATTRIBUTES does not apply')
   expect(web.stderr()).toContain('OTEL_EXPORTER_OTLP_HEADERS: a header is left out')

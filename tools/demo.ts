@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { outliveEarlyReaders, stopSignal } from '@tintype/lib/terminal.ts'
@@ -47,7 +47,7 @@ export async function demo(
   const undo: (() => unknown)[] = []
   let current = ends
   const lab: Lab = { folder, dataDir: join(folder, 'data'), onEnd: end => void current.push(end) }
-  const wait = (seconds: number) => delay(seconds * 1000, undefined, { signal })
+  const wait = (seconds: number) => sleep(seconds * 1000, undefined, { signal })
   const otherWork = () => busy(loadavg()[0] as number, availableParallelism())
   try {
     tell(`start     the service, in ${folder}`)

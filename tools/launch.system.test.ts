@@ -199,6 +199,10 @@ describe('npm start', () => {
     const environment = readFileSync(`/proc/${tintype.process('web')?.pid}/environ`, 'utf8')
     expect(environment, 'pm2 would seem to stop each service, and not the launcher').not.toContain('pm_id')
     const all = [...ofFolder(), ...children]
+    // Cannot be removed then, as on a disk that became read-only. Only root may do it.
+    const held = join(folder, 'launcher.json')
+    spawnSync('mount', ['--bind', held, held])
+    onTestFinished(() => void spawnSync('umount', [held]))
     const stopped = tintype.stop('SIGINT')
     // The launcher gets it twice, at once: npm passes it on. A late one would end all at once.
     for (const { pid } of all) process.kill(pid, 'SIGINT')

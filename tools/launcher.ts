@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { makeFolder, replaceFile } from '@tintype/lib/disk.ts'
-import { explainError } from '@tintype/lib/errors.ts'
+import { explainError, orElse } from '@tintype/lib/errors.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { stopThenAtOnce, whenDisconnected } from '@tintype/lib/terminal.ts'
@@ -84,17 +84,14 @@ async function run(config: Config, plan: Plan): Promise<void> {
   /** Removes stopping processes from slo's targets: slo stops later and would log a failed scrape of each. */
   function withdraw(members: Member[]): void {
     for (const { service, role } of members) if (role !== 'slo') fleet.ready.delete(service.name)
-    try {
-      if (owned) publishTargets()
-    } catch {
-      // On a full disk the targets stay.
-    }
+    // On a full disk the targets stay.
+    if (owned) orElse(undefined, publishTargets)
   }
 
   async function drain(exitCode: number): Promise<void> {
     stopping = true
-    if (owned) rmSync(control.file, { force: true })
-    if (published) rmSync(endpointsFile, { force: true })
+    if (owned) discard(control.file)
+    if (published) discard(endpointsFile)
     published = false
     log.info('launcher.stopping')
     for (const { supervised } of fleet.members.values()) supervised.retire()
@@ -104,12 +101,12 @@ async function run(config: Config, plan: Plan): Promise<void> {
       withdraw(members)
       await Promise.all(members.map(({ supervised }) => supervised.stop()))
     }
-    rmSync(control.folder, { recursive: true, force: true })
+    discard(control.folder)
     process.exit(exitCode)
   }
   const stop = stopThenAtOnce(drain, () => {
     fleet.kill()
-    rmSync(control.folder, { recursive: true, force: true })
+    discard(control.folder)
     process.exit(1)
   })
   process.on('SIGINT', () => stop(0))
@@ -124,14 +121,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
       await Promise.all(services.map(fleet.start))
       owned = true
       // A killed launcher's files.
-      rmSync(endpointsFile, { force: true })
+      discard(endpointsFile)
       const socket = socketIn(config.DATA_DIR)
-      try {
-        if (socket) rmSync(dirname(socket), { recursive: true, force: true })
-      } catch {
-        // They are of another user, as after sudo npm start.
-      }
-      rmSync(control.file, { force: true })
+      if (socket) discard(dirname(socket))
+      discard(control.file)
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
     if (stopping) return
@@ -153,6 +146,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
     await stop(1)
   }
 }
+
+/** Removes what is there, unless its disk became read-only, which must not prevent a stop, or it is root's, as after sudo. */
+const discard = (path: string): void =>
+  orElse(undefined, () => rmSync(path, { recursive: true, force: true }))
 
 const whatNext = ({ slo = '', logs = '' }: Endpoints): string => `
   promises, alerts, diagnosis   ${fromHere(slo)}

@@ -28,7 +28,7 @@ function copyInstalled(names: readonly string[], into: string): void {
   for (const path of found) cpSync(join(root, path), join(into, path), { recursive: true, dereference: true })
 }
 
-describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'], parts => {
+describeWithParts('@tintype/slo in a project', ['prometheus', 'promtool'], parts => {
   let folder: string
   let prometheus: Program
   const run = promisify(execFile)
@@ -42,7 +42,12 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     const tarball = resolve(pack(relative('', folder)))
     const manifest = execFileSync('tar', ['xzOf', tarball, 'package/package.json'], { encoding: 'utf8' })
     copyInstalled(Object.keys(JSON.parse(manifest).dependencies), folder)
-    writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+    // The project has another release of what slo may use.
+    const sdk = '@aws-sdk/client-s3'
+    mkdirSync(join(folder, 'sdk'))
+    writeFileSync(join(folder, 'sdk/package.json'), JSON.stringify({ name: sdk, version: '3.1.0' }))
+    const project = { private: true, type: 'module', dependencies: { [sdk]: 'file:sdk' } }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(project))
     await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: folder })
     const port = await freePort()
     prometheus = await startServer(

@@ -117,11 +117,14 @@ function dependencies(all: readonly string[]) {
         .filter(([name]) => imported.has(name))
         .sort(),
     )
-  const optional = pick(lib.optionalDependencies)
+  // Of any release with the same major number: npm refuses a package whose peer is another than the project has.
+  const optional = Object.entries(pick(lib.optionalDependencies)).map(
+    ([name, version]) => [name, `^${Number.parseInt(version, 10)}`] as const,
+  )
   return {
     dependencies: pick(known),
-    peerDependencies: optional,
-    peerDependenciesMeta: Object.fromEntries(Object.keys(optional).map(name => [name, { optional: true }])),
+    peerDependencies: Object.fromEntries(optional),
+    peerDependenciesMeta: Object.fromEntries(optional.map(([name]) => [name, { optional: true }])),
   }
 }
 

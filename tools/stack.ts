@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
@@ -164,7 +164,7 @@ function start(name: Name, paths: Record<Name, string>, folder: string, args: st
 }
 
 async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
-  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await delay(100)) {
+  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await sleep(100)) {
     const answer = await fetch(url).catch(() => undefined)
     if (answer?.ok) return true
   }

@@ -5,7 +5,7 @@ import { sameSignalMs } from '@tintype/lib/terminal.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../test/support.ts'
 import { inherited } from './service.ts'
-import { supervise } from './supervise.ts'
+import { type Hooks, supervise } from './supervise.ts'
 
 /** A process whose /livez answers 200 so many times, then 503 with the reason. */
 const stuckAfter = (answers: number) => `
@@ -20,25 +20,36 @@ const stuckAfter = (answers: number) => `
   process.on('disconnect', () => process.exit())
   process.on('SIGTERM', () => process.exit())`
 
-test('a process that lives and no longer moves is ended and started again, with the reason in the log', async () => {
+type Watched = { onReady?: Hooks['onReady']; log?: Partial<Log>; stopMs?: number }
+/** Short checks, so that a test does not wait for those of the service. */
+const impatient = { everyMs: 20, failures: 3, startMs: 60_000 }
+
+/** Supervises a process with this source. It is stopped when the test ends. */
+async function superviseSource(source: string, watched: Watched = {}, liveness?: typeof impatient) {
   const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, stuckAfter(2))
-  const said: { event: string; facts: Record<string, unknown> }[] = []
-  const note = (event: string, facts: Record<string, unknown>) => void said.push({ event, facts })
-  const starts: unknown[] = []
+  writeFileSync(file, source)
   const web = supervise(
     { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
     {
       environment: () => ({ ...inherited(), OTEL_SDK_DISABLED: 'true' }),
-      onReady: endpoints => void starts.push(endpoints),
-      log: { error: note, warn: note } as unknown as Log,
-      stopMs: 30_000,
+      onReady: watched.onReady ?? (() => {}),
+      log: { error: () => {}, warn: () => {}, ...watched.log } as Log,
+      stopMs: watched.stopMs ?? 30_000,
     },
-    { everyMs: 20, failures: 3, startMs: 60_000 },
+    liveness,
   )
   onTestFinished(() => web.stop())
+  return web
+}
+
+test('a process that lives and no longer moves is ended and started again, with the reason in the log', async () => {
+  const said: { event: string; facts: unknown }[] = []
+  const note = (event: string, facts: unknown) => void said.push({ event, facts })
+  let starts = 0
+  const watched = { onReady: () => void starts++, log: { error: note, warn: note } }
+  const web = await superviseSource(stuckAfter(2), watched, impatient)
   await web.ready
-  await until(() => starts.length > 1, { what: 'another start' })
+  await until(() => starts > 1, { what: 'another start' })
   expect(said[0]).toEqual({
     event: 'process.stuck',
     facts: { process: 'web', why: 'the loop has not moved for 61 s' },
@@ -47,22 +58,14 @@ test('a process that lives and no longer moves is ended and started again, with 
 })
 
 test('a process is started again also when its addresses cannot be written', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, stuckAfter(1_000))
   const said: string[] = []
   let starts = 0
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
-      onReady() {
-        if (++starts > 1) throw new Error('ENOSPC: no space left on device')
-      },
-      log: { error: (event: string) => void said.push(event), warn: () => {} } as unknown as Log,
-      stopMs: 30_000,
+  const web = await superviseSource(stuckAfter(1_000), {
+    onReady() {
+      if (++starts > 1) throw new Error('ENOSPC: no space left on device')
     },
-  )
-  onTestFinished(() => web.stop())
+    log: { error: event => void said.push(event) },
+  })
   await web.ready
   for (const next of [2, 3]) {
     process.kill(web.pid() as number, 'SIGKILL')
@@ -72,20 +75,12 @@ test('a process is started again also when its addresses cannot be written', asy
 })
 
 test('a launcher without a free file descriptor tries again: it ended, and every service with it', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, stuckAfter(1_000))
   const ends: unknown[] = []
   let starts = 0
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
-      onReady: () => void starts++,
-      log: { error: () => {}, warn: (_: string, facts: object) => void ends.push(facts) } as unknown as Log,
-      stopMs: 30_000,
-    },
-  )
-  onTestFinished(() => web.stop())
+  const web = await superviseSource(stuckAfter(1_000), {
+    onReady: () => void starts++,
+    log: { warn: (_event, facts) => void ends.push(facts) },
+  })
   await web.ready
   const taken: number[] = []
   try {
@@ -101,46 +96,26 @@ test('a launcher without a free file descriptor tries again: it ended, and every
 })
 
 test('the process in place of one that asked whether it is its turn, and died, is not stopped by the answer', async () => {
-  const folder = await temporaryFolder()
-  const file = join(folder, 'service.mjs')
   const asks = `
     import { existsSync, writeFileSync } from 'node:fs'
-    const marker = ${JSON.stringify(join(folder, 'asked'))}
+    const marker = ${JSON.stringify(join(await temporaryFolder(), 'asked'))}
     process.on('message', () => process.exit(1))
     const die = () => process.exit(writeFileSync(marker, ''))
     if (!existsSync(marker)) server.on('listening', () => process.send('is it my turn?', die))`
-  writeFileSync(file, stuckAfter(1_000) + asks)
   let begunAt = 0
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ ...inherited(), OTEL_SDK_DISABLED: 'true' }),
-      onReady() {
-        begunAt = performance.now()
-      },
-      log: { error: () => {}, warn: () => {} } as unknown as Log,
-      stopMs: 30_000,
-    },
-  )
-  onTestFinished(() => web.stop())
+  const onReady = () => {
+    begunAt = performance.now()
+  }
+  const web = await superviseSource(stuckAfter(1_000) + asks, { onReady })
   await web.ready
   await until(() => web.deaths() > 0 && performance.now() - begunAt > 2 * sameSignalMs)
   expect(web.deaths()).toBe(1)
 })
 
 test('a process that hangs is killed when its stop takes too long', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, stuckAfter(1_000))
   const said: string[] = []
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
-      onReady: () => {},
-      log: { error: (event: string) => void said.push(event), warn: () => {} } as unknown as Log,
-      stopMs: 100,
-    },
-  )
+  const log = { error: (event: string) => void said.push(event) }
+  const web = await superviseSource(stuckAfter(1_000), { log, stopMs: 100 })
   await web.ready
   process.kill(web.pid() as number, 'SIGSTOP')
   await web.stop()
@@ -148,35 +123,16 @@ test('a process that hangs is killed when its stop takes too long', async () => 
 })
 
 test('a process that never becomes ready is killed with the reason in the log: it said SIGKILL alone', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, "process.on('disconnect', () => process.exit())\nsetInterval(() => {}, 1_000)")
   const said: unknown[] = []
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
-      onReady: () => {},
-      log: { error: (...given: unknown[]) => void said.push(given), warn: () => {} } as unknown as Log,
-      stopMs: 30_000,
-    },
-    { everyMs: 20, failures: 3, startMs: 100 },
-  )
+  const source = "process.on('disconnect', () => process.exit())\nsetInterval(() => {}, 1_000)"
+  const log = { error: (...given: unknown[]) => void said.push(given) }
+  const web = await superviseSource(source, { log }, { ...impatient, startMs: 100 })
   await expect(web.ready).rejects.toThrow('web did not start: SIGKILL')
   expect(said).toEqual([['process.stuck', { process: 'web', why: 'it was not ready in time' }]])
 })
 
 test('a process that a signal to all has ended is not started again while the others stop', async () => {
-  const file = join(await temporaryFolder(), 'service.mjs')
-  writeFileSync(file, stuckAfter(1_000))
-  const web = supervise(
-    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
-    {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
-      onReady: () => {},
-      log: { error: () => {}, warn: () => {} } as unknown as Log,
-      stopMs: 30_000,
-    },
-  )
+  const web = await superviseSource(stuckAfter(1_000))
   await web.ready
   const pid = web.pid() as number
   web.retire()

@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../../tools/free-port.ts'
 import { describeError, explainError, messageOf } from '../errors.ts'
 import { isHere } from '../loopback.ts'
-import { askBounded, askStatus, TooLong } from './bounded-request.ts'
+import { askBounded, askStatus, statusInWords, TooLong } from './bounded-request.ts'
 
 async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
   const server = createServer(answer)
@@ -88,6 +88,15 @@ test('a request that wants the status alone waits for no body', async () => {
   const asked = new AbortController()
   expect(await askStatus(url, asked)).toMatchObject({ status: 202 })
   asked.abort()
+})
+
+test.each([
+  [undefined, 'answer 302'],
+  ['https://me:secret@shop.test/x?y', 'answer 302 to https://shop.test/…'],
+  ['/login?token=secret', 'answer 302 to /…'],
+  ['intent://shop.test/x', 'answer 302 to intent:/…'],
+])('of a redirect to %s a log says: %s', (location, words) => {
+  expect(statusInWords({ status: 302, headers: { location }, body: '' })).toBe(words)
 })
 
 test('a server that cannot be reached is an error', async () => {

@@ -86,8 +86,11 @@ export const inWords = ({ status, headers: { location }, body }: Answer<Buffer |
     .join(': ')
 
 /** The same for a log, of a redirect only the origin: the rest repeats the request's address, which may be a secret. */
-export const statusInWords = ({ status, headers: { location } }: Answer<unknown>): string =>
-  `answer ${location ? `${status} to ${URL.parse(location)?.origin ?? ''}/…` : status}`
+export function statusInWords({ status, headers: { location } }: Answer<unknown>): string {
+  if (!location) return `answer ${status}`
+  const { origin = '', protocol } = URL.parse(location) ?? {}
+  return `answer ${status} to ${origin === 'null' ? protocol : origin}/…`
+}
 
 async function ask<Body>(
   address: string,

@@ -1,4 +1,5 @@
 import { orElse } from '../errors.ts'
+import type { Sides } from '../pixels.ts'
 
 /** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
@@ -17,23 +18,47 @@ type Box = { type: string; body: Buffer }
  * @throws RangeError when the head does not hold them.
  */
 export function heifProperties(head: Buffer): Box[] {
-  const parts = partsOf(head)
-  const properties = inside(parts, 'iprp')
-  const all = [...boxes(inside(properties, 'ipco'))]
-  const primary = idIn(inside(parts, 'pitm'), 4)
-  const isOfPrimary = ({ type, body }: Box) => type === 'dimg' && body.readUInt16BE(0) === primary
-  const grid = boxes(inside(parts, 'iref').subarray(4)).find(isOfPrimary)
-  const associations = [...boxes(properties).filter(({ type }) => type === 'ipma')]
-  return (grid ? [primary, grid.body.readUInt16BE(4)] : [primary])
-    .flatMap(item => associations.flatMap(({ body }) => indexesOf(item, body)))
-    .flatMap(index => all[index - 1] ?? [])
+  const { primary, references, propertiesOf } = itemsOf(head)
+  const grid = references.find(({ type, from }) => type === 'dimg' && from === primary)
+  return [primary, ...(grid?.to.slice(0, 1) ?? [])].flatMap(propertiesOf)
 }
 
 export const mediaData = (heif: Buffer): Buffer => inside(heif, 'mdat')
 
 /** Whether the colours of a HEIF's primary image are multiplied by its alpha. */
 export const isPremultiplied = (heif: Buffer): boolean =>
-  boxes(inside(partsOf(heif), 'iref').subarray(4)).some(({ type }) => type === 'prem')
+  itemsOf(heif).references.some(({ type }) => type === 'prem')
+
+/** @throws RangeError when the properties contain no size. */
+export function sizeIn(properties: readonly Box[]): Sides {
+  const { body } = properties.find(({ type }) => type === 'ispe') ?? { body: Buffer.alloc(0) }
+  return { width: body.readUInt32BE(4), height: body.readUInt32BE(8) }
+}
+
+/** A smaller tile takes as long to decode as this one, in pixels. */
+const leastTile = 64 * 64
+
+/**
+ * How many pixels are decoded for a HEIF's primary image and what belongs to it (alpha). Within a few kilobytes a grid may
+ * name a tile thousands of times, or other grids; for one that contains itself Infinity. @throws RangeError as above.
+ */
+export function decodedPixels(heif: Buffer): number {
+  const { primary, references, propertiesOf } = itemsOf(heif)
+  const tiles = Map.groupBy(references, ({ type, from }) => (type === 'dimg' ? from : undefined))
+  const known = new Map<number, number>()
+  const pixelsOf = (item: number): number => {
+    const pixels = known.get(item)
+    if (pixels !== undefined) return pixels
+    known.set(item, Infinity)
+    const parts = tiles.get(item)?.flatMap(({ to }) => to)
+    const { width, height } = parts ? { width: 0, height: 0 } : sizeIn(propertiesOf(item))
+    known.set(item, parts ? sumOf(parts) : Math.max(leastTile, width * height))
+    return pixelsOf(item)
+  }
+  const sumOf = (items: number[]): number => items.reduce((sum, item) => sum + pixelsOf(item), 0)
+  const added = references.filter(({ type, to }) => type === 'auxl' && to.includes(primary))
+  return sumOf([primary, ...added.map(({ from }) => from)])
+}
 
 /**
  * The chroma of a HEIF by its decoder's configuration (ISO/IEC 14496-15, AV1-ISOBMFF): 0 is grey, 1 is 4:2:0, as phones
@@ -60,30 +85,54 @@ function* boxes(bytes: Buffer): Generator<Box> {
   }
 }
 
-const partsOf = (heif: Buffer): Buffer => inside(heif, 'meta').subarray(4)
-
 /** The content of the first box of a type in a sequence; empty when there is none. */
 const inside = (sequence: Buffer, type: string): Buffer =>
   boxes(sequence).find(box => box.type === type)?.body ?? Buffer.alloc(0)
 
-/** Version 0 of a box has item ids of 16 bits. */
-const idIn = (box: Buffer, at: number): number => (box[0] === 0 ? box.readUInt16BE(at) : box.readUInt32BE(at))
+/**
+ * A HEIF's primary item, the references from one item to others, and the properties of an item.
+ * @throws RangeError when the head does not hold them.
+ */
+function itemsOf(head: Buffer) {
+  const parts = inside(head, 'meta').subarray(4)
+  const properties = inside(parts, 'iprp')
+  const all = [...boxes(inside(properties, 'ipco'))]
+  const associations = boxes(properties).filter(({ type }) => type === 'ipma')
+  const byItem = Map.groupBy(
+    associations.flatMap(({ body }) => associationsIn(body)),
+    ({ item }) => item,
+  )
+  const [primary, references] = ['pitm', 'iref'].map(type => inside(parts, type)) as [Buffer, Buffer]
+  const bytes = idBytes(references)
+  return {
+    primary: primary.readUIntBE(4, idBytes(primary)),
+    references: [...boxes(references.subarray(4))].map(({ type, body }) => ({
+      type,
+      from: body.readUIntBE(0, bytes),
+      to: Array.from({ length: body.readUInt16BE(bytes) }, (_, each) =>
+        body.readUIntBE(2 + (each + 1) * bytes, bytes),
+      ),
+    })),
+    propertiesOf: (item: number) =>
+      (byItem.get(item) ?? []).flatMap(({ indexes }) => indexes).flatMap(index => all[index - 1] ?? []),
+  }
+}
 
-/** The indexes of an item's properties, counted from 1, from the association box. */
-function indexesOf(item: number, ipma: Buffer): number[] {
-  const idBytes = ipma[0] === 0 ? 2 : 4
+/** Version 0 of a box has item ids of 16 bits. */
+const idBytes = (box: Buffer): number => (box[0] === 0 ? 2 : 4)
+
+/** The indexes of each item's properties, counted from 1, in an association box. */
+function* associationsIn(ipma: Buffer): Generator<{ item: number; indexes: number[] }> {
   const wide = ((ipma[3] ?? 0) & 1) === 1
-  const bytes = wide ? 2 : 1
   let at = 8
   for (let left = ipma.readUInt32BE(4); left > 0; left--) {
-    const id = idIn(ipma, at)
-    const count = ipma.readUInt8(at + idBytes)
-    at += idBytes + 1
-    if (id === item)
-      return Array.from({ length: count }, (_, each) =>
-        wide ? ipma.readUInt16BE(at + each * 2) & 0x7fff : ipma.readUInt8(at + each) & 0x7f,
-      )
-    at += count * bytes
+    const item = ipma.readUIntBE(at, idBytes(ipma))
+    at += idBytes(ipma) + 1
+    const count = ipma.readUInt8(at - 1)
+    const indexes = Array.from({ length: count }, (_, each) =>
+      wide ? ipma.readUInt16BE(at + each * 2) & 0x7fff : ipma.readUInt8(at + each) & 0x7f,
+    )
+    yield { item, indexes }
+    at += wide ? count * 2 : count
   }
-  return []
 }

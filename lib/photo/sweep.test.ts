@@ -10,7 +10,7 @@ import { expireDeadLetters, sweepStorage } from './sweep.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
-const forever = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+const forever = { photosMs: Infinity, keysMs: Infinity }
 const never = new AbortController().signal
 const ignore = () => {}
 
@@ -95,6 +95,21 @@ test('a photo that a crash left between storage and queue is put to work once; o
   expect(await findPhoto(rest.storage, owner, old)).toMatchObject({ result: { reason: { code: 'storage' } } })
 })
 
+test('a photo that ended, and whose result is lost, is converted again: it was shown as converting for ever', async () => {
+  const { left, queue, ...rest } = await context()
+  const ended = async (...files: string[]) => {
+    const id = await left(0, 'original', 'photo.json', ...files)
+    await queue.enqueue(jobOf(record({ id })))
+    const claim = await queue.claim('test', 30_000, never)
+    if (claim !== 'aborted') await queue.complete(claim, Date.now())
+    return id
+  }
+  const [lost, whole] = [await ended(), await ended('result.json')]
+  await sweepStorage({ queue, ...rest }, forever, ignore, never)
+  expect(await queue.look(lost)).toMatchObject({ state: 'queued', outcome: 'kept' })
+  expect(await queue.look(whole)).toMatchObject({ state: 'done' })
+})
+
 test('files that other programs leave among photos are no photos: they are neither expired nor deleted', async () => {
   const { storage, queue, ...rest } = await context()
   const foreign = [
@@ -139,7 +154,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
 
 test('a clock that went ahead by a month removes no photo, key, upload or dead letter, and what a crash left is queued', async () => {
   const { left, photos, storage, queue: opened, ...rest } = await context()
-  let lettersBefore = Number.NaN
+  let lettersBefore = NaN
   const queue = Object.assign(Object.create(opened), {
     now: () => Date.now(),
     expireDead: async (endedBefore: number) => {

@@ -15,7 +15,7 @@ type Ages = { photosMs: number; keysMs: number }
 type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
- * Walks over storage once. Enqueues photos that a crash left between storage and queue. Removes uploads that were never
+ * Walks over storage once. Enqueues photos that a crash left between storage and queue, and those whose result is lost. Removes uploads that were never
  * acknowledged, and expired photos and keys, which `onExpired` counts. Failures are logged, and the walk goes on.
  */
 export async function sweepStorage(
@@ -60,15 +60,22 @@ export const expireDeadLetters = (context: Pick<PhotoContext, 'queue'>, ageMs: n
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
   const known = await context.queue.look(photo)
-  if (known !== 'unknown' && known.state !== 'deleted') return
+  const state = known === 'unknown' ? known : known.state
   const session = sessionOf(owner)
-  const isWhole = known === 'unknown' && files.has('original') && files.has('photo.json')
+  if (state === 'done' || state === 'dead') {
+    // Lost, as by a restore of storage: the photo would be shown as converting for ever.
+    if ((await readResult(context.storage, owner, photo)) !== 'not-found') return
+    const answer = await context.queue.replay(photo)
+    context.log.info('photo.swept', { photo, answer }, session)
+  }
+  if (state !== 'unknown' && state !== 'deleted') return
+  const isWhole = state === 'unknown' && files.has('original') && files.has('photo.json')
   const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
   if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
     // At any LOG_LEVEL, as in settle.ts.
     if (answer === 'too-old') context.log.info('photo.failed', { photo, reason: 'storage' }, session, true)
-  } else if (known !== 'unknown' || ageOf(context, photo) > forgottenMs) {
+  } else if (state === 'deleted' || ageOf(context, photo) > forgottenMs) {
     // The photo was deleted; a converter stored these files later and died.
     await context.storage.delete(photoPrefix(owner, photo))
     context.log.info('photo.forgotten', { photo }, session)

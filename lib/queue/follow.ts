@@ -29,16 +29,18 @@ export async function* follow(
   signal: AbortSignal,
 ): AsyncIterable<QueueEvent> {
   let reads = 0
+  /** The newest event when the first hole was read first. Holes before it are as old, as after a failover of the server. */
+  let newest = 0
   while (!signal.aborted) {
     const rings = doorbell.rings()
     const nextRead = performance.now() + readEveryMs
     const found = await page(seen, pageRows)
-    const from = reads > holeReads && found[0] ? found[0].seq - 1 : seen
-    const events = untilHole(found, from)
+    const events = untilHole(found, seen, reads > holeReads ? newest : 0)
     yield* events
     seen = events.at(-1)?.seq ?? seen
     if (events.length < found.length) {
-      reads = events.length > 0 ? 1 : reads + 1
+      if (events.length > 0) reads = 0
+      if (reads++ === 0) newest = found.at(-1)?.seq ?? 0
       await sleep(holeStepMs, undefined, { signal }).catch(() => {})
     } else {
       reads = 0
@@ -50,11 +52,11 @@ export async function* follow(
   }
 }
 
-/** The events before the first missing number: PostgreSQL numbers events before their transactions commit. */
-function untilHole(events: QueueEvent[], seen: number): QueueEvent[] {
+/** The events before the first missing number after `old`: PostgreSQL numbers events before their transactions commit. */
+function untilHole(events: QueueEvent[], seen: number, old: number): QueueEvent[] {
   const hole = events.findIndex(({ seq }, i) => {
     const missing = seq - (events[i - 1]?.seq ?? seen) - 1
-    return missing > 0 && missing < maxHole
+    return seq > old && missing > 0 && missing < maxHole
   })
   return hole < 0 ? events : events.slice(0, hole)
 }

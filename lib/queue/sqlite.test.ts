@@ -159,12 +159,13 @@ describe('the SQLite file', () => {
     expect(await queue.enqueue(job())).toBe('queued')
   })
 
-  test('a file that was moved away, or whose log was removed, acknowledges nothing more, and its process is to start anew', async () => {
-    for (const lost of ['', '-wal', '-shm']) {
+  test('a file that was moved away or cut to nothing, or whose log was removed, acknowledges nothing more, and its process is to start anew', async () => {
+    for (const lost of ['', '-wal', '-shm', 'all its bytes']) {
       const file = join(await temporaryFolder(), 'queue.sqlite')
       const { queue, process: other } = await openElsewhere(`sqlite:${file}`)
       const ended = once(other, 'exit')
-      await rename(`${file}${lost}`, `${file}${lost}.away`)
+      if (lost === 'all its bytes') await truncate(file)
+      else await rename(`${file}${lost}`, `${file}${lost}.away`)
       await expect(queue.enqueue(job()), lost).rejects.toThrow('-shm was moved or removed')
       await expect(queue.stats(), lost).rejects.toThrow('-shm was moved or removed')
       expect(await ended).toEqual([1, null])

@@ -168,10 +168,10 @@ export async function announce({ sql, clock, settings }: Engine, { id, slots, se
   )
 }
 
-/** Enqueues a dead letter again with fresh attempts. Its outcome stays. */
+/** Enqueues a photo that ended again, with fresh attempts: a dead letter, or one whose result is lost. Its outcome stays. */
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
   const row = await table.findRow(engine, photo)
-  if (row?.state !== 'dead') return 'unknown'
+  if (row?.state !== 'dead' && row?.state !== 'done') return 'unknown'
   table.requeue(engine, row, { attempts: 0, reason: null })
   return 'queued'
 }

@@ -83,7 +83,12 @@ describe('the storage folder', () => {
   test('is refused where a link leads to a folder that is not there, as of a disk that is not mounted', async () => {
     const link = join(await temporaryFolder(), 'photos')
     await fs.symlink('/media/tintype', link)
-    await expect(openFolder(link)).rejects.toThrow(`${link} is no folder, or a link to one that is not there`)
+    const refusal = `${link} is no folder, or a link to one that is not there`
+    await expect(openFolder(link)).rejects.toThrow(refusal)
+    await expect(openFolder(dirname(link))).rejects.toThrow(refusal) // only the photos are on that disk
+    await fs.rm(link)
+    await fs.writeFile(link, '')
+    await expect(openFolder(dirname(link))).rejects.toThrow(refusal)
   })
 
   test('names a full disk quota, of which Node knows only the number', async () => {

@@ -85,16 +85,17 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   // Files of dead processes, named `<process>.<number>.<host>`. Whether a process of another container runs cannot be
   // seen here: its files are removed when they are a day old.
   for (const name of await disk.readdir(temporary)) {
-    const [file, [writer = '', , ...host]] = [join(temporary, name), name.split('.')]
+    const [file, [owner = '', , ...host]] = [join(temporary, name), name.split('.')]
     const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
     // An older version wrote no host.
-    if (host.length === 0 || host.join('.') === hostname() ? isRunning(writer) : isYoung) continue
+    if (host.length === 0 || host.join('.') === hostname() ? isRunning(owner) : isYoung) continue
     await removeTemporary(file)
   }
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
   const own = (await disk.readdir(root)).filter(each => ownFolders.includes(each))
+  for (const name of own) makeFolder(join(root, name), { disk })
   for (const name of [temporaryFolder, ...own]) await tryFolder(disk, root, name, newTemporary())
   const at = (key: Key) => `${root}/${key}`
 

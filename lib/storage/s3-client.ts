@@ -15,10 +15,10 @@ const bytesPerMs = 500
 const connectMs = 1_000
 const maxAttempts = 3
 /**
- * Keys that do not expire are read again after half of this time (the SDK does it 5 minutes before their end), because
- * another program may replace them in their file.
+ * Keys that do not expire are read again after a minute (the SDK does it 5 minutes before their end), because another
+ * program may replace them in their file. While it has written a part of them, the last ones are used up to their end.
  */
-const keysMs = 10 * 60_000
+const keysMs = 6 * 60_000
 /** An option of the SDK's providers of keys, which its types lack here: they keep the content of a file for ever. */
 const readsFilesAnew = { ignoreCache: true } as object
 
@@ -42,12 +42,20 @@ export async function connect(address: S3Address) {
   if (endpoint && !isEndpoint(endpoint))
     throw new ConfigError('AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:9000')
   // A secret that was made from a file often ends with the file's newline, which no header may contain.
-  const credentials = async () => {
+  const readKeys = async () => {
     const expiration = new Date(Date.now() + keysMs)
     const given = { expiration, ...(await config.credentials({ forceRefresh: true })) }
     for (const name of ['accessKeyId', 'secretAccessKey', 'sessionToken'] as const)
       if (given[name]) given[name] = given[name].trim()
     return given
+  }
+  let keys: Awaited<ReturnType<typeof readKeys>> | undefined
+  const credentials = async () => {
+    keys = await readKeys().catch(error => {
+      if (!keys || keys.expiration < new Date()) throw error
+      return keys
+    })
+    return keys
   }
   // HTTPS_PROXY, HTTP_PROXY and NO_PROXY. This machine’s own addresses are asked directly.
   const isLocal = endpoint !== undefined && isHere(new URL(endpoint).hostname)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import fs, {
   chownSync,
   closeSync,
@@ -16,12 +17,13 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { limits } from '../limits.ts'
 import { openAccount } from '../photo/account.ts'
 import { openJournal } from './journal.ts'
-import { createLog, type Log } from './log.ts'
+import { complainer, createLog, type Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 
 const session = '0123456789abcdef'
@@ -94,12 +96,15 @@ test('what cannot be written as it is says so: circles, ten megabytes, a half su
   log.info('long', { text: 'x'.repeat(10 * 2 ** 20) })
   log.info('half', { text: '\ud800' }, 'not a session","x":"')
   log.info('error', { error: new Error('no room', { cause: new Error('the disk') }) })
-  const [first, second, third, fourth] = lines().map(line => JSON.parse(line))
+  const [ofThread] = await once(new Worker('throw Error("lost")', { eval: true }), 'error')
+  log.info('of a thread', { error: ofThread })
+  const [first, second, third, fourth, fifth] = lines().map(line => JSON.parse(line))
   expect(first.payload.unserialisable).toContain('circular')
   expect(second.payload.cutFromBytes).toBeGreaterThan(10 * 2 ** 20)
   expect(second.payload.start).toHaveLength(1024)
   expect(third).toMatchObject({ session: null, payload: { text: '\ud800' } })
   expect(fourth.payload.error).toMatch(/no room.*caused by: Error: the disk/s)
+  expect(fifth.payload.error).toContain('Error: lost\n    at ')
   await log.close()
 })
 
@@ -145,6 +150,16 @@ test('an error after the log was closed is on standard error as before', async (
   for (const each of [...spies, spy]) each.mockRestore()
   expect(written.join('')).toContain('error test.failed {"event":"test.failed","level":"error","n":1}')
   expect(written.join('')).not.toContain('winston')
+})
+
+test('an error that is reported once is not hidden by one that returns each second', () => {
+  const written: string[] = []
+  const spy = vi.spyOn(process.stderr, 'write').mockImplementation(text => written.push(String(text)) > 0)
+  const complain = complainer('log.trouble')
+  const all = ['entries wait', '1 entries lost', 'entries wait', '2 entries lost', 'Another ships as web.0']
+  for (const each of all) complain(new Error(each))
+  spy.mockRestore()
+  expect(written.map(text => text.replace(/^.*log\.trouble /, '').trim())).toEqual([all[0], all[1], all[4]])
 })
 
 test('facts over their limit are cut, and counted', async () => {

@@ -4,7 +4,7 @@ import Transport from 'winston-transport'
 import { describeError, messagesOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { urlHere } from '../loopback.ts'
-import { sparsely } from '../repeat.ts'
+import { sparselyByKind } from '../repeat.ts'
 import { secret } from '../secrets.ts'
 import type { Config } from '../variables.ts'
 import { type Level, levels, type ServiceName } from './catalogue.ts'
@@ -152,18 +152,18 @@ function openSink(name: string, { folder, destination, flushMs }: JournalOptions
 /** The active trace's id. Only tracing sets it, so that a process without, the launcher, does not load OpenTelemetry. */
 export const activeTrace = { id: (): string | undefined => undefined }
 
-/** Writes an error and its causes to stderr, at most once a minute. */
+/** Writes an error and its causes to stderr, each kind at most once a minute: what is reported once would be hidden. */
 export const complainer = (event: string) =>
-  sparsely((error: unknown) => {
+  sparselyByKind<unknown>(error => {
     process.stderr.write(`${new Date().toISOString()} error ${event} ${messagesOf(error)}\n`)
-  }).failed
+  }, messagesOf)
 
 /** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
   const head = { event, level, trace: activeTrace.id() }
   let json: string
   try {
-    const replacer = Object.values(facts).some(Error.isError) ? withErrors : undefined
+    const replacer = Object.values(facts).some(isError) ? withErrors : undefined
     json = JSON.stringify({ ...head, ...facts }, replacer)
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
@@ -175,8 +175,9 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
 }
 
 /** JSON has no errors: one that a caller passes would be `{}`. */
-const withErrors = (_name: string, value: unknown): unknown =>
-  Error.isError(value) ? describeError(value) : value
+const withErrors = (_name: string, value: unknown): unknown => (isError(value) ? describeError(value) : value)
+/** `Error.isError` is false for the error of a thread. */
+const isError = (value: unknown): boolean => value instanceof Error
 
 /** Characters kept of a payload that is too long. */
 const keptOfCut = 1_024

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
-import { sparsely } from '../repeat.ts'
+import { sparselyByKind } from '../repeat.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { activeTrace, complainer } from './log.ts'
@@ -21,6 +21,7 @@ const headerLists = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HE
 const byJson = 'traces are sent by OTLP as http/json'
 /** Variables without effect, each with the values that agree with what happens anyway: any other value is a warning. */
 const inert: readonly [name: string, harmless: RegExp, why: string][] = [
+  ['OTEL_CONFIG_FILE', /^$/, 'traces are configured by variables'],
   ['OTEL_TRACES_EXPORTER', /^(otlp)?$/, byJson],
   ['OTEL_EXPORTER_OTLP_PROTOCOL', /^(http\/json)?$/, byJson],
   ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', /^(http\/json)?$/, byJson],
@@ -35,12 +36,12 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
 ]
 
 const { error } = console
-/** The warnings, by their first words. A collector that refuses a part of each batch causes the same one each second. */
-const warnings = new Map<string, (all: unknown[]) => void>()
-const warn = (...all: [message: string, ...unknown[]]): void => {
-  const words = all[0].split(' ', 3).join(' ')
-  warnings.getOrInsertComputed(words, () => sparsely<unknown[]>(each => error(...each)).failed)(all)
-}
+/** A collector that refuses a part of each batch causes the same warning each second. */
+const warnSparsely = sparselyByKind<unknown[]>(
+  all => error(...all),
+  ([message]) => `${message}`,
+)
+const warn = (...all: unknown[]): void => warnSparsely(all)
 /** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }
 
@@ -101,7 +102,7 @@ export async function startTracing(
   const complain = complainer('traces.not-exported')
   setGlobalErrorHandler(cause => complain(new Error(destinationOf(config), { cause })))
   // An unreachable collector loses its spans and does not delay the stop.
-  return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
+  return () => Promise.race([sdk.shutdown().catch(() => {}), sleep(stopWithinMs)])
 }
 
 /** Where the traces go, without a password. */

@@ -1,9 +1,7 @@
-import { writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { getPriority, setPriority } from 'node:os'
-import { ignore } from '@tintype/lib/disk.ts'
-import { orElse } from '@tintype/lib/errors.ts'
+import { errorCode, orElse } from '@tintype/lib/errors.ts'
 import { freeBytes } from '@tintype/lib/free-bytes.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { ignoreSignals } from '@tintype/lib/terminal.ts'
@@ -48,6 +46,26 @@ async function serve(setup: Setup): Promise<void> {
   flushCompileCache()
 }
 
+/** Photos below this size are read into the same memory: new memory costs 1.5 ms of page faults for a photo of 3 MB. */
+const keptBytes = 8 * 2 ** 20
+let kept: Buffer | undefined
+
+function read(original: string): Buffer {
+  const file = openSync(original, 'r')
+  try {
+    const { size } = fstatSync(file)
+    if (size >= keptBytes) return readFileSync(file)
+    const memory = kept ?? Buffer.allocUnsafeSlow(keptBytes)
+    kept = undefined
+    let length = 0
+    for (let count = -1; count !== 0; length += count)
+      count = readSync(file, memory, length, size - length, null)
+    return memory.subarray(0, length)
+  } finally {
+    closeSync(file)
+  }
+}
+
 async function convertOriginal(
   { original, detailed }: Request,
   { sizes, maxPixels }: Setup,
@@ -55,19 +73,22 @@ async function convertOriginal(
   const cpu = process.cpuUsage()
   const start = performance.now()
   const isFile = typeof original === 'string'
-  let bytes: Buffer | undefined
+  let bytes: Buffer
   try {
-    bytes = isFile ? await readFile(original).catch(ignore('ENOENT', 'ENOTDIR')) : original
+    bytes = isFile ? read(original) : original
   } catch (error) {
-    return { outcome: 'storage', error: String(error) }
+    const isGone = /^(ENOENT|ENOTDIR)$/.test(errorCode(error) ?? '')
+    return isGone ? { outcome: 'gone' } : { outcome: 'storage', error: String(error) }
   }
-  if (!bytes) return { outcome: 'gone' }
-  const { length } = bytes
+  const { length, buffer } = bytes
   const readSeconds = isFile ? (performance.now() - start) / 1000 : 0
   try {
     const conversion = await convert(bytes, sizes, maxPixels, detailed)
     // A failed conversion may still read the original.
-    if (conversion.outcome === 'ok') freeBytes(bytes)
+    if (conversion.outcome === 'ok') {
+      if (buffer.byteLength === keptBytes) kept = Buffer.from(buffer)
+      else freeBytes(bytes)
+    }
     const { user, system } = process.cpuUsage(cpu)
     return { ...conversion, bytes: length, readSeconds, cpuSeconds: (user + system) / 1e6 }
   } catch (error) {

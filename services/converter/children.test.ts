@@ -1,7 +1,7 @@
 import { ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { timesReached } from '@tintype/lib/limits.ts'
@@ -46,6 +46,16 @@ test('a child converts one photo after the other', async () => {
   expect(await convert(request('none'))).toEqual({ outcome: 'gone' })
   expect(await convert(request('small'))).toMatchObject({ outcome: 'ok' })
   expect(isAlive()).toBe(true)
+})
+
+test('a photo is read whole, whatever the size of the photos before', async () => {
+  const { convert } = await child()
+  const small = await readFile(join(folder, 'small'))
+  await writeFile(join(folder, 'large'), Buffer.concat([small, Buffer.alloc(9 * 2 ** 20)]))
+  for (const name of ['whole', 'small', 'large', 'text', 'small', 'whole']) {
+    const { size: bytes } = await stat(join(folder, name))
+    expect(await convert(request(name))).toMatchObject(name === 'text' ? {} : { outcome: 'ok', bytes })
+  }
 })
 
 test('the steps of a conversion are measured when asked for', async () => {

@@ -152,5 +152,5 @@ export function firstFrame(gif: Buffer): [start: number, frame: number, end: num
   const start = behindColours(10) + 2
   let at = start
   while (byte(at) === 0x21) at = behindBlocks(at + 2)
-  return [start, at, byte(at) === 0x2c ? behindBlocks(behindColours(at + 9) + 1) : Number.POSITIVE_INFINITY]
+  return [start, at, byte(at) === 0x2c ? behindBlocks(behindColours(at + 9) + 1) : Infinity]
 }

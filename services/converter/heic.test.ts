@@ -230,6 +230,20 @@ describe('limits', () => {
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(50_000)
   })
 
+  test('a grid of far more tiles than its picture shows is refused before they are decoded', async () => {
+    for (const [brand, tile] of [
+      ['heic', 'red'],
+      ['avif', 'red of AV1'],
+    ] as const) {
+      const grid = (tiles: number) =>
+        heic({ brand, shown: Array.from({ length: tiles }, () => tile), columns: 4, width: 256, height: 128 })
+      expect(await convert(grid(8), [png], 256 * 128)).toMatchObject({ outcome: 'ok' })
+      expect(await convert(grid(16), [png], 256 * 128)).toMatchObject({
+        reason: { detail: expect.stringMatching(/stored in a rare way/) },
+      })
+    }
+  })
+
   test.each([
     ['a panorama of an iPhone', { width: 16_382, height: 3_800 }, ''],
     ['a photo of a camera that stores 10 bits', { width: 7_008, height: 4_672 }, 'deep'],

@@ -1,5 +1,6 @@
+import { orElse } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
-import { chromaOf, isPremultiplied } from '@tintype/lib/photo/heif.ts'
+import { chromaOf, decodedPixels, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
@@ -69,9 +70,12 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   }
   const scans = format === 'jpeg' && header.isProgressive ? countScans(bytes) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
+  const most = pixelLimit(format, maxPixels, kind)
+  const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0
+  if (pixels > mostDecoded * most) return undecodable(rare, `its tiles have ${pixels} pixels`)
   const warnings: string[] = []
   const aspect = aspectOf(field)
-  const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind) }
+  const bounds = { side, maxPixels: most }
   const colours = coloursOf(format, bytes, header)
   const isGreyPicture =
     /^(b-w|grey16)$/.test(header.space) || (header.format === 'heif' && chromaOf(bytes) === 0)
@@ -109,6 +113,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
 
 /** Pixels in all scans of a JPEG: each takes a pass, and a few bytes can be hundreds. These take 3 to 4 s. */
 const mostPasses = 5e9
+/** Pixels of a HEIF's tiles and alpha, by those that its picture may have: tiles extend beyond it. */
+const mostDecoded = 3
 
 /** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
 function aspectOf(field: (tag: number) => number | undefined): number {

@@ -103,11 +103,7 @@ function inflateRows(bytes: Buffer, rowBytes: number, height: number) {
  * Whether libjpeg invented pixels, or a photo lacks some. libjpeg shows a file's first warning and counts all.
  * @param harmless number of warnings that do not concern pixels.
  */
-export function lacksPixels(
-  photo: OpenedPhoto,
-  warnings: readonly string[],
-  harmless = Number.POSITIVE_INFINITY,
-): boolean {
+export function lacksPixels(photo: OpenedPhoto, warnings: readonly string[], harmless = Infinity): boolean {
   if (lacksBytes(photo)) return true
   const counted = warnings.map(each => Number(/^read gave (\d+) warnings/.exec(each)?.[1] ?? 0))
   const isPadded = warnings.some(each => padding.test(each)) && counted.includes(restartsOf(photo.bytes))

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { dayMs, daysMs, isDay, isOver, oldestMs, timeIn } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
@@ -100,7 +100,7 @@ const answerMs = 100
 async function isThere(response: Response): Promise<boolean> {
   for (let sent = 0; sent < 2 && response.socket?.readableEnded; sent++) {
     if (response.req.httpVersion === '1.1') response.writeProcessing()
-    await delay(answerMs)
+    await sleep(answerMs)
   }
   return !response.closed
 }

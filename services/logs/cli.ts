@@ -117,7 +117,7 @@ function forecastLine(found: Sizing): string {
   const grows = `growing by ${sizeText(growthPerDay.likely ?? 0)} a day`
   const how = hours === null ? grows : `extrapolated from ${count(hours, 'hour')}`
   const days = (of: keyof typeof daysUntilFull) => daysUntilFull[of] ?? 'over 3650'
-  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${days('likely')} (${days('low')} to ${days('high')}) days`
+  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free; days until full: ${days('likely')} (${days('low')} to ${days('high')})`
 }
 
 export async function verifyReport(folders: Folders, { day }: Given): Promise<VerbAnswer> {

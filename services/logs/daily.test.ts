@@ -21,6 +21,7 @@ import { publishDay, sizingReport, timelineReport, verifyReport } from './cli.ts
 import { dayFile, indexFile, manifestFile, publish } from './daily.ts'
 import { type Folders, foldersIn } from './files.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
+import { timeOf } from './page/api.ts'
 import { recent } from './recent.ts'
 import { due } from './schedule.ts'
 import { entriesIn } from './search.ts'
@@ -178,6 +179,18 @@ test('a line that the disk damaged is left out, wherever people read', async () 
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
 })
 
+test('an entry whose corrected time the disk damaged has its own', async () => {
+  const into = await folders()
+  const text = (n: number, corrected?: string) =>
+    stamped(line('web.0.17', n, midnight + n, { session }), at(n), corrected)
+  const damaged = at(2).replace('-', 'x')
+  writeJournal(into.streams, day, 'web.0.17', [text(1), text(2, damaged), text(3)].join(''))
+  const seen = async () => (await timeline(into, session)).entries.map(timeOf).sort()
+  expect(await seen()).toEqual([midnight + 1, midnight + 2, midnight + 3])
+  await publish(into, day)
+  expect(await seen()).toEqual([midnight + 1, midnight + 2, midnight + 3])
+})
+
 test('entries of another shipper, which need not name event and level, are shown and counted', async () => {
   const into = await folders()
   const long = { event: 'x'.repeat(1_000_000) }
@@ -208,19 +221,22 @@ test('entries of another shipper, which need not name event and level, are shown
   expect((await publish(into, day))?.entries).toBe(payloads.length)
 })
 
-test('entries of another shipper whose JSON has spaces are found before and after their day is published', async () => {
+test('entries of another shipper whose JSON has spaces and escaped slashes are found before and after their day is published', async () => {
   const into = await folders()
   const photo = 'ybqm35abme0d1k6m1sq4b3k4x'
   const spaced = JSON.stringify(
-    { event: 'photo.seen', also: [{ photo: 'a' }, { photo: 'b' }], photo },
+    { event: 'photo/seen', also: [{ photo: 'a' }, { photo: 'b' }], photo },
     null,
     1,
   )
-  const text = line('other.0.17', 1, midnight).replace(/("payload":).*/, `$1${spaced.replace(/\n */g, ' ')}}`)
+  const text = line('other.0.17', 1, midnight).replace(
+    /("payload":).*/,
+    `$1${spaced.replace(/\n */g, ' ').replace('/', '\\/')}}`,
+  )
   writeJournal(into.streams, day, 'other.0.17', stamped(text.replace('{ ', '{'), at(1)))
   const seen = async () => [
     (await timeline(into, photo)).entries.length,
-    (await Array.fromAsync(entriesIn(into, { fromMs: midnight, toMs: midnight + 1, event: 'photo.' }) ?? []))
+    (await Array.fromAsync(entriesIn(into, { fromMs: midnight, toMs: midnight + 1, event: 'photo/' }) ?? []))
       .length,
   ]
   expect(await seen()).toEqual([1, 1])

@@ -66,8 +66,8 @@ export type Wanted = { fromMs: number; toMs: number; event?: string; level?: str
 export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<string> | undefined {
   const { fromMs, toMs, event, level } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)
-  // Another shipper's JSON may have a space before the value.
-  const text = event === undefined ? `"${level}"` : JSON.stringify(event).slice(0, -1)
+  // Another shipper's JSON may have a space before the value, and escapes for any sign, as PHP for a slash.
+  const text = event === undefined ? `"${level}"` : `"${/^[\w.-]*/.exec(event)}`
   const lines = linesOf(folders, days, text)
   return days.length === 0 ? undefined : matching(lines, wanted)
 }

@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
@@ -257,7 +257,7 @@ test('a stop tries to reach a log server that is away for `flushMs`', async () =
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal })
   write(log, 1, 100)
   const closed = log.close()
-  expect(await Promise.race([closed, delay(500, 'tries on')])).toBe('tries on')
+  expect(await Promise.race([closed, sleep(500, 'tries on')])).toBe('tries on')
   await startServer(at, { port: first.port })
   await closed
   expect(kept(at)).toEqual(upTo(100))
@@ -445,7 +445,7 @@ test('a client that half-closed its connection gets its look-up also after it wa
   const look = async () => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     socket.write('GET /recent.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    await delay(2)
+    await sleep(2)
     socket.end()
     return text(socket)
   }
@@ -652,7 +652,7 @@ test('the journal of a dead process is owned until all of it is shipped, however
   const url = await startForwarding(server.url, () => held.promise)
   const shipped = shipOrphans(local, { url: () => url, token: () => token }, () => {})
   // Longer than a stop waits for its last batch.
-  expect(await Promise.race([shipped, delay(2_500, 'ships on')])).toBe('ships on')
+  expect(await Promise.race([shipped, sleep(2_500, 'ships on')])).toBe('ships on')
   expect(ownFolder(orphan)).toBe('taken')
   held.resolve()
   await shipped

@@ -150,11 +150,14 @@ test('a start while the clock says 1970 keeps the looks of the days before', asy
   expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
 })
 
-test('a file of looks that a power cut filled with zeros begins anew', async () => {
+test('a file of looks that a power cut filled with zeros, or that a person changed, begins anew', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })
-  writeFileSync(folders.samples, Buffer.alloc(100))
-  expect(sizing(folders, '2026-11-20', 0).bytesPerDay).toBeNull()
+  // A person may have written no number, and no time.
+  for (const content of [Buffer.alloc(100), '{"2026-11-18T00:00:00.000Z":null,"yesterday":1}']) {
+    writeFileSync(folders.samples, content)
+    expect(sizing(folders, '2026-11-20', 0).bytesPerDay).toBeNull()
+  }
   await sampleDisk(folders, Date.parse('2026-11-20'))
   expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
 })

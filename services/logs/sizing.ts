@@ -81,7 +81,7 @@ const firstLineBytes = 2 * limits.logPayload.value
 function firstTimeIn(file: string): number {
   const start = readAt(file, 0, firstLineBytes)
   const entry = entryOf(start.subarray(0, start.indexOf(newline)))
-  return entry ? timeOf(entry) : Number.NaN
+  return entry ? timeOf(entry) : NaN
 }
 
 const unknown: Estimate = { low: null, likely: null, high: null }
@@ -144,9 +144,9 @@ const maxSampledDays = 90
 
 /** The recorded measurements, oldest first; none when the file is damaged. */
 const looksIn = (file: string): Look[] =>
-  Object.entries(readJsonFile<Record<string, number>>(file, {}) ?? {}).map(([at, bytes]) => {
-    return { atMs: Date.parse(at), bytes }
-  })
+  Object.entries(readJsonFile<Record<string, number>>(file, {}) ?? {})
+    .map(([at, bytes]) => ({ atMs: Date.parse(at), bytes }))
+    .filter(({ atMs, bytes }) => atMs >= oldestMs && Number.isFinite(bytes))
 
 /** Records the used disk space. Of the last day all measurements are kept, of each day before the last one. */
 export async function sampleDisk({ samples: file, photos }: Folders, nowMs: number): Promise<void> {

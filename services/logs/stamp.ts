@@ -39,11 +39,14 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
   }
   // All lines are parsed as one array. Its length shows that no value spans two lines.
   const all = `[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`
-  const entries = parseJson<object[]>(all)
+  const entries = parseJson<Record<string, unknown>[]>(all)
   if (entries?.length !== lines.length) return 'a line is not JSON'
   const isStamped = (entry: object) => 'received_at' in entry || 'effective_at' in entry
-  const stamped = entries.findIndex(isStamped)
-  return stamped < 0 ? lines : `line ${stamped + 1} has a member that the log server adds`
+  // Of a member that a line has twice, JSON gives the last one.
+  const isTwice = ({ id, session, timestamp, payload }: (typeof entries)[number], i: number) =>
+    payload === null || lines[i]?.bytes.indexOf(JSON.stringify({ id, session, timestamp }).slice(0, -1)) !== 0
+  const strange = entries.findIndex((entry, i) => isStamped(entry) || isTwice(entry, i))
+  return strange < 0 ? lines : `line ${strange + 1} has a member twice, or one that the log server adds`
 }
 
 /**
@@ -63,7 +66,7 @@ export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const chunks: Buffer[] = []
   const run = { count: 0, last: 0, effectiveMs: afterMs }
-  let day = Number.NaN
+  let day = NaN
   for (const { seq, bytes, timestampMs } of lines) {
     const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
     if (run.count === 0) day = Math.floor(effective / dayMs)
@@ -78,8 +81,9 @@ export function stamp(lines: readonly Line[], clock: Clock, afterMs: number) {
 
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
+/** The effective time of a stamped line: its timestamp where it has none, or the disk damaged it. */
 export const effectiveAt = (line: Buffer, timestampMs: number): number =>
-  isCorrected(line) ? epochMs(timeAt(line, lastTime(line))) : timestampMs
+  (isCorrected(line) && epochMs(timeAt(line, lastTime(line)))) || timestampMs
 
 /** The time of receipt of a stamped line. All lines of an append have the same. */
 export const receivedAt = (line: Buffer): string =>

@@ -295,6 +295,9 @@ test.each([
   ],
   ['a time that the server adds', line(stream, 1, noon).replace(/\}\n$/, ',"effective_at":"2000-01-01"}\n')],
   ['the same, escaped', line(stream, 1, noon).replace(/\}\n$/, ',"effective\\u005fat":"2000-01-01"}\n')],
+  ['a second session, which readers take', line(stream, 1, noon).replace(/\}\n$/, ',"session":"x"}\n')],
+  ['a second time, which readers take', line(stream, 1, noon).replace(/\}\n$/, ',"timestamp":"x"}\n')],
+  ['a second payload that is null', line(stream, 1, noon).replace(/\}\n$/, ',"payload":null}\n')],
   ['the 30th of February', line(stream, 1, '2026-02-30T12:00:00.000Z')],
   ['a seq that is 0', line(stream, 0, noon)],
   ['nothing', ''],
@@ -334,6 +337,16 @@ test('a clock that is an hour wrong is corrected and marked; within a stream tim
     at(10 * hour),
     at(1_500),
   ])
+})
+
+test('a batch that waited for a log server that hung has the times of its entries, and not those of its receipt', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(line(stream, 1, noon))
+  await send(line(stream, 2, noon + 1_000), { receivedMs: noon + 13_000, offsetMs: 12_000 })
+  await send(line(stream, 3, noon + 14_000), { receivedMs: noon + 14_000 })
+  const entries = Object.values(readJournals(folder)).flat()
+  expect(entries.map(({ effective_at }) => effective_at)).toEqual([undefined, undefined, undefined])
 })
 
 test('what a machine wrote before it knew the time, in 1970, counts as written at its receipt', async () => {

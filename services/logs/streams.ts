@@ -37,8 +37,13 @@ type ReceivedBatch = {
  * `mark`: the highest entry that is complete in any file of the stream. It is stored nowhere else.
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
-/** `waiting`: actions that run or wait for their turn. */
-type Stream = { turn: ReturnType<typeof turns>; waiting: number; file: File | undefined }
+/** `waiting`: actions that run or wait for their turn. `offset`: see `offsetOf`. */
+type Stream = {
+  turn: ReturnType<typeof turns>
+  waiting: number
+  file: File | undefined
+  offset?: { ms: number; at: number }
+}
 
 export type ServerJournal = ReturnType<typeof openServerJournal>
 
@@ -50,6 +55,7 @@ export function openServerJournal(folder: string) {
   let waiting = 0
 
   const append = async (name: string, stream: Stream, lines: Line[], batch: ReceivedBatch) => {
+    const clock = { ...batch.clock, offsetMs: offsetOf(stream, batch.clock) }
     stream.file ??= await recover(folder, name)
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
@@ -60,17 +66,17 @@ export function openServerJournal(folder: string) {
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
     let bytes = 0
     for (let rest = fresh; rest[0]; ) {
-      let atMs = effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0)
+      let atMs = effectiveMs(rest[0].timestampMs, clock, stream.file?.effectiveMs ?? 0)
       while (stream.file?.day !== dayOf(atMs)) {
         // A torn rest is cut: the shipper repeats those entries, which now go into another file.
         if (stream.file?.torn) await write(stream.file, Buffer.alloc(0))
         const next = await create(folder, dayOf(atMs), name, stream.file?.mark)
         if (next) stream.file = { ...next, effectiveMs: Math.max(next.effectiveMs, atMs) }
-        else if (dayOf(atMs) >= dayOf(batch.clock.receivedMs)) return { full: dayOf(atMs) }
+        else if (dayOf(atMs) >= dayOf(clock.receivedMs)) return { full: dayOf(atMs) }
         // A past day with too many streams would refuse its entries for ever: they count for the start of the next day.
         else atMs = (Math.floor(atMs / dayMs) + 1) * dayMs
       }
-      const run = stamp(rest, batch.clock, stream.file.effectiveMs)
+      const run = stamp(rest, clock, stream.file.effectiveMs)
       await write(stream.file, run.bytes)
       bytes += run.bytes.length
       Object.assign(stream.file, { mark: run.last, effectiveMs: run.effectiveMs })
@@ -122,6 +128,22 @@ export function openServerJournal(folder: string) {
       await Promise.all([...streams.values()].map(({ turn }) => turn(async () => {})))
     },
   }
+}
+
+/** For so long a request may have waited. A log server that hangs for longer is killed. */
+const waitedMs = 60_000
+const offsetForMs = 3_600_000
+
+/**
+ * The least offset of a shipper's clock that was seen lately. A request that waited for a busy server makes the clock seem
+ * to be behind by as much, and its entries would be moved. A clock that was set back by more counts at once.
+ */
+function offsetOf(stream: Stream, { offsetMs: ms }: Clock): number {
+  const at = performance.now()
+  const least = stream.offset ?? { ms, at }
+  const isWait = ms > least.ms && ms - least.ms < waitedMs && at - least.at < offsetForMs
+  stream.offset = isWait ? least : { ms, at }
+  return stream.offset.ms
 }
 
 /** Whether the stream's entry with this number is this line. True when the entry is no longer there. */

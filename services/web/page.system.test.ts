@@ -193,9 +193,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(
       { name: 'drawing.svg', mimeType: '', buffer: Buffer.from('<svg/>') },
       { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') },
+      { name: 'page.mhtml', mimeType: 'multipart/related', buffer: Buffer.from('From: <Saved by Blink>') },
     )
     await says('drawing.svg', 'Export it as PNG, then try again.')
     await says('notes.txt', /We take/)
+    await says('page.mhtml', /We take/)
     const buffer = Buffer.alloc(2 ** 21 + 1)
     await choose(
       { name: 'huge.jpg', mimeType: 'image/jpeg', buffer },
@@ -206,10 +208,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
       'huge.jpg',
       'This photo has 2.1 MB; at most 2 MB can be taken. Export it smaller, then try again.',
     )
-    expect(uploads).toHaveLength(2)
+    expect(uploads).toHaveLength(3)
   })
 
-  test('a network that answers everything with its login page counts as no connection', async () => {
+  test('a network that answers everything with its login page counts as no connection, and not a proxy that does not reach web', async () => {
+    await page.route('**/photos', route => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }))
+    await page.reload()
+    await page.getByText('Offline at the moment.').waitFor()
     const login = { contentType: 'text/html', body: '<h1>Please log in</h1>' }
     await page.route(/\/(photos|status\.json|pages\.json)$/, route => route.fulfill(login))
     await page.reload()
@@ -347,6 +352,24 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
     await page.getByText('No connection.').waitFor({ state: 'hidden' })
     expect(await page.locator('li.photo').count()).toBe(1)
+  })
+
+  test('a request that fails after a later one was answered, as over a network that was left, is no lost connection', async () => {
+    const tab = await context.newPage()
+    const isLeft = Promise.withResolvers<void>()
+    let reads = 0
+    await tab.route('**/photos', async route => {
+      if (reads++ > 0) return route.fallback()
+      await isLeft.promise
+      await route.abort()
+    })
+    await tab.goto(web.endpoints.web ?? '')
+    await tab.getByText('No photos yet.').waitFor() // by the second read, at the opening of the stream
+    const failed = tab.waitForEvent('requestfailed')
+    isLeft.resolve()
+    await failed
+    await tab.evaluate('new Promise(resolve => setTimeout(resolve, 50))') // drawn by then
+    expect(await tab.textContent('#state')).not.toContain('No connection.')
   })
 
   test('photos that the network does not pass hold up no others', async () => {

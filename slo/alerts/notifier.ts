@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
@@ -54,7 +54,7 @@ export function createNotifier(options: {
       signal.throwIfAborted()
       const again = Math.max(least, pauseMs)
       log.error('alert.not-delivered', { group, status, why, again })
-      await delay(again, undefined, { signal })
+      await sleep(again, undefined, { signal })
     }
     return false
   }
@@ -93,10 +93,10 @@ export function createNotifier(options: {
     sending = true
     while (changed && !signal.aborted) {
       changed = false
-      const pages = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
+      const urgency = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
       // Pages first: a receiver that limits its senders may take an hour for many tickets.
       const all = [...new Set([...begun(), ...groups.keys()])]
-      for (const group of all.sort((one, other) => pages(other) - pages(one)))
+      for (const group of all.sort((one, other) => urgency(other) - urgency(one)))
         await sendGroup(group).catch(error => {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
@@ -192,7 +192,7 @@ function idempotencyKey(groupKey: string, { status, severity, since, at, alerts 
 const digest = (text: string, length = 16) => createHash('sha256').update(text).digest('hex').slice(0, length)
 
 /** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
-export function payload(message: Message, pages: string, more: Readonly<Record<string, string>> = {}) {
+export function payload(message: Message, pages: string, more: Readonly<Record<string, string>>) {
   const { group, status, severity, since, alerts, at } = message
   // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
   const { service } = alerts[0]?.labels ?? {}

@@ -37,7 +37,7 @@ const day: Scenario = {
   counting: ['web', 'converter'].map(process => ({
     process,
     from: 0,
-    to: Number.POSITIVE_INFINITY,
+    to: Infinity,
     zeroed: true,
   })),
 }
@@ -165,7 +165,7 @@ describe('slo on the command line', () => {
       'Prometheus at http://127.0.0.1:9/prom is away',
     ],
     [['report', '--prometheus', 'http://[bad'], 'is not the address of a Prometheus'],
-    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: there is no OpenSLO document'],
+    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: no such file or folder'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
     [['report', '--frobnicate'], '--frobnicate'],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
@@ -190,6 +190,7 @@ describe('slo on the command line', () => {
     [['diagnose', '--json', '--note'], '--json does not go with --note'],
     [['init', '--prometheus', 'http://127.0.0.1:9', '--config', 'a', 'b', 'c'], 'one DIR at most'],
     [['sing'], 'there is no verb "sing": the verbs are budget'],
+    [['lint', 'nowhere.yaml'], 'there is no file or folder "nowhere.yaml"'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
@@ -212,7 +213,7 @@ describe('slo on the command line', () => {
     const { code, out } = await slo(await folder(), 'lint', '--config', config)
     expect(code).toBe(1)
     expect(out).toMatch(
-      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: there is no OpenSLO document/,
+      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: no such file or folder/,
     )
   })
 

@@ -11,7 +11,9 @@ export type Discovered = {
   requests: { metric: string; failed: string; share: number; counted?: string } | undefined
   /** A histogram of durations: the bound within which nearly all requests were so far, and their share. */
   durations: { histogram: string; le: string; share: number; counted?: string } | undefined
-  /** The job's process metrics, which most client libraries expose, and the result of an exporter's probe. */
+  /** The result of an exporter's probe, which is 0 while what it probes is down. Its `up` stays 1 then. */
+  probe?: string | undefined
+  /** The job's process metrics, which most client libraries expose. */
   process: ReadonlySet<string>
   /** The scrape interval; undefined when unknown. */
   scrapeSeconds?: number | undefined
@@ -41,7 +43,7 @@ const unusualCounters =
 const notOfUsers =
   /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)|(^|_)clients?_|_(bytes|(milli|micro)?seconds|ms|us)_total$/
 /** Names of an exporter's gauge of what it probes: `probe_success` of blackbox, `pg_up`, `redis_up`. */
-export const probed = 'probe_success|[a-z0-9]+_up'
+const probed = 'probe_success|[a-z0-9]+_up'
 
 /** Most metrics read by one query, the largest first: an API server has hundreds of histograms. */
 const mostMetrics = 20
@@ -61,12 +63,15 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
     requests?.metric.replace(/_(count|total)$/, ''),
   )
-  const own = [ofJob(`process_.+|go_gc_.+|nodejs_gc_.+|${probed}`)]
+  // `port_up` has a series for each port of a target, of which some are down for ever.
+  const oneEach = `count by (__name__) (${ofJob(probed)}) <= scalar(count(${ofJob('up')}))`
+  const [probe] = await api.instant(oneEach, atSeconds)
+  const own = [ofJob('process_.+|go_gc_.+|nodejs_gc_.+')]
   const process = await api.labelValues('__name__', own, atSeconds - 3600, atSeconds)
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
   const gapMs = medianGap(scrapes.map(({ samples }) => samples.map(({ timeMs }) => timeMs)))
   const scrapeSeconds = gapMs && Math.round(gapMs / 1000)
-  return { job, requests, durations, process: new Set(process), scrapeSeconds }
+  return { job, requests, durations, probe: probe?.labels.__name__, process: new Set(process), scrapeSeconds }
 }
 
 /** `end`: the matcher of the serving end, if both ends of a mesh count. `samples` are then those of the serving end. */

@@ -24,7 +24,13 @@ test.each<[string, Discovered]>([
   ],
   [
     'a probe of it',
-    { job: 'blackbox', requests: undefined, durations: undefined, process: new Set(['probe_success']) },
+    {
+      job: 'blackbox',
+      requests: undefined,
+      durations: undefined,
+      probe: 'probe_success',
+      process: new Set(),
+    },
   ],
   ['nothing but scrapes', { job: 'shop', requests: undefined, durations: undefined, process: new Set() }],
   ['a name that is none', { job: 'Namespace/The_Shop "1"', requests, durations, process }],
@@ -73,15 +79,14 @@ test('a histogram of milliseconds is read in seconds, with its bounds as they ar
   expect(files['service.yaml']).not.toContain('histogram:')
 })
 
-test('of an exporter the result of its probe is the objective, as its scrapes succeed also while what it probes is down', () => {
-  const up = (...metrics: string[]) =>
-    firstDirectory(
-      { job: 'shop', requests: undefined, durations: undefined, process: new Set(metrics) },
-      'http://x',
-    )['objectives/up.yaml']
-  expect(up('probe_success')).toContain(`query: 'min(probe_success{job="shop"})'`)
-  expect(up('pg_up', 'process_open_fds')).toContain(`query: 'min(pg_up{job="shop"})'`)
-  for (const one of [up(), up('node_network_up')]) expect(one).toContain(`query: 'max(up{job="shop"})'`)
+test('of an exporter the result of its probe is the objective, as its scrapes succeed also while what it probes is down', async () => {
+  const up = async (metric: string) =>
+    firstDirectory(await discover(prometheus([[{ __name__: metric }, 1]], []), 'shop', 0), 'http://x')[
+      'objectives/up.yaml'
+    ]
+  for (const probe of ['probe_success', 'pg_up'])
+    expect(await up(probe)).toContain(`query: 'min(${probe}{job="shop"})'`)
+  expect(await up('node_network_up')).toContain(`query: 'max(up{job="shop"})'`)
 })
 
 test('a password in the address of Prometheus is not written, and the address is that of the environment', () => {

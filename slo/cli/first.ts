@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import { slug } from '../objectives/objectives.ts'
 import { boundMatcher } from '../sources/selector.ts'
-import { type Discovered, probed } from './discover.ts'
+import type { Discovered } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
@@ -24,8 +24,7 @@ export function firstDirectory(found: Discovered, prometheus: string): Record<st
 type Values = Readonly<Record<string, string | number | undefined>>
 
 function valuesOf(found: Discovered, prometheus: string): Values {
-  const { job, requests, durations, process, scrapeSeconds = 15 } = found
-  const probe = probeOf(found)
+  const { job, requests, durations, probe, process, scrapeSeconds = 15 } = found
   // A selector, escaped for YAML's single quotes.
   const ofJob = `job=${JSON.stringify(job)}`.replaceAll("'", "''")
   const withJob = (counted = '') => [ofJob, counted].filter(Boolean).join()
@@ -58,10 +57,6 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     }),
   }
 }
-
-/** The result of an exporter's probe, which is 0 while what it probes is down. Its `up` stays 1 then. */
-export const probeOf = ({ process }: Discovered): string | undefined =>
-  [...process].find(metric => new RegExp(`^(${probed})$`).test(metric))
 
 type Durations = NonNullable<Discovered['durations']>
 /** A histogram's units per second, by its name. Prometheus' unit, the second, is assumed when the name has none. */

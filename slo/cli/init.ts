@@ -10,7 +10,7 @@ import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
 import { status, type Verb } from './context.ts'
 import { discover } from './discover.ts'
-import { boundSeconds, firstDirectory, probeOf } from './first.ts'
+import { boundSeconds, firstDirectory } from './first.ts'
 
 export const run: Verb = async ({ prometheus: given, job: wanted, paths }, context) => {
   const { environment, nowMs, print } = context
@@ -36,7 +36,7 @@ export const run: Verb = async ({ prometheus: given, job: wanted, paths }, conte
   const typed = shellWord(folder)
   print(`
 job         ${job}
-requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${probeOf(found) ?? 'up'} is 1`}
+requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : `no counter with a status was found: the objective is that ${found.probe ?? 'up'} is 1`}
 scrapes     ${scrapeSeconds > 30 ? `each ${scrapeSeconds} s: minutes without a sample are offline, scrape it each 30 s, of which one may be late` : scrapeSeconds > 0 ? `each ${scrapeSeconds} s` : 'of the last 10 minutes: fewer than two'}
 durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 

@@ -7,7 +7,7 @@ import { diagnose } from './diagnose.ts'
 const stepMs = 15_000
 const model = readDirectory().service
 const burning = {
-  incidents: [{ fromMs: 3_600_000, toMs: Number.POSITIVE_INFINITY }],
+  incidents: [{ fromMs: 3_600_000, toMs: Infinity }],
   now: ['availability'],
 }
 /** An hour of calm; then the world of a second since the fault. */

@@ -25,6 +25,12 @@ test('a service of one line has every default', () => {
   expect(service.probe).toBeUndefined()
 })
 
+test('a second document is an error in words of YAML alone', () => {
+  expect(said('service: shop\n---\nservice: other\n')).toEqual([
+    '2:1 Source contains multiple documents; write it as YAML 1.2; indentation is by spaces',
+  ])
+})
+
 test('every error is said at once, each with its place and what may stand there', () => {
   const text = `service: The Shop
 scrapeSeconds: 300

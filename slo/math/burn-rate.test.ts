@@ -15,10 +15,7 @@ function times(name: string, outage: string): Partial<Record<TierName, number[]>
   return Object.fromEntries(
     backtest(objective(name), tally, 0, tally.to)
       .filter(({ firings }) => firings.length > 0)
-      .map(({ tier, firings }) => [
-        tier,
-        firings.flatMap(({ fires, clears }) => [fires, clears ?? Number.NaN]),
-      ]),
+      .map(({ tier, firings }) => [tier, firings.flatMap(({ fires, clears }) => [fires, clears ?? NaN])]),
   )
 }
 
@@ -114,4 +111,8 @@ test('a decimal target is the fraction that was meant', () => {
   expect(fromDecimal(0.99)).toEqual(fraction(99, 100))
   expect(fromDecimal(0.9583)).toEqual(fraction(9583, 10_000))
   expect(fromDecimal(0.99999)).toEqual(fraction(99_999, 100_000))
+  // One minute of 30 days, as lint writes it.
+  expect(fromDecimal(0.9999768518518518)).toEqual(fraction(43_199, 43_200))
+  expect(fromDecimal(0.999995)).toEqual(fraction(199_999, 200_000))
+  expect(fromDecimal(0.9583333333)).toEqual(fraction(23, 24))
 })

@@ -130,8 +130,9 @@ function left(standing: Standing): string {
 function witnessText({ agree, disagreements, counts }: WitnessCounts): string {
   const say = ([name, count]: [string, WitnessCounts['counts'][string]]) =>
     `${name} ${count === null ? 'no data' : `${count.kept} kept, ${count.broken} broken`}`
+  const differ = disagreements.length > 0 ? 'they do not agree' : 'only the metrics have data'
   return [
-    `witnesses: ${Object.entries(counts).map(say).join(' · ')}: ${agree ? 'they agree' : 'no agreement'}`,
+    `witnesses: ${Object.entries(counts).map(say).join(' · ')}: ${agree ? 'they agree' : differ}`,
     ...disagreements.map(
       ({ witness, says, ids }) => `  ${witness} ${says}${ids.length > 0 ? `: ${ids.join(' ')}` : ''}`,
     ),

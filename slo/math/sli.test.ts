@@ -24,7 +24,7 @@ const samples = fc.array(
     timeMs: fc.integer({ min: 0, max: 600_000 }),
     value: fc.oneof(
       { weight: 8, arbitrary: fc.nat(1000) },
-      { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Infinity, -Infinity, -5) },
+      { weight: 1, arbitrary: fc.constantFrom(NaN, Infinity, -Infinity, -5) },
     ),
   }),
   { maxLength: 60 },
@@ -56,6 +56,19 @@ test('a young objective whose ratio is below its target is called met so far whi
   const offline = { start: 0, good: 0, total: 1, unknown: false }
   expect(textOf(availability, offline, 1440)).toContain(': met so far, the window is not full')
   expect(textOf(availability, { ...offline, good: 1 }, 1440)).toMatch(/: met$/m)
+})
+
+test('metrics that no other witness can be compared with are not called a disagreement', () => {
+  const witnesses = { counts: { metrics: { kept: 1, broken: 0 }, logs: null }, agree: false, bound: 0 }
+  const say = (disagreements: { witness: string; says: string; ids: string[] }[]) => {
+    const given = { objectives: [], unread: [], planned: { minutes: 0, offline: 0 } }
+    const span = { from: 0, to: 1, nominalMinutes: 1 }
+    return reportText({ ...given, span, witnesses: { ...witnesses, disagreements } })
+  }
+  expect(say([])).toContain('metrics 1 kept, 0 broken · logs no data: only the metrics have data')
+  expect(say([{ witness: 'metrics', says: 'count 1 kept', ids: [] }])).toContain(
+    'they do not agree\n  metrics',
+  )
 })
 
 describe('slots', () => {

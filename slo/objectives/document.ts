@@ -41,10 +41,11 @@ export function found(document: Document, path: Path, name: string, values: Valu
 }
 
 /** A finding about a file as a whole. */
-export const foundIn = (file: string, name: string, values?: Values): Finding =>
+export const foundIn = (file: string, name: string, values: Values): Finding =>
   found(readDocument(file, ''), [], name, values)
 
-const options = { prettyErrors: false, merge: true } as const
+/** `error`: yaml would print a warning about keys such as {{ .Values.name }}, for which there is a finding. */
+const options = { prettyErrors: false, merge: true, logLevel: 'error' } as const
 
 export function readDocument(file: string, text: string): Document {
   const lineCounter = new LineCounter()
@@ -80,8 +81,9 @@ function placed(file: string, text: string, lineCounter: LineCounter, yaml: Yaml
   }
   const document = { file, value: undefined, placeOf: (path: Path) => at(offsetOf(path)) }
   const fix = 'write it as YAML 1.2; indentation is by spaces'
-  const syntax = (offset: number, message: string): Finding[] => [
-    { ...at(offset), severity: 'error', rule: 'yaml', message, fix },
+  // Of a second document yaml names its own function for several.
+  const syntax = (offset: number, said: string): Finding[] => [
+    { ...at(offset), severity: 'error', rule: 'yaml', message: said.replace(/; please use.*/, ''), fix },
   ]
   // The character that stands for bytes which are not UTF-8, as in a file of Windows' own encodings.
   const foreign = text.indexOf('\uFFFD')

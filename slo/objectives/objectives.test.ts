@@ -83,14 +83,19 @@ describe('an objective', () => {
 
   test.each([
     ['a target of 100', latency.replace('target: 0.99', 'target: 100'), '100', 'shape'],
-    ['a target without a budget', latency.replace('0.99', '0.9999999999'), '0.9999999999', 'shape'],
+    [
+      'a target without a budget',
+      latency.replace('0.99', '0.99999999999999999'),
+      '0.99999999999999999',
+      'shape',
+    ],
     ['an alias of nothing', latency.replace('0.99', '*none'), 'apiVersion', 'yaml'],
     ['no target', latency.replace(/ {6}target: 0.99\n/, ''), 'displayName: Promises kept', 'shape'],
     ['another kind', latency.replace('kind: SLO', 'kind: SLA'), 'SLA', 'shape'],
     ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],
     ['a window of two years', latency.replace('duration: 1d', 'duration: 104w'), '104w', 'shape'],
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
-    ['bytes that are not UTF-8', latency.replace('within', '\uFFFDber'), '\uFFFD', 'yaml'],
+    ['bytes that are not UTF-8', latency.replace('thumbnail', '\uFFFDber'), '\uFFFD', 'yaml'],
     ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
     ['an empty file', '', '', 'shape'],
     [
@@ -212,7 +217,7 @@ describe('an objective', () => {
     })
     expect(second?.name).toBe('availability')
     const wrong = list.replace('99.9', '999')
-    expect(findings(wrong)).toContain(`${place(wrong, 'displayName: Promises kept')} shape`)
+    expect(findings(wrong)).toContain(`${place(wrong, '999')} shape`)
     expect(findings(list.replace('targetPercent: 99.9', 'targetPercent: "99"')).join()).toContain('shape')
   })
 

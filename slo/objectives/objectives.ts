@@ -52,7 +52,8 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
     ...parsed,
     ...empty.map(({ path }): Parsed => {
       const document = readDocument(show(path), '')
-      return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
+      const why = existsSync(path) ? 'no-objectives' : 'no-file'
+      return { document, objectives: [], findings: [found(document, [], why)] }
     }),
   ]
   const everyObjective = all.flatMap(({ objectives }) => objectives)
@@ -167,11 +168,12 @@ function writtenOut(document: Document, indicators: ReadonlyMap<unknown, Documen
       delete spec.indicatorRef
     }
     for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
-    for (const each of maps(spec.objectives))
-      if (each.target === undefined && typeof each.targetPercent === 'number') {
-        each.target = each.targetPercent / 100
-        delete each.targetPercent
-      }
+    for (const each of maps(spec.objectives)) {
+      const { target, targetPercent: percent } = each
+      if (target !== undefined || typeof percent !== 'number' || percent <= 0 || percent >= 100) continue
+      each.target = percent / 100
+      delete each.targetPercent
+    }
   }
   const placeOf: Document['placeOf'] = path =>
     sli && path[1] === 'indicator' ? sli.placeOf(path.slice(2)) : document.placeOf(path)

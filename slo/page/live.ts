@@ -1,5 +1,5 @@
 import { find, h, readOften, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
+import { showNavigation, signInText, startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { getJson, Refusal, staleMs } from '@tintype/lib/page/browser/server.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
@@ -42,7 +42,7 @@ function nameObjectives(page: Page['name']): void {
 
 /** The text for this status in the page's language, else what slo says, or that it does not answer. */
 export const refusalOf = (error: { status?: number }, said: Record<number, string> = {}): string =>
-  said[error.status ?? 0] ?? (error instanceof Refusal ? error.message : say('away'))
+  said[error.status ?? 0] ?? signInText(error) ?? (error instanceof Refusal ? error.message : say('away'))
 
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs

@@ -71,7 +71,10 @@ function answerWhatIf(): Promise<HTMLElement> {
   remember('outage', outage)
   return getJson<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`).then(
     ({ minutes, alerts }) => whatIfLanes(minutes, alerts),
-    error => h('pre', { class: 'small soft' }, refusalOf(error)),
+    error => {
+      const said = { 400: say('whatIfUnclear', { detail: error.message }) }
+      return h('pre', { class: 'small soft' }, refusalOf(error, said))
+    },
   )
 }
 

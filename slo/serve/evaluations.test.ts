@@ -14,7 +14,7 @@ import { stateOf } from './state.ts'
 const now = 30_000_000
 
 /** Groups that counted from a minute on, with the last samples at `to`. */
-const counting = (began: Record<string, number>, to = Number.POSITIVE_INFINITY): Source => {
+const counting = (began: Record<string, number>, to = Infinity): Source => {
   const jobOf = (sli: unknown) => /job=\\"(\w+)\\"/.exec(JSON.stringify(sli))?.[1] ?? ''
   return {
     labelValues: async () => Object.keys(began),
@@ -129,7 +129,7 @@ test('minutes that were counted are not offline when the source has lost its sam
 
 test.each([
   [60, 4 * 180],
-  [180, 2 + 4 * 121], // the minute in which the outage began, and two hours with the minute before them
+  [180, 2 + 4 * 129], // the minute in which the outage began, and the minutes that were read again
 ])('samples that come after an outage of %d minutes are counted', async (minutes, events) => {
   const objectives = countedKinds.filter(({ name }) => name === 'bad-events')
   /** The samples up to the middle of this minute were sent. */
@@ -151,11 +151,34 @@ test.each([
   expect(await counted(now)).toBe(2 + 4 * (180 - minutes))
   sent = now - 50
   await counted(now + 1)
-  sent = now + 1
-  expect(await counted(now + 2)).toBe(events)
+  sent = now + 9
+  expect(await counted(now + 10)).toBe(events)
 })
 
-test('of samples that come late, good events may come a minute after the total', async () => {
+test('samples of one of two agents that come an hour late are counted, and only each tenth read is of two hours', async () => {
+  const objectives = countedKinds.filter(({ name }) => name === 'bad-events')
+  let late = now - 60
+  const read: Minute[] = []
+  const source: Source = {
+    ...counting({}),
+    slots: async (_sli, from, to) => {
+      read.push(to - from)
+      return Array.from({ length: to - from }, (_, i) => {
+        const total = from + i < late ? 8 : from + i < now - 30 ? 4 : 0
+        return { start: from + i, good: total, total, unknown: total === 0 }
+      })
+    },
+  }
+  const evaluations = openEvaluations(objectives, source, noStore)
+  await evaluations.read(now)
+  late = now
+  for (let at = now + 1; at <= now + 20; at++) await evaluations.read(at)
+  const [view] = await evaluations.viewsAt(now + 20)
+  expect(view && total(view.tally, now - 60, now)).toBe(8 * 60)
+  expect(read.filter(minutes => minutes > 60)).toHaveLength(1 + 2)
+})
+
+test('of samples that come late, good events may come after the total', async () => {
   let [sent, good] = [now - 60, now - 60]
   const source: Source = {
     ...counting({ old: 0 }),
@@ -168,12 +191,12 @@ test('of samples that come late, good events may come a minute after the total',
   const evaluations = openEvaluations(groupedSlices, source, noStore)
   await evaluations.read(now - 1)
   await evaluations.read(now)
-  sent = now + 2
-  await evaluations.read(now + 1)
+  sent = now + 20
+  await evaluations.read(now + 10)
   expect((await evaluations.viewsAt(now)).map(({ standing }) => standing.bad)).toEqual([60])
-  good = now + 2
-  await evaluations.read(now + 2)
-  expect((await evaluations.viewsAt(now + 2)).map(({ standing }) => standing.bad)).toEqual([0])
+  good = now + 20
+  await evaluations.read(now + 20)
+  expect((await evaluations.viewsAt(now + 20)).map(({ standing }) => standing.bad)).toEqual([0])
 })
 
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {

@@ -172,9 +172,9 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
 
   test('of what was not measured yet nothing is claimed', async () => {
     expect(await textOf('before the first journey', 'status', '#lead')).toBe(
-      'Online 23 of every 24 hours: nothing to count. The thumbnail within one minute: 100% of 8,640 photos.',
+      'Online 23 of every 24 hours: nothing to count. The thumbnail in time: 100% of 8,640 photos.',
     )
-    expect(await textOf('silent', 'status', '#lead')).toMatch(/minute: no data since 10:50\.$/)
+    expect(await textOf('silent', 'status', '#lead')).toMatch(/in time: no data since 10:50\.$/)
     expect(await textOf('silent', '', '.card:nth-child(3)')).toContain('no data since 10:50')
     expect(await page.getAttribute('.card:nth-child(3)', 'data-state')).toBe('none')
     // What was overspent before is overspent until its window has passed.
@@ -237,6 +237,12 @@ describeWithParts('the pages of slo in each state', ['chromium'], () => {
     await page.route('**/api/fits?*', route => route.fulfill({ status: 502 }))
     await page.click('#fits button')
     await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    // As a proxy does that asks to sign in.
+    await page.route('**/api/fits?*', route =>
+      route.fulfill({ status: 302, headers: { Location: '/login' } }),
+    )
+    await page.click('#fits button')
+    await page.waitForSelector('#fits-answer:has-text("You are not signed in")')
     await page.unroute('**/api/fits?*')
     await page.click('#verdict button')
     await page.waitForSelector('#verdict output:has-text("slo does not answer")')

@@ -2,11 +2,20 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { remark } from '../diagnose/remark.ts'
+import { outageFormat } from '../math/outage.ts'
 
 const folder = join(import.meta.dirname, '../page')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 type Texts = Record<string, { en: string; ko: string }>
 const remarks = JSON.parse(read('remarks.json')) as Texts
+
+test('how to write an outage is said in Korean with the examples and forms that slo has', () => {
+  const written = (text: string) => text.replaceAll(/[“”]/g, '"').match(/"[^"]+"|^ {2}[\w% ]+ D\b/gm)
+  const { whatIfUnclear } = JSON.parse(read('words.json')) as Texts
+  expect(written(outageFormat)).toHaveLength(8)
+  expect(written(whatIfUnclear?.ko ?? '')).toEqual(written(outageFormat))
+})
+
 test('a share has the digits that its target needs, and none is rounded up to it', async () => {
   vi.stubGlobal('location', { search: '?lang=ko' })
   vi.stubGlobal('document', {})

@@ -208,7 +208,7 @@ describeWithParts('the pages of slo', ['chromium'], () => {
   test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {
     await open(`${urls.burning}/status`)
     expect(await page.textContent('#lead')).toMatch(
-      /^Offline\. In the last 24 hours 2\d minutes offline of the 60 allowed\. The thumbnail within one minute: 99\.\d+ ?% of [\d,]+ \w+\.$/,
+      /^Offline\. In the last 24 hours 2\d minutes offline of the 60 allowed\. The thumbnail in time: 99\.\d+ ?% of [\d,]+ \w+\.$/,
     )
     expect(await page.locator('.hour i').count()).toBe(minutesADay)
     expect(await page.locator('.incidents li').count()).toBe(3)

@@ -203,7 +203,7 @@ export function onePerCopy(results: readonly Result[], replicaLabels: readonly s
 
 /** The samples of one copy, and another's in its gaps. */
 function filled(samples: Sample[], other: Sample[]): Sample[] {
-  const edges = [Number.NEGATIVE_INFINITY, ...samples.map(({ timeMs }) => timeMs), Number.POSITIVE_INFINITY]
+  const edges = [-Infinity, ...samples.map(({ timeMs }) => timeMs), Infinity]
   const gaps = edges.flatMap((to, i) => {
     const from = edges[i - 1] ?? to
     return to - from > gapMs ? [{ from, to }] : []

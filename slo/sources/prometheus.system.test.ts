@@ -138,7 +138,7 @@ describe('a Prometheus that is none', () => {
     ['whose samples are fresh', 60, 90, 60],
     ['whose clock and samples are late', 300, 330, 300],
     ['whose samples come four minutes late', 0, 240, 240],
-    ['that scrapes nothing', 60, Number.POSITIVE_INFINITY, 60],
+    ['that scrapes nothing', 60, Infinity, 60],
     ['whose clock is of another day', 86_400, 86_430, 0],
   ])('the time of a source %s is known', async (_, clockAgo, newestAgo, expectedAgo) => {
     const now = Math.floor(Date.now() / 1000)

@@ -4,8 +4,8 @@ import type { Minute, Sli, Slot, Source } from './index.ts'
 
 /** Minutes that are read again each time, so that late samples are counted. */
 const overlapMinutes = 10
-/** Minutes without samples are read again for so long: after an outage remote write sends those of two hours. */
-const lateMinutes = 120
+/** Minutes that are read again each ten minutes: after an outage remote write sends the samples of two hours. */
+const lateMinutes = 130
 
 type Kept = {
   from: Minute
@@ -15,15 +15,13 @@ type Kept = {
   blindUntil: Minute | undefined
   /** The earliest minute before which something was counted, if known. */
   seenFrom?: Minute
-  /** The minute before the gap as it was before the last read: what that read filled, it may have filled in part. */
-  lateFrom?: Minute
 }
 
 /**
  * A source that caches slots and reads only the last minutes. Slots that could not be read are unknown, and are read
  * again.
  */
-export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
+export function rememberSlots(source: Source, onRead: (isRead: boolean) => void) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const troubles = new Map<string, unknown>()
@@ -49,10 +47,9 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from, blindUntil: to }
       const end = Math.min(known.from + known.slots.length, to)
-      // The minute before a gap may lack samples. No gap is before the first sample: a young service would read two hours.
-      const begun = known.slots.slice(known.slots.findIndex(({ unknown }) => !unknown))
-      const lateFrom = (begun.slice(-lateMinutes).find(({ unknown }) => unknown)?.start ?? to) - 1
-      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom, known.lateFrom ?? end))
+      const isTenth = Math.floor(end / overlapMinutes) < Math.floor(to / overlapMinutes)
+      const again = isTenth ? lateMinutes : overlapMinutes
+      const since = Math.max(from, Math.min(end - again, known.missedFrom))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
         const begin = Math.max(from, end)
@@ -66,7 +63,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
           return slot.total === 0 && before?.total ? before : slot
         })
         const slots = [...older(since), ...fresh]
-        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined, lateFrom }
+        return { ...known, from, slots, missedFrom: Infinity, blindUntil: undefined }
       }
       const now = await orElse(key, read(), missing)
       const other = kept.get(key)

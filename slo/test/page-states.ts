@@ -81,7 +81,7 @@ function objective(
 }
 
 const online = 'Online 23 of every 24 hours'
-const inTime = 'The thumbnail within one minute'
+const inTime = 'The thumbnail in time'
 const well = `${'o'.repeat(600)}xx${'o'.repeat(300)}uuu${'o'.repeat(535)}`
 const burning = `${well.slice(0, -14)}${'x'.repeat(14)}`
 const planned = `${'o'.repeat(700)}${'p'.repeat(25)}${'o'.repeat(715)}`

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '@tintype/lib/errors.ts'
 import { journey } from '../../test/journey.ts'
 import type { Controlled } from '../control.ts'
@@ -163,7 +163,7 @@ async function judged(options: Judged): Promise<void> {
   const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()
   // The next scrape still contains events of the system test.
-  await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
+  await sleep(scrapeSeconds * 1000 + lookMs, undefined, { signal })
   const begun = Date.now()
   const dayTotals = await evidence.dayTotals()
   const staleSeconds = 3 * scrapeSeconds + 5
@@ -213,7 +213,7 @@ async function judged(options: Judged): Promise<void> {
         `nothing can be said after ${pace.patienceSeconds} s; missing: ${verdict.verdict === 'waiting' ? verdict.missing : 'time'}.`,
         'inconclusive',
       )
-    await delay(lookMs, undefined, { signal })
+    await sleep(lookMs, undefined, { signal })
   }
 }
 

@@ -21,6 +21,10 @@ export function startPage(current: PageName, ofThePage: Parameters<typeof transl
   void showNavigation(current)
 }
 
+/** What to do after an error of `getJson` because a proxy asks to sign in, by 401 or another page; undefined after others. */
+export const signInText = ({ status }: { status?: number }): string | undefined =>
+  status === 0 || status === 401 ? say('signIn') : undefined
+
 const isReached = (host: string): boolean => isLoopback(location.hostname) || !isLoopback(host)
 
 /**

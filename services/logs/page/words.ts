@@ -1,4 +1,5 @@
 import { inLanguage, speaker } from '@tintype/lib/page/browser/language.ts'
+import { signInText } from '@tintype/lib/page/browser/navigation.ts'
 import { getJson } from '@tintype/lib/page/browser/server.ts'
 import texts from './words.json' with { type: 'json' }
 
@@ -15,7 +16,6 @@ const timeoutMs = 60_000
 /** JSON of the log server. @throws with a text for the page when there is no answer, or a refusal. */
 export const read = <T>(address: string): Promise<T> =>
   getJson<T>(address, timeoutMs).catch(error => {
-    // What fetch throws when there is no answer, or none in time.
-    const isAway = error instanceof TypeError || error instanceof DOMException
-    throw new Error(isAway ? say('noAnswer') : say('errorOf', { why: error.message }))
+    const isAway = error.status === undefined
+    throw new Error(signInText(error) ?? (isAway ? say('noAnswer') : say('errorOf', { why: error.message })))
   })

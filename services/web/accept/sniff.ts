@@ -1,6 +1,6 @@
 import { orElse } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
-import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
+import { heifFormat, heifProperties, sizeIn } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
 import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal, type Sides } from '@tintype/lib/pixels.ts'
@@ -44,8 +44,7 @@ const storedSize = (format: Format, head: Buffer): Sides =>
     if (format === 'tiff')
       return { width: firstValue(head, tags.width) ?? 0, height: firstValue(head, tags.height) ?? 0 }
     if (format !== 'avif' && format !== 'heic') return imageSize(head)
-    const { body } = heifProperties(head).find(({ type }) => type === 'ispe') ?? { body: Buffer.alloc(0) }
-    return { width: body.readUInt32BE(4), height: body.readUInt32BE(8) }
+    return sizeIn(heifProperties(head))
   })
 
 /** The refusal of a type. `head` may be empty. */

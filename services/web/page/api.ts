@@ -79,7 +79,9 @@ export function sendPhoto(
     }
     xhr.open('POST', 'photos')
     xhr.responseType = 'json'
-    xhr.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
+    // That of a saved page (.mhtml) is multipart/related, which would be read as a form.
+    const type = file.type.startsWith('image/') ? file.type : 'application/octet-stream'
+    xhr.setRequestHeader('Content-Type', type)
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)
     xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
     xhr.upload.onload = () => progress(1)

@@ -1,4 +1,5 @@
 import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
+import { signInText } from '@tintype/lib/page/browser/navigation.ts'
 import type { Photo } from './api.ts'
 import { refresh } from './list.ts'
 import { deleted, items, showPhoto, underWay } from './photos.ts'
@@ -24,20 +25,22 @@ export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
   let readAt = 0
-  let changedAt = Number.NEGATIVE_INFINITY
+  let changedAt = -Infinity
   /** Changes of the session, each less than `idleMs` after the one before. */
   let changes = 0
   const isLost = () => changes > maxChanges && performance.now() - changedAt < idleMs
+  let reads = 0
 
   async function read(): Promise<void> {
+    const number = ++reads
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
-    readAt = Number.POSITIVE_INFINITY
-    connected(
-      await refresh().then(
-        () => (isLost() ? 'noSession' : ''),
-        ({ status }) => (status === 0 || status === 401 ? 'signIn' : 'offline'), // 0: sent to a page to sign in
-      ),
+    readAt = Infinity
+    const why: Unreached = await refresh().then(
+      () => (isLost() ? 'noSession' : ''),
+      error => (signInText(error) ? 'signIn' : error.status ? 'downLead' : 'offline'),
     )
+    // A request over a network that was left fails after a later one was answered.
+    if (number === reads) connected(why)
     readAt = performance.now()
   }
 

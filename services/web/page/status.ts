@@ -8,7 +8,7 @@ import { say } from './words.ts'
 type Status = { online: boolean | null; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 type Shown = Status | '' | 'notMeasured' | 'stale'
 /** Why this browser does not reach the service, or only as someone else each time: its cookie does not arrive. */
-export type Unreached = '' | 'offline' | 'signIn' | 'noSession'
+export type Unreached = '' | 'offline' | 'downLead' | 'signIn' | 'noSession'
 
 const readEveryMs = 30_000
 

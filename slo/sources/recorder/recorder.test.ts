@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits } from '@tintype/lib/limits.ts'
@@ -181,6 +181,10 @@ test('a stop records what was counted since the last scrape, of targets that ans
   expect(await stopped.points('tintype_promises_total')).toMatchObject([{ value: 7 }])
   expect(await stopped.points('up')).toMatchObject([{ value: 1 }])
   expect(readdirSync(lastMetricsFolder(stopped.folder))).toEqual([])
+
+  const misled = await recording(target, neverMs)
+  writeFileSync(lastMetricsFolder(misled.folder), 'no folder: it ended the recorder')
+  await misled.recorder.stop()
 })
 
 test('what is too old is removed with the scrapes, and counted', async () => {

@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { endProcess } from '@tintype/lib/errors.ts'
+import { endProcess, orElse } from '@tintype/lib/errors.ts'
 import { askBounded, type BoundedAnswer, inWords, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Loop, onChange, type Pulse, startLoop, startPulse } from '@tintype/lib/repeat.ts'
@@ -92,7 +92,7 @@ const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
 /** Records the final metrics of each stopped process once. */
 function recordLeft({ dataDir, store, log }: Options): void {
   const folder = lastMetricsFolder(dataDir)
-  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+  for (const name of orElse([], () => readdirSync(folder))) {
     const [, job, instance] = lastMetricsName.exec(name) ?? []
     if (!job || !instance) continue
     const file = join(folder, name)

@@ -137,7 +137,7 @@ function metricsBeyond(metrics: Count, others: Count, bound: number): Disagreeme
     .filter(outcome => Math.abs(metrics[outcome] - others[outcome]) > bound)
     .map(outcome => ({
       witness: 'metrics',
-      says: `count ${metrics[outcome]} ${outcome}, the others ${others[outcome]}, which is beyond ${bound}`,
+      says: `count ${metrics[outcome]} ${outcome}, the others ${others[outcome]}; scrapes and restarts explain a difference of ${bound}`,
       ids: [],
     }))
 }

@@ -186,7 +186,12 @@ describe('compared', () => {
     expect(lacking(48)).toMatchObject({ agree: true, bound: 2 })
     expect(lacking(47)).toMatchObject({
       agree: false,
-      disagreements: [{ witness: 'metrics', says: 'count 47 kept, the others 50, which is beyond 2' }],
+      disagreements: [
+        {
+          witness: 'metrics',
+          says: 'count 47 kept, the others 50; scrapes and restarts explain a difference of 2',
+        },
+      ],
     })
   })
 

@@ -103,7 +103,7 @@ export const receive: readonly Drill[] = [
     scrapes: probeScrapes,
     prepare: lab =>
       byName(lab, names => {
-        names.delayMs = Number.POSITIVE_INFINITY
+        names.delayMs = Infinity
       }),
   },
 ]

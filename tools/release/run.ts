@@ -7,7 +7,7 @@ import type { MsRange, Pair } from './count-versions.ts'
 import { openEvidence, type ReleaseEvidence } from './evidence.ts'
 import { type Judge, type Judgement, openJudge, type Reason } from './judge.ts'
 import { broughtBy, type Status } from './launched.ts'
-import type { Pace, Step } from './plan.ts'
+import { endOf, type Pace, type Step } from './plan.ts'
 import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
 
@@ -203,14 +203,15 @@ async function judged(options: Judged): Promise<void> {
       shown = { verdict: verdict.verdict, at: nowMs }
     }
     if (verdict.verdict === 'bad') throw new Refused(`${verdict.reasons.map(sentence).join('; ')}.`)
-    if (verdict.verdict === 'good' && seconds >= pace.stepSeconds) {
+    const end = endOf(verdict.verdict, seconds, pace)
+    if (end === 'good') {
       spans.push({ from: begun, to: nowMs })
       note(options, `step of ${step.percent} % is good: ${line}`)
       return
     }
-    if (seconds > pace.patienceSeconds)
+    if (end === 'inconclusive' && verdict.verdict === 'waiting')
       throw new Refused(
-        `nothing can be said after ${pace.patienceSeconds} s; missing: ${verdict.verdict === 'waiting' ? verdict.missing : 'time'}.`,
+        `nothing can be said after ${seconds} s; missing: ${verdict.missing}.`,
         'inconclusive',
       )
     await sleep(lookMs, undefined, { signal })

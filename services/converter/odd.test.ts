@@ -208,11 +208,12 @@ describe('of what breaks off as much is shown as there is', () => {
       })
   })
 
-  test('progressive JPEG that breaks off between two scans', async () => {
+  test('progressive JPEG that breaks off between two scans, in a table or in the header of the next one', async () => {
     const bytes = await grainy({ progressive: true })
     const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
     const tables = bytes.lastIndexOf(Buffer.from([0xff, 0xc4]), last)
-    expect(await picture(bytes.subarray(0, tables))).toMatchObject({ damaged: true })
+    for (const end of [tables, tables + 1, tables + 2, tables + 3, tables + 9, last - 1, last + 3, last + 9])
+      expect(await picture(bytes.subarray(0, end)), `${end - tables}`).toMatchObject({ damaged: true })
   })
 
   test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {

@@ -168,10 +168,11 @@ async function shownPage(bytes: Buffer, shown: number): Promise<{ header: Metada
   return { header: headers[page] ?? first, page }
 }
 
-function formatOf({ format, compression }: Metadata): Format | undefined {
-  if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined
-  return formats.find(known => known === format)
-}
+/** The formats of a HEIF by how it is compressed. */
+const heifFormats: Record<string, Format> = { av1: 'avif', hevc: 'heic' }
+
+const formatOf = ({ format, compression }: Metadata): Format | undefined =>
+  format === 'heif' ? heifFormats[`${compression}`] : formats.find(known => known === format)
 
 function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'

@@ -83,7 +83,7 @@ export function differences(pairs: readonly Pair[]): Difference[] {
   const rows = pairs[0]?.now ?? []
   return rows.flatMap(({ name, unit }) => {
     const values = (side: keyof Pair) =>
-      pairs.map(pair => pair[side].find(each => each.name === name)?.value ?? Number.NaN)
+      pairs.map(pair => pair[side].find(each => each.name === name)?.value ?? NaN)
     const [before, now] = [values('before'), values('now')]
     if ([...before, ...now].some(Number.isNaN)) return []
     const difference = estimate(now.map((value, i) => value - (before[i] as number)))

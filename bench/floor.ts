@@ -61,8 +61,8 @@ export async function floor(bench: Bench): Promise<Row[]> {
     row('floor.busy.p99', estimate(rounds.map(({ ours, bare }) => ours.p99 - bare.p99)), 'ms more'),
     row('floor.idle.p50', quantile(more, 0.5), 'ms more', '<= 8'),
     row('floor.idle.p99', quantile(more, 0.99), 'ms more', '<= 30'),
-    row('floor.memory.idle', idle[0] ?? Number.NaN, 'MiB', '<= 300'),
-    row('floor.memory.idle.floor', idle[1] ?? Number.NaN, 'MiB'),
+    row('floor.memory.idle', idle[0] ?? NaN, 'MiB', '<= 300'),
+    row('floor.memory.idle.floor', idle[1] ?? NaN, 'MiB'),
     row(
       'floor.memory.busy',
       typical(({ ours }) => ours.pss),

@@ -38,9 +38,7 @@ export async function growth(bench: Bench): Promise<Row[]> {
   bench.progress(`drawn: ${picture}`)
   return curves.flatMap(({ name, unit, xs, rounds }) => [
     row(`growth.${name}`, estimate(rounds.map(costs => slopeOf(xs, costs))), 'slope', `<= ${flat}`),
-    ...xs.map((x, i) =>
-      row(`growth.${name}.${x}`, median(rounds.map(costs => costs[i] ?? Number.NaN)), unit),
-    ),
+    ...xs.map((x, i) => row(`growth.${name}.${x}`, median(rounds.map(costs => costs[i] ?? NaN)), unit)),
   ])
 }
 
@@ -57,7 +55,7 @@ async function curve(
   for (let round = 0; round <= (quick ? small : full).rounds; round++) {
     const costs = new Map<number, number>()
     for (const { x, cost } of round % 2 === 0 ? subjects : subjects.toReversed()) costs.set(x, await cost())
-    if (round > 0) rounds.push(subjects.map(({ x }) => costs.get(x) ?? Number.NaN))
+    if (round > 0) rounds.push(subjects.map(({ x }) => costs.get(x) ?? NaN))
   }
   progress(`${about.name}: ${rounds.at(-1)?.map(cost => cost.toPrecision(3))} ${about.unit}`)
   return { ...about, xs: subjects.map(({ x }) => x), rounds }

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noSuch, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { checkWritable } from '../tools/writable.ts'
 import { machine, type Row, table } from './rows.ts'
@@ -57,7 +57,7 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const { json, quick, photos, results } = values
   const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
-  if (unknown !== undefined) throw new UsageError(`there is no benchmark "${unknown}"`)
+  if (unknown !== undefined) throw noSuch('benchmark', unknown, Object.keys(benchmarks))
   if (photos && !existsSync(photos)) throw new UsageError(`--photos: there is no folder "${photos}"`)
   checkWritable('results', results)
   const begun = Date.now()

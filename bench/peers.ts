@@ -69,7 +69,7 @@ export async function peers(bench: Bench): Promise<Row[]> {
         : [
             row(
               `peers.${name}.ratio`,
-              estimateRatio(all.map(({ cpuMs }, i) => (ours[i]?.cpuMs ?? Number.NaN) / cpuMs)),
+              estimateRatio(all.map(({ cpuMs }, i) => (ours[i]?.cpuMs ?? NaN) / cpuMs)),
               'CPU, tintype’s ÷ its',
             ),
           ]),

@@ -67,5 +67,5 @@ async function wake(url: string, photos: number): Promise<number[]> {
     consumer.run({ do: 'consume', photos, lanes: 1 }),
   ])
   await Promise.all([producer.close(), consumer.close()])
-  return Object.entries(enqueued).map(([photo, at]) => Math.max(0, (claimed[photo] ?? Number.NaN) - at))
+  return Object.entries(enqueued).map(([photo, at]) => Math.max(0, (claimed[photo] ?? NaN) - at))
 }

@@ -5,7 +5,7 @@ test('a row knows whether its goal is met, on the bound too', () => {
   expect(row('a', 1.2, 'ratio', '<= 1.20').verdict).toBe('met')
   expect(row('a', 1.21, 'ratio', '<= 1.20').verdict).toBe('missed')
   expect(row('a', 0.9, 'ratio', '>= 0.90').verdict).toBe('met')
-  expect(row('a', Number.NaN, 'ratio', '>= 0.90').verdict).toBe('missed')
+  expect(row('a', NaN, 'ratio', '>= 0.90').verdict).toBe('missed')
   expect(row('a', 5, 'ms')).toEqual({ name: 'a', value: 5, unit: 'ms' })
 })
 

@@ -34,7 +34,7 @@ export function row(name: string, measured: number | Estimate, unit: string, goa
 /** The smallest sample at or below which a share of all samples lies (nearest rank). */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
 }
 
 export const median = (samples: readonly number[]): number => quantile(samples, 0.5)
@@ -49,8 +49,7 @@ const studentsT = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2
 export function estimate(samples: readonly number[]): Estimate {
   const [count, value] = [samples.length, mean(samples)]
   const variance = samples.reduce((sum, each) => sum + (each - value) ** 2, 0) / (count - 1)
-  const half =
-    (studentsT[Math.min(count, studentsT.length + 1) - 2] ?? Number.NaN) * Math.sqrt(variance / count)
+  const half = (studentsT[Math.min(count, studentsT.length + 1) - 2] ?? NaN) * Math.sqrt(variance / count)
   return { value, low: value - half, high: value + half }
 }
 

@@ -38,7 +38,7 @@ export async function scaled(bench: Bench): Promise<Row[]> {
     speeds.push(await waiting(join(folder, `waiting-${count}`), count, own, photos, sizes.waits))
     progress(`${count} converters that wait 200 ms a photo: ${speeds.at(-1)?.toFixed(2)} photos/s`)
   }
-  const [one = Number.NaN, many = Number.NaN] = speeds
+  const [one = NaN, many = NaN] = speeds
   return [
     ...rows,
     row('scaled.converters.1', one, 'photos/s'),

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
@@ -102,7 +102,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
       const body = JSON.stringify({ photo: id, seconds: 1.5 })
       await someone.request('/experience', { method: 'POST', body })
       await someone.upload(turn % 2 === 0 ? undecodable : Buffer.from('no photo'))
-      await delay(2_000, undefined, ending).catch(() => {})
+      await sleep(2_000, undefined, ending).catch(() => {})
     }
   }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { freePort } from '../tools/free-port.ts'
 
@@ -128,7 +128,7 @@ function run(program: string, args: readonly string[], input: unknown): Promise<
 /** Repeats a command until it succeeds. Returns its last error at the timeout. */
 export async function whyNot(kubectl: ApiServer['kubectl'], args: string[]): Promise<string | undefined> {
   let last = ''
-  for (const deadline = performance.now() + readyMs; performance.now() < deadline; await delay(200)) {
+  for (const deadline = performance.now() + readyMs; performance.now() < deadline; await sleep(200)) {
     const { ok, text } = await kubectl(args)
     if (ok) return undefined
     last = text

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { photo } from '../test/images.ts'
@@ -61,8 +61,8 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
     const proxy = await startProxy(folder, webs)
     const traffic = await startTraffic(proxy.url)
     for (const web of webs) {
-      const removed = delay(removedAfterMs).then(() => proxy.tell(`set server web/${web.name} state maint`))
-      if (preStop) await Promise.all([delay(preStopMs), removed])
+      const removed = sleep(removedAfterMs).then(() => proxy.tell(`set server web/${web.name} state maint`))
+      if (preStop) await Promise.all([sleep(preStopMs), removed])
       expect(await web.running.stop()).toBe(0)
       await removed
       await web.start()
@@ -153,7 +153,7 @@ async function startTraffic(url: string) {
     const pieces = 10
     for (let i = 0; i < pieces; i++) {
       yield body.slice((i * body.length) / pieces, ((i + 1) * body.length) / pieces)
-      await delay((2 * preStopMs) / pieces)
+      await sleep((2 * preStopMs) / pieces)
     }
   }
   const upload = async (body: () => unknown) => {
@@ -191,7 +191,7 @@ async function startTraffic(url: string) {
       )
       if (good.includes(answer)) answers.push(answer)
       else failures.push(answer)
-      await delay(20)
+      await sleep(20)
     }
   })
   return {

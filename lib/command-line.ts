@@ -9,9 +9,10 @@ export class UsageError extends ExpectedError {
   override name = 'UsageError'
 }
 
-export const noVerb = (given: string | undefined, verbs: object): UsageError =>
+/** A name of some kind, such as "verb", is missing or unknown. */
+export const noSuch = (kind: string, given: string | undefined, names: readonly string[]): UsageError =>
   new UsageError(
-    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: the verbs are ${Object.keys(verbs).join(', ')}`,
+    `${given ? `there is no ${kind} "${given}"` : `a ${kind} is missing`}: the ${kind}s are ${names.join(', ')}`,
   )
 
 /**

@@ -21,7 +21,7 @@ const numeric =
   (digits: RegExp, kind: string) =>
   (fallback: number, min: number, max: number, format = `${kind} from ${min} to ${max}`) =>
     variable(fallback, format, given => {
-      const value = digits.test(given) ? Number(given) : Number.NaN
+      const value = digits.test(given) ? Number(given) : NaN
       return value >= min && value <= max ? value : undefined
     })
 export const integer = numeric(/^\d+$/, 'a whole number')
@@ -48,7 +48,7 @@ export const list = <T>(
   fallback: readonly T[],
   format: string,
   parseItem: (item: string) => T | undefined,
-  maxItems = Number.POSITIVE_INFINITY,
+  maxItems = Infinity,
 ): Variable<readonly T[]> =>
   variable(fallback, format, given => {
     const items = [...new Set(given.split(',').map(item => item.trim()))]

@@ -4,7 +4,7 @@ export const dayMs = 86_400_000
 export const oldestMs = Date.parse('2026-01-01')
 
 /** An age in milliseconds; Infinity for 0 days. */
-export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * dayMs)
+export const daysMs = (count: number): number => (count === 0 ? Infinity : count * dayMs)
 
 /** The UTC day of a time: `2026-11-22`. */
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
@@ -21,5 +21,5 @@ const timeFormat = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)
 /** Epoch ms of a UTC day or an ISO 8601 time with its zone; else NaN. In an address’s query a plus sign is a space. */
 export function timeIn(given: unknown): number {
   const text = String(given).replace(' ', '+')
-  return timeFormat.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN
+  return timeFormat.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : NaN
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { readArguments, runCommand, UsageError } from '../lib/command-line.ts'
+import { noSuch, readArguments, runCommand, UsageError } from '../lib/command-line.ts'
 import { address, readConfig } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { pick } from '../lib/variables.ts'
@@ -48,9 +48,7 @@ const options = {
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const [name, url, ...more] = positionals
-  if (!name) throw new UsageError('a profile is missing')
-  if (!names.includes(name))
-    throw new UsageError(`there is no profile "${name}": the profiles are ${names.join(', ')}`)
+  if (!name || !names.includes(name)) throw noSuch('profile', name, names)
   const own = name === 'breakpoint' && url === undefined
   if (more.length > 0) throw new UsageError(`${name} does not take "${more[0]}"`)
   if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import { rules } from '../slo/alerts/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
 import { parseObjectives } from '../slo/objectives/objectives.ts'
-import { silences } from '../slo/serve/watch.ts'
+import { absences } from '../slo/serve/watch.ts'
 import { pages, pairs, sectionsOf, targetOf } from './documents/page.ts'
 import { differences } from './documents/twins.ts'
 import { files, places, read, root } from './tidy/sources.ts'
@@ -110,7 +110,7 @@ test('there is a runbook for each alert and for each cause, and no other', () =>
   const wanted = new Set([
     ...named(rules(objectives)).filter(Boolean),
     ...named(parse(read('k8s/monitoring/away.yaml')).spec),
-    ...Object.keys(silences).map(name => `${name}.md`),
+    ...Object.keys(absences).map(name => `${name}.md`),
     ...causes.map(cause => `cause-${cause}.md`),
     // Of an objective that names none.
     'budget-burn.md',

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../tools/free-port.ts'
@@ -216,7 +216,7 @@ test('stopped under load, it loses nothing that it has acknowledged', async () =
   })
   const load = (async () => {
     // Refused connections are tried again at a pace: without one the loop takes a whole processor.
-    while (!stopped) await upload(someone).catch(() => delay(50))
+    while (!stopped) await upload(someone).catch(() => sleep(50))
   })()
   await until(() => acknowledged.length > before + 3)
   expect(await tintype.stop()).toBe(0)

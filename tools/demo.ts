@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
+import { outliveEarlyReaders, stopSignal } from '@tintype/lib/terminal.ts'
 import type { State } from '../slo/page/api.ts'
 import type { Drill, Lab } from '../test/faults/drill.ts'
 import { startTraffic } from '../test/faults/traffic.ts'
@@ -47,7 +47,7 @@ export async function demo(
   const undo: (() => unknown)[] = []
   let current = ends
   const lab: Lab = { folder, dataDir: join(folder, 'data'), onEnd: end => void current.push(end) }
-  const wait = (seconds: number) => delay(seconds * 1000, undefined, { signal })
+  const wait = (seconds: number) => sleep(seconds * 1000, undefined, { signal })
   const otherWork = () => busy(loadavg()[0] as number, availableParallelism())
   try {
     tell(`start     the service, in ${folder}`)
@@ -164,9 +164,7 @@ const colours = { burn: 'red', alert: 'red', fault: 'yellow', verdict: 'cyan', r
 async function main(args: string[]): Promise<number> {
   const drill = chooseLesson(readArguments(args, { fault: { type: 'string' } }).values.fault)
   outliveEarlyReaders()
-  const stopping = new AbortController()
-  // SIGHUP: a closed terminal ends the demo, too, although the service itself would continue.
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
+  const stopping = stopSignal()
   const start = Date.now()
   const tell = (line: string) => {
     const minutesAndSeconds = new Date(Date.now() - start).toISOString().slice(14, 19)
@@ -174,9 +172,9 @@ async function main(args: string[]): Promise<number> {
     console.log(`${minutesAndSeconds}  ${styleText(colour, line)}`)
   }
   try {
-    return (await demo(drill, tell, stopping.signal)) ? 0 : 1
+    return (await demo(drill, tell, stopping)) ? 0 : 1
   } catch (error) {
-    if (!stopping.signal.aborted) throw error
+    if (!stopping.aborted) throw error
     tell('end       stopped, everything is removed')
     return 0
   }

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noSuch, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
@@ -109,7 +109,7 @@ async function main(args: string[]): Promise<number> {
     rebuild: rebuildQueue,
   }
   const verbs = { ...reading, ...changing }
-  if (!Object.hasOwn(verbs, verb)) throw noVerb(verb, verbs)
+  if (!Object.hasOwn(verbs, verb)) throw noSuch('verb', verb, Object.keys(verbs))
   if (verb !== 'replay' && (ids.length > 0 || all))
     throw new UsageError(`${verb} takes neither ids nor --all`)
   if (verb === 'replay' && all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
@@ -11,7 +11,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { forwardStderr } from '@tintype/lib/terminal.ts'
+import { forwardStderr, stopSignal } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
@@ -164,7 +164,7 @@ function start(name: Name, paths: Record<Name, string>, folder: string, args: st
 }
 
 async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
-  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await delay(100)) {
+  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await sleep(100)) {
     const answer = await fetch(url).catch(() => undefined)
     if (answer?.ok) return true
   }
@@ -191,9 +191,7 @@ async function main(args: string[]): Promise<number> {
   const pages = config.SLO_URL?.href ?? (endpoints.slo && fromHere(endpoints.slo))
   // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at
   // which the two read their configuration again and go on.
-  const asked = new Promise<undefined>(resolve => {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => resolve(undefined))
-  })
+  const asked = once(stopSignal(), 'abort').then(() => undefined)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Config, variables } from '@tintype/lib/variables.ts'
 import { socketIn, wasKilled } from './control.ts'
 
@@ -65,7 +65,7 @@ export async function portProblems(config: Config, waitMs: number): Promise<stri
       'launcher: waits for the services of a launcher that was killed: they finish their requests',
     )
   while (mayPass() && performance.now() < deadline) {
-    await delay(200)
+    await sleep(200)
     problems = await checkPorts(config)
   }
   const isRunning = existsSync(socketIn(config.DATA_DIR) ?? '') && !wasKilled(config.DATA_DIR)

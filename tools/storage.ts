@@ -4,7 +4,7 @@ import {
   type LifecycleRule,
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3'
-import { noVerb, readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { noSuch, readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
@@ -123,7 +123,7 @@ function show(present: string[], wanted: string[], json: boolean): number {
 
 async function main(): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
-  if (positionals.join() !== 'lifecycle') throw noVerb(positionals.join(' '), { lifecycle })
+  if (positionals.join() !== 'lifecycle') throw noSuch('verb', positionals.join(' '), ['lifecycle'])
   try {
     return await lifecycle(values.write ?? false, values.json ?? false)
   } catch (error) {

@@ -8,7 +8,7 @@ export type Curve = { name: string; of: string; unit: string; xs: number[]; roun
 export function slopeOf(xs: readonly number[], costs: readonly number[]): number {
   const [logX, logY] = [xs.map(Math.log), costs.map(Math.log)]
   const [meanX, meanY] = [mean(logX), mean(logY)]
-  const products = logX.map((x, i) => (x - meanX) * ((logY[i] ?? Number.NaN) - meanY))
+  const products = logX.map((x, i) => (x - meanX) * ((logY[i] ?? NaN) - meanY))
   return mean(products) / mean(logX.map(x => (x - meanX) ** 2))
 }
 
@@ -21,10 +21,10 @@ export const flat = 0.1
 /** The costs as multiples of the cost at the smallest size, on logarithmic scales, as a self-contained SVG. */
 export function growthSvg(curves: readonly Curve[]): string {
   const lines = curves.map(({ xs, rounds, ...about }) => {
-    const costs = xs.map((_, i) => median(rounds.map(each => each[i] ?? Number.NaN)))
+    const costs = xs.map((_, i) => median(rounds.map(each => each[i] ?? NaN)))
     const slope = estimate(rounds.map(each => slopeOf(xs, each)))
-    const points = xs.map((x, i) => ({ x, y: (costs[i] ?? Number.NaN) / (costs[0] ?? Number.NaN) }))
-    return { ...about, points, slope, last: costs.at(-1) ?? Number.NaN }
+    const points = xs.map((x, i) => ({ x, y: (costs[i] ?? NaN) / (costs[0] ?? NaN) }))
+    return { ...about, points, slope, last: costs.at(-1) ?? NaN }
   })
   const all = lines.flatMap(({ points }) => points)
   const decades = (values: number[]) => [

@@ -136,7 +136,7 @@ const recordFile = (record: PhotoRecord) => ({
   body: bytesOf(record),
 })
 
-/** Writes the key's record if absent. Returns the record that is then stored. */
+/** Writes the key's record if absent. Returns another upload's record that is there already, else undefined. */
 async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord) {
   const body = Buffer.from(JSON.stringify(ours))
   for (let tries = 1; ; tries++) {

@@ -25,7 +25,7 @@ import { giveUp, settleOverdue, sweepStorage } from './sweep.ts'
 
 const minute = 60_000
 const leaseMs = 5_000
-const forever = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+const forever = { photosMs: Infinity, keysMs: Infinity }
 const never = new AbortController().signal
 const crash = { code: 'timeout', detail: 'x' } as const
 const undecodable = { code: 'undecodable', detail: 'x' } as const

@@ -10,7 +10,7 @@ import { expireDeadLetters, sweepStorage } from './sweep.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
-const forever = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+const forever = { photosMs: Infinity, keysMs: Infinity }
 const never = new AbortController().signal
 const ignore = () => {}
 
@@ -154,7 +154,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
 
 test('a clock that went ahead by a month removes no photo, key, upload or dead letter, and what a crash left is queued', async () => {
   const { left, photos, storage, queue: opened, ...rest } = await context()
-  let lettersBefore = Number.NaN
+  let lettersBefore = NaN
   const queue = Object.assign(Object.create(opened), {
     now: () => Date.now(),
     expireDead: async (endedBefore: number) => {

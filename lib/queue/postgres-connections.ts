@@ -73,7 +73,7 @@ const freshMs = 10_000
 const stepMs = 1_000
 
 export function openServerClock() {
-  let offset = Number.NEGATIVE_INFINITY
+  let offset = -Infinity
   let measuredAt = 0
   return {
     /** Takes a time that the server has just sent, epoch ms. */

@@ -32,7 +32,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
  * The queue in a schema of a PostgreSQL database. Lost connections are opened again. While the server is unreachable,
  * calls fail at once and the process goes on.
  */
-export async function openPostgres(address: PostgresAddress, options: QueueOptions = {}): Promise<Queue> {
+export async function openPostgres(address: PostgresAddress, options: QueueOptions): Promise<Queue> {
   const clock = openServerClock()
   const settings = settingsOf(options)
   const migrating = connect(address, clock, migrationMs)
@@ -139,7 +139,7 @@ export async function retried<T>(work: (state: { begun: boolean }) => Promise<T>
 /** Runs writes of a process, one transaction after the other. `ring` is called after a commit with events. */
 function openWriter(connections: Connections, settings: Settings, clock: ServerClock, ring: () => void) {
   /** Waiting photos at the last count, and those enqueued by this process since. */
-  let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
+  let counted = { depth: 0, at: -Infinity }
 
   const commit = (calls: QueueCall[]) =>
     retried(state => connections.use(client => transaction(client, calls, state)))

@@ -13,7 +13,7 @@ import type { ThreadData, ThreadReply } from './sqlite-thread.ts'
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker
  * thread of each process. No fsync blocks the event loop.
  */
-export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
+export async function openSqlite(path: string, options: QueueOptions): Promise<Queue> {
   const file = resolve(path)
   const bells = { events: `${file}.bell`, work: `${file}.work` }
   makeFolder(dirname(file))

@@ -279,7 +279,7 @@ export function storageContract(
       const prefix = newPrefix()
       const broken = new Readable({ read() {} })
       setImmediate(() => broken.destroy(new Error('gone')))
-      const bad = (photo: string, body: NewFile['body'], maxBytes = Number.POSITIVE_INFINITY) => [
+      const bad = (photo: string, body: NewFile['body'], maxBytes = Infinity) => [
         { key: `${prefix}${photo}/original`, body, maxBytes },
         { key: `${prefix}${photo}/photo.json`, body: kibibyte },
       ]

@@ -52,7 +52,7 @@ export async function writeDraft(
 async function write(
   file: number,
   chunks: AsyncIterable<Buffer>,
-  { maxBytes = Number.POSITIVE_INFINITY, disposable = false }: Source,
+  { maxBytes = Infinity, disposable = false }: Source,
 ) {
   let bytes = 0
   let gathered: Buffer[] = []

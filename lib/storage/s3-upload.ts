@@ -25,7 +25,7 @@ type Target = { Bucket: string; Key: string }
 
 /** Stores a body in one request if its length is known or short, else in parts, with two in memory at a time. */
 export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
-  const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
+  const { key, body, maxBytes = Infinity, ifAbsent } = file
   const target = { Bucket: bucket.Bucket, Key: bucket.prefix + key }
   const condition = ifAbsent ? { IfNoneMatch: '*' } : {}
   const putWhole = async (Body: Buffer): Promise<Stored> => {
@@ -45,10 +45,7 @@ export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall)
 }
 
 /** Splits a body into parts. Returns its length, or 'too-large' at the chunk that exceeds the limit. */
-async function* partsOf(
-  chunks: AsyncIterable<Buffer>,
-  { maxBytes = Number.POSITIVE_INFINITY, disposable }: Put,
-): Parts {
+async function* partsOf(chunks: AsyncIterable<Buffer>, { maxBytes = Infinity, disposable }: Put): Parts {
   const newPart = () => spare.pop() ?? Buffer.allocUnsafeSlow(partBytes)
   let [part, filled, bytes] = [newPart(), 0, 0]
   for await (const chunk of chunks) {

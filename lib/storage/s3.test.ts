@@ -21,7 +21,7 @@ Object.assign(process.env, s3Environment)
 async function startBucket({
   ignoresConditions = false,
   keepsAll = false,
-  takesBytes = Number.POSITIVE_INFINITY,
+  takesBytes = Infinity,
   missing = undefined as undefined | [status: number, body: string, headers?: Record<string, string>],
 } = {}) {
   let silent = false

@@ -16,7 +16,7 @@ const maxDeletes = 20
  * Storage in a bucket of any S3 server with conditional writes.
  * @throws ExpectedError when the bucket cannot be listed, written or read.
  */
-export async function openBucket(address: S3Address, options: StorageOptions = {}): Promise<Storage> {
+export async function openBucket(address: S3Address, options: StorageOptions): Promise<Storage> {
   const bucket = await connect(address)
   const { Bucket, prefix, send } = bucket
   const at = (key: Key) => ({ Bucket, Key: prefix + key })

@@ -45,7 +45,7 @@ export function scanEntry(line: Buffer, prefix: string) {
 }
 
 /** The minute that was read last. Entries come in the order of their times: one parsed minute serves many. */
-let minute = { text: '', startMs: Number.NaN }
+let minute = { text: '', startMs: NaN }
 
 /** Epoch ms of a time like `2026-11-22T17:00:00.123Z`; NaN when it is none. */
 export function epochMs(time: string): number {
@@ -57,5 +57,5 @@ export function epochMs(time: string): number {
 function startOf(text: string): number {
   const ms = Date.parse(`${text}Z`)
   // Date.parse takes 24:00, and the 30th of February for the 2nd of March.
-  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : Number.NaN
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : NaN
 }

@@ -134,7 +134,7 @@ export function openJournal(root: string, name: string, onTrouble: OnTrouble) {
     },
     async close(): Promise<void> {
       clearTimeout(timer)
-      leave(Number.POSITIVE_INFINITY)
+      leave(Infinity)
       await syncing
     },
   }

@@ -7,7 +7,7 @@ import { errorCode, orElse } from '../errors.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-const unknown = Number.NaN
+const unknown = NaN
 const unknownDisk = { bavail: unknown, blocks: unknown, frsize: 1, files: unknown, ffree: unknown }
 
 /**
@@ -81,7 +81,7 @@ function descriptorsUsed(): number {
 /** How many files the system lets this process open; Infinity where it does not say. @throws EMFILE when all are open. */
 export function mostFiles(): number {
   const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'utf8') : ''
-  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Infinity)
 }
 
 /** CPU seconds of the machine. A processor without work that waits for a disk is idle; Node leaves that time out. */

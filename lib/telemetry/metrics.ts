@@ -99,7 +99,7 @@ function createInstrument(name: MetricName, { kind, labels, buckets }: Definitio
 function zero(instrument: Counter | Gauge | Histogram, labels: Record<string, string>): void {
   if (instrument instanceof client.Histogram) instrument.zero(labels)
   else if (instrument instanceof client.Counter) instrument.inc(labels, 0)
-  else instrument.set(labels, Object.keys(labels).length === 0 ? Number.NaN : 0)
+  else instrument.set(labels, Object.keys(labels).length === 0 ? NaN : 0)
 }
 
 /** Every combination of closed label values; none if any label is open. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DiagLogger, DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
-import { sparselyByKind } from '../repeat.ts'
+import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { activeTrace, complainer } from './log.ts'
@@ -37,11 +37,8 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
 
 const { error } = console
 /** A collector that refuses a part of each batch causes the same warning each second. */
-const warnSparsely = sparselyByKind<unknown[]>(
-  all => error(...all),
-  ([message]) => `${message}`,
-)
-const warn = (...all: unknown[]): void => warnSparsely(all)
+const { failed: warned } = sparsely<unknown[]>(all => error(...all))
+const warn = (...all: unknown[]): void => warned(all)
 /** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }
 
@@ -102,7 +99,7 @@ export async function startTracing(
   const complain = complainer('traces.not-exported')
   setGlobalErrorHandler(cause => complain(new Error(destinationOf(config), { cause })))
   // An unreachable collector loses its spans and does not delay the stop.
-  return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
+  return () => Promise.race([sdk.shutdown().catch(() => {}), sleep(stopWithinMs)])
 }
 
 /** Where the traces go, without a password. */

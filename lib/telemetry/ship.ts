@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
 import { askBounded } from '../http/bounded-request.ts'
 import { parseJson } from '../json.ts'
@@ -35,8 +35,8 @@ export function startShipping(journal: ShippableJournal, destination: Destinatio
   signal.addEventListener('abort', () => appended.resolve())
   journal.onAppend(() => appended.resolve())
   const pulse = startPulse('log shipping')
-  const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
-  let triesUntil = journal.isLive ? Number.POSITIVE_INFINITY : 0
+  const pause = (ms: number) => sleep(ms, undefined, { signal, ref: false }).catch(() => {})
+  let triesUntil = journal.isLive ? Infinity : 0
 
   const batches = readBatches(journal)
 
@@ -83,7 +83,7 @@ export function startShipping(journal: ShippableJournal, destination: Destinatio
         failures++
         onTrouble(new Error('log entries wait in the journal', { cause: error }))
         if (performance.now() >= triesUntil && !isTooLarge(error as Error)) return
-        await (signal.aborted ? delay(backoffMs(failures)) : pause(backoffMs(failures)))
+        await (signal.aborted ? sleep(backoffMs(failures)) : pause(backoffMs(failures)))
       }
     }
   }
@@ -97,7 +97,7 @@ export function startShipping(journal: ShippableJournal, destination: Destinatio
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
       stopping.abort()
-      await Promise.race([done, delay(Math.max(stopWithinMs, flushMs), undefined, { ref: false })])
+      await Promise.race([done, sleep(Math.max(stopWithinMs, flushMs), undefined, { ref: false })])
     },
   }
 }

@@ -13,7 +13,7 @@ export type HeldPhoto = {
   lost: boolean
 }
 
-/** A dead worker's photo is claimed again after this time and a poll of the queue (5 s): 10 s at most. */
+/** A dead worker's photo is claimed again after this time and a poll of the queue (1 s): 6 s at most. */
 const leaseMs = 5_000
 /** The lease outlasts two failed or late renewals. */
 const renewMs = leaseMs / 3

@@ -34,12 +34,12 @@ export async function convert(
   const { width, height } = header.autoOrient
   const converted = { outcome: 'ok', format, width, height, ...(limit && { limit }) } as const
 
-  const [size] = sizes
-  if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
+  const [only] = sizes
+  if (only && sizes.length === 1 && !detailed && isPlain(photo)) {
     const { warnings } = photo
     const thumbnail = await photo
       .open('truncated')
-      .then(opened => encode(listen(shrink(opened, size.side), warnings), size))
+      .then(opened => encode(listen(shrink(opened, only.side), warnings), only))
       .catch(() => null) // decoded below, as far as it goes
     if (thumbnail)
       return { ...converted, ...(lacksPixels(photo, warnings) && { damaged: true }), thumbnails: [thumbnail] }

@@ -27,7 +27,7 @@ test('a step of the server’s own clock is no fault of shippers that agree with
   // Its own entries are of the same wrong clock: what others say corrects them.
   expect(clock.receive(time.wallMs, true)).toEqual({ receivedMs: truth(), offsetMs: -day })
   // A shipper that does not say its time.
-  expect(clock.receive(Number.NaN, false)).toEqual({ receivedMs: truth(), offsetMs: 0 })
+  expect(clock.receive(NaN, false)).toEqual({ receivedMs: truth(), offsetMs: 0 })
   pass(60_000, -day)
   expect(clock.receive(time.wallMs, false)).toEqual({ receivedMs: time.wallMs, offsetMs: 0 })
   expect(clock.receive(time.wallMs, true)).toEqual({ receivedMs: time.wallMs, offsetMs: 0 })

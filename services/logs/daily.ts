@@ -68,18 +68,18 @@ async function writeDraft(
   revision: Revision,
 ): Promise<Manifest> {
   await using file = await open(draft.file, 'w')
-  await using indexFile = await open(draft.index, 'w')
-  const out = writer(file.fd, indexFile.fd)
+  await using index = await open(draft.index, 'w')
+  const out = writer(file.fd, index.fd)
   const sessions = countSessions()
   const sources = openSources(files)
   for (const entry of merge(sources)) {
     out.add(entry)
     sessions.add(entry)
-    count(entry)
+    countEntry(entry)
   }
   const written = out.close()
   faultPoint('publish.merged')
-  await Promise.all([file.sync(), indexFile.sync()])
+  await Promise.all([file.sync(), index.sync()])
   const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
   const entries = streams.reduce((sum, each) => sum + each.entries, 0)
   const manifest = { ...revision, entries, ...written, streams, sessions: sessions.sizes() }
@@ -117,7 +117,7 @@ function writer(fd: number, indexFd: number) {
   }
 }
 
-function count({ seq, line, source: { part } }: MergedEntry): void {
+function countEntry({ seq, line, source: { part } }: MergedEntry): void {
   if (part.entries === 0) part.first = seq
   else if (seq !== part.last + 1) part.missing.push([part.last + 1, seq - 1])
   part.last = seq

@@ -66,7 +66,7 @@ const lineBytes = 2 ** 12
  * is given by its name is open only while it is read: a process may open fewer files than a day has streams. The reads
  * are synchronous, because a read in another thread takes twice as long: this processor's cache lacks its bytes.
  */
-export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to = Number.POSITIVE_INFINITY) {
+export function* chunksOf(file: string | number, from = 0, size = chunkBytes, to = Infinity) {
   let bytes = Buffer.allocUnsafe(size)
   for (let at = from; ; ) {
     const read = readInto(bytes, file, at, Math.min(bytes.length, to - at))

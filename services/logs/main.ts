@@ -1,4 +1,4 @@
-import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noSuch, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { isDay } from '@tintype/lib/day.ts'
 import { armFault } from '@tintype/lib/fault.ts'
@@ -39,7 +39,7 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const [name = '', ...more] = positionals
   const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
-  if (!verb) throw noVerb(name, verbs)
+  if (!verb) throw noSuch('verb', name, Object.keys(verbs))
   const [strange] = Object.keys(values).filter(each => each !== 'json' && !verb.takes.includes(each))
   if (more.length > 0 || strange) throw new UsageError(`${name} does not take "${more[0] ?? `--${strange}`}"`)
   // Only the server loads Express, winston and the tracer: a publish needs that memory for the merge.

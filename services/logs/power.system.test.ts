@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { cluster } from '../../test/logs/cluster.ts'
 import { cutPower } from '../../test/logs/power-cut.ts'
@@ -135,7 +135,7 @@ async function afterLogging(lie?: string): Promise<{ returned: number[]; kept: n
   const writer = run.startWriter(1, { ...under(lie), LIMIT: '300', LINGER: 'yes' })
   await until(() => writer.returned().length === 299)
   // The claim is about time, so it is time that is waited for; the margin is for a busy machine.
-  await delay(1_000)
+  await sleep(1_000)
   writer.child.kill('SIGKILL')
   await writer.ended
   cutPower(folders.journals, record)

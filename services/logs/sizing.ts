@@ -81,7 +81,7 @@ const firstLineBytes = 2 * limits.logPayload.value
 function firstTimeIn(file: string): number {
   const start = readAt(file, 0, firstLineBytes)
   const entry = entryOf(start.subarray(0, start.indexOf(newline)))
-  return entry ? timeOf(entry) : Number.NaN
+  return entry ? timeOf(entry) : NaN
 }
 
 const unknown: Estimate = { low: null, likely: null, high: null }

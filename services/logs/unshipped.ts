@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { isStream, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { findSegments } from '@tintype/lib/telemetry/journal.ts'
@@ -16,7 +16,7 @@ const lookEveryMs = 200
 /** Waits until the log server has what the journals have of a day (default: of all). Returns what is still missing. */
 export async function waitForShipping({ journals, streams }: Folders, day = ''): Promise<Unshipped[]> {
   const held = await heldIn(journals, day)
-  for (const deadline = performance.now() + waitMs; ; await delay(lookEveryMs)) {
+  for (const deadline = performance.now() + waitMs; ; await sleep(lookEveryMs)) {
     const unshipped: Unshipped[] = []
     for (const [stream, to] of held) {
       const mark = (await newestFile(streams, stream))?.mark ?? 0

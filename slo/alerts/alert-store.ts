@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { cached } from '@tintype/lib/cached.ts'
 import { giveToOwner } from '@tintype/lib/disk.ts'
 import { describeError, errorCode, messagesOf } from '@tintype/lib/errors.ts'
@@ -129,7 +129,7 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
     },
     /** Resolves when all is written, when writing failed, or after `flushMs`. */
     async flush(): Promise<void> {
-      await Promise.race([writeAll(), delay(flushMs, undefined, { ref: false })])
+      await Promise.race([writeAll(), sleep(flushMs, undefined, { ref: false })])
     },
   }
 }

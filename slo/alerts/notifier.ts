@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
@@ -54,7 +54,7 @@ export function createNotifier(options: {
       signal.throwIfAborted()
       const again = Math.max(least, pauseMs)
       log.error('alert.not-delivered', { group, status, why, again })
-      await delay(again, undefined, { signal })
+      await sleep(again, undefined, { signal })
     }
     return false
   }
@@ -93,10 +93,10 @@ export function createNotifier(options: {
     sending = true
     while (changed && !signal.aborted) {
       changed = false
-      const pages = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
+      const urgency = (group: string) => Number(groups.get(group)?.some(isPage) ?? false)
       // Pages first: a receiver that limits its senders may take an hour for many tickets.
       const all = [...new Set([...begun(), ...groups.keys()])]
-      for (const group of all.sort((one, other) => pages(other) - pages(one)))
+      for (const group of all.sort((one, other) => urgency(other) - urgency(one)))
         await sendGroup(group).catch(error => {
           if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
@@ -145,16 +145,19 @@ function nextMessage(
 ): Message | null {
   const first = firing[0]
   const begun = sent ?? missed
-  if (!first) return begun ? { ...begun, status: 'resolved', at: nowMs } : null
+  // A message whose answer was lost may have arrived. A receiver that follows each alert by its fingerprint would
+  // otherwise wait for the ends of its alerts for ever.
+  const known = [...(missed?.alerts ?? []), ...(sent?.alerts ?? [])]
+  const over = [...new Map(known.map(each => [each.name, each])).values()]
+    .filter(({ name }) => !firing.some(each => each.name === name))
+    .map(each => ({ ...each, endedAt: nowMs }))
+  if (!first) return begun ? { ...begun, status: 'resolved', alerts: over, at: nowMs } : null
   const severity = firing.some(isPage) ? 'page' : 'ticket'
   const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
-  if (sent && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
+  if (sent && sent === missed && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
   const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
-  const isOver = ({ name }: Alert) => !firing.some(each => each.name === name)
-  // A receiver that follows each alert by its fingerprint would otherwise wait for their ends for ever.
-  const ended = sent?.alerts.filter(isOver).map(each => ({ ...each, endedAt: nowMs })) ?? []
-  return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...ended], at: nowMs }
+  return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...over], at: nowMs }
 }
 
 /** Why the receiver rejected a message, or null, and how long it asks to wait. */
@@ -186,13 +189,14 @@ function idempotencyKey(groupKey: string, { status, severity, since, at, alerts 
   // A page that follows an ended one while tickets fire is another message.
   const worst = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
   const began = status === 'firing' ? Math.min(...worst.map(each => each.since)) : since
-  return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat].join(' '), 32)
+  const over = status === 'firing' ? alerts.flatMap(({ name, endedAt }) => (endedAt ? name : [])) : []
+  return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat, ...over].join(' '), 32)
 }
 
 const digest = (text: string, length = 16) => createHash('sha256').update(text).digest('hex').slice(0, length)
 
 /** A message as Alertmanager's webhook sends it (version 4), so that one receiver fits both. Chats read `text`. */
-export function payload(message: Message, pages: string, more: Readonly<Record<string, string>> = {}) {
+export function payload(message: Message, pages: string, more: Readonly<Record<string, string>>) {
   const { group, status, severity, since, alerts, at } = message
   // A directory may have objectives of several services. Alerts of the monitoring are of the directory's own.
   const { service } = alerts[0]?.labels ?? {}

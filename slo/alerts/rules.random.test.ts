@@ -51,7 +51,7 @@ describeWithParts('the generated rules in Prometheus', ['promtool'], ({ promtool
   test('are silent with the embedded evaluation about an objective that never counted anything', {
     timeout: 600_000,
   }, async () => {
-    const neverProbed = { ...randomScenario(0), probeAway: [{ from: 0, to: Number.POSITIVE_INFINITY }] }
+    const neverProbed = { ...randomScenario(0), probeAway: [{ from: 0, to: Infinity }] }
     await expectAgreement(simulate(neverProbed), 'own')
   })
 

@@ -49,7 +49,7 @@ const scenario = (name: string, length: number, change: Partial<Scenario>): Scen
   blind: [],
   probeAway: [],
   restarts: [],
-  counting: [{ process: 'converter', from: 0, to: Number.POSITIVE_INFINITY, zeroed: true }],
+  counting: [{ process: 'converter', from: 0, to: Infinity, zeroed: true }],
   ...change,
 })
 const trouble = (length: number, flap = 0) => [

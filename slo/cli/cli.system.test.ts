@@ -37,7 +37,7 @@ const day: Scenario = {
   counting: ['web', 'converter'].map(process => ({
     process,
     from: 0,
-    to: Number.POSITIVE_INFINITY,
+    to: Infinity,
     zeroed: true,
   })),
 }
@@ -190,6 +190,7 @@ describe('slo on the command line', () => {
     [['diagnose', '--json', '--note'], '--json does not go with --note'],
     [['init', '--prometheus', 'http://127.0.0.1:9', '--config', 'a', 'b', 'c'], 'one DIR at most'],
     [['sing'], 'there is no verb "sing": the verbs are budget'],
+    [['lint', 'nowhere.yaml'], 'there is no file or folder "nowhere.yaml"'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noSuch, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick, type VariableName } from '@tintype/lib/variables.ts'
 import { defaultPages } from '../alerts/rules.ts'
@@ -65,7 +65,7 @@ export async function main(environment: NodeJS.ProcessEnv, [name = '', ...args]:
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
     return runCommand([name], overview(), () => {
-      throw noVerb(name, verbs)
+      throw noSuch('verb', name, Object.keys(verbs))
     })
   const { takes, forms = {}, paths = false, variables = [], help: own } = describe(name)
   return runCommand(args, own, async () => {

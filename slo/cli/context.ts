@@ -109,7 +109,7 @@ export async function withSource<T>(
 }
 
 /** Opens Prometheus if there is an address, else the embedded recorder. @throws SourceError */
-export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
+export async function openSource(prometheusUrl: string, dataDir: string, scope: Scope): Promise<Source> {
   if (prometheusUrl !== '')
     return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
   const { openStore, recorderFile } = await import('../sources/recorder/store.ts')

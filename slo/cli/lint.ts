@@ -17,6 +17,8 @@ export const run: Verb = async ({ format = 'text', paths: given, prometheus }, c
 
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
+  const missing = given.find(path => !existsSync(path))
+  if (missing !== undefined) throw new UsageError(`there is no file or folder "${missing}"`)
   const { findings: ofService, ...service } = readServiceFile(folder, context.environment)
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(folder, service.metrics, 'metrics')
   const reading: Reading = {

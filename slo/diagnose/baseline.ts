@@ -26,7 +26,7 @@ export function spansRead(atMs: number, stepMs: number, days: number): TimeRange
 }
 
 export const firstOf = (series: readonly Series[]): number =>
-  series.reduce((first, { points }) => Math.min(first, points[0]?.at ?? first), Number.POSITIVE_INFINITY)
+  series.reduce((first, { points }) => Math.min(first, points[0]?.at ?? first), Infinity)
 
 /** The windows to compare with: recorded ones before now in which no budget burned. */
 export function baselineOf(

@@ -85,7 +85,7 @@ export const increaseIn = growth(false)
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 /** The value of a selector without a range: its last sample in the window. */
-export const lastSample = overWindow((_, values) => values.at(-1) ?? Number.NaN)
+export const lastSample = overWindow((_, values) => values.at(-1) ?? NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
   rate: growth(true),
@@ -101,14 +101,14 @@ export const rangeFunctions: Readonly<Record<string, OverRange>> = {
 const each =
   (compute: (value: number, bound: number) => number) =>
   (vector: Vector, bounds: Vector = []): Vector =>
-    vector.map(({ labels, value }) => ({ labels, value: compute(value, bounds[0]?.value ?? Number.NaN) }))
+    vector.map(({ labels, value }) => ({ labels, value: compute(value, bounds[0]?.value ?? NaN) }))
 
 export const functions: Readonly<Record<string, (...values: [Vector, Vector?]) => Vector>> = {
   abs: each(Math.abs),
   clamp_min: each(Math.max),
   clamp_max: each(Math.min),
   vector: each(value => value),
-  scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : Number.NaN).vector,
+  scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : NaN).vector,
 }
 
 /** The values without NaN, which max and min ignore unless all values are NaN. */
@@ -134,7 +134,7 @@ export function aggregate(name: string, by: readonly string[], vector: Vector): 
       by.flatMap(label => (first.labels[label] ? [[label, first.labels[label]]] : [])),
     )
     const values = group.map(({ value }) => value)
-    return { labels, value: aggregations[name]?.(values) ?? Number.NaN }
+    return { labels, value: aggregations[name]?.(values) ?? NaN }
   })
 }
 
@@ -162,7 +162,7 @@ export function combine(name: string, bool: boolean, one: Value, other: Value): 
     const has = new Set(one.vector.map(keyOf))
     return vectorValue([...one.vector, ...other.vector.filter(each => !has.has(keyOf(each)))])
   }
-  const number = ({ vector }: Value) => vector[0]?.value ?? Number.NaN
+  const number = ({ vector }: Value) => vector[0]?.value ?? NaN
   const turned = one.isScalar && !other.isScalar
   const vector = (turned ? other : one).vector.flatMap(each => {
     const beside = turned ? number(one) : other.isScalar ? number(other) : others.get(keyOf(each))

@@ -25,7 +25,7 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
 /** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
-export function explain(model: Model, grown: Grown, now: WindowGrowth, led: string[] = []): Explained {
+export function explain(model: Model, grown: Grown, now: WindowGrowth, visited: string[] = []): Explained {
   const weighed = weighAll(model, grown, now.window)
   const left = weighed.reduce(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),
@@ -40,7 +40,7 @@ export function explain(model: Model, grown: Grown, now: WindowGrowth, led: stri
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
   const [best] = evidence
   const own = { stage: grown.stage, share: grown.share, evidence }
-  if (!best?.blames || best.explains < leastExplained || led.includes(grown.stage)) return own
+  if (!best?.blames || best.explains < leastExplained || visited.includes(grown.stage)) return own
   // The blamed stage's growth, even if it is within the usual spread.
   const grew = (each: Grown) => each.growth || Math.max(0, (each.now ?? 0) - (each.baseline ?? 0))
   const [blamed] = now.grown
@@ -48,7 +48,7 @@ export function explain(model: Model, grown: Grown, now: WindowGrowth, led: stri
     .toSorted((a, b) => grew(b) - grew(a))
   if (!blamed) return own
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: grew(blamed), before: grown.before }
-  const found = explain(model, there, now, [...led, grown.stage])
+  const found = explain(model, there, now, [...visited, grown.stage])
   if (blamed.growth === 0 && !named(found)) return own
   // The resources of this stage do not explain the blamed one: they are shown, but do not name the cause.
   const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
@@ -116,7 +116,7 @@ function explained({ kind, limit = usedUp }: Resource, grown: Grown, baseline: n
   if (kind === 'taken') return baseline < 1 ? (now - baseline) / (1 - baseline) : 0
   // A queue grows without bound when the load exceeds what its workers can do, so twice the load explains all of it.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
-  const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Number.POSITIVE_INFINITY)
+  const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Infinity)
   return now > baseline && baseline > 0 && growth > 0 ? Math.log(now / baseline) / asked : 0
 }
 

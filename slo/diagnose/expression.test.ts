@@ -8,7 +8,7 @@ const seconds = (...values: number[]) => values.map((value, i) => ({ at: (i + 1)
 const series: Series[] = [
   { name: 'calls_total', labels: { job: 'a' }, points: seconds(0, 2, 4, 1, 3) },
   { name: 'calls_total', labels: { job: 'b' }, points: seconds(0, 0, 0, 0, 0) },
-  { name: 'size', labels: { job: 'a' }, points: seconds(1, 2, 9, 4, Number.NaN) },
+  { name: 'size', labels: { job: 'a' }, points: seconds(1, 2, 9, 4, NaN) },
   { name: 'size', labels: { job: 'b' }, points: seconds(5, 5, 5, 5, 5) },
 ]
 const samples = samplesOf(series)
@@ -34,7 +34,7 @@ describe('an expression has the value that PromQL gives it', () => {
     ['max(size) / 2 + 1', 3.5],
     ['abs(clamp_min(-3, -2)) * clamp_max(7, 6)', 12],
     ['max(absent_metric) or vector(0)', 0],
-    ['scalar(size)', Number.NaN],
+    ['scalar(size)', NaN],
     ['2 * (1 + 2) - 1', 5],
     // The value of job b is 0 / 0, which is NaN.
     ['max(sum by (job) (rate(calls_total[$w])) / sum by (job) (rate(calls_total[$w])))', 1],

@@ -29,14 +29,14 @@ async function burningAt(at: number, from: number, to: number) {
 
 test('an incident begins with its first bad minute, and has no end while its budget burns', async () => {
   expect(await burningAt(90, 60, 90)).toEqual({
-    incidents: [[60, Number.POSITIVE_INFINITY]],
+    incidents: [[60, Infinity]],
     now: ['availability'],
   })
 })
 
 test('the running minute counts as far as it is known', async () => {
   expect(await burningAt(60.75, 60, 61)).toEqual({
-    incidents: [[60, Number.POSITIVE_INFINITY]],
+    incidents: [[60, Infinity]],
     now: ['availability'],
   })
   expect(await burningAt(60.1, 70, 70)).toEqual({ incidents: [], now: [] })

@@ -35,7 +35,7 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
     if (last?.to === minute - 1) last.to = minute
     else incidents.push({ from: firstBad(minute), to: minute })
   }
-  const endOf = (minute: Minute) => (minute === to ? Number.POSITIVE_INFINITY : minute * 60_000)
+  const endOf = (minute: Minute) => (minute === to ? Infinity : minute * 60_000)
   return {
     incidents: incidents.map(each => ({ fromMs: each.from * 60_000, toMs: endOf(each.to) })),
     now: burnsAt(to).map(({ objective }) => objective.id),

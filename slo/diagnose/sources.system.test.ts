@@ -81,7 +81,7 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
       const theirs = await askPrometheus(prometheus.url, query)
       if (ours === null) expect(theirs, query).toBeNull()
       // Prometheus extrapolates a rate to the window's ends.
-      else expect(Math.abs(ours - (theirs ?? Number.NaN)), query).toBeLessThan(0.1 * Math.abs(ours) + 0.01)
+      else expect(Math.abs(ours - (theirs ?? NaN)), query).toBeLessThan(0.1 * Math.abs(ours) + 0.01)
     }
   })
 })

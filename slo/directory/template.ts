@@ -17,7 +17,7 @@ const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/
 const mostWithin = 30
 
 /**
- * Replaces each `$name` except `$w` and `$b`, `$name(argument, …)` and `${name}` in a text.
+ * Replaces each `$name`, `$name(argument, …)` and `${name}` in a text, except `$w` and `$b`.
  * @throws ExpressionError naming an unknown one.
  */
 export function fill(text: string, templates: Templates, depth = 0): string {

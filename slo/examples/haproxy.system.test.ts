@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../../tools/free-port.ts'
@@ -83,7 +83,7 @@ describeWithParts('slo for a shop behind HAProxy', ['haproxy', 'prometheus', 'pr
         fetch(haproxy.url, { signal }).then(answer => answer.text()),
       )
       await Promise.allSettled(visits)
-      await delay(50, undefined, { signal }).catch(() => {})
+      await sleep(50, undefined, { signal }).catch(() => {})
     }
   }
 

@@ -32,7 +32,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
 function replay(objective: Objective, tier: Tier, tally: Tally, to: Minute) {
   /** `clears` is null while the alert fires. */
   const firings: { fires: Minute; clears: Minute | null }[] = []
-  let lastTrue = Number.NEGATIVE_INFINITY
+  let lastTrue = -Infinity
   const firstBad = tally.bad.findIndex(sum => sum > 0)
   for (let at = firstBad === -1 ? to + 1 : tally.from + firstBad; at <= to; at++) {
     const last = firings.at(-1)

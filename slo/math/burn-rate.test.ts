@@ -15,10 +15,7 @@ function times(name: string, outage: string): Partial<Record<TierName, number[]>
   return Object.fromEntries(
     backtest(objective(name), tally, 0, tally.to)
       .filter(({ firings }) => firings.length > 0)
-      .map(({ tier, firings }) => [
-        tier,
-        firings.flatMap(({ fires, clears }) => [fires, clears ?? Number.NaN]),
-      ]),
+      .map(({ tier, firings }) => [tier, firings.flatMap(({ fires, clears }) => [fires, clears ?? NaN])]),
   )
 }
 

@@ -24,7 +24,7 @@ const samples = fc.array(
     timeMs: fc.integer({ min: 0, max: 600_000 }),
     value: fc.oneof(
       { weight: 8, arbitrary: fc.nat(1000) },
-      { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Infinity, -Infinity, -5) },
+      { weight: 1, arbitrary: fc.constantFrom(NaN, Infinity, -Infinity, -5) },
     ),
   }),
   { maxLength: 60 },

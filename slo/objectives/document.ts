@@ -41,7 +41,7 @@ export function found(document: Document, path: Path, name: string, values: Valu
 }
 
 /** A finding about a file as a whole. */
-export const foundIn = (file: string, name: string, values?: Values): Finding =>
+export const foundIn = (file: string, name: string, values: Values): Finding =>
   found(readDocument(file, ''), [], name, values)
 
 /** `error`: yaml would print a warning about keys such as {{ .Values.name }}, for which there is a finding. */

@@ -76,7 +76,7 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
 
 function lintWindow(document: Document, objective: Objective, reading: Reading): Finding[] {
   const { calendar, windowMinutes } = objective
-  const keepDays = (reading.source === 'recorder' && reading.keepDays) || Number.POSITIVE_INFINITY
+  const keepDays = (reading.source === 'recorder' && reading.keepDays) || Infinity
   const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
   const window = toDuration(windowMinutes)
   return [

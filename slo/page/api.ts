@@ -28,7 +28,7 @@ export type FitAnswer = { fits: boolean; leftAfter: number }
 const postMs = 60_000
 
 /** Sends a request that changes something. Null, or slo's reason for a refusal. @throws when slo does not answer. */
-export async function post(path: string, body: Record<string, string> = {}): Promise<string | null> {
+export async function post(path: string, body: Record<string, string>): Promise<string | null> {
   const headers = { 'Content-Type': 'application/json' }
   const response = await request(path, { method: 'POST', headers, body: JSON.stringify(body) }, postMs)
   return response.ok ? null : ((await response.json()) as { detail: string }).detail

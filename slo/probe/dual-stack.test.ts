@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { freePort } from '../../tools/free-port.ts'
 import { timedRequest } from './request.ts'
@@ -40,7 +40,7 @@ test('a name with two addresses is reached although the one that answers takes l
   onTestFinished(() => others.forEach(each => void each.destroy()))
   await Promise.all(others.slice(0, 2).map(each => once(each, 'connect')))
   const looking = look(Number(port))
-  await delay(500)
+  await sleep(500)
   server.kill('SIGCONT')
   expect(await looking).toMatchObject({ answer: { status: 200 } })
 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { hasOpenssl, selfSigned } from '../../test/certificate.ts'
-import { walk } from '../tintype/journey.ts'
+import { runJourney } from '../tintype/journey.ts'
 import { timedRequest } from './request.ts'
 
 /** A server with a self-signed certificate. */
@@ -33,7 +33,7 @@ test.skipIf(!hasOpenssl)('over https each phase has its time, tls too', async ()
 test.skipIf(!hasOpenssl)('an untrusted certificate is a failure that says so', async () => {
   const { url: target } = await startServer()
   const visitor = { cookie: undefined }
-  const journey = await walk({ target, token: 't', visitor, signal })
+  const journey = await runJourney({ target, token: 't', visitor, signal })
   expect(journey.failure).toEqual({
     step: 'upload',
     why: expect.stringContaining('self-signed certificate'),

@@ -63,7 +63,7 @@ export function startProbe(
   const one = async (signal: AbortSignal): Promise<void> => {
     const attempt = await probe.attempt(signal)
     count(metrics, names, attempt)
-    const { certificateDays: days = Number.POSITIVE_INFINITY } = attempt
+    const { certificateDays: days = Infinity } = attempt
     // A later one does not reset it: another server of the host may have the new certificate already.
     if (days < leastCertificateDays) sayCertificate(String(Math.floor(days)))
     if (attempt.failure) log.warn('probe.failed', { ...attempt.failure, phases: attempt.phases })

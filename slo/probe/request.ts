@@ -1,6 +1,6 @@
 import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { dayMs } from '@tintype/lib/day.ts'
 import { messageOf } from '@tintype/lib/errors.ts'
@@ -46,7 +46,7 @@ export async function withRetry(
   }
   const first = await once()
   if (!('failed' in first)) return first
-  await delay(retryAfterMs, undefined, { signal })
+  await sleep(retryAfterMs, undefined, { signal })
   const second = await once()
   return 'failed' in second ? { ...second, failed: `${first.failed}; again: ${second.failed}` } : second
 }

@@ -32,7 +32,7 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
     async attempt(signal) {
       const values: Values = { ...environment }
       const phases = { ...noPhases }
-      let certificateDays = Number.POSITIVE_INFINITY
+      let certificateDays = Infinity
       for (const step of steps) {
         const send = () => once(step, values, signal)
         const timed = await (idempotent.includes(step.method)

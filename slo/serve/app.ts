@@ -114,7 +114,7 @@ export function createSloApp(
   compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const now = Date.now()
-    const from = toMinute(parseTime(String(query.at ?? 'now'), now) ?? Number.NaN)
+    const from = toMinute(parseTime(String(query.at ?? 'now'), now) ?? NaN)
     const format = `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}, and end later than now.`
     const isMinutes = Number.isInteger(minutes) && minutes >= 1 && minutes <= maxPlannedMinutes
     if (!isMinutes || Number.isNaN(from) || isOver({ from, to: from + minutes }, now))

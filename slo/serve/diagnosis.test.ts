@@ -33,11 +33,19 @@ function facts() {
   }
 }
 
+type Options = Parameters<typeof openDiagnosis>[0]
+
+const diagnosisOf = (options: Pick<Options, 'log'> & Partial<Options>) =>
+  openDiagnosis({
+    ...{ directory: readDirectory(), dataDir: '', logsUrl: '', targets: () => [], environment: {} },
+    ...{ alertStore: facts(), ...options },
+  })
+
 test('a diagnosis is made beside everything else, and is forgotten when it is no longer about now', async () => {
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts())
+  const diagnosis = diagnosisOf({ dataDir, log })
   const looking = diagnosis.look()
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
@@ -51,7 +59,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 
 test('a diagnosis that fails is logged, returns the reason to its caller, and throws nothing', async () => {
   const { events, log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', () => [], log, facts())
+  const diagnosis = diagnosisOf({ dataDir: await temporaryFolder(), log })
   expect(await diagnosis.look()).toContain('recorder')
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
@@ -63,7 +71,7 @@ test('a diagnosis has the variables of slo, as its module of examples needs and 
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { errors, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look()
+  await diagnosisOf({ dataDir, log, environment }).look()
   expect(String(errors)).toContain('of-the-traces')
 })
 
@@ -74,10 +82,10 @@ test('a diagnosis asks Prometheus through the proxy that slo uses, and ends with
   onTestFinished(() => void proxy.close())
   const { events, log } = listening()
   const { service, ...directory } = readDirectory()
-  const watched = { ...directory, service: { ...service, prometheus: 'http://prometheus.invalid' } }
+  const watched = { ...service, prometheus: 'http://prometheus.invalid' }
   const { port } = proxy.address() as AddressInfo
   const environment = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://127.0.0.1:${port}` }
-  const diagnosis = openDiagnosis(watched, '', '', () => [], log, facts(), environment)
+  const diagnosis = diagnosisOf({ directory: { ...directory, service: watched }, log, environment })
   const looking = diagnosis.look()
   const [request] = await asked
   const closed = once(request.socket, 'close')
@@ -90,7 +98,7 @@ test('a diagnosis that ends with the status of an answer and without one is said
   const environment = { NODE_OPTIONS: '--import data:text/javascript,broken' }
   const dataDir = await temporaryFolder()
   const { errors, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], log, facts(), environment).look()
+  await diagnosisOf({ dataDir, log, environment }).look()
   expect(String(errors)).toContain('ReferenceError: broken is not defined')
 })
 
@@ -99,16 +107,16 @@ test('what was found is kept for each five minutes, over a restart, and the olde
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const store = facts()
+  const alertStore = facts()
   const minute = 60_000
   const now = Date.now()
-  store.set(
+  alertStore.set(
     'verdicts',
     [-30, -20, -14, -11].map(at => ({ at: now + at * minute, verdict: {}, examples: [] })),
   )
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
+  const diagnosis = diagnosisOf({ dataDir, log, alertStore })
   await diagnosis.look()
-  const again = openDiagnosis(readDirectory(), dataDir, '', () => [], log, store)
+  const again = diagnosisOf({ dataDir, log, alertStore })
   const foundAt = (at: number) => {
     const found = again.found(now + at * minute)
     return found && Math.round((found.at - now) / minute)
@@ -119,15 +127,16 @@ test('what was found is kept for each five minutes, over a restart, and the olde
 
 test('a verdict that lacks what this release reads, as another one may have written it, is forgotten', async () => {
   const dataDir = await temporaryFolder()
-  const stored = openAlertStore(join(dataDir, 'alerts.json'))
+  const alertStore = openAlertStore(join(dataDir, 'alerts.json'))
+  const { log } = listening()
   createStore(recorderFile(dataDir), []).close()
-  await openDiagnosis(readDirectory(), dataDir, '', () => [], listening().log, stored).look()
-  const lastOf = () => openDiagnosis(readDirectory(), '', '', () => [], listening().log, stored).last()
+  await diagnosisOf({ dataDir, log, alertStore }).look()
+  const lastOf = () => diagnosisOf({ log, alertStore }).last()
   const { replicas, ...verdict } = (lastOf() as FoundVerdict).verdict
   expect(replicas).toEqual([])
-  stored.set('verdicts', [{ at: Date.now(), verdict, examples: [] }])
+  alertStore.set('verdicts', [{ at: Date.now(), verdict, examples: [] }])
   expect(lastOf()).toBeNull()
-  await stored.flush()
+  await alertStore.flush()
 })
 
 test('detail is raised in the processes that there are by then', async () => {
@@ -144,7 +153,7 @@ test('detail is raised in the processes that there are by then', async () => {
   const { log } = listening()
   const ports: AdminPort[] = []
   const quiet = { ...log, info: () => {} } as unknown as Log
-  const diagnosis = openDiagnosis(readDirectory(), '', '', () => ports, quiet, facts())
+  const diagnosis = diagnosisOf({ targets: () => ports, log: quiet })
   await expect(diagnosis.raise('store')).rejects.toThrow('0 of 0 processes')
   ports.push({ job: 'converter', url })
   expect(await diagnosis.raise('store')).toMatchObject({ stage: 'store' })

@@ -35,34 +35,35 @@ const saidChars = 500
 /** The entry point, which is JavaScript in the packed slo. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/**
- * Runs `slo diagnose` in a separate process, so that it blocks no request or evaluation here. `logs`: the log
- * server's address.
- */
-export function openDiagnosis(
-  { folder, service }: Directory,
-  dataDir: string,
-  logs: string,
-  ports: () => readonly AdminPort[],
-  log: Log,
-  store: Facts,
-  own: NodeJS.ProcessEnv = {},
-) {
+/** Runs `slo diagnose` in a separate process, so that it blocks no request or evaluation here. */
+export function openDiagnosis(options: {
+  directory: Directory
+  dataDir: string
+  /** The log server's address; empty without one. */
+  logsUrl: string
+  /** The processes whose log level can be raised. */
+  targets: () => readonly AdminPort[]
+  log: Log
+  alertStore: Facts
+  environment: NodeJS.ProcessEnv
+}) {
+  const { directory, dataDir, logsUrl, targets, log, alertStore, environment } = options
+  const { folder, service } = directory
   const env = {
-    ...own,
+    ...environment,
     DATA_DIR: dataDir,
-    LOGS_URL: logs,
+    LOGS_URL: logsUrl,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
   }
-  let all = store.get<FoundVerdict[]>('verdicts', [foundLike]) ?? []
+  let all = alertStore.get<FoundVerdict[]>('verdicts', [foundLike]) ?? []
   const keep = (found: FoundVerdict): void => {
     const [before, newest] = [all.at(-2), all.at(-1)]
     const older = before && newest && newest.at - before.at < validMs ? all.slice(0, -1) : all
     countLimit('verdicts', Math.max(0, older.length + 1 - limits.verdicts.value))
     all = [...older, found].slice(-limits.verdicts.value)
-    store.set('verdicts', all)
+    alertStore.set('verdicts', all)
   }
   const stopping = new AbortController()
   let detail: RaisedDetail | null = null
@@ -97,7 +98,7 @@ export function openDiagnosis(
     async raise(wanted: string): Promise<RaisedDetail | null> {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
-      await raiseDetail(ports(), stage.jobs)
+      await raiseDetail(targets(), stage.jobs)
       detail = { stage: stage.name, until: Date.now() + detailSeconds * 1000 }
       log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
       return detail

@@ -14,7 +14,7 @@ import { stateOf } from './state.ts'
 const now = 30_000_000
 
 /** Groups that counted from a minute on, with the last samples at `to`. */
-const counting = (began: Record<string, number>, to = Number.POSITIVE_INFINITY): Source => {
+const counting = (began: Record<string, number>, to = Infinity): Source => {
   const jobOf = (sli: unknown) => /job=\\"(\w+)\\"/.exec(JSON.stringify(sli))?.[1] ?? ''
   return {
     labelValues: async () => Object.keys(began),

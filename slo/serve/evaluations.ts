@@ -34,16 +34,16 @@ export function openEvaluations(objectives: readonly Objective[], behind: Source
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       const from = now - keptMinutes(objectives)
       const all = await Promise.all(objectives.map(each => grouped(source, each, now - goneMinutes, now)))
-      const each = all.flatMap(({ groups }) => groups)
+      const expanded = all.flatMap(({ groups }) => groups)
       leftOut = all.flatMap(of => of.leftOut.map(({ objective: { id }, why }) => `${id}: ${why}`))
       const fromOf = (each: Objective) => now - keptMinutes([each])
-      const begun = (each: Objective) => {
+      const knownBegin = (each: Objective) => {
         const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
         return known && blindUntil && Math.max(known, blindUntil)
       }
-      recorded = await readRecorded(source, each, { from, to: now, fromOf, begun })
+      recorded = await readRecorded(source, expanded, { from, to: now, fromOf, begun: knownBegin })
       const troubled = new Map(
-        [...objectives, ...each].flatMap(({ id, sli }) => {
+        [...objectives, ...expanded].flatMap(({ id, sli }) => {
           const trouble = source.troubles.get(JSON.stringify(sli))
           return trouble === undefined ? [] : [[ungrouped(id), explainError(trouble)] as const]
         }),

@@ -1,4 +1,4 @@
-import { setImmediate as others } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { tryAgain } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
@@ -34,7 +34,7 @@ export function createPublicWork(clock = () => performance.now()): (work: Work) 
     }
     const pause = async () => {
       charge()
-      await others()
+      await nextTurn()
       began = clock()
     }
     await work(request, response, pause).finally(charge)

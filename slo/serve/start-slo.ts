@@ -89,8 +89,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     labels: { service: service.service, ...service.selectors },
     log,
   })
-  const logs = service.logServer ? config.LOGS_URL || urlHere(config.HOST, config.LOGS_PORT) : ''
-  const diagnosis = openDiagnosis(directory, dataDir, logs, targets, log, alertStore, environment)
+  const logsUrl = service.logServer ? config.LOGS_URL || urlHere(config.HOST, config.LOGS_PORT) : ''
+  const diagnosis = openDiagnosis({ directory, dataDir, logsUrl, targets, log, alertStore, environment })
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,

@@ -15,7 +15,7 @@ import { type Minute, type Objective, type Slot, type Source, SourceError } from
 import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
 import { expectSign, sawNoPause } from './sign.ts'
-import { silence, startWatch } from './watch.ts'
+import { absenceAlerts, startWatch } from './watch.ts'
 
 const begin = 29_454_240
 const objective = readDirectory().objectives.find(({ name }) => name === 'availability') as Objective
@@ -34,7 +34,7 @@ function source() {
   const fake: Source = {
     slots,
     labelValues: async () => [],
-    now: async () => Number.POSITIVE_INFINITY,
+    now: async () => Infinity,
     seenBefore: async () => false,
     series: async () => [],
     close: async () => {},
@@ -366,7 +366,7 @@ const offline = (): Source => ({
       return { start: from + i, good, total: 4, unknown: false }
     })
   },
-  now: async () => Number.POSITIVE_INFINITY,
+  now: async () => Infinity,
   seenBefore: async () => true,
   labelValues: async () => [],
   series: async () => [],
@@ -528,8 +528,8 @@ test('a heartbeat that is redirected did not arrive, and its path and query, sec
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {
   for (const name of ['monitoring-blind', 'watchdog-silent'] as const) {
-    expect(silence(name, null)).toEqual([])
-    expect(silence(name, 1)).toMatchObject([{ name, severity: 'page', since: 1 }])
+    expect(absenceAlerts(name, null)).toEqual([])
+    expect(absenceAlerts(name, 1)).toMatchObject([{ name, severity: 'page', since: 1 }])
   }
 })
 

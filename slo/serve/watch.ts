@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { setImmediate as others } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describeError, messagesOf } from '@tintype/lib/errors.ts'
 import { askStatus, statusInWords } from '@tintype/lib/http/bounded-request.ts'
 import { staleMs } from '@tintype/lib/page/browser/server.ts'
@@ -57,7 +57,7 @@ export function startWatch(options: {
   const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, dataDir, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
-  const sentSince = (name: Silence, of?: Objective) =>
+  const sentSince = (name: Absence, of?: Objective) =>
     sent.find(alert => alert.group === monitoringOf(of) && alert.name === name)?.since ?? null
   const measured = evaluations.objectives.map(objective => ({
     objective,
@@ -66,7 +66,7 @@ export function startWatch(options: {
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
   const isRouted = () => alertStore.get('watchdog', 0) !== undefined
   // Until the first evaluation the alerts that were sent before the restart still fire.
-  let own: Alert[] = sent.filter(({ name }) => !(name in silences))
+  let own: Alert[] = sent.filter(({ name }) => !(name in absences))
   let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
   const logLeftOut = onChange(why => why && log.warn('groups.left-out', { why }))
@@ -94,16 +94,21 @@ export function startWatch(options: {
       const text = alert.text.endsWith(more) ? alert.text : alert.text + more
       return [{ ...alert, text, diagnosis: verdict }]
     })
-    const blind = measured.flatMap(({ objective, sign }) =>
-      silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),
+    const watchdogAlerts = absenceAlerts('watchdog-silent', silent)
+    void notifier.update([...alerts, ...blindAlerts(begunHere), ...watchdogAlerts], now)
+  }
+
+  /** One alert for each objective that cannot be read. When none can be read, one for all, and the ones that were sent. */
+  const blindAlerts = (begunHere: ReadonlySet<string>): Alert[] => {
+    const unread = evaluations.unread()
+    const each = measured.flatMap(({ objective, sign }) =>
+      absenceAlerts('monitoring-blind', sign.missingSince(), objective, unread.get(objective.id)),
     )
-    // When no objective can be read, one alert covers all.
-    const isBlind = blind.length === measured.length
-    const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
-    const allSince = isBlind ? Math.max(...blind.map(({ since }) => since)) : null
-    const [why] = evaluations.unread().values()
-    const all = silence('monitoring-blind', allSince, undefined, why)
-    void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
+    if (each.length < measured.length) return each
+    const since = Math.max(...each.map(alert => alert.since))
+    const [why] = unread.values()
+    const begun = each.filter(({ group }) => begunHere.has(group))
+    return [...begun, ...absenceAlerts('monitoring-blind', since, undefined, why)]
   }
 
   /** A Prometheus that does not answer or has just started is asked again in a minute, for up to `watchdogMs`. */
@@ -130,7 +135,7 @@ export function startWatch(options: {
     logAway(away)
     logLeftOut(evaluations.leftOut())
     // Pauses, because the probe's requests must not wait for all objectives.
-    views = await evaluations.viewsAt(now, others)
+    views = await evaluations.viewsAt(now, nextTurn)
     for (const { sign } of readNow()) sign.came()
     // Minutes that could not be read count as offline, and a verdict would read the same source.
     const isRead = ({ objective }: View) => !evaluations.unread().has(ungrouped(objective.id))
@@ -194,23 +199,23 @@ function downtimeAt(minute: Minute, dataDir: string): string {
   return planned ? ` A downtime is planned until ${clock(planned.to, minute)}: ${planned.reason}.` : ''
 }
 
-export const silences = {
+export const absences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
   'watchdog-silent':
-    'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or cannot reach slo. slo sends the alerts of objectives itself until it arrives.',
+    'SloWatchdog does not arrive: Prometheus or Alertmanager is down or cannot reach slo, or a silence matches it. slo sends the alerts of objectives itself until it arrives.',
 }
 
-type Silence = keyof typeof silences
+type Absence = keyof typeof absences
 
 const monitoringOf = (objective?: Objective) => (objective ? `${monitoring} of ${objective.id}` : monitoring)
 
 /** The alert about a sign of life that is missing since a time, for one objective or all, with the reason. */
-export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
+export function absenceAlerts(name: Absence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
   const text = of
     ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${cut(why)}`
-    : `${silences[name]} ${cut(why)}`.trim()
+    : `${absences[name]} ${cut(why)}`.trim()
   const runbook = `docs/runbooks/${name}.md`
   return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]
 }

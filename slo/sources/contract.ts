@@ -32,7 +32,7 @@ export function contractData(): { series: Simulated['series']; parts: { from: Mi
 
 /** NaN, infinities and a counter that goes backwards twice in a minute. */
 function awkward(from: Minute): Simulated {
-  const values = [0, 1, Number.NaN, 2, 3, Number.POSITIVE_INFINITY, 4, 5, 1, 7, 0, 9, 9, Number.NaN, 10, 12]
+  const values = [0, 1, NaN, 2, 3, Infinity, 4, 5, 1, 7, 0, 9, 9, NaN, 10, 12]
   const samples = values.map((value, i) => ({ timeMs: from * 60_000 + 3_000 + i * 15_000, value }))
   const labels = { job: 'slo', instance: 'slo:1', outcome: 'success' }
   return {

@@ -109,6 +109,15 @@ describe('a Prometheus that is none', () => {
   const answeringWith = (result: object[], more = {}) =>
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
+  test('null is an empty list, as servers written in Go answer it', async () => {
+    const answer = async (data: unknown) =>
+      openPrometheus(await answering(200, JSON.stringify({ status: 'success', data })))
+    const none = await answer({ resultType: '', result: null })
+    expect(await none.slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+    expect(await none.series([{ metric: 'up', matchers: [] }], 0, 60_000)).toEqual([])
+    expect(await (await answer(null)).labelValues(sli, 'job', 0, 1)).toEqual([])
+  })
+
   test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
     const served = new Set<object>()
     const url = await serve(({ socket }, response) => {
@@ -138,7 +147,7 @@ describe('a Prometheus that is none', () => {
     ['whose samples are fresh', 60, 90, 60],
     ['whose clock and samples are late', 300, 330, 300],
     ['whose samples come four minutes late', 0, 240, 240],
-    ['that scrapes nothing', 60, Number.POSITIVE_INFINITY, 60],
+    ['that scrapes nothing', 60, Infinity, 60],
     ['whose clock is of another day', 86_400, 86_430, 0],
   ])('the time of a source %s is known', async (_, clockAgo, newestAgo, expectedAgo) => {
     const now = Math.floor(Date.now() / 1000)

@@ -9,6 +9,6 @@ export const faster = (file: RuleFile, times: number): RuleFile =>
 
 const milliseconds = (text: string): number =>
   [...text.matchAll(/(\d+)(ms|[smhd])/g)].reduce(
-    (sum, [, count, unit = '']) => sum + Number(count) * (unitMs[unit] ?? Number.NaN),
+    (sum, [, count, unit = '']) => sum + Number(count) * (unitMs[unit] ?? NaN),
     0,
   )

@@ -162,7 +162,7 @@ function scrapeProbe(
   const journeys = Math.floor(at / probeMs) - Math.floor((at - seconds * 1000) / probeMs)
   if (journeys > 0 || journey.size === 0) {
     for (const [i, [phase, value]] of phases.entries()) journey.set(phase, i <= last ? value * noise() : 0)
-    journey.set('lost', died ? Number.NaN : world.lost * noise())
+    journey.set('lost', died ? NaN : world.lost * noise())
   }
   for (const [phase] of phases) set('tintype_probe_seconds', { ...slo, phase }, journey.get(phase) as number)
   set('tintype_probe_lost_seconds', slo, journey.get('lost') as number)

@@ -22,10 +22,10 @@ export function samplesSource({ series }: Simulated): Source {
         of(sli.total).flatMap(({ samples }) => ordered(samples).map(({ timeMs }) => minuteOf(timeMs))),
       )
       return Array.from(totals, (total, i) =>
-        ratioSlot(sli.counts, from + i, parts[i], seen.has(from + i) ? total : Number.NaN),
+        ratioSlot(sli.counts, from + i, parts[i], seen.has(from + i) ? total : NaN),
       )
     },
-    now: async () => Number.POSITIVE_INFINITY,
+    now: async () => Infinity,
     seenBefore: async (sli, minute) =>
       of(totalOf(sli)).some(({ samples }) =>
         samples.some(({ timeMs, value }) => timeMs <= minute * 60_000 && value > 0),

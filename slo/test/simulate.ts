@@ -136,7 +136,7 @@ export function randomScenario(seed: number): Scenario {
   const appears = (name: string) => ({
     process: name,
     from: chance(0.2) ? below(minutes * 60) : 0,
-    to: chance(0.15) ? below(minutes * 60) : Number.POSITIVE_INFINITY,
+    to: chance(0.15) ? below(minutes * 60) : Infinity,
     zeroed: chance(0.8),
   })
   return {

@@ -6,7 +6,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type AlertStore, alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
-import { isPicture, type ProbeSession, picture, tidyUp, tidyUpAll, walk } from './journey.ts'
+import { isPicture, type ProbeSession, picture, runJourney, tidyUp, tidyUpAll } from './journey.ts'
 import { names, openProbe } from './probe.ts'
 
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
@@ -57,7 +57,7 @@ async function service(
 describe('a journey', () => {
   test('uploads, waits for the thumbnail, and leaves nothing behind', async () => {
     const { way, photos, asked } = await service()
-    const journey = await walk(way)
+    const journey = await runJourney(way)
     expect(journey.failure).toBeUndefined()
     expect(photos.size).toBe(1)
     expect(await tidyUp(way, journey.photo as URL)).toBeNull()
@@ -73,16 +73,16 @@ describe('a journey', () => {
 
   test('keeps the prefix under which a proxy serves the service', async () => {
     const { way, photos } = await service(undefined, { prefix: '/photo-service' })
-    const journey = await walk(way)
+    const journey = await runJourney(way)
     expect(journey.failure).toBeUndefined()
     expect(await tidyUp(way, journey.photo as URL)).toBeNull()
-    await walk(way)
+    await runJourney(way)
     await tidyUpAll(way)
     expect(photos.size).toBe(0)
   })
 
   test('times each phase, with a look-up of its own', async () => {
-    const { phases } = await walk((await service()).way)
+    const { phases } = await runJourney((await service()).way)
     expect(phases.dns).toBeGreaterThan(0)
     expect(phases.connect).toBeGreaterThan(0)
     expect(phases.tls).toBe(0)
@@ -95,7 +95,7 @@ describe('a journey', () => {
       response.setHeader('Server-Timing', 'cfCacheStatus;desc="DYNAMIC", cfEdge;dur=6000, app;dur=0, x;dur=9')
       return false
     })
-    const { lostSeconds, phases } = await walk(way)
+    const { lostSeconds, phases } = await runJourney(way)
     expect(lostSeconds).toBe(phases.processing)
   })
 
@@ -103,16 +103,16 @@ describe('a journey', () => {
     const once = await service(
       (path, response, nth) => path === 'POST /photos' && nth === 1 && refuse(response),
     )
-    expect((await walk(once.way)).failure).toBeUndefined()
+    expect((await runJourney(once.way)).failure).toBeUndefined()
     const twice = await service((path, response) => path === 'POST /photos' && refuse(response))
-    const { failure } = await walk(twice.way)
+    const { failure } = await runJourney(twice.way)
     expect(failure).toEqual({ step: 'upload', why: 'answer 503: busy; again: answer 503: busy' })
     expect(twice.asked).toHaveLength(2)
   })
 
   test('does not repeat what was refused for good', async () => {
     const { way, asked } = await service((path, response) => path === 'POST /photos' && refuse(response, 415))
-    expect((await walk(way)).failure?.why).toBe('answer 415: busy')
+    expect((await runJourney(way)).failure?.why).toBe('answer 415: busy')
     expect(asked).toHaveLength(1)
   })
 
@@ -123,7 +123,7 @@ describe('a journey', () => {
       return true
     }
     const { way } = await service(never, { promiseMs: 500 })
-    const { failure, phases } = await walk(way)
+    const { failure, phases } = await runJourney(way)
     expect(failure).toEqual({ step: 'thumbnail', why: 'no thumbnail within 0.5 s' })
     expect(phases.thumbnail).toBeGreaterThanOrEqual(0.5)
   })
@@ -134,12 +134,12 @@ describe('a journey', () => {
       response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end('<html>')
       return true
     })
-    expect((await walk(way)).failure?.why).toMatch('not the picture')
+    expect((await runJourney(way)).failure?.why).toMatch('not the picture')
   })
 
   test('a name that does not resolve is a failure in the phase dns', async () => {
     const { way } = await service()
-    const { failure, phases } = await walk({ ...way, target: new URL('http://nowhere.invalid:1') })
+    const { failure, phases } = await runJourney({ ...way, target: new URL('http://nowhere.invalid:1') })
     expect(failure?.step).toBe('upload')
     expect(failure?.why).toMatch(/ENOTFOUND|EAI_AGAIN/)
     expect(phases.dns).toBeGreaterThan(0)
@@ -152,13 +152,13 @@ describe('a journey', () => {
       stopping.abort()
       return true
     })
-    await expect(walk({ ...way, signal: stopping.signal })).rejects.toThrow('aborted')
+    await expect(runJourney({ ...way, signal: stopping.signal })).rejects.toThrow('aborted')
   })
 })
 
 test('a visitor’s forgotten photos are found and deleted, page by page', async () => {
   const { way, photos } = await service()
-  for (let n = 0; n < 5; n++) await walk(way)
+  for (let n = 0; n < 5; n++) await runJourney(way)
   expect(await tidyUpAll(way)).toBe(true)
   expect(photos.size).toBe(0)
 })
@@ -169,7 +169,7 @@ test('a service that goes on listing what it deleted is not asked without end', 
     response.end(JSON.stringify({ photos: [{ id: 'p1' }] }))
     return true
   })
-  await walk(way)
+  await runJourney(way)
   expect(await tidyUpAll(way)).toBe(false)
   expect(asked.filter(({ method }) => method === 'DELETE')).toHaveLength(10)
 })

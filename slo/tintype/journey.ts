@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type BoundedAnswer, inWords } from '@tintype/lib/http/bounded-request.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Attempt } from '../probe/probe.ts'
@@ -25,7 +25,7 @@ type Journey = Omit<Attempt, 'tidyUp'> & {
   photo?: URL
 }
 
-export type Walk = {
+export type Visit = {
   /** The service's address, local or remote; with a proxy's path prefix it ends in a slash. */
   target: URL
   token: string
@@ -39,11 +39,11 @@ export type Walk = {
  * The synthetic user's journey: uploads a photo, waits for its thumbnail and checks the picture. Phases that were not
  * reached are 0. Faults of the service are a `failure`. @throws only the signal's reason when stopped.
  */
-export async function walk(walk: Walk): Promise<Journey> {
-  const upload = await ask(walk, 'POST', new URL('photos', walk.target), requestTimeoutMs)
+export async function runJourney(visit: Visit): Promise<Journey> {
+  const upload = await ask(visit, 'POST', new URL('photos', visit.target), requestTimeoutMs)
   const phases = { ...upload.phases, thumbnail: 0 }
-  const lostSeconds = 'failed' in upload ? Number.NaN : phases.processing - ownSeconds(upload.answer)
-  const { certificateDays = Number.POSITIVE_INFINITY } = upload
+  const lostSeconds = 'failed' in upload ? NaN : phases.processing - ownSeconds(upload.answer)
+  const { certificateDays = Infinity } = upload
   const journey = { phases, lostSeconds, certificateDays }
   if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
   const { status, headers, body } = upload.answer
@@ -55,21 +55,21 @@ export async function walk(walk: Walk): Promise<Journey> {
     return { ...journey, failure: { step: 'upload', why: inWords(upload.answer) } }
 
   // Not Location itself, because a proxy with a path prefix does not rewrite it.
-  const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
+  const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, visit.target)
   const begun = performance.now()
-  const why = await awaitThumbnail(walk, photo, promiseSeconds)
+  const why = await awaitThumbnail(visit, photo, promiseSeconds)
   phases.thumbnail = (performance.now() - begun) / 1000
   return { ...journey, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
 }
 
 /** Waits for the thumbnail. Returns null when it came in time, else the reason. */
-async function awaitThumbnail(walk: Walk, photo: URL, promiseSeconds: number): Promise<string | null> {
+async function awaitThumbnail(visit: Visit, photo: URL, promiseSeconds: number): Promise<string | null> {
   const thumbnail = new URL(`${photo.pathname}/thumbnail`, photo)
   const deadline = performance.now() + promiseSeconds * 1000
   for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 1.5, slowestLookMs)) {
     const leftMs = deadline - performance.now()
     if (leftMs <= 0) return `no thumbnail within ${promiseSeconds} s`
-    const look = await ask(walk, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
+    const look = await ask(visit, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
     if ('failed' in look) {
       // The last request has only the rest of the promise as its timeout.
       if (leftMs < requestTimeoutMs && performance.now() >= deadline) continue
@@ -82,7 +82,7 @@ async function awaitThumbnail(walk: Walk, photo: URL, promiseSeconds: number): P
         ? null
         : 'the body is not the picture that Content-Type names'
     if (status !== 202) return inWords(look.answer)
-    await delay(pauseMs, undefined, { signal: walk.signal })
+    await sleep(pauseMs, undefined, { signal: visit.signal })
   }
 }
 
@@ -98,8 +98,8 @@ export const isPicture = (contentType: string | undefined, body: Buffer): boolea
   beginnings[contentType?.split(';')[0] ?? '']?.test(body.toString('latin1', 0, 16)) ?? false
 
 /** Deletes a journey's photo. Returns null when it is gone, else the reason. */
-export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
-  const gone = await ask(walk, 'DELETE', photo, requestTimeoutMs)
+export async function tidyUp(visit: Visit, photo: URL): Promise<string | null> {
+  const gone = await ask(visit, 'DELETE', photo, requestTimeoutMs)
   if ('failed' in gone) return gone.failed
   return gone.answer.status < 300 || gone.answer.status === 404 ? null : inWords(gone.answer)
 }
@@ -108,17 +108,17 @@ export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
  * Deletes a visitor's remaining photos, of journeys that timed out, were killed, or whose deletion failed. Returns
  * whether none is left.
  */
-export async function tidyUpAll(walk: Walk): Promise<boolean> {
-  if (!walk.visitor.cookie) return true
+export async function tidyUpAll(visit: Visit): Promise<boolean> {
+  if (!visit.visitor.cookie) return true
   for (let page = 0; page < maxPages; page++) {
-    const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)
+    const list = await ask(visit, 'GET', new URL('photos', visit.target), requestTimeoutMs)
     if ('failed' in list || list.answer.status !== 200) return false
     // A page of the list: the next look shows the next one.
     const photos = parseJson<{ photos?: { id: string }[] } | null>(list.answer.body.toString())?.photos
     if (photos?.length === 0) return true
     let isStuck = true
     for (const { id } of photos ?? [])
-      if ((await tidyUp(walk, new URL(`photos/${id}`, walk.target))) === null) isStuck = false
+      if ((await tidyUp(visit, new URL(`photos/${id}`, visit.target))) === null) isStuck = false
     if (isStuck) return false
   }
   return false
@@ -126,10 +126,10 @@ export async function tidyUpAll(walk: Walk): Promise<boolean> {
 
 /** Seconds that web needed for an answer, from its entry in Server-Timing: a CDN adds entries of its own. */
 const ownSeconds = ({ headers }: BoundedAnswer): number =>
-  Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
+  Number(/\bapp;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? NaN) / 1000
 
-function ask(walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> {
-  const { visitor, onCookie, token, signal } = walk
+function ask(visit: Visit, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number): Promise<Timed> {
+  const { visitor, onCookie, token, signal } = visit
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const body = upload ? { body: picture } : {}
   const once = async () => {

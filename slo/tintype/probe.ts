@@ -3,7 +3,7 @@ import { urlHere } from '@tintype/lib/loopback.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import type { Attempt, ProbeModule } from '../probe/probe.ts'
-import { type ProbeSession, tidyUp, tidyUpAll, type Walk, walk } from './journey.ts'
+import { type ProbeSession, runJourney, tidyUp, tidyUpAll, type Visit } from './journey.ts'
 
 /**
  * How long a visitor is kept. A new visitor for each journey would leave 5,760 sessions a day in storage, and the photo
@@ -43,23 +43,23 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
     since = performance.now()
     visitors = [{ cookie: undefined }, ...visitors].slice(0, 2 + maxLeft)
   }
-  const tidy = async (way: Omit<Walk, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
+  const tidy = async (visit: Omit<Visit, 'visitor'>, some: readonly ProbeSession[]): Promise<void> => {
     for (const visitor of some)
-      if (await tidyUpAll({ ...way, visitor })) visitors = visitors.filter(each => each !== visitor)
+      if (await tidyUpAll({ ...visit, visitor })) visitors = visitors.filter(each => each !== visitor)
     keep()
   }
   return {
     async attempt(signal): Promise<Attempt> {
       retire()
-      const way: Walk = { ...common, visitor: visitors[0] as ProbeSession, onCookie: keep, signal }
-      const { photo, lostSeconds, ...journey } = await walk(way)
+      const visit: Visit = { ...common, visitor: visitors[0] as ProbeSession, onCookie: keep, signal }
+      const { photo, lostSeconds, ...journey } = await runJourney(visit)
       metrics.set('tintype_probe_lost_seconds', {}, lostSeconds)
       return {
         ...journey,
         async tidyUp() {
-          const why = photo && (await tidyUp(way, photo))
+          const why = photo && (await tidyUp(visit, photo))
           if (why) log.warn('probe.photo-left', { why })
-          if (visitors.length > 2 && !journey.failure) await tidy(way, visitors.slice(2))
+          if (visitors.length > 2 && !journey.failure) await tidy(visit, visitors.slice(2))
         },
       }
     },

@@ -63,7 +63,7 @@ const judge = (evidence: VersionCounts, more: Partial<Circumstances> = {}): Judg
 const why = (verdict: Judgement) => (verdict.verdict === 'bad' ? verdict.reasons.map(({ what }) => what) : [])
 
 test('a value that is not a number is no growth of a counter, and a new version’s process counts from zero', () => {
-  const values = [1, 3, Number.NaN, 4, Number.POSITIVE_INFINITY, 6]
+  const values = [1, 3, NaN, 4, Infinity, 6]
   const seriesOf = (version: string): Series[] => {
     const points = values.map((value, i) => ({ at: i + 1, value }))
     const labels = { job: 'web', instance: version }

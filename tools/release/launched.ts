@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError, ExpectedError, messageOf } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Config } from '@tintype/lib/variables.ts'
@@ -55,7 +55,7 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
 
   async function stopAll(color: Color): Promise<void> {
     // Waits until a request that HAProxy has just sent has arrived.
-    await delay(reachedMs)
+    await sleep(reachedMs)
     const names = of(color).map(({ service }) => service.name)
     const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
     await Promise.all(webs.map(fleet.stop))

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messagesOf } from '@tintype/lib/errors.ts'
 import sharp from 'sharp'
 import { type Photo, person } from '../../test/client.ts'
@@ -35,7 +35,7 @@ export async function startUser(webs: readonly string[], probeToken: string): Pr
         user.failedInARow++
         user.offlineMinutes = offline.add(Math.floor(Date.now() / 60_000)).size
       }
-      await delay(pauseMs, undefined, stopping).catch(() => {})
+      await sleep(pauseMs, undefined, stopping).catch(() => {})
     }
   }
   const walking = walk()

@@ -20,7 +20,7 @@ export const h = <K extends keyof HTMLElementTagNameMap>(
 /** Like `h`, for SVG. */
 export const svg = <K extends keyof SVGElementTagNameMap>(
   name: K,
-  attributes: Attributes = {},
+  attributes: Attributes,
   ...children: Content[]
 ): SVGElementTagNameMap[K] =>
   fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
@@ -34,7 +34,7 @@ function fill<E extends Element>(element: E, attributes: Attributes, children: C
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : `${value}`)
   }
-  for (const child of (children as unknown[]).flat(Number.POSITIVE_INFINITY) as (Node | string | false)[])
+  for (const child of (children as unknown[]).flat(Infinity) as (Node | string | false)[])
     if (child) element.append(child)
   return element
 }

@@ -4,7 +4,8 @@ import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { refuseCompressed } from '@tintype/lib/http/request-body.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
-import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
+import type { Accepted } from '@tintype/lib/photo/accept.ts'
+import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import { clientAddress } from '../visitors/address.ts'
@@ -52,17 +53,17 @@ export function postPhoto(web: Web): RequestHandler {
     const { owner } = visitorOf(response)
     const leave = enter(owner, clientAddress(request))
     if (typeof leave === 'string') throw tooManyAtOnce(leave)
-    const { photo: id, record } = await acceptPhoto(web, request, response).finally(leave)
+    const accepted = await acceptPhoto(web, request, response).finally(leave)
     const wanted = preferredWait(request.get('prefer'))
     const seconds = waits < limits.waits.value ? wanted : 0
     if (seconds < wanted) countLimit('waits')
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
-      web.delivery.expect(id)
+      web.delivery.expect(accepted.photo)
     }
     waits++
     const signal = AbortSignal.any([goneSignal(response), web.draining])
-    const view = await settledWithin(web, owner, id, record, seconds, signal).finally(() => waits--)
+    const view = await settledWithin(web, owner, accepted, seconds, signal).finally(() => waits--)
     answer(response, view, seconds > 0)
   }
 }
@@ -133,15 +134,14 @@ export function preferredWait(header = ''): number {
 const pollMs = 1_000
 
 /**
- * The photo when it is ready or failed, or its state at the timeout or when the signal aborts. `accepted`: the record
- * of a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
+ * The photo when it is ready or failed, or its state at the timeout or when the signal aborts. `record`: that of
+ * a new photo, which is not read before its first event or poll. While queue or storage is away, the last known
  * state stands: after an error the client would send the photo again.
  */
 async function settledWithin(
   web: Web,
   owner: Owner,
-  id: PhotoId,
-  accepted: PhotoRecord | undefined,
+  { photo: id, record }: Accepted,
   seconds: number,
   signal: AbortSignal,
 ): Promise<PhotoView | 'not-found'> {
@@ -152,7 +152,7 @@ async function settledWithin(
   })
   try {
     let rings = ended.rings()
-    let view = accepted ? pending(web, accepted, 'queued') : await viewPhoto(web, owner, id)
+    let view = record ? pending(web, record, 'queued') : await viewPhoto(web, owner, id)
     for (;;) {
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
       const leftMs = deadline - performance.now()

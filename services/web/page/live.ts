@@ -25,7 +25,7 @@ export function live(connected: (why: Unreached) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
   let readAt = 0
-  let changedAt = Number.NEGATIVE_INFINITY
+  let changedAt = -Infinity
   /** Changes of the session, each less than `idleMs` after the one before. */
   let changes = 0
   const isLost = () => changes > maxChanges && performance.now() - changedAt < idleMs
@@ -34,7 +34,7 @@ export function live(connected: (why: Unreached) => void): void {
   async function read(): Promise<void> {
     const number = ++reads
     // Reading thousands of photos takes longer than the intervals below, so these count from its end.
-    readAt = Number.POSITIVE_INFINITY
+    readAt = Infinity
     const why: Unreached = await refresh().then(
       () => (isLost() ? 'noSession' : ''),
       error => (signInText(error) ? 'signIn' : error.status ? 'downLead' : 'offline'),

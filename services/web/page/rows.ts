@@ -10,11 +10,11 @@ import { say } from './words.ts'
 
 /** The rows on the screen: uploads of this tab on top, then photos, newest first. */
 const rows = new Map<Item, ReturnType<typeof photoRow>>()
-const element = find('#photos')
+const list = find('#photos')
 
 watch(item => {
-  if (!isShown(item)) remove(item)
-  else if (!rows.has(item)) insert(item)
+  if (!isShown(item)) removeRow(item)
+  else if (!rows.has(item)) insertRow(item)
   rows.get(item)?.update()
 })
 
@@ -25,11 +25,11 @@ setInterval(() => {
     if (underWay(item) || (!item.photo && item.upload.state.is === 'retrying')) row.update()
 }, tickMs)
 
-function insert(item: Item): void {
+function insertRow(item: Item): void {
   const row = photoRow(item)
-  const next = item.photo && !item.upload ? placeOf(item.photo) : element.firstElementChild
+  const next = item.photo && !item.upload ? placeOf(item.photo) : list.firstElementChild
   rows.set(item, row)
-  element.insertBefore(row.element, next)
+  list.insertBefore(row.element, next)
 }
 
 /** Ids sort newest first: the row before which a photo's row belongs is the first one with a larger id. */
@@ -44,7 +44,7 @@ const focusIn = (row: Element | null | undefined) =>
 export const focusOn = (item: Item | undefined): void => focusIn(item && rows.get(item)?.element)
 
 /** Keyboard focus moves to the next row, or to the chooser. */
-function remove(item: Item): void {
+function removeRow(item: Item): void {
   const gone = rows.get(item)?.element
   rows.delete(item)
   if (gone?.contains(document.activeElement)) focusIn(gone.nextElementSibling ?? gone.previousElementSibling)
@@ -168,7 +168,7 @@ function deleteButton({ id }: Photo, name: string): HTMLElement {
 }
 
 /** Times are not measured while the tab is hidden, when the person does not wait for the picture. */
-let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
+let lastHiddenAt = document.hidden ? performance.now() : -Infinity
 document.addEventListener('visibilitychange', () => {
   lastHiddenAt = performance.now()
 })

@@ -262,7 +262,7 @@ describe('a photo', () => {
     const found = await fetch(`${other.url}/photos/${id}`, { headers })
     expect((await view(found)).state).toBe('queued')
     expect((await other.queue.stats()).depth, 'a GET changes nothing').toBe(0)
-    const ages = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+    const ages = { photosMs: Infinity, keysMs: Infinity }
     await sweepStorage(other.web, ages, () => {}, other.web.stopped)
     expect(await convertNext(other)).toBe(id)
   })

@@ -21,7 +21,7 @@ test('reads what our own services expose, in both formats, to the same numbers',
 
 test('reads every number the format has', () => {
   const text = 'a 1\na 1e3\na -0.5\na NaN\na Nan\na +Inf\na -Inf\na .5\n'
-  const numbers = [1, 1000, -0.5, Number.NaN, Number.NaN, Infinity, -Infinity, 0.5]
+  const numbers = [1, 1000, -0.5, NaN, NaN, Infinity, -Infinity, 0.5]
   expect(parseExposition(text, 'text').map(({ value }) => value)).toEqual(numbers)
 })
 

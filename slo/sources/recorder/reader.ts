@@ -11,7 +11,7 @@ export const minutesAnHour = 60
 
 /** Decodes a stored hour of increases, a copy whose bytes are aligned; without a row 60 minutes without a sample (NaN). */
 export const decodeHour = (blob: Uint8Array | undefined): Float64Array =>
-  blob ? new Float64Array(blob.slice().buffer) : new Float64Array(minutesAnHour).fill(Number.NaN)
+  blob ? new Float64Array(blob.slice().buffer) : new Float64Array(minutesAnHour).fill(NaN)
 
 /** Adds the minutes of an hour that have samples to sums in which it begins at `offset`. */
 function add(sums: Float64Array, hour: Float64Array, offset: number): void {
@@ -62,7 +62,7 @@ export function reader(db: DatabaseSync): Source {
       const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
       /** Increases in each minute; NaN when no counter had a sample. */
       const increasesOf = (selector: Selector): Float64Array => {
-        const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
+        const sums = new Float64Array(Math.max(0, to - from)).fill(NaN)
         for (const { id } of selected(selector))
           for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
             add(sums, decodeHour(row.increases), row.start - from)

@@ -90,7 +90,7 @@ test('minutes without a sample are known from minutes without an increase, and a
 test('NaN and infinite counts are as if they had not been', async () => {
   const { store } = await recorded([
     [1_000, 7],
-    [16_000, Number.NaN],
+    [16_000, NaN],
     [31_000, Infinity],
     [46_000, 8],
   ])

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../../tools/free-port.ts'
 import type { Lab } from '../drill.ts'
 
@@ -43,7 +43,7 @@ async function openLine(lab: Lab, port: number) {
     /** Before the first byte of each connection. */
     delayMs: 0,
     /** Rate of the answers. */
-    bytesPerSecond: Number.POSITIVE_INFINITY,
+    bytesPerSecond: Infinity,
     /** Closes every open and every new connection. */
     cut(): void {
       isCut = true
@@ -63,7 +63,7 @@ async function* narrowed(
     for (let at = 0; at < chunk.length; ) {
       const piece = chunk.subarray(at, at + Math.max(1, Math.round(line.bytesPerSecond / piecesASecond)))
       at += piece.length
-      await delay((piece.length / line.bytesPerSecond) * 1000)
+      await sleep((piece.length / line.bytesPerSecond) * 1000)
       yield piece
     }
 }

@@ -32,7 +32,7 @@ async function startNameServer(lab: Lab): Promise<NameServer> {
   }
   const socket = createSocket('udp4')
   socket.on('message', (query, { port, address }) => {
-    if (server.delayMs === Number.POSITIVE_INFINITY) return
+    if (server.delayMs === Infinity) return
     setTimeout(() => socket.send(answer(query, server.answer), port, address, () => {}), server.delayMs)
   })
   socket.bind(53, address)

@@ -189,7 +189,7 @@ test('a secret’s file without a secret, or with one that no header takes, ends
   mkdirSync(join(folder, 'secrets'))
   for (const text of ['\n', 'old\nnew\n', 'schlüssel', Buffer.from('key', 'utf16le')]) {
     writeFileSync(join(folder, 'secrets', 'probe_token'), text)
-    expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('probe_token is empty or is not visible ASCII')
+    expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('probe_token must have visible ASCII')
   }
 })
 

@@ -31,8 +31,6 @@ export function secret(name: string, given: string, dataDir: string): string {
   const text = readText(file).trim()
   // Everybody would know an empty secret, and no header takes two lines or other characters, as of an editor's encoding.
   if (token.parse(text) === undefined)
-    throw new ExpectedError(
-      `${file} is empty or is not ${token.format}: delete it, and the next start makes a new secret`,
-    )
+    throw new ExpectedError(`${file} must have ${token.format}: a start without it makes a new secret`)
   return text
 }

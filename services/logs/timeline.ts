@@ -92,11 +92,16 @@ export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable:
   }
 }
 
-/** The stages of an entry, which is written at the end of its last stage: they are laid out backwards from there. */
+/** The stages that end with an event, the last one first. */
+const stagesBefore: Record<string, readonly string[]> = {
+  'photo.accepted': ['receive'],
+  'photo.ready': ['store', 'convert', 'wait'],
+}
+
+/** The stages of an entry, laid out backwards from its time. */
 function stagesOf(entry: Entry): StageBar[] {
-  const { event, photo } = entry.payload
-  const names =
-    event === 'photo.accepted' ? ['receive'] : event === 'photo.ready' ? ['store', 'convert', 'wait'] : []
+  const { event = '', photo } = entry.payload
+  const names = stagesBefore[event] ?? []
   if (typeof photo !== 'string') return []
   let toMs = timeOf(entry)
   return names.flatMap(stage => {

@@ -171,7 +171,7 @@ test('a line that the disk damaged is left out, wherever people read', async () 
     timeline: (await timeline(into, session)).entries.map(({ payload }) => payload.n),
     recent: recent(into).sessions.length,
     found: await Array.fromAsync(
-      entriesIn(into, { fromMs: midnight, toMs: midnight + 10, event: 'photo.' }) ?? [],
+      entriesIn(into, { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }) ?? [],
     ),
   })
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
@@ -217,7 +217,7 @@ test('entries of another shipper, which need not name event and level, are shown
     'other.0.17',
     payloads.map((each, n) => stamped(text(each, n), at(n))).join(''),
   )
-  const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
+  const wanted = { fromMs: midnight, toMs: midnight + 10, event: 'photo.' }
   expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toHaveLength(2)
   expect(recent(into)).toMatchObject({ counts: { photos: 3, failed: 1 }, slowest: [] })
   const { text: shown } = await timelineReport(into, { session })

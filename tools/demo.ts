@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
+import { outliveEarlyReaders, stopSignal } from '@tintype/lib/terminal.ts'
 import type { State } from '../slo/page/api.ts'
 import type { Drill, Lab } from '../test/faults/drill.ts'
 import { startTraffic } from '../test/faults/traffic.ts'
@@ -164,9 +164,7 @@ const colours = { burn: 'red', alert: 'red', fault: 'yellow', verdict: 'cyan', r
 async function main(args: string[]): Promise<number> {
   const drill = chooseLesson(readArguments(args, { fault: { type: 'string' } }).values.fault)
   outliveEarlyReaders()
-  const stopping = new AbortController()
-  // SIGHUP: a closed terminal ends the demo, too, although the service itself would continue.
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
+  const stopping = stopSignal()
   const start = Date.now()
   const tell = (line: string) => {
     const minutesAndSeconds = new Date(Date.now() - start).toISOString().slice(14, 19)
@@ -174,9 +172,9 @@ async function main(args: string[]): Promise<number> {
     console.log(`${minutesAndSeconds}  ${styleText(colour, line)}`)
   }
   try {
-    return (await demo(drill, tell, stopping.signal)) ? 0 : 1
+    return (await demo(drill, tell, stopping)) ? 0 : 1
   } catch (error) {
-    if (!stopping.signal.aborted) throw error
+    if (!stopping.aborted) throw error
     tell('end       stopped, everything is removed')
     return 0
   }

@@ -11,7 +11,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { forwardStderr } from '@tintype/lib/terminal.ts'
+import { forwardStderr, stopSignal } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
@@ -191,9 +191,7 @@ async function main(args: string[]): Promise<number> {
   const pages = config.SLO_URL?.href ?? (endpoints.slo && fromHere(endpoints.slo))
   // Listens before the start, so that a signal during it stops both programs. SIGHUP is that of a closed terminal, at
   // which the two read their configuration again and go on.
-  const asked = new Promise<undefined>(resolve => {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => resolve(undefined))
-  })
+  const asked = once(stopSignal(), 'abort').then(() => undefined)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,

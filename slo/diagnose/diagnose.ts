@@ -6,7 +6,7 @@ import type { Weighed, WindowGrowth } from './explain.ts'
 import { atLimit, dataOf, explain, explainAll, isSlow, leastExplained, named } from './explain.ts'
 import { parseExpression } from './expression.ts'
 import type { Baseline, Grown } from './growth.ts'
-import { attribute, minBaselineWindows, recent, secondsIn, withShares } from './growth.ts'
+import { attribute, minBaselineWindows, partOf, secondsIn, withShares } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -118,7 +118,7 @@ function slowest(seen: Situation): Answer | undefined {
 /** Whether a queue fills that may soon be the slowest stage. */
 function isContested(seen: Situation, stage: string): boolean {
   const filling = seen.model.stages.filter(({ name, queues }) => queues && name !== stage)
-  return explainAll(seen.model, lookAt(seen, recent(seen.window))).some(
+  return explainAll(seen.model, lookAt(seen, partOf(seen.window, 2 / 3, 1))).some(
     each => each.share > contested && filling.some(({ name }) => name === each.stage),
   )
 }

@@ -88,10 +88,12 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
   const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
-  // While no budget burns, both halves of the window must be slow: one large piece of work is no slowness.
-  const halves = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : []
-  // The last third must be slow if work ended in it: otherwise the slowness is over.
-  const lasts = Math.min(current, ...[...halves, recent(now)].map(part => secondsOf(part) ?? current))
+  const least = (parts: readonly Window[]) => Math.min(...parts.map(part => secondsOf(part) ?? current))
+  // The recent part must be slow if work ended in it: otherwise the slowness is over.
+  const lasts = Math.min(current, least([recent(now)]))
+  // While no budget burns, both halves of the window must be slow, or the window before: one large piece of work is no
+  // slowness.
+  const alone = isDoubted ? Math.min(lasts, least([partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)])) : lasts
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
     const before = seconds.slice(0, at)
@@ -99,7 +101,8 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
     const limit = Math.max(slowFrom(stage, before), most)
     const since = [...seconds.slice(at), current]
     const slow = since.filter(each => each > limit)
-    if (lasts > limit && slow.length >= since.length * lasting) return found(at, true)
+    if ((at < known.length ? lasts : alone) > limit && slow.length >= since.length * lasting)
+      return found(at, true)
   }
   return found(known.length, false)
 }
@@ -114,11 +117,12 @@ export function beside(model: Model, stage: Stage, window: Window, others: reado
   return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }
 }
 
-const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
+export const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
   windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
 
-/** The last third of a window: what is no longer seen in it is over. */
-export const recent = (window: Window): Window => partOf(window, 2 / 3, 1)
+/** The last third of a window, but at least a minute of it: what is no longer seen in it is over. */
+export const recent = (window: Window): Window =>
+  partOf(window, Math.max(0, Math.min(2 / 3, 1 - 60_000 / (window.toMs - window.fromMs))), 1)
 
 /** Seconds above which a stage with these earlier times is slow. */
 function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {

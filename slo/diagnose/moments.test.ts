@@ -14,16 +14,20 @@ const burning = {
 const verdictAt = (
   seconds: number,
   during: (second: number) => Partial<World>,
-  { burns = true, before = {} }: { burns?: boolean; before?: Partial<World> } = {},
+  {
+    burns = true,
+    before = {},
+    scrapeMs = stepMs,
+  }: { burns?: boolean; before?: Partial<World>; scrapeMs?: number } = {},
 ) => {
   const series = live({
     seconds: 3_600 + seconds,
-    stepMs,
+    stepMs: scrapeMs,
     world: second => ({ ...before, ...(second > 3_600 && during(second - 3_600)) }),
   })
   return diagnose(model, series, {
     atMs: 3_600_000 + seconds * 1000,
-    stepMs,
+    stepMs: scrapeMs,
     ...(burns && { burning }),
   })
 }
@@ -61,6 +65,15 @@ test('a fault that is over for a minute is not named, also while no budget burns
   const slowLines = (second: number) => (second <= 300 ? { body: 8 } : {})
   const verdicts = [300, 360].map(seconds => verdictAt(seconds, slowLines, { burns: false }).verdict)
   expect(verdicts).toEqual(['receive', 'healthy'])
+})
+
+test('a web that stops for 15 s in every 50 is named at any moment, also at a scrape each 5 s, and no longer once that is over for a minute', () => {
+  const stops = (second: number) =>
+    second <= 315 && second % 50 < 15 ? { lag: { ...calm().lag, web: 15 } } : {}
+  const at = (second: number) => verdictAt(second, stops, { burns: false, scrapeMs: 5_000 })
+  for (const second of [170, 195])
+    expect(at(second), `${second} s`).toMatchObject({ verdict: 'receive', cause: 'event-loop' })
+  expect(at(380).verdict).toBe('healthy')
 })
 
 test('once the disk has room again, the calls that failed before do not name another cause', () => {

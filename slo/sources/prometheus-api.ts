@@ -16,12 +16,11 @@ const settleSeconds = 5
 
 /** Characters of an answer in words that an error shows. */
 const maxSaid = 100
-const hintAt = (status: number): string =>
-  [401, 403].includes(status)
-    ? 'PROMETHEUS_HEADERS may name its token and tenant'
-    : status === 429 || status >= 500
-      ? 'it starts or has too much to do, or a proxy cannot reach it'
-      : 'is that a Prometheus?'
+function hintAt(status: number): string {
+  if (status === 401 || status === 403) return 'PROMETHEUS_HEADERS may name its token and tenant'
+  if (status === 429 || status >= 500) return 'it starts or has too much to do, or a proxy cannot reach it'
+  return 'is that a Prometheus?'
+}
 
 /** Prometheus answered that it does not evaluate a query. */
 export class Refused extends SourceError {}
@@ -58,6 +57,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
   const turn = turns(limits.reads.value, () => countLimit('reads'))
+  /** Servers written in Go may answer null for an empty list, as the frontend of Google's managed Prometheus does. */
   const call = async <T>(path: string, what: string, own: URLSearchParams): Promise<T> => {
     const parameters = new URLSearchParams([...new URLSearchParams(ofAddress), ...own])
     const ask = (isGet: boolean) =>
@@ -106,7 +106,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   const evaluate = async (path: string, promql: string, times: Record<string, number>, isRange = false) => {
     const query = scoped(promql, scope)
     const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
-    const { result } = await call<{ result: Result[] }>(path, query, parameters)
+    const result = (await call<{ result: Result[] | null }>(path, query, parameters)).result ?? []
     if (result.some(each => 'histograms' in each || 'histogram' in each))
       fail(`has native histograms, not numbers, for ${query}: histogram_count() of them is a counter`)
     if (isRange && result.some(({ values }) => values === undefined))
@@ -151,7 +151,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       evaluate('query_range', query, { start, end, step }),
     /** The number of a selector's series between two times. */
     series: async (selector: string, start: number, end: number) =>
-      (await call<unknown[]>('series', selector, match([selector], start, end))).length,
+      (await call<unknown[] | null>('series', selector, match([selector], start, end)))?.length ?? 0,
     /** Days that Prometheus keeps samples; Infinity when unknown, or when only their size is limited. */
     async keepDays(): Promise<number> {
       const known = call<{ storageRetention?: string }>('status/runtimeinfo', 'runtimeinfo', parametersOf({}))
@@ -170,7 +170,8 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>
-      (await call<string[]>(`label/${label}/values`, label, match(selectors, start, end))).sort(),
+      (await call<string[] | null>(`label/${label}/values`, label, match(selectors, start, end)))?.sort() ??
+      [],
   }
 }
 

@@ -109,6 +109,15 @@ describe('a Prometheus that is none', () => {
   const answeringWith = (result: object[], more = {}) =>
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
+  test('null is an empty list, as servers written in Go answer it', async () => {
+    const answer = async (data: unknown) =>
+      openPrometheus(await answering(200, JSON.stringify({ status: 'success', data })))
+    const none = await answer({ resultType: '', result: null })
+    expect(await none.slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+    expect(await none.series([{ metric: 'up', matchers: [] }], 0, 60_000)).toEqual([])
+    expect(await (await answer(null)).labelValues(sli, 'job', 0, 1)).toEqual([])
+  })
+
   test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
     const served = new Set<object>()
     const url = await serve(({ socket }, response) => {

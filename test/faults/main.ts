@@ -1,7 +1,9 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { stopSignal } from '@tintype/lib/terminal.ts'
 import { photo } from '../images.ts'
 import { choose, inTurns, usage } from './choose.ts'
 import { askDiagnose, finding, type Recording, runDrill } from './run.ts'
@@ -58,15 +60,24 @@ async function* inject(
 ): AsyncGenerator<Finding> {
   const images = chosen.length > 0 ? [await photo(4000, 3000, 1), await photo(4000, 3000, 2)] : []
   for (const { name, missing } of chosen) if (missing?.()) tell(`- ${name}: not done, ${missing()}`)
+  // A drill that is stopped unmounts its disks and ends what it tampers with.
+  const signal = stopSignal()
   const possible = chosen.filter(({ missing }) => !missing?.())
   for (const turn of inTurns(possible)) {
-    const done = await Promise.allSettled(turn.map(drill => runDrill(drill, images, keep ? { keep } : {})))
+    const options = { signal, ...(keep && { keep }) }
+    const done = await Promise.allSettled(turn.map(drill => runDrill(drill, images, options)))
+    signal.throwIfAborted()
     for (const [i, each] of done.entries()) {
       if (each.status === 'fulfilled') yield each.value
       else onFailure(`! ${turn[i]?.name}: could not be done: ${each.reason}`)
     }
   }
-  for (const life of lives) yield worst(await runSimulated(life))
+  for (const life of lives) {
+    // A turn of the event loop, in which a signal arrives: what is simulated only computes.
+    await setImmediate()
+    signal.throwIfAborted()
+    yield worst(await runSimulated(life))
+  }
 }
 
 /** @throws ExpectedError when the folder holds no recordings. */

@@ -30,7 +30,7 @@ const root = join(import.meta.dirname, '../..')
 export async function runDrill(
   drill: Drill,
   images: readonly Buffer[],
-  { keep, scrapeSeconds = 1 }: { keep?: string; scrapeSeconds?: number } = {},
+  { keep, scrapeSeconds = 1, signal }: { keep?: string; scrapeSeconds?: number; signal?: AbortSignal } = {},
 ): Promise<Finding> {
   const start = performance.now()
   const folder = await mkdtemp(join(tmpdir(), 'tintype-drill-'))
@@ -39,19 +39,20 @@ export async function runDrill(
   const lab: Lab = { folder, dataDir, onEnd: end => void ends.push(end) }
   try {
     const { environment, inject, check, address, ...how } = await drill.prepare(lab)
+    signal?.throwIfAborted()
     const variables = { SCRAPE_SECONDS: String(scrapeSeconds), ...environment }
     const tintype = await startTintype(dataDir, variables, how)
     ends.push(() => tintype.stop())
     const traffic = startTraffic(address ?? tintype.address, images, drill.quiet ? 0 : photosASecond)
     ends.push(() => traffic.stop())
-    await scrapes(dataDir, baselineScrapes, scrapeSeconds)
+    await scrapes(dataDir, baselineScrapes, scrapeSeconds, signal)
     await inject({
       tintype,
       traffic,
       pid: service => tintype.process(service)?.pid as number,
       children: () => childrenOf(tintype.process('converter')?.pid ?? -1).map(({ pid }) => pid),
     })
-    await scrapes(dataDir, drill.scrapes ?? faultScrapes, scrapeSeconds)
+    await scrapes(dataDir, drill.scrapes ?? faultScrapes, scrapeSeconds, signal)
     check?.()
     const at = new Date().toISOString()
     const verdict = await askDiagnose(dataDir, at)
@@ -63,7 +64,12 @@ export async function runDrill(
 }
 
 /** Waits for so many scrapes from now on: a busy machine makes fewer in the same time, and diagnose counts in scrapes. */
-async function scrapes(dataDir: string, count: number, scrapeSeconds: number): Promise<void> {
+async function scrapes(
+  dataDir: string,
+  count: number,
+  scrapeSeconds: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const [fromMs, store] = [Date.now(), openStore(recorderFile(dataDir))]
   const deadlineMs = fromMs + 5 * count * scrapeSeconds * 1000
   const made = async () => {
@@ -73,7 +79,7 @@ async function scrapes(dataDir: string, count: number, scrapeSeconds: number): P
   try {
     while ((await made()) < count) {
       if (Date.now() > deadlineMs) throw new Error(`slo made fewer than ${count} scrapes`)
-      await setTimeout((scrapeSeconds * 1000) / 2)
+      await setTimeout((scrapeSeconds * 1000) / 2, undefined, { signal })
     }
   } finally {
     await store.close()

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import { endOf } from './plan.ts'
 import { openRecord } from './record.ts'
 import { type Release, release } from './run.ts'
 
@@ -17,4 +18,11 @@ test('a release whose launcher ends does not say that everybody is on the old ve
   expect(outcome).toBe('rolled back')
   expect(said.join('\n')).not.toContain('Everybody is on v1')
   expect(said.join('\n')).toContain('v1 may not serve everybody: the launcher has ended')
+})
+
+test('a step that takes longer than the patience for a verdict is not inconclusive because of it', () => {
+  const pace = { stepSeconds: 3_600, patienceSeconds: 1_800 }
+  const ends = (verdict: string) => [1_801, 3_600, 3_601].map(seconds => endOf(verdict, seconds, pace))
+  expect(ends('good')).toEqual([undefined, 'good', 'good'])
+  expect(ends('waiting')).toEqual([undefined, undefined, 'inconclusive'])
 })

@@ -7,9 +7,10 @@ import type { MsRange, Pair } from './count-versions.ts'
 import { openEvidence, type ReleaseEvidence } from './evidence.ts'
 import { type Judge, type Judgement, openJudge, type Reason } from './judge.ts'
 import { broughtBy, type Status } from './launched.ts'
-import type { Pace, Step } from './plan.ts'
+import { endOf, type Pace, type Step } from './plan.ts'
 import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
+import { progress, sentence } from './words.ts'
 
 export type Release = {
   launcher: Controlled
@@ -203,14 +204,15 @@ async function judged(options: Judged): Promise<void> {
       shown = { verdict: verdict.verdict, at: nowMs }
     }
     if (verdict.verdict === 'bad') throw new Refused(`${verdict.reasons.map(sentence).join('; ')}.`)
-    if (verdict.verdict === 'good' && seconds >= pace.stepSeconds) {
+    const end = endOf(verdict.verdict, seconds, pace)
+    if (end === 'good') {
       spans.push({ from: begun, to: nowMs })
       note(options, `step of ${step.percent} % is good: ${line}`)
       return
     }
-    if (seconds > pace.patienceSeconds)
+    if (end === 'inconclusive' && verdict.verdict === 'waiting')
       throw new Refused(
-        `nothing can be said after ${pace.patienceSeconds} s; missing: ${verdict.verdict === 'waiting' ? verdict.missing : 'time'}.`,
+        `nothing can be said after ${seconds} s; missing: ${verdict.missing}.`,
         'inconclusive',
       )
     await sleep(lookMs, undefined, { signal })
@@ -226,25 +228,4 @@ async function missingMetrics({ status }: Judged, seen: readonly { instance: str
     process: missing[0] ?? '',
     stage: '',
   }
-}
-
-const sentence = ({ what, process, stage }: Reason): string =>
-  `${what}${process || stage ? ` [${[process, stage].filter(Boolean).join(', stage ')}]` : ''}`
-
-function progress(
-  objectives: Parameters<Judge>[0]['objectives'],
-  verdict: Judgement,
-  journeys: { good: number },
-): string {
-  const kept = ({ bad, total }: { bad: number; total: number }) => `${total - bad}/${total}`
-  const sides = objectives.map(
-    ({ objective, counts }) => `${objective.name}: new ${kept(counts.new)}, old ${kept(counts.old)}`,
-  )
-  const said =
-    verdict.verdict === 'bad'
-      ? `bad: ${verdict.reasons.map(sentence).join('; ')}`
-      : verdict.verdict === 'good'
-        ? 'good'
-        : `waits for ${verdict.missing}`
-  return `${sides.join(' · ')} · journeys ${journeys.good} · ${said}`
 }

@@ -18,6 +18,11 @@ export const receive: readonly Drill[] = [
     prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 700, 1_000) }),
   },
   {
+    name: 'web stops for 3 s in every 10',
+    truth: ['receive event-loop'],
+    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 3_000, 10_000) }),
+  },
+  {
     name: 'web out of descriptors',
     truth: ['receive descriptors'],
     missing: needsPart('prlimit'),

@@ -5,7 +5,7 @@ import { reachedByLine, scrapedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
 import { avif } from '../inject/photos.ts'
 import { slowReads, wrongClock } from '../inject/preloaded.ts'
-import { kill, repeat, stutter, throttle } from '../inject/processes.ts'
+import { kill, repeat, throttle } from '../inject/processes.ts'
 import { holdLock } from '../inject/queue.ts'
 import { releaseOf } from '../inject/release.ts'
 import { needsPart, needsProcessorGroups, needsRoot } from '../missing.ts'
@@ -40,11 +40,6 @@ const faults: readonly Drill[] = [
         },
       }
     },
-  },
-  {
-    name: 'web stops for 3 s in every 10',
-    truth: ['receive event-loop'],
-    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 3_000, 10_000) }),
   },
   {
     name: 'web gets almost no processor',

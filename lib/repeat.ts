@@ -3,27 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** An error that returns each second for a day would fill the log. */
 const reportEveryMs = 60_000
 
-/** Limits the reports of a repeated step's errors: the first at once, then one a minute, until the step has worked. */
+/**
+ * Limits the reports of a repeated step's errors: of those that begin with the same words, whatever their numbers, the first
+ * at once, then one a minute, until the step has worked.
+ */
 export function sparsely<E = Error>(report: (error: E) => void) {
-  let reportAt = 0
+  const reportAt = new Map<string, number>()
   return {
-    worked(): void {
-      reportAt = 0
-    },
+    worked: (): void => reportAt.clear(),
     failed(error: E): void {
-      if (performance.now() < reportAt) return
-      reportAt = performance.now() + reportEveryMs
+      const kind = String(error).replaceAll(/\d+ ?/g, '').split(' ', 4).join(' ')
+      if (performance.now() < (reportAt.get(kind) ?? 0)) return
+      reportAt.set(kind, performance.now() + reportEveryMs)
       report(error)
     },
-  }
-}
-
-/** As `sparsely`, each kind of error by itself: those whose texts begin with the same words, whatever their numbers. */
-export function sparselyByKind<E>(report: (error: E) => void, textOf: (error: E) => string) {
-  const kinds = new Map<string, (error: E) => void>()
-  return (error: E): void => {
-    const kind = textOf(error).replaceAll(/\d+ ?/g, '').split(' ', 3).join(' ')
-    kinds.getOrInsertComputed(kind, () => sparsely(report).failed)(error)
   }
 }
 

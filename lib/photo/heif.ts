@@ -39,25 +39,18 @@ export function sizeIn(properties: readonly Box[]): Sides {
 const leastTile = 64 * 64
 
 /**
- * How many pixels are decoded for a HEIF's primary image and what belongs to it (alpha). Within a few kilobytes a grid may
- * name a tile thousands of times, or other grids; for one that contains itself Infinity. @throws RangeError as above.
+ * How many pixels are decoded for a HEIF's primary image and what belongs to it (alpha): a grid in some kilobytes may name
+ * a tile thousands of times. Infinity for a grid of grids. @throws RangeError as above.
  */
 export function decodedPixels(heif: Buffer): number {
   const { primary, references, propertiesOf } = itemsOf(heif)
-  const tiles = Map.groupBy(references, ({ type, from }) => (type === 'dimg' ? from : undefined))
-  const known = new Map<number, number>()
-  const pixelsOf = (item: number): number => {
-    const pixels = known.get(item)
-    if (pixels !== undefined) return pixels
-    known.set(item, Infinity)
-    const parts = tiles.get(item)?.flatMap(({ to }) => to)
-    const { width, height } = parts ? { width: 0, height: 0 } : sizeIn(propertiesOf(item))
-    known.set(item, parts ? sumOf(parts) : Math.max(leastTile, width * height))
-    return pixelsOf(item)
-  }
-  const sumOf = (items: number[]): number => items.reduce((sum, item) => sum + pixelsOf(item), 0)
+  const grids = Map.groupBy(references, ({ type, from }) => (type === 'dimg' ? from : undefined))
   const added = references.filter(({ type, to }) => type === 'auxl' && to.includes(primary))
-  return sumOf([primary, ...added.map(({ from }) => from)])
+  const shown = [primary, ...added.map(({ from }) => from)]
+  const tiles = shown.flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
+  if (tiles.some(tile => grids.has(tile))) return Infinity
+  const sizes = tiles.map(tile => sizeIn(propertiesOf(tile)))
+  return sizes.reduce((sum, { width, height }) => sum + Math.max(leastTile, width * height), 0)
 }
 
 /**

@@ -27,6 +27,22 @@ function layoutOf(bytes: Buffer) {
   return { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
 }
 
+/** The most values of a field that a picture needs: offsets of tiles of 16 × 16 pixels. */
+const mostValues = 4e6
+
+/** A TIFF of whose first page longer fields (Photoshop's layers) are one value: libtiff refuses 25 MB of them. */
+export const withShortFields = (tiff: Buffer): Buffer =>
+  orElse(tiff, () => {
+    const { offset, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(tiff)
+    const short = Buffer.from(tiff)
+    for (let at = firstPage + countBytes; at < endOf(firstPage); at += fieldBytes) {
+      if (offset(at + 4) <= mostValues) continue
+      short.fill(0, at + 4, at + valueAt)
+      short[tiff[0] === 0x49 ? at + 4 : at + valueAt - 1] = 1
+    }
+    return short
+  })
+
 /** The first value of a field of a TIFF’s page, 0 if neither whole nor a fraction; undefined without a readable one. */
 export const firstValue = (bytes: Buffer, tag: number, page = 0): number | undefined =>
   orElse(undefined, () => {

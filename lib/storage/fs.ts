@@ -58,8 +58,29 @@ async function tryFolder(disk: Disk, root: string, name: string, file: string): 
 let temporaries = 0
 
 /** A complete file and the place to which it is renamed. */
-type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
+type Placed = Draft & {
+  target: string
+  ifAbsent: boolean
+  beside: boolean
   placed?: 'renamed' | 'linked' | 'exists'
+}
+
+/** A network share keeps a file that is being read until it is closed. The folder is then removed at a later start. */
+const removeTemporary = (disk: Disk, path: string) =>
+  disk.rm(path, { recursive: true, force: true }).catch(ignore('ENOTEMPTY', 'EBUSY'))
+
+/**
+ * Removes files of dead processes, named `<process>.<number>.<host>`. Whether a process of another container runs cannot
+ * be seen here: its files are removed when they are a day old.
+ */
+async function removeLeftovers(disk: Disk, temporary: string): Promise<void> {
+  for (const name of await disk.readdir(temporary)) {
+    const [file, [owner = '', , ...host]] = [join(temporary, name), name.split('.')]
+    const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
+    // An older version wrote no host.
+    const isHere = host.length === 0 || host.join('.') === hostname()
+    if (!(isHere ? isRunning(owner) : isYoung)) await removeTemporary(disk, file)
+  }
 }
 
 /**
@@ -79,18 +100,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
       endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
     return makeTemporary()
   }
-  // A network share keeps a file that is being read until it is closed. The folder is then removed at a later start.
-  const removeTemporary = (path: string) =>
-    disk.rm(path, { recursive: true, force: true }).catch(ignore('ENOTEMPTY', 'EBUSY'))
-  // Files of dead processes, named `<process>.<number>.<host>`. Whether a process of another container runs cannot be
-  // seen here: its files are removed when they are a day old.
-  for (const name of await disk.readdir(temporary)) {
-    const [file, [owner = '', , ...host]] = [join(temporary, name), name.split('.')]
-    const isYoung = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < dayMs
-    // An older version wrote no host.
-    if (host.length === 0 || host.join('.') === hostname() ? isRunning(owner) : isYoung) continue
-    await removeTemporary(file)
-  }
+  await removeLeftovers(disk, temporary)
   const folders = openFolders(root, disk)
   const writer = processName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}.${hostname()}`)
@@ -212,7 +222,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
         ignore('ENOENT', 'ENOTDIR', 'ERR_FS_EISDIR'),
       )
       if (!gone) return
-      if (isPrefix) await removeTemporary(trash)
+      if (isPrefix) await removeTemporary(disk, trash)
       await syncNearest(dirname(at(key)))
       await prune(dirname(at(key)))
     },

@@ -4,7 +4,7 @@ import Transport from 'winston-transport'
 import { describeError, messagesOf } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { urlHere } from '../loopback.ts'
-import { sparselyByKind } from '../repeat.ts'
+import { sparsely } from '../repeat.ts'
 import { secret } from '../secrets.ts'
 import type { Config } from '../variables.ts'
 import { type Level, levels, type ServiceName } from './catalogue.ts'
@@ -154,9 +154,9 @@ export const activeTrace = { id: (): string | undefined => undefined }
 
 /** Writes an error and its causes to stderr, each kind at most once a minute: what is reported once would be hidden. */
 export const complainer = (event: string) =>
-  sparselyByKind<unknown>(error => {
+  sparsely((error: unknown) => {
     process.stderr.write(`${new Date().toISOString()} error ${event} ${messagesOf(error)}\n`)
-  }, messagesOf)
+  }).failed
 
 /** Event, level, the active trace's id and the facts, as JSON. Facts that are too long or not serialisable are cut. */
 function renderPayload(event: string, level: Level, facts: Payload): string {

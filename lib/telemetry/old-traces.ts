@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { globSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { daysMs } from '../day.ts'
 import { countLimit } from '../limits.ts'
@@ -14,10 +14,9 @@ export function removeOldTraces(dataDir: string, keepDays: number): void {
   const complain = complainer('traces.not-removed')
   const look = () => {
     try {
-      for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+      for (const name of globSync('*.jsonl', { cwd: folder })) {
         const stats = statSync(join(folder, name), { throwIfNoEntry: false })
-        const isOld = stats && believed() - stats.mtimeMs > daysMs(keepDays)
-        if (!isOld || !/^[^.].*\.jsonl$/.test(name)) continue
+        if (!stats || believed() - stats.mtimeMs <= daysMs(keepDays)) continue
         rmSync(join(folder, name), { force: true })
         countLimit('traceAge')
       }

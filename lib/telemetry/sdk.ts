@@ -5,7 +5,7 @@ import { type DiagLogger, DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import { withoutPassword } from '../config.ts'
 import { orElse } from '../errors.ts'
 import { proxyFor } from '../http/node-http.ts'
-import { sparselyByKind } from '../repeat.ts'
+import { sparsely } from '../repeat.ts'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { activeTrace, complainer } from './log.ts'
@@ -37,11 +37,8 @@ const inert: readonly [name: string, harmless: RegExp, why: string][] = [
 
 const { error } = console
 /** A collector that refuses a part of each batch causes the same warning each second. */
-const warnSparsely = sparselyByKind<unknown[]>(
-  all => error(...all),
-  ([message]) => `${message}`,
-)
-const warn = (...all: unknown[]): void => warnSparsely(all)
+const { failed: warned } = sparsely<unknown[]>(all => error(...all))
+const warn = (...all: unknown[]): void => warned(all)
 /** OpenTelemetry's own logger writes details to standard output, which the launcher reads and does not show. */
 const ofStderr: DiagLogger = { error, warn, info: error, debug: error, verbose: error }
 

@@ -71,16 +71,13 @@ export function coloursOf(format: Format, photo: Buffer, header: Metadata): Colo
   const { space, exif, icc } = header
   try {
     if (format === 'png') return coloursOfPng(photo, icc)
-    if (icc) return coloursOfHdr(icc)
-    if (format === 'jpeg') return space === 'srgb' && exif && isAdobeRgb(exif) ? adobeRgb : undefined
-    if (format !== 'avif' && format !== 'heic') return undefined
-    const nclx = heifProperties(photo).find(
-      ({ type, body }) => type === 'colr' && body.indexOf('nclx') === 0,
-    )?.body
-    if (!nclx) return undefined
-    const colours = byCodes(nclx.readUInt16BE(4), nclx.readUInt16BE(6))
+    if (format === 'jpeg' && !icc) return space === 'srgb' && exif && isAdobeRgb(exif) ? adobeRgb : undefined
+    const properties = format === 'avif' || format === 'heic' ? heifProperties(photo) : []
+    const nclx = properties.find(({ type, body }) => type === 'colr' && body.indexOf('nclx') === 0)?.body
     // libheif reads the limited range (16 to 235) of a grey AVIF as the full range.
-    const isLimited = format === 'avif' && chromaOf(photo) === 0 && nclx.readUInt8(10) < 0x80
+    const isLimited = nclx && format === 'avif' && chromaOf(photo) === 0 && nclx.readUInt8(10) < 0x80
+    if (icc && !isLimited) return coloursOfHdr(icc)
+    const colours = nclx && byCodes(nclx.readUInt16BE(4), nclx.readUInt16BE(6))
     if (!isLimited) return colours
     const { matrix = matrixOf(), light = srgb } = colours ?? {}
     return { matrix, light: value => light((value * 255 - 16) / 219) }

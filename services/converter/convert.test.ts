@@ -212,7 +212,7 @@ describe('bytes that are no photo', () => {
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(50_000)
   })
 
-  test('a progressive JPEG of more scans than a photo has is undecodable: each takes a pass over its pixels', async () => {
+  test('a JPEG, or a tile of a TIFF, of more scans than a photo has is undecodable: each takes a pass over its pixels', async () => {
     const bytes = await plain(4_000, 4_000).jpeg({ progressive: true }).toBuffer()
     const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
     const scans = Array.from({ length: 400 }, () => bytes.subarray(last, -2))
@@ -221,6 +221,10 @@ describe('bytes that are no photo', () => {
       expect(
         await convert(Buffer.concat([bytes.subarray(0, -2), ...before, ...scans]), [jpg], maxPixels),
       ).toMatchObject({ outcome: 'undecodable', error: expect.stringMatching(/scans/) })
+    const tiled = await plain(4_000, 4_000).tiff({ compression: 'jpeg', tile: true }).toBuffer()
+    const tiff = Buffer.concat([tiled, Buffer.from('ffd8ff', 'hex'), ...scans])
+    expect(await convert(tiff, [jpg], maxPixels)).toMatchObject({ error: expect.stringMatching(/scans/) })
+    expect(await convert(tiled, [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
     const film = Buffer.alloc(100_000, 'ffda5a1e', 'hex')
     expect(await convert(Buffer.concat([bytes, film]), [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
   })

@@ -1,6 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { withOnePage } from '@tintype/lib/photo/tiff.ts'
+import { withOnePage, withShortFields } from '@tintype/lib/photo/tiff.ts'
 import { mostParts, withNeededChunks, withReadableExif } from './png.ts'
 
 /** `bytes`: the photo's, or a copy. `page`: the one that is shown. `limit`: a reached limit that changes what is shown. */
@@ -15,8 +15,11 @@ export function correct(photo: Buffer): Corrected {
   if (cleared) return { bytes: cleared, page: 1 }
   if (magic === '\x89PNG') return { bytes: withNeededChunks(withReadableExif(photo)), page: 0 }
   if (magic.startsWith('\xff\xd8')) return { bytes: withHeight(asBinary(photo)), page: 0 }
-  const single = /^(II|MM)/.test(magic) ? withOnePage(photo, limits.tiffPages.value) : undefined
-  if (single) return { bytes: single, page: 0, limit: 'tiffPages' }
+  if (/^(II|MM)/.test(magic)) {
+    const bytes = withShortFields(photo)
+    const single = withOnePage(bytes, limits.tiffPages.value)
+    return single ? { bytes: single, page: 0, limit: 'tiffPages' } : { bytes, page: 0 }
+  }
   return { bytes: magic === 'RIFF' ? withWholeChunks(photo) : asStill(photo), page: 0 }
 }
 
@@ -24,8 +27,16 @@ export function correct(photo: Buffer): Corrected {
 export const scansOf = (jpeg: Buffer): number => [...jpegSegments(jpeg)].at(-1)?.end ?? 2
 
 /** A JPEG's scans, by their headers: a film behind it may contain the marker alone, and a comment that of the end. */
-export const countScans = (jpeg: Buffer): number =>
-  jpeg.toString('latin1', scansOf(jpeg)).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
+export const countScans = (jpeg: Buffer, start = scansOf(jpeg)): number =>
+  jpeg.toString('latin1', start).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
+
+/** The most scans in a tile of a TIFF: where a tile may have several, those of the file, since all may be one tile's. */
+export function scansOfTile(tiff: Buffer): number {
+  const has = (...headers: string[]) => headers.some(header => tiff.includes(Buffer.from(header, 'hex')))
+  const isProgressive = has('ffc2000b08', 'ffc2001108', 'ffc2001408')
+  const isByComponent = has('ffda000801', 'ffda000a02') && has('ffc0001108', 'ffc0001408', 'ffc1001108')
+  return isProgressive || isByComponent ? countScans(tiff, 0) : 1
+}
 
 /** The segments of a JPEG before its first scan; `start`: of the parameters. @throws for too many. */
 function* jpegSegments(jpeg: Buffer): Generator<{ marker: number; start: number; end: number }> {

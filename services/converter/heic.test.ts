@@ -112,13 +112,19 @@ describe('colours become sRGB', () => {
     if (isHdr) near(await meanOf({ shown: ['grey'], icc }), [expected, expected, expected], 3)
   })
 
-  test('a grey AVIF of limited range is not pale', async () => {
+  test('a grey AVIF of limited range is not pale, also with a profile', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('srgb').png().toBuffer()).metadata()
     for (const [range, expected] of [
       [0x80, 128],
       [0, 130],
     ] as const) {
-      const nclx = { primaries: 1, transfer: 13, range }
-      near(await meanOf({ brand: 'avif', shown: ['grey of AV1'], nclx }), [expected, expected, expected], 1)
+      const options = {
+        brand: 'avif',
+        shown: ['grey of AV1' as const],
+        nclx: { primaries: 1, transfer: 13, range },
+      }
+      near(await meanOf(options), [expected, expected, expected], 1)
+      near(await meanOf({ ...options, icc: icc as Buffer }), [expected, expected, expected], 1)
     }
   })
 

@@ -197,7 +197,8 @@ describe('of what breaks off as much is shown as there is', () => {
   })
 
   test.each([{}, { progressive: true }])('JPEG of some hundred bytes: %o', async how => {
-    const bytes = await sharp(await noise(64, 48).blur(3).png().toBuffer())
+    // Not of the grey that missing pixels have: of that colour nearly all would count as missing.
+    const bytes = await sharp(await noise(64, 48).blur(3).linear(1, 40).png().toBuffer())
       .jpeg({ ...how, chromaSubsampling: '4:4:4' })
       .toBuffer()
     const start = scanOf(bytes)
@@ -207,11 +208,12 @@ describe('of what breaks off as much is shown as there is', () => {
       })
   })
 
-  test('progressive JPEG that breaks off between two scans', async () => {
+  test('progressive JPEG that breaks off between two scans, in a table or in the header of the next one', async () => {
     const bytes = await grainy({ progressive: true })
     const last = bytes.lastIndexOf(Buffer.from([0xff, 0xda]))
     const tables = bytes.lastIndexOf(Buffer.from([0xff, 0xc4]), last)
-    expect(await picture(bytes.subarray(0, tables))).toMatchObject({ damaged: true })
+    for (const end of [tables, tables + 1, tables + 2, tables + 3, tables + 9, last - 1, last + 3, last + 9])
+      expect(await picture(bytes.subarray(0, end)), `${end - tables}`).toMatchObject({ damaged: true })
   })
 
   test('progressive JPEG with bytes of another file, of which the scans before them are shown', async () => {
@@ -531,6 +533,27 @@ describe('TIFF', () => {
       }))
       const { bytes } = correct(tiff(pages, layout))
       expect(await sharp(bytes).metadata()).toMatchObject({ pages: 1, width: 3 })
+    },
+  )
+
+  test.each([
+    ['73870700', {}, (bytes: Buffer, at: number) => bytes.writeUInt32LE(30e6, at)],
+    ['87730007', { bigEndian: true }, (bytes: Buffer, at: number) => bytes.writeUInt32BE(30e6, at)],
+    ['73870700', { big: true }, (bytes: Buffer, at: number) => bytes.writeUInt32LE(30e6, at)],
+    [
+      '87730007',
+      { big: true, bigEndian: true },
+      (bytes: Buffer, at: number) => bytes.writeUInt32BE(30e6, at + 4),
+    ],
+  ])(
+    'with a field of 30 MB, as Photoshop writes its layers, is shown: %s, %o',
+    async (field, layout, grow) => {
+      const bytes = Buffer.concat([
+        tiff([{ ...size, pixel: red, icc: Buffer.alloc(99) }], layout),
+        Buffer.alloc(30e6),
+      ])
+      grow(bytes, bytes.indexOf(Buffer.from(field, 'hex')) + 4)
+      expect(colour(await picture(bytes))).toEqual(red)
     },
   )
 

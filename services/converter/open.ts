@@ -6,7 +6,7 @@ import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
-import { correct, countScans } from './correct.ts'
+import { correct, countScans, scansOfTile } from './correct.ts'
 import { openHeic, samplesOf } from './heic.ts'
 
 /** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
@@ -68,7 +68,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     const refused: Undecodable = { outcome: 'undecodable', reason, limit: 'photoPixels' }
     return refused
   }
-  const scans = format === 'jpeg' && header.isProgressive ? countScans(bytes) : 1
+  const isProgressive = format === 'jpeg' && header.isProgressive
+  const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? scansOfTile(bytes) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
   const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0
@@ -76,6 +77,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const warnings: string[] = []
   const aspect = aspectOf(field)
   const bounds = { side, maxPixels: most }
+  if ((header.icc?.length ?? 0) > mostOfProfile) delete header.icc
   const colours = coloursOf(format, bytes, header)
   const isGreyPicture =
     /^(b-w|grey16)$/.test(header.space) || (header.format === 'heif' && chromaOf(bytes) === 0)
@@ -115,6 +117,9 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
 const mostPasses = 5e9
 /** Pixels of a HEIF's tiles and alpha, by those that its picture may have: tiles extend beyond it. */
 const mostDecoded = 3
+
+/** Bytes of a profile. Its conversion takes 30 times as much memory, and one of a printer has up to 4 MB. */
+const mostOfProfile = 8e6
 
 /** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
 function aspectOf(field: (tag: number) => number | undefined): number {
@@ -163,10 +168,11 @@ async function shownPage(bytes: Buffer, shown: number): Promise<{ header: Metada
   return { header: headers[page] ?? first, page }
 }
 
-function formatOf({ format, compression }: Metadata): Format | undefined {
-  if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined
-  return formats.find(known => known === format)
-}
+/** The formats of a HEIF by how it is compressed. */
+const heifFormats: Record<string, Format> = { av1: 'avif', hevc: 'heic' }
+
+const formatOf = ({ format, compression }: Metadata): Format | undefined =>
+  format === 'heif' ? heifFormats[`${compression}`] : formats.find(known => known === format)
 
 function costlyKind({ format, isProgressive, hasAlpha, depth, space }: Metadata, bytes: Buffer): CostlyKind {
   if (format === 'heif' && hasAlpha) return 'transparent'

@@ -16,7 +16,7 @@ export async function salvage(photo: OpenedPhoto, side: number, warnings: string
   if (format === 'jpeg') {
     const start = scansOf(bytes)
     const all = bytes.toString('latin1', start)
-    const [scans = ''] = header.isProgressive ? all.split(wrongMarker, 1) : [all]
+    const scans = withoutCutSegment(header.isProgressive ? (all.split(wrongMarker, 1)[0] ?? '') : all)
     const complete = scans.split('\xff\xda').filter(isLastScan).length
     if (header.isProgressive && complete < header.channels) warnings.push('missing pixels')
     // Zeros decode as blocks in place of a scan's last bytes. In a small photo 256 would hide that many are missing.
@@ -31,6 +31,13 @@ export async function salvage(photo: OpenedPhoto, side: number, warnings: string
 
 /** A marker that no scan has: at one, libjpeg would drop all scans of a progressive JPEG. */
 const wrongMarker = /\xff[^\0\xc4\xd0-\xd7\xd9-\xff]/
+/** Scans without a table or a header at their end that breaks off: libjpeg would refuse the scans before it, too. */
+function withoutCutSegment(scans: string): string {
+  const start = Math.max(scans.lastIndexOf('\xff\xc4'), scans.lastIndexOf('\xff\xda'))
+  const length = 256 * scans.charCodeAt(start + 2) + scans.charCodeAt(start + 3)
+  return start < 0 || start + 2 + length <= scans.length ? scans : scans.slice(0, start)
+}
+
 /** Whether the scan of a progressive JPEG is the last one of a component: to frequency 63, with the last bits. */
 const isLastScan = (scan: string): boolean => scan[6] === '?' && scan.charCodeAt(7) % 16 === 0
 

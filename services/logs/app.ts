@@ -7,9 +7,10 @@ import { ignore } from '@tintype/lib/disk.ts'
 import { refuseRebound } from '@tintype/lib/http/rebinding.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
-import { countLimit, type LimitName, limits, setBounded } from '@tintype/lib/limits.ts'
+import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
+import { sparsely } from '@tintype/lib/repeat.ts'
 import { levels } from '@tintype/lib/telemetry/catalogue.ts'
 import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -134,19 +135,18 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   const inTurn = turns(limits.logBatches.value, () => {
     throw busy('Too many batches at once.', 'logBatches')
   })
-  const refused = new Map<string, true>()
+  // Not for each batch, because these entries are shipped to this server, too.
+  const { failed: refused } = sparsely<[error: string, stream: string]>(([error, stream]) =>
+    log.error('ingest.refused', { stream, error }),
+  )
 
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
     const body = await readBody(request, 'logBatchBytes')
     try {
-      const appended = await journal.append(stream, { body, clock: received, oldest })
-      refused.delete(stream)
-      return appended
+      return await journal.append(stream, { body, clock: received, oldest })
     } catch (error) {
-      // Logged once and not for each retried batch, because these entries are shipped to this server, too.
-      if (!refused.has(stream)) log.error('ingest.refused', { stream, error: String(error) })
-      setBounded(refused, stream, true)
+      refused([String(error), stream])
       throw busy('The log server’s disk refuses entries now.')
     }
   }

@@ -8,7 +8,7 @@ import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { printable } from '@tintype/lib/terminal.ts'
 import { publish } from './daily.ts'
 import type { Folders } from './files.ts'
-import { type Entry, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
+import { type Entry, factText, type StageBar, serviceOf, sizeText, timelineKeyOf } from './page/api.ts'
 import { type Sizing, sizing } from './sizing.ts'
 import { timeline } from './timeline.ts'
 import { waitForShipping } from './unshipped.ts'
@@ -79,9 +79,8 @@ export async function timelineReport(folders: Folders, { session = '', day }: Gi
 }
 
 function line(entry: Entry): string {
-  // Another shipper's event and level may be missing, or no text.
   const { event, level, trace, ...facts } = entry.payload
-  const column = (value: unknown, width: number) => String(value ?? '').padEnd(width)
+  const column = (value: unknown, width: number) => factText(value ?? '').padEnd(width)
   const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
   return `${at} ${column(serviceOf(entry), 12)} ${column(level, 5)} ${column(event, 22)} ${JSON.stringify(facts)}`
 }

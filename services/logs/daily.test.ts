@@ -195,12 +195,15 @@ test('entries of another shipper, which need not name event and level, are shown
   const into = await folders()
   const long = { event: 'x'.repeat(1_000_000) }
   const payloads = [
+    long,
     {},
     { n: 1 },
     { a: { event: 'photo.' } },
     { event: 5, level: '\x1b[2J', fact: '\x9b2J' },
     { event: 'über' },
-    long,
+    { event: { toString: 1 }, level: [], photo: { toString: 1 } },
+    { event: 'photo.failed', photo: 'one', reason: { toString: 1 } },
+    { event: 'photo.ready', photo: 'two', seconds: { toString: 1 }, store: 1e300 },
   ]
   const text = (payload: object, n: number) =>
     line('other.0.17', n + 1, midnight + n, { session }).replace(
@@ -214,7 +217,8 @@ test('entries of another shipper, which need not name event and level, are shown
     payloads.map((each, n) => stamped(text(each, n), at(n))).join(''),
   )
   const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
-  expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toEqual([])
+  expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toHaveLength(2)
+  expect(recent(into)).toMatchObject({ counts: { photos: 2, failed: 1 }, slowest: [] })
   const { text: shown } = await timelineReport(into, { session })
   expect(shown.split('\n')).toHaveLength(payloads.length + 1)
   expect(shown, 'what would control a terminal').not.toMatch(/\p{Cc}(?<!\n)/v)

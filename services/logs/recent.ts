@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { dayOf, isDay } from '@tintype/lib/day.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, namesIn, readAt, streamFiles } from './files.ts'
-import { type Entry, isTrouble, nameOf, type RecentRow, timeOf } from './page/api.ts'
+import { type Entry, factText, isSeconds, isTrouble, nameOf, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 
 /** Bytes read from the ends of all files together: some thousand entries each. Older entries are found by their key. */
@@ -77,8 +77,9 @@ function photosOf(entries: readonly Entry[]): Photo[] {
     const photo: Photo = { id, session: entry.session, broken: false, ...photos.get(id), atMs: timeOf(entry) }
     if (event === 'promise.broken') photo.broken = true
     // It may have failed before: a person replays dead letters.
-    if (event === 'photo.ready') Object.assign(photo, { seconds: Number(seconds), reason: undefined })
-    if (event === 'photo.failed') photo.reason = String(reason)
+    if (event === 'photo.ready')
+      Object.assign(photo, { seconds: isSeconds(seconds) ? seconds : undefined, reason: undefined })
+    if (event === 'photo.failed') photo.reason = factText(reason)
     photos.set(id, photo)
   }
   return [...photos.values()].reverse()

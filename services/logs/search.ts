@@ -5,7 +5,7 @@ import { parseJson } from '@tintype/lib/json.ts'
 import { dayFile, indexFile, newestManifest, newestRevisions, newsOf } from './daily.ts'
 import { type Folders, linesWith, namesIn, streamFiles } from './files.ts'
 import { isWholeIndex, lookUp } from './lookup.ts'
-import { type Entry, timeOf } from './page/api.ts'
+import { type Entry, factText, timeOf } from './page/api.ts'
 
 /** Published days and days with received entries, oldest first. */
 export const knownDays = ({ streams, days }: Folders): string[] =>
@@ -52,11 +52,8 @@ type Lines = AsyncGenerator<Buffer> | Generator<Buffer>
 /** Parses an entry; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
   const entry = parseJson<Entry>(line.toString())
-  return Object.keys(entry ?? {})
-    .join()
-    .startsWith('id,session,timestamp,payload,')
-    ? entry
-    : undefined
+  const isEntry = /^id,session,timestamp,payload,/.test(`${Object.keys(entry ?? {})}`)
+  return isEntry ? entry : undefined
 }
 
 /** `event`: the start of an event's name. */
@@ -76,7 +73,7 @@ async function* matching(lines: AsyncGenerator<Buffer>, { fromMs, toMs, event, l
   for await (const line of lines) {
     const entry = entryOf(line)
     if (!entry || timeOf(entry) < fromMs || timeOf(entry) >= toMs) continue
-    if (event !== undefined && !String(entry.payload.event).startsWith(event)) continue
+    if (event !== undefined && !factText(entry.payload.event).startsWith(event)) continue
     if (level !== undefined && entry.payload.level !== level) continue
     yield `${line}\n`
   }

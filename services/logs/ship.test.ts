@@ -532,10 +532,11 @@ test('a journal that a person emptied is shipped whole when it has already grown
   expect(kept(at)).toEqual(upTo(10))
 })
 
-test('a stream that the disk refuses is logged once, also while others are taken', async () => {
+test('streams that the disk refuses are logged once a minute, also while others are taken', async () => {
   const at = await temporaryFolder()
   const { url } = await startServer(at)
-  mkdirSync(join(at, dayOf(Date.now()), 'web.0.17.ndjson'), { recursive: true })
+  for (const stream of ['web.0.17', 'web.2.17'])
+    mkdirSync(join(at, dayOf(Date.now()), `${stream}.ndjson`), { recursive: true })
   const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   onTestFinished(() => written.mockRestore())
   const statuses = []
@@ -544,12 +545,13 @@ test('a stream that the disk refuses is logged once, also while others are taken
     ['web.1.17', 1],
     ['web.0.17', 1],
     ['web.1.17', 2],
+    ['web.2.17', 1],
   ] as const) {
     const body = line(stream, seq, Date.now())
     const headers = { authorization: `Bearer ${token}` }
     statuses.push((await fetch(`${url}/streams/${stream}`, { method: 'POST', headers, body })).status)
   }
-  expect(statuses).toEqual([503, 200, 503, 200])
+  expect(statuses).toEqual([503, 200, 503, 200, 503])
   expect(written.mock.calls.filter(([text]) => String(text).includes('ingest.refused'))).toHaveLength(1)
 })
 

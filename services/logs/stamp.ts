@@ -91,5 +91,7 @@ export const receivedAt = (line: Buffer): string =>
 
 const timeAt = (line: Buffer, at: number): string => line.toString('latin1', at, at + isoLength)
 const lastTime = ({ length }: Buffer): number => length + 1 - tail.length - isoLength
+/** The letter before `_at` is compared first: most lines have no effective time, and a view of each costs 0.2 µs. */
 const isCorrected = (line: Buffer): boolean =>
+  line[lastTime(line) - 7] === effectiveOpen.at(-7) &&
   line.subarray(lastTime(line) - effectiveOpen.length, lastTime(line)).equals(effectiveOpen)

@@ -1,7 +1,7 @@
 import { limits } from '@tintype/lib/limits.ts'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Folders } from './files.ts'
-import { type Entry, type StageBar, serviceOf, timeOf } from './page/api.ts'
+import { type Entry, factText, isSeconds, type StageBar, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
 import { entryOf, knownDays, linesOf } from './search.ts'
 
@@ -80,7 +80,7 @@ export type Story = ReturnType<typeof storyOf>
 export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable: string[] = []) {
   const stages = entries.flatMap(stagesOf)
   const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
-  for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])
+  for (const { payload } of entries) completeReceive(payload, ofPhoto.get(factText(payload.photo)) ?? [])
   return {
     key,
     entries,
@@ -92,16 +92,21 @@ export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable:
   }
 }
 
-/** The stages of an entry, which is written at the end of its last stage: they are laid out backwards from there. */
+/** The stages that end with an event, the last one first. */
+const stagesBefore: Record<string, readonly string[]> = {
+  'photo.accepted': ['receive'],
+  'photo.ready': ['store', 'convert', 'wait'],
+}
+
+/** The stages of an entry, laid out backwards from its time. */
 function stagesOf(entry: Entry): StageBar[] {
-  const { event, photo } = entry.payload
-  const names =
-    event === 'photo.accepted' ? ['receive'] : event === 'photo.ready' ? ['store', 'convert', 'wait'] : []
+  const { event = '', photo } = entry.payload
+  const names = stagesBefore[event] ?? []
   if (typeof photo !== 'string') return []
   let toMs = timeOf(entry)
   return names.flatMap(stage => {
     const seconds = entry.payload[stage] ?? entry.payload[`${stage}Seconds`]
-    if (typeof seconds !== 'number' || !(seconds >= 0)) return []
+    if (!isSeconds(seconds)) return []
     const bar = { photo, stage, fromMs: toMs - seconds * 1000, toMs }
     toMs = bar.fromMs
     return [bar]
@@ -110,7 +115,7 @@ function stagesOf(entry: Entry): StageBar[] {
 
 /** Extends `receive` by the time since the last byte that no other stage took, as web's view of the photo does. */
 function completeReceive({ event, seconds }: Entry['payload'], bars: readonly StageBar[]): void {
-  if (event !== 'photo.ready' || typeof seconds !== 'number') return
+  if (event !== 'photo.ready' || !isSeconds(seconds)) return
   const receive = bars.find(({ stage }) => stage === 'receive')
   const others = bars.reduce((sum, each) => sum + (each === receive ? 0 : each.toMs - each.fromMs), 0)
   if (receive) receive.fromMs -= Math.max(0, seconds * 1000 - others)

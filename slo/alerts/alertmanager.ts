@@ -1,7 +1,7 @@
 import type { Objective } from '../sources/index.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
-import { identity, recorded } from './recordings.ts'
+import { recorded } from './recordings.ts'
 import { watchdogName } from './rules.ts'
 
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
@@ -27,10 +27,6 @@ export async function alertmanagerSends(prometheusUrl: string, scope: Scope = un
   if (!isThere) return () => false
   if (firing.length === 0)
     throw new Error(`${watchdogName} does not fire in Prometheus: are the rules of slo loaded?`)
-  return objective => {
-    const own = identity(objective, scope)
-    return evaluated.some(
-      ({ labels }) => labels.service === own.service && labels.objective === own.objective,
-    )
-  }
+  return ({ name, service }) =>
+    evaluated.some(({ labels }) => labels.service === service && labels.objective === name)
 }

@@ -248,16 +248,24 @@ test('two groups are two messages', async () => {
   expect(received.map(({ groupLabels }) => groupLabels.group)).toEqual(['availability', 'latency'])
 })
 
-test('a message that is not taken is tried again, and with the next evaluation once more', async () => {
-  const { start, state, said, logged } = await phone()
+test('a message that is not taken is tried again, and what of it has ended is in the next one, as it may have arrived', async () => {
+  const { start, state, received, logged } = await phone()
   const { update, isStuck } = start()
+  await update([ticket], begin)
   state.refuse = 3
-  await update([page], begin)
-  expect(state.asked).toBe(3)
-  expect([said(), isStuck()]).toEqual([[], true])
-  await update([page], begin + minute)
-  expect([said(), isStuck()]).toEqual([[['firing', 'page']], false])
-  expect(logged, 'once, however often it is tried').toEqual(['alert.firing'])
+  await update([page, ticket], begin + minute)
+  expect([state.asked, received.length, isStuck()]).toEqual([4, 1, true])
+  await update([ticket], begin + 2 * minute)
+  expect(isStuck()).toBe(false)
+  const [first, second] = received.map(({ alerts, key }) => ({
+    said: alerts.map(({ status, labels }) => `${labels.alertname} ${status}`),
+    key,
+  }))
+  expect(second?.said).toEqual(['ticket-slow firing', 'page-fast resolved'])
+  expect(second?.key).not.toBe(first?.key)
+  await update([ticket], begin + 3 * minute)
+  expect(received).toHaveLength(2)
+  expect(logged).toEqual(['alert.firing', 'alert.firing', 'alert.firing'])
 })
 
 test('a receiver that asks for time by Retry-After is not asked before', async () => {

@@ -145,16 +145,19 @@ function nextMessage(
 ): Message | null {
   const first = firing[0]
   const begun = sent ?? missed
-  if (!first) return begun ? { ...begun, status: 'resolved', at: nowMs } : null
+  // A message whose answer was lost may have arrived. A receiver that follows each alert by its fingerprint would
+  // otherwise wait for the ends of its alerts for ever.
+  const known = [...(missed?.alerts ?? []), ...(sent?.alerts ?? [])]
+  const over = [...new Map(known.map(each => [each.name, each])).values()]
+    .filter(({ name }) => !firing.some(each => each.name === name))
+    .map(each => ({ ...each, endedAt: nowMs }))
+  if (!first) return begun ? { ...begun, status: 'resolved', alerts: over, at: nowMs } : null
   const severity = firing.some(isPage) ? 'page' : 'ticket'
   const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
-  if (sent && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
+  if (sent && sent === missed && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
   const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
-  const isOver = ({ name }: Alert) => !firing.some(each => each.name === name)
-  // A receiver that follows each alert by its fingerprint would otherwise wait for their ends for ever.
-  const ended = sent?.alerts.filter(isOver).map(each => ({ ...each, endedAt: nowMs })) ?? []
-  return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...ended], at: nowMs }
+  return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...over], at: nowMs }
 }
 
 /** Why the receiver rejected a message, or null, and how long it asks to wait. */
@@ -186,7 +189,8 @@ function idempotencyKey(groupKey: string, { status, severity, since, at, alerts 
   // A page that follows an ended one while tickets fire is another message.
   const worst = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
   const began = status === 'firing' ? Math.min(...worst.map(each => each.since)) : since
-  return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat].join(' '), 32)
+  const over = status === 'firing' ? alerts.flatMap(({ name, endedAt }) => (endedAt ? name : [])) : []
+  return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat, ...over].join(' '), 32)
 }
 
 const digest = (text: string, length = 16) => createHash('sha256').update(text).digest('hex').slice(0, length)

@@ -24,12 +24,10 @@ export const reaches = (part: number, whole: number, ratio: Fraction): boolean =
 
 /** A share of the budget: 43,199 of 43,200 minutes are not 43,198 of 43,199, and 23/24 with ten decimal places is 23/24. */
 const tolerance = 1e-9
-/** Larger than the rounding errors of doubles. */
-const leastTolerance = 1e-15
 
 /** The fraction with the smallest denominator that equals a decimal: 0.9583333333333334 is 23/24. */
 export function fromDecimal(value: number): Fraction {
-  const within = Math.max(tolerance * (1 - value), leastTolerance)
+  const within = Math.max(tolerance * (1 - value), 4 * Number.EPSILON)
   let [h0, k0, h1, k1] = [0, 1, 1, 0]
   for (let rest = value; ; rest = 1 / (rest - Math.floor(rest))) {
     const term = Math.floor(rest)

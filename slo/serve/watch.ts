@@ -203,7 +203,7 @@ export const absences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
   'watchdog-silent':
-    'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or cannot reach slo. slo sends the alerts of objectives itself until it arrives.',
+    'SloWatchdog does not arrive: Prometheus or Alertmanager is down or cannot reach slo, or a silence matches it. slo sends the alerts of objectives itself until it arrives.',
 }
 
 type Absence = keyof typeof absences

@@ -16,12 +16,11 @@ const settleSeconds = 5
 
 /** Characters of an answer in words that an error shows. */
 const maxSaid = 100
-const hintAt = (status: number): string =>
-  [401, 403].includes(status)
-    ? 'PROMETHEUS_HEADERS may name its token and tenant'
-    : status === 429 || status >= 500
-      ? 'it starts or has too much to do, or a proxy cannot reach it'
-      : 'is that a Prometheus?'
+function hintAt(status: number): string {
+  if (status === 401 || status === 403) return 'PROMETHEUS_HEADERS may name its token and tenant'
+  if (status === 429 || status >= 500) return 'it starts or has too much to do, or a proxy cannot reach it'
+  return 'is that a Prometheus?'
+}
 
 /** Prometheus answered that it does not evaluate a query. */
 export class Refused extends SourceError {}

@@ -88,14 +88,13 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void)
       const key = JSON.stringify([sli, label])
       const known = values.get(key) ?? []
       const now = await orElse(JSON.stringify(sli), source.labelValues(sli, label, from, to), () => known)
-      const missing = new Set(known).difference(new Set(now))
       // A value that was counted within a day is kept, as its slots are.
       const isCounted = (value: string) =>
         kept
           .get(JSON.stringify(sliOf(sli, label, value)))
           ?.slots.slice(-goneMinutes)
           .some(slot => slot.total > 0)
-      const all = [...now, ...[...missing].filter(isCounted)].sort()
+      const all = [...new Set([...now, ...known.filter(isCounted)])].sort()
       values.set(key, all)
       return all
     },

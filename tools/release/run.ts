@@ -10,6 +10,7 @@ import { broughtBy, type Status } from './launched.ts'
 import { endOf, type Pace, type Step } from './plan.ts'
 import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
+import { progress, sentence } from './words.ts'
 
 export type Release = {
   launcher: Controlled
@@ -227,25 +228,4 @@ async function missingMetrics({ status }: Judged, seen: readonly { instance: str
     process: missing[0] ?? '',
     stage: '',
   }
-}
-
-const sentence = ({ what, process, stage }: Reason): string =>
-  `${what}${process || stage ? ` [${[process, stage].filter(Boolean).join(', stage ')}]` : ''}`
-
-function progress(
-  objectives: Parameters<Judge>[0]['objectives'],
-  verdict: Judgement,
-  journeys: { good: number },
-): string {
-  const kept = ({ bad, total }: { bad: number; total: number }) => `${total - bad}/${total}`
-  const sides = objectives.map(
-    ({ objective, counts }) => `${objective.name}: new ${kept(counts.new)}, old ${kept(counts.old)}`,
-  )
-  const said =
-    verdict.verdict === 'bad'
-      ? `bad: ${verdict.reasons.map(sentence).join('; ')}`
-      : verdict.verdict === 'good'
-        ? 'good'
-        : `waits for ${verdict.missing}`
-  return `${sides.join(' · ')} · journeys ${journeys.good} · ${said}`
 }

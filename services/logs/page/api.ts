@@ -33,7 +33,13 @@ export const timeOf = (entry: Entry): number =>
 export const isTrouble = ({ payload: { level } }: Entry): boolean => level === 'warn' || level === 'error'
 /** What an entry is about; of another shipper's without an event only its level. */
 export const nameOf = (entry: Entry): string =>
-  `${entry.payload.event ?? ''}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
+  `${factText(entry.payload.event ?? '')}${isTrouble(entry) ? ` (${entry.payload.level})` : ''}`.trim()
+/** A fact for people. Another shipper's event may be any JSON. */
+export const factText = (fact: unknown): string =>
+  typeof fact === 'string' ? fact : (JSON.stringify(fact) ?? '')
+/** Another shipper's may be a number that is no time, such as nanoseconds since 1970. */
+export const isSeconds = (fact: unknown): fact is number =>
+  typeof fact === 'number' && fact >= 0 && fact < 1e9
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
 /** An entry for people: as JSON, in which the lines of a stack are lines. */

@@ -1,7 +1,7 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import type { Story } from '../timeline.ts'
-import { type Entry, entryText, nameOf, serviceOf, timeOf } from './api.ts'
+import { type Entry, entryText, factText, nameOf, serviceOf, timeOf } from './api.ts'
 import { axisOf } from './axis.ts'
 import { entriesOf, say, wordFor } from './words.ts'
 
@@ -86,9 +86,7 @@ export function listEntries({ entries, gaps }: Story): HTMLElement[] {
 function describe(entry: Entry, ms: number): HTMLElement {
   const { timestamp, effective_at: effective, session } = entry
   const { event, level, trace, ...facts } = entry.payload
-  const short = Object.entries(facts).map(
-    ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-  )
+  const short = Object.entries(facts).map(([name, value]) => `${name} ${factText(value)}`)
   const time = { class: 'mono', datetime: new Date(ms).toISOString() }
   const line = [
     h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),

@@ -103,6 +103,18 @@ test.each([
   expect(await refusal(Buffer.from(text))).toMatchObject({ status: 415, type })
 })
 
+test('a photo that was sent as text, by curl -d or as UTF-8, is said to have been changed on its way, and not to be damaged', async () => {
+  for (const photo of [heads.jpeg(40, 30), png(40, 30)]) {
+    const byCurl = photo.filter(byte => ![0, 10, 13].includes(byte))
+    const sent = [byCurl, Buffer.from(photo.toString()), Buffer.from(photo.toString('latin1'))]
+    for (const head of sent)
+      expect(await refusal(Buffer.from(head))).toMatchObject({
+        type: 'unsupported-type',
+        detail: expect.stringContaining('curl --data-binary'),
+      })
+  }
+})
+
 test('a head made to be slow to read is judged in a blink', async () => {
   const jpeg = heads.jpeg(1, 1).subarray(0, 20)
   const hostile = [

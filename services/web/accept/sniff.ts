@@ -25,7 +25,8 @@ const formatsByType: Record<string, Format> = {
 export async function sniff(head: Buffer, maxPixels: number): Promise<Format> {
   const mime = (await fileTypeFromBuffer(head))?.mime
   const format = heifFormat(head) ?? formatsByType[mime ?? ''] ?? tiffByMagic(head)
-  if (format === undefined) throw unsupported(mime, head)
+  // curl -d leaves out zeros, which every photo has in its headers.
+  if (format === undefined || !head.includes(0)) throw unsupported(mime, head)
   const refusal = pixelRefusal(storedSize(format, head), format, maxPixels)
   if (refusal) throw new Problem(422, 'too-many-pixels', refusal, { limit: 'photoPixels' })
   return format
@@ -58,8 +59,13 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
   // A client whose program sets Content-Type itself sends the form under that of the photo, or as JSON.
   const isForm = /^\s*--\S+\r\nContent-Disposition:/i.test(head.toString('latin1', 0, 200))
   const file = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
+  // Of a type that we take, or as others send a photo as text: what is no UTF-8 is replaced, or each byte is a letter.
+  const isChanged =
+    (mime ?? '') in formatsByType ||
+    /^(\xef\xbf\xbd|\xc3\xbf\xc3\x98|\xc2?\x89PNG)/.test(head.toString('latin1', 0, 8))
   const unknown = isForm ? 'in a form, and Content-Type is not multipart/form-data' : file
-  const what = mime === undefined ? unknown : known
+  const named = mime === undefined ? unknown : known
+  const what = isChanged ? 'a photo that was sent as text, which changed it (use curl --data-binary)' : named
   const detail = `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
   return new Problem(415, 'unsupported-type', detail)
 }

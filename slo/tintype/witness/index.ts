@@ -122,8 +122,9 @@ function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => b
   const differs = (photo: string, { outcome }: Seen) =>
     (logs.photos.get(photo)?.outcome ?? outcome) !== outcome
   const isLost = (photo: string, { traced }: Seen) => traced !== false && !traces.photos.has(photo)
+  const why = logs.restarts > 0 ? ' (a process began anew: a kill loses the traces of its last second)' : ''
   const all: [witness: string, says: string, ids: string[]][] = [
-    ['traces', 'lack photos that the logs have', photosOf(logs, isLost)],
+    ['traces', `lack photos that the logs have${why}`, photosOf(logs, isLost)],
     ['logs', 'lack photos that the traces have', photosOf(traces, photo => !logs.photos.has(photo))],
     ['traces', 'give photos another outcome than the logs', photosOf(traces, differs)],
   ]

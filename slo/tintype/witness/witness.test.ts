@@ -163,6 +163,8 @@ describe('compared', () => {
     const traces = outcomes(50)
     traces.photos.delete('p8')
     expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', ids: ['p8'] }])
+    const [killed] = compare(measured({ traces, logs: outcomes(50, 1) })).disagreements
+    expect(killed?.says).toContain('a kill loses the traces of its last second): 1')
   })
 
   test('a photo that a sampler left out of the traces is not lacking there', () => {

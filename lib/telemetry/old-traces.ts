@@ -14,7 +14,7 @@ export function removeOldTraces(dataDir: string, keepDays: number): void {
   const complain = complainer('traces.not-removed')
   const look = () => {
     try {
-      // fs.globSync hides errors, and takes 10 MB of memory.
+      // fs.globSync hides errors, and takes 2 MB of memory.
       for (const name of existsSync(folder) ? readdirSync(folder) : []) {
         if (!/^[^.].*\.jsonl$/.test(name)) continue
         const stats = statSync(join(folder, name), { throwIfNoEntry: false })

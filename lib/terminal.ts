@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-import { ExpectedError } from './errors.ts'
 import { countLimit, limits } from './limits.ts'
 
 /**
@@ -9,14 +8,6 @@ import { countLimit, limits } from './limits.ts'
  */
 export function ignoreSignals(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})
-}
-
-/** Aborted by Ctrl-C, SIGTERM or the end of the terminal, which then do not end the process: a command undoes what it began. */
-export function stopSignal(): AbortSignal {
-  const stopping = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.on(name, () => stopping.abort(new ExpectedError('stopped')))
-  return stopping.signal
 }
 
 /** npm forwards a Ctrl-C that its script has also received from the terminal: signals within this time count as one. */

@@ -88,8 +88,9 @@ export default async function journey(): Promise<void> {
   if (!check(accepted, { accepted: response => response.status === 202 })) return void kept.add(false)
   const acceptedAt = Date.now()
   const { links, promiseBy } = accepted.json() as Accepted
-  // Both are times of the service's clock, which may differ from this machine's.
-  const leftMs = Date.parse(promiseBy) - Date.parse(accepted.headers.Date ?? '')
+  // Both are times of the service's clock, which may differ from this machine's. Without a Date the whole promise is left.
+  const leftMs =
+    Date.parse(promiseBy) - Date.parse(accepted.headers.Date ?? '') || settings.promiseSeconds * 1000
   const photo = waitUntilSettled(settings.url + links.self, acceptedAt + leftMs)
   if (photo?.state !== 'ready' || photo.kept === false) return void kept.add(false)
   ready.add((Date.now() - start) / 1000)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
-import { outliveEarlyReaders, stopSignal } from '@tintype/lib/terminal.ts'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import type { State } from '../slo/page/api.ts'
 import type { Drill, Lab } from '../test/faults/drill.ts'
 import { startTraffic } from '../test/faults/traffic.ts'
@@ -13,6 +13,7 @@ import { photo } from '../test/images.ts'
 import { childrenOf } from '../test/processes.ts'
 import { startTintype } from '../test/service.ts'
 import { busy, changes, chooseLesson, lessons, type Seen, seenIn } from './demo/story.ts'
+import { stopSignal } from './stop-signal.ts'
 
 const usage = `npm run demo [-- --fault NAME]
 

@@ -11,7 +11,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { readJsonFile } from '@tintype/lib/json.ts'
 import { fromHere } from '@tintype/lib/loopback.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { forwardStderr, stopSignal } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
@@ -20,6 +20,7 @@ import { readDirectory } from '../slo/directory.ts'
 import { endingWithUs } from './ending-with-us.ts'
 import { part } from './parts.ts'
 import { prometheusConfig, targetsOf } from './stack/config.ts'
+import { stopSignal } from './stop-signal.ts'
 
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 

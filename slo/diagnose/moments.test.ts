@@ -76,6 +76,12 @@ test('a web that stops for 15 s in every 50 is named at any moment, also at a sc
   expect(at(380).verdict).toBe('healthy')
 })
 
+test('descriptors that run out at once are named at once, and not the calls that fail for want of them', () => {
+  const out = () => ({ descriptors: 1, failing: { ...calm().failing, uploads: 1 } })
+  for (const seconds of [90, 150])
+    expect(verdictAt(seconds, out)).toMatchObject({ verdict: 'receive', cause: 'descriptors' })
+})
+
 test('once the disk has room again, the calls that failed before do not name another cause', () => {
   const full = (second: number) =>
     second <= 300 ? { disk: { free: 0, files: 1e6 }, failing: { ...calm().failing, uploads: 1 } } : {}

@@ -184,11 +184,13 @@ test('an address keeps a proxy’s prefix, with and without its slash', () => {
   }
 })
 
-test('a secret’s file without a secret ends the start', async () => {
+test('a secret’s file without a secret, or with one that no header takes, ends the start: no entry of the log was sent', async () => {
   const folder = await temporaryFolder()
   mkdirSync(join(folder, 'secrets'))
-  writeFileSync(join(folder, 'secrets', 'probe_token'), '\n')
-  expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('is empty')
+  for (const text of ['\n', 'old\nnew\n', 'schlüssel', Buffer.from('key', 'utf16le')]) {
+    writeFileSync(join(folder, 'secrets', 'probe_token'), text)
+    expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('probe_token must have visible ASCII')
+  }
 })
 
 test('a folder in place of a secret’s file, as Docker makes where there is none to mount, is named', async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setBounded } from './limits.ts'
 
 /** An error that returns each second for a day would fill the log. */
 const reportEveryMs = 60_000
@@ -14,7 +15,7 @@ export function sparsely<E = Error>(report: (error: E) => void) {
     failed(error: E): void {
       const kind = String(error).replaceAll(/\d+ ?/g, '').split(' ', 4).join(' ')
       if (performance.now() < (reportAt.get(kind) ?? 0)) return
-      reportAt.set(kind, performance.now() + reportEveryMs)
+      setBounded(reportAt, kind, performance.now() + reportEveryMs)
       report(error)
     },
   }

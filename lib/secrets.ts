@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, linkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { token } from './config.ts'
 import { giveToOwner, ignore, makeFolder, readText } from './disk.ts'
 import { ExpectedError } from './errors.ts'
 
@@ -28,7 +29,8 @@ export function secret(name: string, given: string, dataDir: string): string {
     }
   }
   const text = readText(file).trim()
-  // Everybody would know an empty secret.
-  if (!text) throw new ExpectedError(`${file} is empty: delete it, and the next start makes a new secret`)
+  // Everybody would know an empty secret, and no header takes two lines or other characters, as of an editor's encoding.
+  if (token.parse(text) === undefined)
+    throw new ExpectedError(`${file} must have ${token.format}: a start without it makes a new secret`)
   return text
 }

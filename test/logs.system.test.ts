@@ -187,6 +187,17 @@ describeWithParts('the timeline page', ['chromium'], () => {
       .click()
     await page.locator('#tools').getByRole('link', { name: photo }).waitFor()
     expect(await barriers(page), 'a session').toEqual([])
+    // Another shipper's entry may have no level.
+    const odd = { id: 'odd.x.1.1', session: 'abcdefabcdef1234', timestamp: new Date().toISOString() }
+    await fetch(`${tintype.endpoints.logs}/streams/odd.x.1`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${readFileSync(join(dataDir, 'secrets', 'ingest_token'), 'utf8').trim()}`,
+      },
+      body: `${JSON.stringify({ ...odd, payload: { event: { a: 1 }, level: null } })}\n`,
+    })
+    await page.goto(`${tintype.endpoints.logs}/?key=${odd.session}`)
+    await page.locator('#entries').getByText('{"a":1}').first().waitFor()
     // A search without a match is no dead end.
     await page.goto(`${tintype.endpoints.logs}/?key=nothing00`)
     await page.getByText('No entry names nothing00.').waitFor()

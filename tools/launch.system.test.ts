@@ -214,7 +214,7 @@ describe('npm start', () => {
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })
 
-  test('starts again on a disk that became full, and a photo can be seen and deleted; killed, it takes its services with it', async context => {
+  test('starts again on a disk that became full, and a photo can be seen and deleted; starts nothing while it is not mounted; killed, it takes its services with it', async context => {
     context.skip(noDisk !== undefined, noDisk)
     const reserve = readFileSync(join(folder, 'reserve'))
     expect(
@@ -231,6 +231,11 @@ describe('npm start', () => {
     expect((await after.request(links?.self ?? '', { method: 'DELETE' })).status).toBe(204)
     const services = childrenOf(tintype.pid).map(({ pid }) => pid)
     expect(services).toHaveLength(4)
+    mountSmallDisk(folder, diskBytes) // what is below another disk seems to be gone, as below an empty mount point
+    process.kill(tintype.process('web')?.pid as number, 'SIGKILL')
+    await until(() => /process\.ended.*"web".* is on another disk than at the start/.test(tintype.stderr()))
+    expect(readdirSync(folder), 'new photos would be hidden when the disk is back').not.toContain('queue')
+    spawnSync('umount', ['-l', folder])
     await tintype.stop('SIGKILL')
     expect(processes().filter(({ pid }) => services.includes(pid))).toEqual([])
     await rm(filler)

@@ -35,6 +35,7 @@ const stopMarginMs = 10_000
 
 async function run(config: Config, plan: Plan): Promise<void> {
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
+  const device = deviceOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
   // After what may fail: each start that a supervisor repeats would leave a folder.
   const control = controlOf(config.DATA_DIR)
@@ -48,14 +49,19 @@ async function run(config: Config, plan: Plan): Promise<void> {
       log,
       stopMs: config.GRACE_SECONDS * 1000 + stopMarginMs,
       /** A port that was chosen as free is kept at a restart, because clients and other services know it. */
-      environment: ({ name, environment }: Service) => ({
-        ...process.env,
-        pm_id: undefined, // pm2 started the launcher, which alone stops the services
-        TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
-        ...ports(endpoints()),
-        ...environment,
-        ...ports(fleet.ready.get(name) ?? {}),
-      }),
+      environment: ({ name, environment }: Service) => {
+        // Photos that it would accept below the mount point would be hidden when the disk is back.
+        if (deviceOf(config.DATA_DIR, device) !== device)
+          throw new Error(`${config.DATA_DIR} is on another disk than at the start: is its disk mounted?`)
+        return {
+          ...process.env,
+          pm_id: undefined, // pm2 started the launcher, which alone stops the services
+          TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
+          ...ports(endpoints()),
+          ...environment,
+          ...ports(fleet.ready.get(name) ?? {}),
+        }
+      },
     },
     { root: resolve(import.meta.dirname, '..'), version: config.VERSION },
     () => publish(),
@@ -146,6 +152,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
     await stop(1)
   }
 }
+
+/** The disk of a folder; `otherwise` when it is not there: a process then makes it anew. */
+const deviceOf = (folder: string, otherwise?: number): number | undefined =>
+  statSync(folder, { throwIfNoEntry: false })?.dev ?? otherwise
 
 /** Removes what is there, unless its disk became read-only, which must not prevent a stop, or it is root's, as after sudo. */
 const discard = (path: string): void =>

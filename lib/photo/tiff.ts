@@ -24,7 +24,10 @@ function layoutOf(bytes: Buffer) {
   const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
   /** The end of a page's fields, where the offset of the next page is. */
   const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
-  return { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
+  function* fieldsOf(start: number) {
+    for (let at = start + countBytes; at < endOf(start); at += fieldBytes) yield at
+  }
+  return { short, offset, readers, countBytes, fieldsOf, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
 }
 
 /** The most values of a field that a picture needs: offsets of tiles of 16 × 16 pixels. */
@@ -33,9 +36,9 @@ const mostValues = 4e6
 /** A TIFF of whose first page longer fields (Photoshop's layers) are one value: libtiff refuses 25 MB of them. */
 export const withShortFields = (tiff: Buffer): Buffer =>
   orElse(tiff, () => {
-    const { offset, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(tiff)
+    const { offset, fieldsOf, valueAt, firstPage } = layoutOf(tiff)
     const short = Buffer.from(tiff)
-    for (let at = firstPage + countBytes; at < endOf(firstPage); at += fieldBytes) {
+    for (const at of fieldsOf(firstPage)) {
       if (offset(at + 4) <= mostValues) continue
       short.fill(0, at + 4, at + valueAt)
       short[tiff[0] === 0x49 ? at + 4 : at + valueAt - 1] = 1
@@ -46,12 +49,11 @@ export const withShortFields = (tiff: Buffer): Buffer =>
 /** The first value of a field of a TIFF’s page, 0 if neither whole nor a fraction; undefined without a readable one. */
 export const firstValue = (bytes: Buffer, tag: number, page = 0): number | undefined =>
   orElse(undefined, () => {
-    const { short, offset, readers, countBytes, fieldBytes, valueAt, endOf, firstPage } = layoutOf(bytes)
+    const { short, offset, readers, fieldsOf, valueAt, endOf, firstPage } = layoutOf(bytes)
     let start = firstPage
     for (let before = 0; before < page; before++) start = offset(endOf(start))
-    for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
-      if (short(at) === tag) return readers[short(at + 2)]?.(at + valueAt) ?? 0
-    return undefined
+    const at = fieldsOf(start).find(field => short(field) === tag)
+    return at === undefined ? at : (readers[short(at + 2)]?.(at + valueAt) ?? 0)
   })
 
 /** The first page of a TIFF of more than `most`, else undefined: libtiff would read the fields of each page several times. */

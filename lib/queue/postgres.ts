@@ -2,7 +2,7 @@ import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
-import type { Engine, QueueOptions, Settings, Statement } from './engine.ts'
+import type { Engine, QueueOptions, Settings } from './engine.ts'
 import { engineOn, inFewSizes, settingsOf, writeEvents } from './engine.ts'
 import { groupCalls, noAnswer } from './group.ts'
 import { callEngine, isRead, type Method, type Queue, type QueueCall, queueOn } from './port.ts'
@@ -229,11 +229,10 @@ const statementsOf =
       let count = 0
       return { name: `q${numbered.size}`, text: given.replaceAll(/\?(\d*)/g, (_, n) => `$${n || ++count}`) }
     })
-    const statement: Statement = {
+    return {
       get: async (...values) => (await ask({ name, text, values })).rows[0],
       all: async (...values) => (await ask({ name, text, values })).rows,
       run: async (...values) => ({ changes: (await ask({ name, text, values })).rowCount ?? 0 }),
       send: (...values) => void ask({ name, text, values }),
     }
-    return statement
   }

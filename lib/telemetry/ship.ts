@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
-import { askBounded } from '../http/bounded-request.ts'
+import { askBounded, excerpt } from '../http/bounded-request.ts'
 import { parseJson } from '../json.ts'
 import { startPulse } from '../repeat.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
@@ -141,6 +141,6 @@ async function send(url: string, token: string, { stream, body }: EntryBatch, re
   if (answer.type === '/problems/taken') return { taken: `${answer.detail}` }
   const Failure = status === 413 ? TooMuch : Error
   // A redirect is not followed: LOGS_URL must be the address that it leads to.
-  const more = answer.detail ?? (headers.location ? `to ${headers.location}` : '')
+  const more = answer.detail ?? (headers.location ? `to ${headers.location}` : excerpt(text))
   throw new Failure(`the log server answered ${status} ${more}`)
 }

@@ -65,8 +65,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) {
     const reason: FailureReason = { code: 'over-limit', detail }
-    const refused: Undecodable = { outcome: 'undecodable', reason, limit: 'photoPixels' }
-    return refused
+    return { outcome: 'undecodable', reason, limit: 'photoPixels' } satisfies Undecodable
   }
   const isProgressive = format === 'jpeg' && header.isProgressive
   const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? scansOfTile(bytes) : 1

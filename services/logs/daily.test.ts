@@ -202,6 +202,7 @@ test('entries of another shipper, which need not name event and level, are shown
     { event: 5, level: '\x1b[2J', fact: '\x9b2J' },
     { event: 'über' },
     { event: { toString: 1 }, level: [], photo: { toString: 1 } },
+    { event: 'constructor', photo: 'three' },
     { event: 'photo.failed', photo: 'one', reason: { toString: 1 } },
     { event: 'photo.ready', photo: 'two', seconds: { toString: 1 }, store: 1e300 },
   ]
@@ -216,9 +217,9 @@ test('entries of another shipper, which need not name event and level, are shown
     'other.0.17',
     payloads.map((each, n) => stamped(text(each, n), at(n))).join(''),
   )
-  const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
+  const wanted = { fromMs: midnight, toMs: midnight + 10, event: 'photo.' }
   expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toHaveLength(2)
-  expect(recent(into)).toMatchObject({ counts: { photos: 2, failed: 1 }, slowest: [] })
+  expect(recent(into)).toMatchObject({ counts: { photos: 3, failed: 1 }, slowest: [] })
   const { text: shown } = await timelineReport(into, { session })
   expect(shown.split('\n')).toHaveLength(payloads.length + 1)
   expect(shown, 'what would control a terminal').not.toMatch(/\p{Cc}(?<!\n)/v)

@@ -118,9 +118,12 @@ test('a log server behind a proxy is reached under its prefix', async () => {
   expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
 })
 
-test('what a proxy answers in place of the log server is told by its status, with the address of a redirect', async () => {
+test('what a proxy answers in place of the log server is told by its status, with the start of a page or the address of a redirect', async () => {
   const location = 'https://logs.example/'
-  const proxy = createServer((_, response) => response.writeHead(308, { location }).end('<html>')).listen(0)
+  const statuses = [200, 308]
+  const proxy = createServer((_, response) =>
+    response.writeHead(statuses.shift() ?? 308, statuses.length > 0 ? {} : { location }).end('<html>Log in'),
+  ).listen(0)
   onTestFinished(() => void proxy.close())
   const journal = openJournal(await temporaryFolder(), 'web.0', () => {})
   onTestFinished(() => journal.close())
@@ -130,8 +133,9 @@ test('what a proxy answers in place of the log server is told by its status, wit
   const shipping = startShipping(journal, destination, error => causes.push(String((error as Error).cause)))
   onTestFinished(() => shipping.stop())
   journal.append(id => line(id.replace(/\.\d+$/, ''), 1, Date.now()))
-  await until(() => causes.length > 0)
-  expect(causes[0]).toContain(`the log server answered 308 to ${location}`)
+  await until(() => causes.length > 1)
+  expect(causes[0]).toContain('the log server answered 200 <html>Log in')
+  expect(causes[1]).toContain(`the log server answered 308 to ${location}`)
 })
 
 test('a proxy that refuses large batches gets smaller ones, and every entry passes once', async () => {

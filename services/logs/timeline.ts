@@ -93,15 +93,15 @@ export function storyOf(key: string, entries: Entry[], cut: boolean, unreadable:
 }
 
 /** The stages that end with an event, the last one first. */
-const stagesBefore: Record<string, readonly string[]> = {
-  'photo.accepted': ['receive'],
-  'photo.ready': ['store', 'convert', 'wait'],
-}
+const stagesBefore = new Map<unknown, readonly string[]>([
+  ['photo.accepted', ['receive']],
+  ['photo.ready', ['store', 'convert', 'wait']],
+])
 
 /** The stages of an entry, laid out backwards from its time. */
 function stagesOf(entry: Entry): StageBar[] {
-  const { event = '', photo } = entry.payload
-  const names = stagesBefore[event] ?? []
+  const { event, photo } = entry.payload
+  const names = stagesBefore.get(event) ?? []
   if (typeof photo !== 'string') return []
   let toMs = timeOf(entry)
   return names.flatMap(stage => {

@@ -136,26 +136,25 @@ export function createNotifier(options: {
 
 const isPage = ({ severity }: Alert): boolean => severity === 'page'
 
-/** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
+/**
+ * The message that is due for a group now, or null. A second tier of the same severity needs no message. `last`: the last
+ * message, also one that was not taken: if only its answer was lost, a receiver that follows each alert waits for its end.
+ */
 function nextMessage(
   sent: Sent | undefined,
   firing: readonly Alert[],
-  missed: Message | Sent | undefined,
+  last: Message | Sent | undefined,
   nowMs: number,
 ): Message | null {
   const first = firing[0]
-  const begun = sent ?? missed
-  // A message whose answer was lost may have arrived. A receiver that follows each alert by its fingerprint would
-  // otherwise wait for the ends of its alerts for ever.
-  const known = [...(missed?.alerts ?? []), ...(sent?.alerts ?? [])]
-  const over = [...new Map(known.map(each => [each.name, each])).values()]
+  const over = (last?.alerts ?? [])
     .filter(({ name }) => !firing.some(each => each.name === name))
     .map(each => ({ ...each, endedAt: nowMs }))
-  if (!first) return begun ? { ...begun, status: 'resolved', alerts: over, at: nowMs } : null
+  if (!first) return last ? { ...last, status: 'resolved', alerts: over, at: nowMs } : null
   const severity = firing.some(isPage) ? 'page' : 'ticket'
   const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
-  if (sent && sent === missed && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
+  if (sent && sent === last && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
   const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
   return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...over], at: nowMs }
 }

@@ -104,9 +104,8 @@ function atServingEnd(samples: Metric['samples']): Pick<Metric, 'end' | 'samples
 }
 
 /** The events of a metric. A histogram's largest bucket counts all of its events. */
-function eventsOf({ name, samples }: Pick<Metric, 'name' | 'samples'>): number {
-  return name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sumOf(samples)
-}
+const eventsOf = ({ name, samples }: Pick<Metric, 'name' | 'samples'>): number =>
+  name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sumOf(samples)
 
 const sumOf = (samples: Metric['samples']): number => samples.reduce((sum, { value }) => sum + value, 0)
 

@@ -67,8 +67,7 @@ export const boundSeconds = (durations: Durations): number => Number(durations.l
 
 /** Fills a template's <placeholders>. A line with an unknown value is removed with its comment; so is a list left empty. */
 function fill(template: string, values: Values): string {
-  const text = readFileSync(new URL(`first/${template}.yaml`, import.meta.url), 'utf8')
-  return text
+  return readFileSync(new URL(`first/${template}.yaml`, import.meta.url), 'utf8')
     .replaceAll(/(?:^# .*\n)?^.*<\w+>.*\n/gm, lines =>
       [...lines.matchAll(/<(\w+)>/g)].every(([, name = '']) => values[name] !== undefined) ? lines : '',
     )

@@ -1,6 +1,5 @@
 import texts from '../page/remarks.json' with { type: 'json' }
 
 /** A remark about a verdict. The pages translate it by its English form. */
-export function remark(name: keyof typeof texts, values: Readonly<Record<string, string | number>> = {}) {
-  return texts[name].en.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
-}
+export const remark = (name: keyof typeof texts, values: Readonly<Record<string, string | number>> = {}) =>
+  texts[name].en.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))

@@ -54,9 +54,8 @@ export const outageMinutes = (phases: readonly Phase[]): number =>
 /** The tally of an outage that begins at a minute, after a good window and before one in which every alert clears. */
 export function outageTally(objective: Objective, phases: readonly Phase[], begin: Minute): Tally {
   const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, badPercent: 0, events: true })
-  const after = 2 * longestMinutes([objective])
   const from = begin - objective.windowMinutes
-  const all = [well(objective.windowMinutes), ...phases, well(after)]
+  const all = [well(objective.windowMinutes), ...phases, well(2 * longestMinutes([objective]))]
   let start = from
   const slots = all.flatMap(phase =>
     Array.from({ length: phase.minutes }, (_, i) => slot(objective, phase, start++, i)),

@@ -30,8 +30,7 @@ export function parseTime(text: string, nowMs: number): number | undefined {
     // As notes and alerts show it.
     .replace(/ UTC$/, '')
     .replace(/^(yesterday|today|tomorrow)\b/, day => dayOf(nowMs + days[day as keyof typeof days] * dayMs))
-    .replace(/^(\d{4}-\d\d-\d\d) (\d:)/, '$1T0$2')
-    .replace(/^(\d{4}-\d\d-\d\d) (?=\d\d:)/, '$1T')
+    .replace(/^(\d{4}-\d\d-\d\d) (\d{1,2}:)/, (_, day, hour) => `${day}T${hour.padStart(3, '0')}`)
   const ms = timeIn(/T[\d:.]+$/.test(iso) ? `${iso}Z` : iso)
   return Number.isNaN(ms) ? undefined : ms
 }

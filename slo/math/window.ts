@@ -25,8 +25,7 @@ export function windowAt({ windowMinutes, calendar }: Windowed, to: Minute): Min
   const last = lastOf.get(calendar)
   if (last && last.from < to && to <= last.from + last.nominalMinutes) return { ...last, to }
   const starts = startsOf(calendar)
-  const days = (to - 1 - starts(0)) / 1440
-  let index = Math.floor(days / (calendar.count * nominalDays[calendar.unit]))
+  let index = Math.floor((to - 1 - starts(0)) / nominalMinutes(calendar))
   while (starts(index) >= to) index--
   while (starts(index + 1) < to) index++
   const from = starts(index)

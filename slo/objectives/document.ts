@@ -55,8 +55,7 @@ export function readDocument(file: string, text: string): Document {
 /** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one without a value. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
-  const all = [...parseAllDocuments(text, { ...options, lineCounter })]
-  const documents = all.filter(
+  const documents = [...parseAllDocuments(text, { ...options, lineCounter })].filter(
     ({ contents, errors }) => contents?.range?.[0] !== contents?.range?.[1] || errors.length > 0,
   )
   return text.trim() === ''

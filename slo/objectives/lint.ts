@@ -88,11 +88,12 @@ function lintWindow(document: Document, objective: Objective, reading: Reading):
 }
 
 function lintTier(document: Document, objective: Objective, tier: Tier, index: number): Finding[] {
-  const { target, windowMinutes } = objective
-  const { longMinutes, shortMinutes, factor, share } = tier
+  const { target, windowMinutes, method } = objective
+  const { longMinutes, shortMinutes, factor, share, minimumBad: minimum } = tier
   const most = 1 / toNumber(complement(target))
   const wrong: Record<string, boolean> = {
     'factor-unreachable': factor >= most - Number.EPSILON,
+    'minimum-unreachable': method === 'Timeslices' && minimum > longMinutes,
     'share-over-one': toNumber(share) > 1,
     'long-window': longMinutes >= windowMinutes,
     'short-window': shortMinutes < minimumShortSlots || shortMinutes >= longMinutes,
@@ -100,6 +101,8 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
   }
   const values = {
     tier: `${tier.name} ${toDuration(longMinutes)}/${toDuration(shortMinutes)}`,
+    minimum,
+    longMinutes,
     factor: round(factor, 3),
     most: round(most, 3),
     reachable: reachable(objective, objective.tiers) || reachable(objective, planTiers(windowMinutes)),
@@ -110,10 +113,11 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     longest: toDuration(maxShortMinutes),
   }
   const isWritten = valueAt(document, annotation('tiers')) !== undefined
-  const path = isWritten ? annotation('tiers') : objectivePath(index, 'target')
+  const ofTier = isWritten ? annotation('tiers') : objectivePath(index, 'target')
+  const pathOf = (rule: string) => (rule === 'minimum-unreachable' ? annotation('minimum-bad') : ofTier)
   return Object.keys(wrong)
     .filter(rule => wrong[rule])
-    .map(rule => found(document, path, rule, values))
+    .map(rule => found(document, pathOf(rule), rule, values))
 }
 
 /** Tiers as slo/tiers has them, with shares that a burn of everything reaches. Some of the usual ones always have one. */

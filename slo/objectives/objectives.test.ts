@@ -415,6 +415,12 @@ describe('the lint', () => {
       'factor-unreachable',
     ],
     [
+      'a minimum of more bad minutes than the tier looks at',
+      annotated(availability, 'minimum-bad: page 16, ticket 2'),
+      'page 16',
+      'minimum-unreachable',
+    ],
+    [
       'a tier that fires after its budget',
       annotated(latency, 'tiers: "ticket-slow 6h/30m 101%"'),
       '"ticket-slow',

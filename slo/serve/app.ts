@@ -88,8 +88,7 @@ export function createSloApp(
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
     // An alert of that time may have ended since.
     const views = await watch.viewsAt(toMinute(found.at), pause)
-    const note = incidentNote({ ...found, atMs: found.at, directory, views })
-    response.type('text').send(note)
+    response.type('text').send(incidentNote({ ...found, atMs: found.at, directory, views }))
   })
   const stages = cached(readEveryMs, () => {
     const now = Date.now()

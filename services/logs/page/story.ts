@@ -28,7 +28,7 @@ export function drawStory(story: Story, select: (entry: Entry) => void): HTMLEle
     const title = `${preciseTime(timeOf(entry))} ${nameOf(entry)}`
     const style = { left: `${x(timeOf(entry))}%` }
     const click = () => select(entry)
-    return h('i', { class: 'mark', 'data-level': entry.payload.level, title, style, click })
+    return h('i', { class: 'mark', 'data-level': factText(entry.payload.level), title, style, click })
   }
   const photos = [...new Set(stages.map(({ photo }) => photo))].slice(0, maxPhotos)
   const bars = photos.map(own =>
@@ -91,7 +91,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
   const line = [
     h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
     h('span', { class: 'soft' }, serviceOf(entry)),
-    h('strong', { 'data-level': level }, nameOf(entry)),
+    h('strong', { 'data-level': factText(level) }, nameOf(entry)),
     h('span', { class: 'soft' }, short.join(' · ')),
   ]
   const link = (text: string, key: unknown) =>

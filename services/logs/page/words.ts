@@ -5,7 +5,8 @@ import texts from './words.json' with { type: 'json' }
 
 export const say = speaker(texts)
 /** The text for a stage or a failure's reason; an unknown name is returned unchanged. */
-export const wordFor = (name: string): string => (name in texts ? say(name as keyof typeof texts) : name)
+export const wordFor = (name: string): string =>
+  Object.hasOwn(texts, name) ? say(name as keyof typeof texts) : name
 
 /** The address of a key's entries. */
 export const entriesOf = (key: string): string => inLanguage(`?${new URLSearchParams({ key })}`)

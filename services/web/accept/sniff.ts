@@ -52,20 +52,22 @@ const storedSize = (format: Format, head: Buffer): Sides =>
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
-  const isMakers = /^image\/(tiff|x-(adobe|canon|fujifilm|nikon|olympus|panasonic|sony)-)/.test(mime ?? '')
-  const known = isMakers ? 'a camera’s raw file' : `of type ${mime}`
+  const detail = `This file is ${kindOf(mime, head)}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
+  return new Problem(415, 'unsupported-type', detail)
+}
+
+function kindOf(mime = '', head: Buffer): string {
+  const start = head.toString('latin1', 0, 200)
+  // Without its zeros, or as programs send a photo as text: what is no UTF-8 is replaced, or each byte is a letter.
+  if (mime in formatsByType || /^(\xef\xbf\xbd|\xc3\xbf\xc3\x98|\xc2?\x89PNG)/.test(start))
+    return 'a photo that was sent as text, which changed it (use curl --data-binary)'
+  if (/^image\/(tiff|x-(adobe|canon|fujifilm|nikon|olympus|panasonic|sony)-)/.test(mime))
+    return 'a camera’s raw file'
+  if (mime) return `of type ${mime}`
+  // A client whose program sets Content-Type itself sends the form under that of the photo, or as JSON.
+  if (/^\s*--\S+\r\nContent-Disposition:/i.test(start))
+    return 'in a form, and Content-Type is not multipart/form-data'
   // Apps send base64 or JSON in place of the bytes, and a download that failed is a page of HTML.
   const isText = head.every(byte => byte >= 9)
-  // A client whose program sets Content-Type itself sends the form under that of the photo, or as JSON.
-  const isForm = /^\s*--\S+\r\nContent-Disposition:/i.test(head.toString('latin1', 0, 200))
-  const file = isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
-  // Of a type that we take, or as others send a photo as text: what is no UTF-8 is replaced, or each byte is a letter.
-  const isChanged =
-    (mime ?? '') in formatsByType ||
-    /^(\xef\xbf\xbd|\xc3\xbf\xc3\x98|\xc2?\x89PNG)/.test(head.toString('latin1', 0, 8))
-  const unknown = isForm ? 'in a form, and Content-Type is not multipart/form-data' : file
-  const named = mime === undefined ? unknown : known
-  const what = isChanged ? 'a photo that was sent as text, which changed it (use curl --data-binary)' : named
-  const detail = `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`
-  return new Problem(415, 'unsupported-type', detail)
+  return isText ? 'text (HTML, JSON, base64) and no image' : 'not an image of a known type'
 }

@@ -189,8 +189,7 @@ function identities(db: DatabaseSync, slis: readonly Sli[]) {
     target: numbered('target', 'job,instance'),
     layout: numbered('layout', 'series'),
     series(name: string, labels: string, job: string, instance: string) {
-      const key = [name, labels, job, instance].join('\0')
-      return known.getOrInsertComputed(key, () => {
+      return known.getOrInsertComputed([name, labels, job, instance].join('\0'), () => {
         const all = withLabels(labels, { job, instance })
         return { id: seriesOf(name, all), maxGaps: gapsOf(slis, name, labelsOf(all)) }
       })

@@ -235,6 +235,16 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await (await opened(url)).enqueue(job())).toBe('queued')
     })
 
+    test('a trigger that skips rows fails an upload: it was tried for ever', async () => {
+      const url = server.newUrl()
+      const queue = await opened(url)
+      await (
+        await client(url)
+      ).query(`CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER skip BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION skip()`)
+      await expect(queue.enqueue(job())).rejects.toThrow('a trigger or policy on jobs')
+    })
+
     test('numbers that a logical replication left behind the rows end their process, whose next start mends them: each insert failed', async () => {
       const url = server.newUrl()
       const { queue, process: other } = await openElsewhere(url)

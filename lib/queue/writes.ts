@@ -13,11 +13,15 @@ const maxEvents = 50_000
 /** Rows deleted in one transaction, which takes a few milliseconds. */
 const purgeAtMost = 2_000
 
-/** Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` began, epoch ms; default: now. */
+/**
+ * Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` began, epoch ms; default: now.
+ * `isAgain`: the photo's row was purged between the insert and the read. A second time it is a trigger that skips rows.
+ */
 export async function enqueue(
   engine: Engine,
   job: Job,
   queuedAt = engine.clock(),
+  isAgain = false,
 ): Promise<'queued' | 'already' | 'full' | 'deleted'> {
   engine.depth ??= await table.countQueued(engine)
   const hasRoom = engine.depth < engine.settings.maxDepth
@@ -31,7 +35,9 @@ export async function enqueue(
   }
   const known = await table.findRow(engine, job.photo)
   if (known) return known.state === 'deleted' ? 'deleted' : 'already'
-  return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
+  if (!hasRoom) return 'full'
+  if (isAgain) throw new Error('the database neither adds a photo nor has it: a trigger or policy on jobs?')
+  return enqueue(engine, job, queuedAt, true)
 }
 
 /** The next waiting photo; null when none is due, or other processes are claiming all that are. */

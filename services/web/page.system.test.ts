@@ -110,7 +110,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     let isBusy = true
     await of.route('**/photos', route =>
       route.request().method() === 'POST' && isBusy
-        ? route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
+        ? route.fulfill({ status: 429, headers: { 'Retry-After': '5' } })
         : route.fallback(),
     )
     return () => {
@@ -309,21 +309,23 @@ describeWithParts('the upload page', ['chromium'], parts => {
   test('a time to wait that no timer can measure ends after minutes, and not at once', async () => {
     await page.route('**/photos', route =>
       route.request().method() === 'POST'
-        ? route.fulfill({ status: 503, headers: { 'Retry-After': '9999999999' }, body: '{}' })
+        ? route.fulfill({ status: 429, headers: { 'Retry-After': '9999999999' } })
         : route.fallback(),
     )
     await choose(harbour)
     await says('harbour.jpg', /Busy right now; trying again in (600|[45]\d\d) s/)
   })
 
-  test('a service that cannot store a photo, as on a full disk, is not said to be busy', async () => {
+  test('a service that cannot store a photo, as on a full disk, or that a proxy does not reach, is not said to be busy', async () => {
+    const bodies = ['<h1>No server is available</h1>', '{"type":"/problems/not-stored"}']
     await page.route('**/photos', route =>
       route.request().method() === 'POST'
-        ? route.fulfill({ status: 503, body: '{"type":"/problems/not-stored"}' })
+        ? route.fulfill({ status: 503, body: bodies.pop() ?? '' })
         : route.fallback(),
     )
-    await choose(harbour)
-    await says('harbour.jpg', /Cannot be taken right now; trying again in \d s/)
+    await choose(harbour, pines)
+    for (const name of ['harbour.jpg', 'pines.png'])
+      await says(name, /Cannot be taken right now; trying again in \d s/)
   })
 
   test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
@@ -1304,8 +1306,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.route('**/photos', route => {
       const isUpload = route.request().method() === 'POST'
       if (isUpload) tries++
-      if (isUpload && isBusy)
-        return route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
+      if (isUpload && isBusy) return route.fulfill({ status: 429, headers: { 'Retry-After': '5' } })
       return isUpload || !isReached ? route.abort() : route.continue()
     })
     await choose(harbour)

@@ -34,27 +34,35 @@ export function openEvidence(
   if (!releases)
     throw new Error('service.yaml has no section releases, which says how two versions are compared')
   const selectors = metricsOf(releases, objectives).map(metric => ({ metric, matchers: [] }))
-  let last: readonly Series[] | undefined
+  const [samples, totals] = [orLast<readonly Series[]>(), orLast<number[]>()]
   return {
     directory,
     async count(spans) {
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
       const read = source.series(selectors, begin - beforeMs, Date.now()).finally(() => source.close())
-      // One failed read is no reason to roll back: the last samples stay, until they are so old that the metrics count as away.
-      last = await read.catch(error => {
-        if (last) return last
-        throw error
-      })
-      return countVersions(last, releases, objectives, versions, spans)
+      // The last samples stay until they are so old that the metrics count as away.
+      return countVersions(await samples(read), releases, objectives, versions, spans)
     },
     async dayTotals() {
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
       const now = Math.floor(Date.now() / 60_000)
-      const totals = countedOf(objectives).map(async ({ objective }) =>
+      const each = countedOf(objectives).map(async ({ objective }) =>
         (await source.slots(objective.sli, now - dayMinutes, now)).reduce((sum, { total }) => sum + total, 0),
       )
-      return Promise.all(totals).finally(() => source.close())
+      return totals(Promise.all(each).finally(() => source.close()))
     },
+  }
+}
+
+/** The last answer stands in for a read that fails: one failed read is no reason to roll back. The first must succeed. */
+function orLast<T>(): (read: Promise<T>) => Promise<T> {
+  let last: T | undefined
+  return async read => {
+    last = await read.catch(error => {
+      if (last !== undefined) return last
+      throw error
+    })
+    return last
   }
 }

@@ -224,6 +224,8 @@ test('a read of metrics that fails once takes no release back, and the first one
   isAway = false
   const known = [{ instance: 'web.0-green', at: at * 1000 }]
   expect(await seen()).toEqual(known)
+  const totals = await evidence.dayTotals()
   isAway = true
   expect(await seen()).toEqual(known)
+  expect(await evidence.dayTotals()).toEqual(totals)
 })

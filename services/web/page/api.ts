@@ -112,7 +112,7 @@ function answerOf(xhr: XMLHttpRequest): Answer {
     return { kind: 'accepted', photo: xhr.response }
   if (xhr.status === 503 || xhr.status === 429) {
     const seconds = Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds
-    const isBusy = /\/(busy|too-many.*)$/.test(xhr.response?.type ?? '/busy')
+    const isBusy = xhr.status === 429 || xhr.response?.type === '/problems/busy'
     return { kind: isBusy ? 'busy' : 'unavailable', seconds: Math.min(Math.max(1, seconds), maxRetrySeconds) }
   }
   const { status, response } = xhr

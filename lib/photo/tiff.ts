@@ -37,9 +37,9 @@ const mostValues = 4e6
 export const withShortFields = (tiff: Buffer): Buffer =>
   orElse(tiff, () => {
     const { offset, fieldsOf, valueAt, firstPage } = layoutOf(tiff)
-    const short = Buffer.from(tiff)
-    for (const at of fieldsOf(firstPage)) {
-      if (offset(at + 4) <= mostValues) continue
+    const long = [...fieldsOf(firstPage).filter(at => offset(at + 4) > mostValues)]
+    const short = long.length > 0 ? Buffer.from(tiff) : tiff
+    for (const at of long) {
       short.fill(0, at + 4, at + valueAt)
       short[tiff[0] === 0x49 ? at + 4 : at + valueAt - 1] = 1
     }

@@ -68,7 +68,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return { outcome: 'undecodable', reason, limit: 'photoPixels' } satisfies Undecodable
   }
   const isProgressive = format === 'jpeg' && header.isProgressive
-  const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? scansOfTile(bytes) : 1
+  const isTiled = field(tags.compression) === 7
+  const scans = isProgressive ? countScans(bytes) : isTiled ? scansOfTile(bytes, header.channels) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
   const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0

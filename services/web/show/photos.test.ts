@@ -267,6 +267,18 @@ describe('a photo', () => {
     expect(await convertNext(other)).toBe(id)
   })
 
+  test('that the queue refused is unknown, and no thumbnail of it is to come', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { links } = await view(await person.post(png()))
+    const other = await withStorageOf(running, key => !key.endsWith('photo.json'))
+    const [key = ''] = (await keysOf(running)).filter(each => each.endsWith('photo.json'))
+    const record = JSON.parse(String(await running.storage.read(key)))
+    await other.storage.put(key, Buffer.from(JSON.stringify({ ...record, refused: true })))
+    const look = (path: string) => fetch(other.url + path, { headers: { cookie: person.cookie() } })
+    expect([(await look(links.self)).status, (await look(links.thumbnail)).status]).toEqual([404, 404])
+  })
+
   test('of a probe is marked as no promise, by the secret only; that of a probe with another one is refused', async () => {
     const running = await startWeb()
     const person = running.visitor()

@@ -243,6 +243,20 @@ describe('a photo', () => {
     expect(await running.sample('tintype_promises_total{outcome="void"}')).toBe(0)
   })
 
+  test('has no negative times after a clock was set back', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { now } = running.queue
+    let aheadMs = 100_000
+    running.queue.now = () => now() + (aheadMs -= 10_000)
+    const { links } = await view(await person.post(png()))
+    await convertNext(running)
+    const { seconds = -1, stages } = await view(await person.call('GET', links.self))
+    for (const time of [seconds, ...Object.values(stages)]) expect(time).toBeGreaterThanOrEqual(0)
+    const accepted = running.entries.find(({ event }) => event === 'photo.accepted')
+    expect(accepted?.receiveSeconds).toBe(0)
+  })
+
   test('that is deleted in time is no promise any more', async () => {
     const running = await startWeb()
     const person = running.visitor()

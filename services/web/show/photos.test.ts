@@ -248,7 +248,10 @@ describe('a photo', () => {
     const person = running.visitor()
     const { now } = running.queue
     let aheadMs = 100_000
-    running.queue.now = () => now() + (aheadMs -= 10_000)
+    running.queue.now = () => {
+      aheadMs -= 10_000
+      return now() + aheadMs
+    }
     const { links } = await view(await person.post(png()))
     await convertNext(running)
     const { seconds = -1, stages } = await view(await person.call('GET', links.self))

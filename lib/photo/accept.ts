@@ -70,13 +70,12 @@ type KnownKey = NonNullable<Awaited<ReturnType<typeof findKey>>>
 
 /** The state of a key's photo. `stored`: a retry enqueues it. Undefined: a retry begins anew. */
 async function stateOf(context: PhotoContext, owner: Owner, { photo }: KeyRecord) {
-  const { queue, storage } = context
-  const known = await queue.look(photo)
+  const known = await context.queue.look(photo)
   if (known !== 'unknown') return known.state
-  const record = await readRecord(storage, owner, photo)
+  const record = await readRecord(context.storage, owner, photo)
   if (record === 'damaged' || (record !== 'not-found' && !record.refused)) return 'stored'
   if (ageOf(context, photo) > finishableMs) return undefined
-  return (await filesOf(storage, owner, photo)).has('original') ? 'stored' : undefined
+  return (await filesOf(context.storage, owner, photo)).has('original') ? 'stored' : undefined
 }
 
 /**

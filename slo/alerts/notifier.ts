@@ -222,7 +222,7 @@ export function payload(message: Message, pages: string, more: Readonly<Record<s
       const endedAt = alert.endedAt ?? (status === 'resolved' ? at : null)
       return {
         status: endedAt === null ? 'firing' : 'resolved',
-        labels: { ...alert.labels, ...labels, alertname: alert.name, severity: alert.severity },
+        labels: { alertname: alert.name, ...alert.labels, ...labels, severity: alert.severity },
         annotations: {
           summary: cut(alert.text, 900),
           ...(alert.diagnosis && { diagnosis: alert.diagnosis }),

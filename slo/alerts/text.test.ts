@@ -63,6 +63,7 @@ test('a time that is a day or more away has its date', () => {
 test('an alert has the labels of the rules’ alerts, by which receivers route', () => {
   const group = { ...availability, groupBy: 'city', group: 'Kyiv' }
   expect(firstAlert(group, 20)?.labels).toEqual({
+    alertname: 'AvailabilityBudgetBurn',
     service: 'tintype',
     objective: 'availability',
     tier: 'page-fast',

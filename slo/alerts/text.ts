@@ -3,6 +3,7 @@ import { toDuration, toShort } from '../math/time.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
+import { alertName } from './rules.ts'
 
 /** The time of day, with the date when it is a day or more from `near`. */
 export const clock = (minute: Minute, near: Minute): string =>
@@ -31,7 +32,8 @@ export function alertsOf(view: View): Alert[] {
   const { id, name: objective, service, groupBy, group, runbook } = view.objective
   const same = { group: id, text, diagnosis: null, runbook }
   return firing.map(({ tier: { name, severity }, fires }) => {
-    const labels = { service, objective, tier: name, ...(group !== null && { [String(groupBy)]: group }) }
+    const ofGroup = group !== null && { [String(groupBy)]: group }
+    const labels = { alertname: alertName(view.objective), service, objective, tier: name, ...ofGroup }
     return { ...same, name, severity, labels, since: fires * 60_000 }
   })
 }

@@ -16,12 +16,12 @@ export const cut = (text: string, most = 500): string =>
   text.length > most ? `${text.slice(0, most - 1)}…`.toWellFormed() : text
 
 /** The remaining and the used budget of an objective, in one line. */
-export function budgetLine({ objective, budget, good, bad }: Standing): string {
+export function budgetLine({ objective, budget, budgetLeft, good, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
   // With few events the allowed share is less than one bad event.
   if (all === 0 && used === 0) return `${objective.displayName}: ${good} ${objective.unit} counted, none bad`
-  const beyond = used > all ? `: ${used - all} beyond the budget` : ''
-  return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
+  const beyond = budgetLeft < 0 ? `: ${Math.ceil(-budgetLeft)} beyond the budget` : ''
+  return `${objective.displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
 export function alertsOf(view: View): Alert[] {

@@ -336,14 +336,14 @@ test('equal groups of two services have nothing in common by which a receiver co
   ])
 })
 
-test('an alert has the service of its objective, as the rules’ alerts have, and one of the monitoring that of the directory', async () => {
+test('an alert has the name and the service of its objective, as the rules’ alerts have, and one of the monitoring that of the directory', async () => {
   const { start, received } = await phone()
-  const ofForum = { ...page, labels: { ...page.labels, service: 'forum' } }
+  const ofForum = { ...page, labels: { ...page.labels, alertname: 'ForumBudgetBurn', service: 'forum' } }
   await start(undefined, { service: 'shop' }).update([ofForum, alert('blind', 'page', 'monitoring')], begin)
   const services = received.map(({ alerts, commonLabels }) => [alerts[0]?.labels, commonLabels])
   expect(services).toMatchObject([
-    [{ service: 'forum' }, { service: 'forum' }],
-    [{ service: 'shop' }, { service: 'shop' }],
+    [{ service: 'forum', alertname: 'ForumBudgetBurn' }, { service: 'forum' }],
+    [{ service: 'shop', alertname: 'blind' }, { service: 'shop' }],
   ])
 })
 

@@ -221,7 +221,7 @@ export function payload(message: Message, pages: string, more: Readonly<Record<s
     text: status === 'firing' ? `${headline} Page: ${dashboard} What to do: ${runbooks[0]}` : headline,
     alerts: alerts.map((alert, i) => ({
       status: alert.endedAt === undefined ? 'firing' : 'resolved',
-      labels: { ...alert.labels, ...labels, alertname: alert.name, severity: alert.severity },
+      labels: { alertname: alert.name, ...alert.labels, ...labels, severity: alert.severity },
       annotations: {
         summary: cut(alert.text, 900),
         ...(alert.diagnosis && { diagnosis: alert.diagnosis }),

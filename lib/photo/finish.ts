@@ -23,7 +23,7 @@ export async function finish(context: Omit<PhotoContext, 'log'>, owner: Owner, p
   if (record === 'not-found') return 'unfinished'
   if (record === 'damaged' || result === 'damaged') return 'unreadable'
   const files = await filesOf(storage, owner, photo)
-  // Thumbnails and result.json share one fsync of their folder. A power cut before it may leave result.json alone.
+  // A photo that has lost a thumbnail since, as by a backup that is not whole, is converted again.
   const whole =
     result !== 'not-found' &&
     (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))

@@ -62,7 +62,7 @@ function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
       : `Bad ${unit} that are still allowed, by the objective of ${percent(objective)} and the ${unit} of the last ${toDuration(windowMinutes)}.`,
     unit: slices ? 'suffix: min' : 'none',
     decimals: 0,
-    queries: [{ expr: slices ? budgetLeft : `floor(${budgetLeft})`, legend }],
+    queries: [{ expr: `floor(${budgetLeft})`, legend }],
     thresholds: slices
       ? [
           { above: 0, means: 'late' },
@@ -87,7 +87,7 @@ function indicator(series: Recorded): PanelSpec {
     title: 'SLI',
     description: `Good ${unit} of all in the last ${toDuration(windowMinutes)}, with an objective of ${percent(objective)}.`,
     unit: 'percentunit',
-    decimals: 2,
+    decimals: digitsOf(objective) - 2,
     nothing: `no ${unit} yet`,
     queries: [
       {

@@ -28,9 +28,9 @@ export function secret(name: string, given: string, dataDir: string): string {
       rmSync(draft, { force: true })
     }
   }
-  const text = readText(file).trim()
+  const text = token.parse(readText(file))
   // Everybody would know an empty secret, and no header takes two lines or other characters, as of an editor's encoding.
-  if (token.parse(text) === undefined)
-    throw new ExpectedError(`${file} must have ${token.format}: a start without it makes a new secret`)
+  if (text === undefined)
+    throw new ExpectedError(`${file} must have ${token.format}: correct it, or remove it for a new secret`)
   return text
 }

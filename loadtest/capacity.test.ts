@@ -78,4 +78,7 @@ test('a shed or late photo or a backlog that grows does not hold, a dropped arri
     holds: 'void',
     why: 'no photo was tried',
   })
+  // Rounded to the nearest it would be the 99.0 % that were asked for.
+  const late = judge({ ...result, keptRatio: 0.98996 }, seconds, 0.99)
+  expect(late.why).toBe('only 98.99 % within the promise')
 })

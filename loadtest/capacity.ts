@@ -1,3 +1,4 @@
+import { percentDown } from '../slo/math/standing.ts'
 import type { LoadResult } from './k6.ts'
 import type { Used, Utilisation } from './resources.ts'
 
@@ -30,8 +31,6 @@ const grownShare = 0.08
 const missedShare = 0.03
 const missedArrivals = 3
 
-const percent = (share: number) => `${(share * 100).toFixed(1)} %`
-
 /**
  * Why a run says nothing about the service, or undefined: no photo was tried, the rate of one address was reached, or the
  * generator missed arrivals.
@@ -52,7 +51,7 @@ export function judge(result: LoadResult, seconds: number, keptTarget: number): 
   const nothing = voidBecause(result)
   if (nothing) return { holds: 'void', why: nothing }
   if (shed > 0) return { holds: 'no', why: `${shed} photos refused as too many` }
-  if (keptRatio < keptTarget) return { holds: 'no', why: `only ${percent(keptRatio)} within the promise` }
+  if (keptRatio < keptTarget) return { holds: 'no', why: `only ${percentDown(keptRatio)} within the promise` }
   if (leftSeconds > seconds * grownShare)
     return { holds: 'no', why: `the backlog grew: ${leftSeconds.toFixed(1)} s of work left at the end` }
   return { holds: 'yes', why: '' }

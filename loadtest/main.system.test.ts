@@ -42,7 +42,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect([...asked]).toEqual(['/api/v1/write'])
     expect(err).toMatch(/remote write/)
     expect(err).toContain(service.address)
-    expect(out).toContain('the promises held. 100.00 % of')
+    expect(out).toContain('the promises held. 100 % of')
     expect(code).toBe(0)
     const folder = out.trim().split('\n').at(-1) ?? ''
     expect(readFileSync(join(folder, 'smoke.html'), 'utf8')).toContain('<html')

@@ -5,6 +5,7 @@ import { noSuch, readArguments, runCommand, UsageError } from '../lib/command-li
 import { address, readConfig } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { pick } from '../lib/variables.ts'
+import { percentDown, round } from '../slo/math/standing.ts'
 import { part } from '../tools/parts.ts'
 import { runBreakpoint } from './breakpoint.ts'
 import { voidBecause } from './capacity.ts'
@@ -110,7 +111,7 @@ function sentence(name: string, result: LoadResult, { keptTarget }: Objectives):
   const { journeys, keptRatio, shed, readySeconds: ready } = result
   return (
     `${name}: ${result.crossed.length === 0 ? 'the promises held' : `broken: ${result.crossed.join(', ')}`}. ` +
-    `${(keptRatio * 100).toFixed(2)} % of ${journeys} photos within the promise (target ${(keptTarget * 100).toFixed(1)} %), ${shed} shed; ` +
+    `${percentDown(keptRatio)} of ${journeys} photos within the promise (target ${round(keptTarget * 100, 6)} %), ${shed} shed; ` +
     `ready in ${ready.median.toFixed(2)} s (median), ${ready.p95.toFixed(2)} s (p95), ${ready.max.toFixed(2)} s (longest).`
   )
 }

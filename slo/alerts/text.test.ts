@@ -39,6 +39,9 @@ test('what was lost is said also beyond the budget, in the objective’s own uni
   const tenths = day(30).map(slot => ({ ...slot, good: slot.good / 10, total: 0.1 }))
   const seconds = standing(orders, tally(orders, at - 1440, tenths), windowAt(orders, at))
   expect(budgetLine(seconds)).toBe('Orders in time: 3 of 6 bad orders left, 3 used')
+  // As in the alert, of 6.5 seconds 6.4 are not more than the budget.
+  const nearly = { ...seconds, budget: 6.5, bad: 6.4, budgetLeft: 0.1 }
+  expect(budgetLine(nearly)).toBe('Orders in time: 0 of 6 bad orders left, 7 used')
 })
 
 test('of a service so young that its budget is no whole event nothing is said to be left of nothing', () => {
@@ -63,6 +66,7 @@ test('a time that is a day or more away has its date', () => {
 test('an alert has the labels of the rules’ alerts, by which receivers route', () => {
   const group = { ...availability, groupBy: 'city', group: 'Kyiv' }
   expect(firstAlert(group, 20)?.labels).toEqual({
+    alertname: 'AvailabilityBudgetBurn',
     service: 'tintype',
     objective: 'availability',
     tier: 'page-fast',

@@ -3,6 +3,7 @@ import { toDuration, toShort } from '../math/time.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
+import { alertName } from './rules.ts'
 
 /** The time of day, with the date when it is a day or more from `near`. */
 export const clock = (minute: Minute, near: Minute): string =>
@@ -15,12 +16,12 @@ export const cut = (text: string, most = 500): string =>
   text.length > most ? `${text.slice(0, most - 1)}…`.toWellFormed() : text
 
 /** The remaining and the used budget of an objective, in one line. */
-export function budgetLine({ objective, budget, good, bad }: Standing): string {
+export function budgetLine({ objective, budget, budgetLeft, good, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
   // With few events the allowed share is less than one bad event.
   if (all === 0 && used === 0) return `${objective.displayName}: ${good} ${objective.unit} counted, none bad`
-  const beyond = used > all ? `: ${used - all} beyond the budget` : ''
-  return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
+  const beyond = budgetLeft < 0 ? `: ${Math.ceil(-budgetLeft)} beyond the budget` : ''
+  return `${objective.displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
 export function alertsOf(view: View): Alert[] {
@@ -31,7 +32,8 @@ export function alertsOf(view: View): Alert[] {
   const { id, name: objective, service, groupBy, group, runbook } = view.objective
   const same = { group: id, text, diagnosis: null, runbook }
   return firing.map(({ tier: { name, severity }, fires }) => {
-    const labels = { service, objective, tier: name, ...(group !== null && { [String(groupBy)]: group }) }
+    const ofGroup = group !== null && { [String(groupBy)]: group }
+    const labels = { alertname: alertName(view.objective), service, objective, tier: name, ...ofGroup }
     return { ...same, name, severity, labels, since: fires * 60_000 }
   })
 }

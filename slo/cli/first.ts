@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
+import { percentDown } from '../math/standing.ts'
 import { slug } from '../objectives/objectives.ts'
 import { boundMatcher } from '../sources/selector.ts'
 import type { Discovered } from './discover.ts'
-
-const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
 /** The largest usual target below the measured share of good events. Below 0.9 no page could fire. */
 const targetFor = (good: number): number => [0.999, 0.99, 0.95].find(target => good > target) ?? 0.9
@@ -41,7 +40,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
       requests: requests.metric,
       ofCounted: withJob(requests.counted),
       failed: requests.failed,
-      succeeded: percent(1 - requests.share),
+      succeeded: percentDown(1 - requests.share),
       requestTarget: targetFor(1 - requests.share),
     }),
     ...(durations && {
@@ -52,7 +51,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
       inSeconds: aSecond(durations) === 1 ? '' : ` / ${aSecond(durations)}`,
       le: /^\d+(\.0)?$/.test(durations.le) ? boundMatcher(Number(durations.le)) : `le="${durations.le}"`,
       bound: boundSeconds(durations),
-      fast: percent(durations.share),
+      fast: percentDown(durations.share),
       latencyTarget: targetFor(durations.share),
     }),
   }

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Objective, TierName } from '../sources/index.ts'
 import { backtest } from './backtest.ts'
-import { planTiers, tiers } from './burn-rate.ts'
+import { isBurning, planTiers, tiers } from './burn-rate.ts'
 import { fraction, fromDecimal } from './fraction.ts'
 import { outageTally, parseOutage } from './outage.ts'
+import { tally } from './sli.ts'
 
 const objectives = readDirectory().objectives
 const objective = (name: string) => objectives.find(each => each.name === name) as Objective
@@ -114,5 +115,20 @@ test('a decimal target is the fraction that was meant', () => {
   // One minute of 30 days, as lint writes it.
   expect(fromDecimal(0.9999768518518518)).toEqual(fraction(43_199, 43_200))
   expect(fromDecimal(0.999995)).toEqual(fraction(199_999, 200_000))
-  expect(fromDecimal(0.9583333333)).toEqual(fraction(23, 24))
+  for (const bad of [7_901, 61_981]) // of 90 days
+    expect(fromDecimal((129_600 - bad) / 129_600)).toEqual(fraction(129_600 - bad, 129_600))
+  expect([0.9583333333, 0.9666666667].map(fromDecimal)).toEqual([fraction(23, 24), fraction(29, 30)])
+})
+
+test('a budget burns from exactly the factor on: 18 of 30 minutes are 6 times what 90 % allows', () => {
+  const planning = { method: 'Timeslices', target: fraction(9, 10), windowMinutes: 30 * 1440 } as const
+  const month = { ...objective('availability'), ...planning, minimumBad: { page: 1, ticket: 1 } }
+  const pageSlow = tiers(month).filter(({ name }) => name === 'page-slow')
+  const burnsWith = (badMinutes: number) => {
+    const slots = Array.from({ length: 30 }, (_, start) => {
+      return { start, good: start < badMinutes ? 0 : 1, total: 1, unknown: false }
+    })
+    return isBurning({ objective: { ...month, tiers: pageSlow }, tally: tally(month, 0, slots) }, 30)
+  }
+  expect([17, 18].map(burnsWith)).toEqual([false, true])
 })

@@ -58,14 +58,17 @@ export function tiers(objective: Planning, plans = planTiers(objective.windowMin
   })
 }
 
-/** Whether a tier's condition holds at the start of minute `at`, from the slots before it. 0 of 0 is no burn. */
+/** Whether a tier's condition holds at the start of minute `at`, from the slots before it. */
 export function fires(objective: Objective, tier: Tier, tally: Tally, at: Minute): boolean {
-  const burns = (minutes: number): boolean => {
-    const part = bad(tally, at - minutes, at)
-    return part > 0 && reaches(part, whole(objective, tally, at, minutes), tier.threshold)
-  }
-  const isEnough = bad(tally, at - tier.longMinutes, at) >= tier.minimumBad
-  return isEnough && burns(tier.longMinutes) && burns(tier.shortMinutes)
+  const { longMinutes, shortMinutes, minimumBad } = tier
+  const inBoth = [longMinutes, shortMinutes].every(minutes => burns(objective, tier, tally, at, minutes))
+  return inBoth && bad(tally, at - longMinutes, at) >= minimumBad
+}
+
+/** Whether the last minutes reach a tier's factor, compared as integers. 0 of 0 is no burn. */
+function burns(objective: Objective, tier: Tier, tally: Tally, at: Minute, minutes: number): boolean {
+  const part = bad(tally, at - minutes, at)
+  return part > 0 && reaches(part, whole(objective, tally, at, minutes), tier.threshold)
 }
 
 /** The denominator of a bad ratio: the nominal minutes, where those before the begin are good, or the events. */
@@ -80,4 +83,4 @@ export function burnRate(objective: Objective, tally: Tally, at: Minute, minutes
 
 /** Whether a budget begins to burn at the start of minute `at`: the short window of a tier has reached its factor. */
 export const isBurning = ({ objective, tally }: { objective: Objective; tally: Tally }, at: Minute) =>
-  objective.tiers.some(({ shortMinutes, factor }) => burnRate(objective, tally, at, shortMinutes) >= factor)
+  objective.tiers.some(tier => burns(objective, tier, tally, at, tier.shortMinutes))

@@ -34,6 +34,11 @@ export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
 /** Rounded for people and JSON; never -0. */
 export const round = (value: number, digits: number): number => Number(value.toFixed(digits)) + 0
 
+/** A share in percent with two decimal places, rounded down: what is below a target must not look like it. */
+export const percentDown = (share: number): string =>
+  // 0.57 × 10,000 is 5,699.999…
+  `${Math.floor(share * 10_000 + 1e-6) / 100} %`
+
 /**
  * Decimal places of a ratio (a percentage has two fewer), so that a value below the target is not rounded up to it: one
  * more than the target has nines.

@@ -17,8 +17,8 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
   const small = (text: string) => h('p', { class: 'small' }, text)
   const content = [
     diagnosis ? answer(diagnosis, logs, at) : h('p', { class: 'soft' }, say('notAsked')),
-    // A stage that is named was compared, or needed no comparison.
-    comparesFrom && !isNamed && small(say('comparesFrom', { time: moment(comparesFrom, at) })),
+    // A verdict has its own remark about it, whose first sample may be of another minute.
+    comparesFrom && !diagnosis && small(say('comparesFrom', { time: moment(comparesFrom, at) })),
     detail && small(say('raised', { stage: translated(detail.stage), time: moment(detail.until, at) })),
     actions(state, refresh),
   ]

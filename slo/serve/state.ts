@@ -21,7 +21,7 @@ export function stateOf(
   directory: Directory,
 ) {
   const { objectives, service } = directory
-  const at = toMinute(now)
+  const at = views[0]?.at ?? toMinute(now)
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   const runbook = runbookOf(directory, found?.verdict.cause ?? null)
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)

@@ -326,6 +326,33 @@ test('of an objective that could not be read for three minutes one alert says wh
   expect(updates[0]?.map(({ group }) => group)).toContain('availability')
 })
 
+test('whether the service is online is not known while its minutes cannot be read, though its events can', async () => {
+  const events = { ...other, method: 'Occurrences' as const }
+  const seenLate = async (unread: string) => {
+    const started = Date.now()
+    const { evaluations } = evaluating(source().fake, [objective, events])
+    const then = {
+      ...evaluations,
+      read: () => until(() => Date.now() > started + 200).then(() => evaluations.read(begin + 100)),
+      unread: () => new Map([[unread, 'too many series']]),
+      viewsAt: () => evaluations.viewsAt(begin + 100),
+    }
+    const { watch, updates } = watching(
+      source().fake,
+      await newStore(),
+      null,
+      null,
+      [objective, events],
+      then,
+    )
+    await until(() => updates.length > 0)
+    await watch.stop()
+    return watch.seenAt() > started + 200
+  }
+  expect(await seenLate('other')).toBe(true)
+  expect(await seenLate('availability')).toBe(false)
+})
+
 test('while no objective can be read, one alert for all says why', async () => {
   const store = await newStore()
   const blind = { ...burning, group: 'monitoring', name: 'monitoring-blind', since: 7 }

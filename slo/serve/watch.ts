@@ -178,8 +178,17 @@ export function startWatch(options: {
     /** The last evaluation; empty before the SLO began. */
     views: (): readonly View[] => views,
     viewsAt: evaluations.viewsAt,
-    /** When the source last answered, epoch milliseconds. */
-    seenAt: () => Math.max(...measured.map(({ sign }) => sign.lastAt())),
+    /**
+     * Until when the state is known, epoch milliseconds: all objectives about minutes that have begun were read, by which
+     * it is online or not. Without any, one of the others.
+     */
+    seenAt(): number {
+      const slices = views.filter(({ objective }) => objective.method === 'Timeslices')
+      const begun = new Set(slices.map(({ objective }) => ungrouped(objective.id)))
+      const read = measured.filter(({ objective }) => begun.has(objective.id))
+      if (read.length > 0) return Math.min(...read.map(({ sign }) => sign.lastAt()))
+      return Math.max(...measured.map(({ sign }) => sign.lastAt()))
+    },
     receiveWatchdog(): void {
       watchdog.came()
       if (!isRouted()) alertStore.set('watchdog', Date.now())

@@ -44,6 +44,13 @@ test('a verdict that changes from look to look is not told, and the action of ea
   expect(changes(cpu, cpu, told, truth)).toEqual(['verdict   slow in convert, because of cpu, again'])
 })
 
+test('a cause that makes no stage slow is told as such', () => {
+  const away: Seen = { ...well, verdict: 'healthy dependency-away', action: 'start it' }
+  expect(changes(away, away, ['healthy'], truth)).toEqual([
+    'verdict   no stage is slow, but: dependency-away. Do: start it',
+  ])
+})
+
 test('a machine is busy when twice as much wants to run as it has processors', () => {
   expect(busy(4, 2)).toBe('')
   expect(busy(43.6, 2)).toBe('this machine is busy with other work (load 44 on 2 processors)')

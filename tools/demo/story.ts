@@ -74,7 +74,8 @@ function verdict(before: Seen, now: Seen, told: string[], truth: readonly string
   told.push(now.verdict)
   if (now.verdict === 'healthy') return ['verdict   healthy: no stage takes longer than it did']
   const [stage, cause] = now.verdict.split(' ')
-  const place = `slow in ${stage}, ${cause ? `because of ${cause}` : 'and no metric says why'}`
+  const slow = `slow in ${stage}, ${cause ? `because of ${cause}` : 'and no metric says why'}`
+  const place = stage === 'healthy' ? `no stage is slow, but: ${cause}` : slow
   return [`verdict   ${place}${isNew && now.action ? `. Do: ${now.action}` : ''}${isNew ? '' : ', again'}`]
 }
 

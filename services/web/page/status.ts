@@ -59,8 +59,7 @@ function describe(status: Shown, unreached: Unreached) {
   const unknown = { state: 'unknown', lead: '', short: '', budget: '' }
   if (unreached) return { ...unknown, state: 'late', lead: say(unreached) }
   if (typeof status === 'string') return { ...unknown, lead: status && say(status) }
-  const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
-  const of = Math.round(status.budgetMinutes)
+  const [left, of] = [Math.max(0, Math.floor(status.budgetLeftMinutes)), Math.floor(status.budgetMinutes)]
   const at = new Date(status.at)
   const budget = say('budgetMeans', { left, of, at })
   if (serverNow() - at.getTime() > staleMs)

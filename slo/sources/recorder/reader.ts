@@ -52,7 +52,7 @@ export function reader(db: DatabaseSync): Source {
   )
   // CAST: JavaScript's numbers are REAL. min(at): SQLite then takes the other columns from that row.
   const scrapes = db.prepare(
-    'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
+    'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, (at - 1) / CAST(? AS INTEGER) ORDER BY at',
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 

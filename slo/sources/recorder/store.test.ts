@@ -287,6 +287,17 @@ test('with a step, one sample of each is read', async () => {
   expect(series?.points.map(({ value }) => value)).toEqual([10, 12])
 })
 
+test('a sample at the end of a step belongs to that step, as in the window of which it is the last', async () => {
+  const { store } = await recorded([15_000, 60_000, 90_000, 120_000].map((at, i) => [at, i]))
+  const [series] = await store.series(
+    [{ metric: kept.metric, matchers: [] }],
+    noon,
+    noon + 2 * minute,
+    minute,
+  )
+  expect(series?.points.map(({ at }) => at - noon)).toEqual([15_000, 90_000])
+})
+
 test('a reader beside the writer sees what was committed, over the edge of an hour', async () => {
   const { file } = await recorded([
     [-1_000, 1],

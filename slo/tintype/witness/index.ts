@@ -18,12 +18,17 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
     coveredIn(folder, fromMs),
   ])
   // Trace files are removed by age and size, and are written only while no collector is set: a part is no witness.
-  const isPart = logs?.photos.values().some(({ at, source = '', traced }) => {
-    const { fromMs = 0, untilMs = toMs } = covered.get(source) ?? {}
-    return traced && (at < fromMs || (at > untilMs + scrapeMs && at < toMs - scrapeMs))
-  })
+  const isPart = logs
+    ? logs.photos.values().some(({ at, source = '', traced }) => {
+        const { fromMs = 0, untilMs = toMs } = covered.get(source) ?? {}
+        return traced && (at < fromMs || (at > untilMs + scrapeMs && at < toMs - scrapeMs))
+      })
+    : Math.min(...covered.values().map(each => each.fromMs)) > fromMs + firstTraceMs
   return compare({ metrics: { kept, broken }, traces: isPart ? null : traces, logs, fromMs, toMs, scrapeMs })
 }
+
+/** Within this time after the SLO's begin, with the probe's first journey, there is a trace. */
+const firstTraceMs = 120_000
 
 /** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
 export async function outcomesInTraces(folder: string, fromMs: number, toMs: number) {

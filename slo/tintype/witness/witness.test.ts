@@ -72,14 +72,14 @@ test('traces of a part of the window are no witness, as their files are removed 
   const dataDir = await temporaryFolder()
   await mkdir(`${dataDir}/traces`)
   const both = entry(1, 'promise.kept', 'a') + entry(2, 'promise.kept', 'b')
-  const compared = async (startMs: number, lines = both, writtenMs = noon + hour) => {
+  const compared = async (startMs: number, lines: string | null = both, writtenMs = noon + hour) => {
     const left = { ...span('b', 'kept', noon + 60_000), startTimeUnixNano: `${startMs}000000` }
     const torn = exported(left).slice(0, -9)
     await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, `${torn}\n${exported(left)}`)
     await utimes(`${dataDir}/traces/converter.0.3.jsonl`, writtenMs / 1000, writtenMs / 1000)
     return compareWitnesses({
       counted: () => ({ good: 2, bad: 0 }),
-      stores: { dataDir, environment: await logServer(lines) },
+      stores: { dataDir, environment: lines === null ? {} : await logServer(lines) },
       fromMs: noon - hour,
       toMs: noon + hour,
       scrapeMs: 15_000,
@@ -93,6 +93,9 @@ test('traces of a part of the window are no witness, as their files are removed 
   // The first photos of a process may be those that a sampler leaves out.
   const unsampled = both.replaceAll('"level"', '"traced":false,"level"')
   expect(await compared(noon + 59_000, unsampled)).toMatchObject({ counts: { traces: { kept: 1 } } })
+  // Without the log server no photo tells: traces must have begun with the window, which begins at eleven.
+  expect(await compared(noon - hour + 60_000, null)).toMatchObject({ counts: { traces: { kept: 1 } } })
+  expect(await compared(noon, null)).toMatchObject({ counts: { traces: null }, disagreements: [] })
 })
 
 test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {

@@ -159,7 +159,7 @@ type Judged = Release & {
   user: User
 }
 
-/** Waits until the step is good. @throws Refused when it is bad, or still unknown after `patienceSeconds`. */
+/** Waits until the step is good. @throws Refused when it is bad, or still unknown at its end (`endOf`). */
 async function judged(options: Judged): Promise<void> {
   const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()

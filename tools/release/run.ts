@@ -8,9 +8,9 @@ import { openEvidence, type ReleaseEvidence } from './evidence.ts'
 import { type Judge, type Judgement, openJudge, type Reason } from './judge.ts'
 import { broughtBy, type Status } from './launched.ts'
 import { endOf, type Pace, type Step } from './plan.ts'
+import { progress, sentence } from './progress.ts'
 import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
-import { progress, sentence } from './words.ts'
 
 export type Release = {
   launcher: Controlled

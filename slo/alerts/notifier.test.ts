@@ -16,10 +16,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { sampleIn, smallDisk, temporaryFolder, until } from '../../test/support.ts'
-import { type Alert, openAlertStore } from './alert-store.ts'
-import { createNotifier, type payload } from './notifier.ts'
+import { type Alert, type Message, openAlertStore } from './alert-store.ts'
+import { createNotifier, idempotencyKey, nextMessage, type payload } from './notifier.ts'
 
 type Received = ReturnType<typeof payload> & Record<'key' | 'authorization', string | undefined>
 
@@ -292,20 +292,45 @@ test('a message is accepted by its status, also when the answer does not end', a
   expect([state.asked, said()]).toEqual([1, [['firing', 'page']]])
 })
 
-test('of an alert that ended before its message arrived the end is sent, which says what was, and when it ended', async () => {
+test('of an alert that ended before its message arrived the end is sent, which says what was', async () => {
   const { start, state, received } = await phone()
   const notifier = start()
   const { update } = notifier
-  state.refuse = 6
+  state.refuse = 3
   await update([page], begin)
   expect([...notifier.begun()]).toEqual(['availability'])
   await update([], begin + 10 * minute)
-  await update([], begin + 60 * minute)
-  await update([], begin + 61 * minute)
+  await update([], begin + 11 * minute)
   expect(received.map(({ status, text }) => [status, text])).toEqual([
     ['resolved', 'Resolved: availability. It lasted 10 min. Was: availability burns Slow in convert: cpu.'],
   ])
-  expect(received[0]?.alerts[0]?.endsAt).toBe(new Date(begin + 10 * minute).toISOString())
+})
+
+describe('of messages that may have arrived although they were not taken', () => {
+  const sent = { group: 'availability', severity: 'page', since: begin, sentAt: begin } as const
+  const next = (firing: Alert[], last: Parameters<typeof nextMessage>[2], minutes: number) =>
+    nextMessage({ ...sent, alerts: [page] }, firing, last, begin + minutes * minute) as Message
+  const keyOf = (message: Message) => idempotencyKey('', message)
+  const again = (of: Alert, minutes: number) => ({ ...of, since: begin + minutes * minute })
+
+  test('the end has the time when it came, in each try', () => {
+    const end = next([], next([page], undefined, 0), 10)
+    expect(end.at).toBe(begin + 10 * minute)
+    expect(next([], end, 60)).toEqual(end)
+  })
+
+  test('a second end is another message than the first one', () => {
+    const first = next([], next([page], undefined, 0), 10)
+    const second = next([], next([again(page, 20)], first, 20), 30)
+    expect(keyOf(second)).not.toBe(keyOf(first))
+  })
+
+  test('so is the second end of one of several alerts', () => {
+    const first = next([ticket], next([page, ticket], undefined, 0), 10)
+    const second = next([ticket], next([again(page, 20), ticket], first, 20), 30)
+    expect(keyOf(second)).not.toBe(keyOf(first))
+    expect(keyOf(next([ticket], second, 31))).toBe(keyOf(second))
+  })
 })
 
 test('a receiver that is given while an alert fires gets it, and not again after the next restart', async () => {

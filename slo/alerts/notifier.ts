@@ -140,7 +140,7 @@ const isPage = ({ severity }: Alert): boolean => severity === 'page'
  * The message that is due for a group now, or null. A second tier of the same severity needs no message. `last`: the last
  * message, also one that was not taken: if only its answer was lost, a receiver that follows each alert waits for its end.
  */
-function nextMessage(
+export function nextMessage(
   sent: Sent | undefined,
   firing: readonly Alert[],
   last: Message | Sent | undefined,
@@ -156,7 +156,9 @@ function nextMessage(
   const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
   if (sent && sent === last && !worse && Math.abs(nowMs - sent.sentAt) < repeatMs) return null
-  const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
+  // After an end, also one that was not taken, it begins anew: its end must have another key than that one.
+  const isOver = !last || ('status' in last && last.status === 'resolved')
+  const since = Math.min(isOver ? Infinity : last.since, ...firing.map(each => each.since))
   return { group: first.group, status: 'firing', severity, since, alerts: [...firing, ...over], at: nowMs }
 }
 
@@ -184,12 +186,12 @@ function pauseOf(header = '0'): number {
 }
 
 /** The same key for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
-function idempotencyKey(groupKey: string, { status, severity, since, at, alerts }: Message): string {
+export function idempotencyKey(groupKey: string, { status, severity, since, at, alerts }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   // A page that follows an ended one while tickets fire is another message.
   const worst = alerts.filter(each => each.severity === severity && each.endedAt === undefined)
   const began = status === 'firing' ? Math.min(...worst.map(each => each.since)) : since
-  const over = status === 'firing' ? alerts.flatMap(({ name, endedAt }) => (endedAt ? name : [])) : []
+  const over = alerts.flatMap(each => (status === 'firing' && each.endedAt ? [each.name, each.since] : []))
   return digest([groupKey, status, severity, Math.floor(began / 60_000), repeat, ...over].join(' '), 32)
 }
 

@@ -1,6 +1,6 @@
 import { faultPoint } from '../fault.ts'
 import { isLike } from '../json.ts'
-import { jobOf } from '../queue/index.ts'
+import { jobOf, retentionMs } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, readRecord, type StoredPhoto } from './find.ts'
 import { ageOf } from './finish.ts'
@@ -74,7 +74,9 @@ async function stateOf(context: PhotoContext, owner: Owner, { photo }: KeyRecord
   if (known !== 'unknown') return known.state
   const record = await readRecord(context.storage, owner, photo)
   if (record === 'damaged' || (record !== 'not-found' && !record.refused)) return 'stored'
-  if (ageOf(context, photo) > finishableMs) return undefined
+  const age = ageOf(context, photo)
+  // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
+  if (age > finishableMs) return age > retentionMs ? 'deleted' : undefined
   return (await filesOf(context.storage, owner, photo)).has('original') ? 'stored' : undefined
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
-import { jobOf, type Queue } from '../queue/index.ts'
+import { jobOf, type Queue, retentionMs } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext, type StoredPhoto } from './find.ts'
@@ -242,6 +242,13 @@ test('an upload whose job is in the queue although its enqueue failed is taken b
   await settleOverdue(all)
   expect(all.counted.settled.map(([, outcome]) => outcome)).toEqual(['void'])
   await expect.poll(() => Array.fromAsync(all.storage.list('photos/'))).toEqual([])
+})
+
+test('a key of a photo that is older than the queue’s memory of deletions brings nothing back', async () => {
+  const all = await context()
+  const photo = newPhotoId(all.clock.now - retentionMs - 1)
+  await all.storage.put(`keys/ab/${owner}/key`, Buffer.from(JSON.stringify({ photo, sha256: 'hash' })))
+  expect(await all.upload(all, 'key')).toBe('deleted')
 })
 
 test('on a machine whose clock is ahead, an upload in progress does not lose its key to another', async () => {

@@ -74,13 +74,9 @@ export const chromaOf = (heif: Buffer): number =>
     return found ? found.body.readUInt8(16) & 3 : 1
   })
 
-/** The most boxes of a sequence, and items with properties: each takes some hundred bytes of memory. */
-const most = 2 ** 16
-
-/** A sequence of boxes. The end of the head may cut the last one. @throws RangeError for too many. */
+/** A sequence of boxes. The end of the head may cut the last one. */
 function* boxes(bytes: Buffer): Generator<Box> {
-  for (let [at, left] = [0, most]; at + 8 <= bytes.length; left--) {
-    if (left === 0) throw new RangeError('too many boxes')
+  for (let at = 0; at + 8 <= bytes.length; ) {
     const short = bytes.readUInt32BE(at)
     // 1: the size follows in 64 bits.
     const isLarge = short === 1 && at + 16 <= bytes.length
@@ -96,6 +92,9 @@ function* boxes(bytes: Buffer): Generator<Box> {
 const inside = (sequence: Buffer, type: string): Buffer =>
   boxes(sequence).find(box => box.type === type)?.body ?? Buffer.alloc(0)
 
+/** The most properties, and items with them, that are read: each takes some hundred bytes of memory. An index has 15 bits. */
+const most = 2 ** 16
+
 /**
  * A HEIF's primary item, the references from one item to others, and the properties of an item.
  * @throws RangeError when the head does not hold them.
@@ -103,7 +102,7 @@ const inside = (sequence: Buffer, type: string): Buffer =>
 function itemsOf(head: Buffer) {
   const parts = inside(head, 'meta').subarray(4)
   const properties = inside(parts, 'iprp')
-  const all = [...boxes(inside(properties, 'ipco'))]
+  const all = [...boxes(inside(properties, 'ipco')).take(most)]
   const associations = boxes(properties)
     .filter(({ type }) => type === 'ipma')
     .flatMap(({ body }) => associationsIn(body))

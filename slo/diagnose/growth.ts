@@ -91,8 +91,8 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
   const least = (parts: readonly Window[]) => Math.min(...parts.map(part => secondsOf(part) ?? current))
   // The recent part must be slow if work ended in it: otherwise the slowness is over.
   const lasts = Math.min(current, least([recent(now)]))
-  // While no budget burns, both halves of the window must be slow, or the window before: one large piece of work is no
-  // slowness.
+  // While no budget burns, both halves of the window must be slow, or the two windows before: one large piece of work,
+  // which may lie in two windows, is no slowness.
   const alone = isDoubted ? Math.min(lasts, least([partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)])) : lasts
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
@@ -101,7 +101,7 @@ export function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Wi
     const limit = Math.max(slowFrom(stage, before), most)
     const since = [...seconds.slice(at), current]
     const slow = since.filter(each => each > limit)
-    if ((at < known.length ? lasts : alone) > limit && slow.length >= since.length * lasting)
+    if ((at < known.length - 1 ? lasts : alone) > limit && slow.length >= since.length * lasting)
       return found(at, true)
   }
   return found(known.length, false)

@@ -76,6 +76,11 @@ test('a web that stops for 15 s in every 50 is named at any moment, also at a sc
   expect(at(380).verdict).toBe('healthy')
 })
 
+test('a few seconds that lie in two windows of a minute are no slowness', () => {
+  const once = (second: number) => (second <= 10 ? { body: 8 } : {})
+  expect(verdictAt(65, once, { burns: false, scrapeMs: 5_000 }).verdict).toBe('healthy')
+})
+
 test('descriptors that run out at once are named at once, and not the calls that fail for want of them', () => {
   const out = () => ({ descriptors: 1, failing: { ...calm().failing, uploads: 1 } })
   for (const seconds of [90, 150])

@@ -20,6 +20,7 @@ export const receive: readonly Drill[] = [
   {
     name: 'web stops for 3 s in every 10',
     truth: ['receive event-loop'],
+    scrapes: 48, // named once three windows are slow
     prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 3_000, 10_000) }),
   },
   {

@@ -27,7 +27,7 @@ export const run: Verb = async (given, context) => {
   if (!recorded || !first) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const span = spanOf(recorded, first, windowMinutes)
   const judged = judgeAll(recorded, windowMinutes)
-  const witnesses = await compareWitnesses(judged, span, context)
+  const witnesses = await compareWitnesses(judged, context)
   const unread = [...recorded.unread, ...recorded.leftOut]
   const report = { span, objectives: judged, unread, witnesses, planned: planned(recorded, span, context) }
   context.show(reportJson(report), reportText(report))
@@ -36,8 +36,8 @@ export const run: Verb = async (given, context) => {
   return isKnown ? status.good : status.unusable
 }
 
-/** Compares the witnesses; null when the directory names none. */
-async function compareWitnesses(objectives: Report['objectives'], span: MinuteSpan, context: Context) {
+/** Compares the witnesses; null when the directory names none, or their objective was not read. */
+async function compareWitnesses(objectives: Report['objectives'], context: Context) {
   const { directory, dataDir, environment } = context
   const { folder, service } = directory()
   const module = await loadModule<WitnessModule>(folder, service.witnesses, 'compareWitnesses')
@@ -45,8 +45,6 @@ async function compareWitnesses(objectives: Report['objectives'], span: MinuteSp
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,
     stores: { dataDir, environment },
-    fromMs: span.from * 60_000,
-    toMs: span.to * 60_000,
     scrapeMs: service.scrapeSeconds * 1000,
   })
 }

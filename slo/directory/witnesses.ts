@@ -1,16 +1,16 @@
 import type { Stores } from '../diagnose/open-examples.ts'
+import type { Standing } from '../math/standing.ts'
 
 /** The exports of a module that `witnesses` of service.yaml names. */
 export type WitnessModule = {
-  compareWitnesses(
-    given: MeasuredTime & {
-      /** The events that the metrics counted for an objective, by its name. */
-      counted(objective: string): { good: number; bad: number } | undefined
-      stores: Stores
-    },
-  ): Promise<WitnessCounts>
+  /** Null when the metrics were not read. */
+  compareWitnesses(given: {
+    /** The events that the metrics counted for an objective, by its name, in its own window. */
+    counted(objective: string): Pick<Standing, 'good' | 'bad' | 'span'> | undefined
+    stores: Stores
+    scrapeMs: number
+  }): Promise<WitnessCounts | null>
 }
-export type MeasuredTime = { fromMs: number; toMs: number; scrapeMs: number }
 
 /** The counts of traces and logs, which are independent of the metrics. */
 export type WitnessCounts = {

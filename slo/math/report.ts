@@ -12,7 +12,7 @@ export type Report = {
   span: MinuteSpan
   objectives: Judged[]
   unread: readonly Unread[]
-  /** Null when the directory names no witnesses. */
+  /** Null when the directory names no witnesses, or their objective was not read. */
   witnesses: WitnessCounts | null
   planned: { minutes: number; offline: number }
 }

@@ -3,14 +3,17 @@ import type { Outcome } from '@tintype/lib/photo/record.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Stores } from '../../diagnose/open-examples.ts'
-import type { MeasuredTime, WitnessCounts, WitnessModule } from '../../directory/witnesses.ts'
+import type { WitnessCounts, WitnessModule } from '../../directory/witnesses.ts'
 import { type LogEntry, readEntries } from '../log-entries.ts'
 import { attributeOf, coveredIn, filesSince, spansIn } from './otlp.ts'
 
 /** Compares the traces of DATA_DIR and the log server's entries with the metrics of the objective `latency`. */
 export const compareWitnesses: WitnessModule['compareWitnesses'] = async given => {
-  const { counted, stores, fromMs, toMs, scrapeMs } = given
-  const { good: kept = 0, bad: broken = 0 } = counted('latency') ?? {}
+  const { stores, scrapeMs } = given
+  const counted = given.counted('latency')
+  if (!counted) return null
+  const { good: kept, bad: broken, span } = counted
+  const [fromMs, toMs] = [span.from * 60_000, span.to * 60_000]
   const folder = join(stores.dataDir, 'traces')
   const [traces, logs, covered] = await Promise.all([
     outcomesInTraces(folder, fromMs, toMs),
@@ -76,7 +79,10 @@ type Count = { kept: number; broken: number }
 
 const maxNamed = 100
 
-export type MeasuredOutcomes = MeasuredTime & {
+export type MeasuredOutcomes = {
+  fromMs: number
+  toMs: number
+  scrapeMs: number
   metrics: Count
   traces: Outcomes | null
   logs: Outcomes | null

@@ -19,6 +19,12 @@ import {
 const noon = Date.UTC(2026, 10, 22, 12)
 const hour = 3_600_000
 
+/** An hour before and after a time. */
+const spanAround = (ms: number) => {
+  const minute = ms / 60_000
+  return { from: minute - 60, to: minute + 60, nominalMinutes: 120 }
+}
+
 const span = (photo: string, outcome: string, at: number) => ({
   name: 'store',
   endTimeUnixNano: `${at}000000`,
@@ -78,10 +84,8 @@ test('traces of a part of the window are no witness, as their files are removed 
     await writeFile(`${dataDir}/traces/converter.0.3.jsonl`, `${torn}\n${exported(left)}`)
     await utimes(`${dataDir}/traces/converter.0.3.jsonl`, writtenMs / 1000, writtenMs / 1000)
     return compareWitnesses({
-      counted: () => ({ good: 2, bad: 0 }),
+      counted: () => ({ good: 2, bad: 0, span: spanAround(noon) }),
       stores: { dataDir, environment: lines === null ? {} : await logServer(lines) },
-      fromMs: noon - hour,
-      toMs: noon + hour,
       scrapeMs: 15_000,
     })
   }
@@ -96,6 +100,17 @@ test('traces of a part of the window are no witness, as their files are removed 
   // Without the log server no photo tells: traces must have begun with the window, which begins at eleven.
   expect(await compared(noon - hour + 60_000, null)).toMatchObject({ counts: { traces: { kept: 1 } } })
   expect(await compared(noon, null)).toMatchObject({ counts: { traces: null }, disagreements: [] })
+})
+
+test('the witnesses count the window of their objective, and are not asked when its metrics were not read', async () => {
+  const dataDir = await temporaryFolder()
+  const stores = { dataDir, environment: await logServer(entry(1, 'promise.kept', 'a')) }
+  const compared = (counted: Parameters<typeof compareWitnesses>[0]['counted']) =>
+    compareWitnesses({ counted, stores, scrapeMs: 15_000 })
+  const ofLatency = (name: string) =>
+    name === 'latency' ? { good: 1, bad: 0, span: spanAround(noon) } : undefined
+  expect(await compared(ofLatency)).toMatchObject({ agree: true, counts: { logs: { kept: 1 } } })
+  expect(await compared(() => undefined)).toBeNull()
 })
 
 test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {

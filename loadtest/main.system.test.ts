@@ -90,19 +90,17 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(code).toBe(2)
   })
 
-  test('a service whose clock is five minutes behind keeps its promise, and so does one whose proxy takes Date away', async () => {
-    let posts = 0
+  test('a service whose clock is five minutes behind keeps its promise, also where Date is by the clock of a proxy', async () => {
     const behind = createServer(({ method, url }, response) => {
       const now = Date.now() - 300_000
       const photo = {
         state: 'ready',
         stages: {},
         links: { self: url, thumbnail: url },
+        acceptedAt: new Date(now),
         promiseBy: new Date(now + 60_000),
       }
-      response.sendDate = false
-      const headers = method === 'POST' && posts++ % 2 === 0 ? {} : { date: new Date(now).toUTCString() }
-      response.writeHead(method === 'POST' ? 202 : 200, headers).end(JSON.stringify(photo))
+      response.writeHead(method === 'POST' ? 202 : 200).end(JSON.stringify(photo))
     }).listen(0, '127.0.0.1')
     onTestFinished(() => void behind.close())
     await once(behind, 'listening')
@@ -122,6 +120,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
         kept: false,
         stages: {},
         links,
+        acceptedAt: new Date(),
         promiseBy: new Date(Date.now() + 60_000),
       }
       response.writeHead(method === 'POST' ? 202 : 200).end(JSON.stringify(photo))

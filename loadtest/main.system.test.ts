@@ -105,7 +105,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     onTestFinished(() => void behind.close())
     await once(behind, 'listening')
     const at = `http://127.0.0.1:${(behind.address() as AddressInfo).port}`
-    const { out } = await load(service.dataDir, 'smoke', at, '--minutes', '0.04', '--json')
+    const { out } = await load(service.dataDir, 'smoke', at, '--minutes', '0.02', '--json')
     expect(JSON.parse(out)).toMatchObject({ keptRatio: 1, crossed: [] })
   })
 

@@ -50,11 +50,10 @@ export function decodedPixels(heif: Buffer): number {
   const shown = new Set([primary, ...added.map(({ from }) => from)])
   const tiles = [...shown].flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
   if (tiles.some(tile => grids.has(tile))) return Infinity
-  const counted = [...Map.groupBy(tiles, tile => tile)].map(([tile, { length }]) => {
+  return [...Map.groupBy(tiles, tile => tile)].reduce((sum, [tile, { length }]) => {
     const { width, height } = sizeIn(propertiesOf(tile))
-    return length * Math.max(leastTile, width * height)
-  })
-  return counted.reduce((sum, pixels) => sum + pixels, 0)
+    return sum + length * Math.max(leastTile, width * height)
+  }, 0)
 }
 
 /**
@@ -68,9 +67,13 @@ export const chromaOf = (heif: Buffer): number =>
     return found ? found.body.readUInt8(16) & 3 : 1
   })
 
-/** A sequence of boxes. The end of the head may cut the last one. */
+/** The most boxes of a sequence, and items with properties: each takes some hundred bytes of memory. */
+const most = 2 ** 16
+
+/** A sequence of boxes. The end of the head may cut the last one. @throws RangeError for too many. */
 function* boxes(bytes: Buffer): Generator<Box> {
-  for (let at = 0; at + 8 <= bytes.length; ) {
+  for (let [at, left] = [0, most]; at + 8 <= bytes.length; left--) {
+    if (left === 0) throw new RangeError('too many boxes')
     const short = bytes.readUInt32BE(at)
     // 1: the size follows in 64 bits.
     const isLarge = short === 1 && at + 16 <= bytes.length
@@ -94,11 +97,10 @@ function itemsOf(head: Buffer) {
   const parts = inside(head, 'meta').subarray(4)
   const properties = inside(parts, 'iprp')
   const all = [...boxes(inside(properties, 'ipco'))]
-  const associations = boxes(properties).filter(({ type }) => type === 'ipma')
-  const byItem = Map.groupBy(
-    associations.flatMap(({ body }) => associationsIn(body)),
-    ({ item }) => item,
-  )
+  const associations = boxes(properties)
+    .filter(({ type }) => type === 'ipma')
+    .flatMap(({ body }) => associationsIn(body))
+  const byItem = Map.groupBy(associations.take(most), ({ item }) => item)
   const [primary, references] = ['pitm', 'iref'].map(type => inside(parts, type)) as [Buffer, Buffer]
   const bytes = idBytes(references)
   return {

@@ -129,19 +129,19 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
      */
     async now(): Promise<number> {
       const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
-      const { result } = await call<{ result: Result[] }>('query', query, parametersOf({ query }))
-      const [at = Date.now() / 1000, newest = 0] = result[0]?.value?.map(Number) ?? []
+      const { result } = await call<{ result: Result[] | null }>('query', query, parametersOf({ query }))
+      const [at = Date.now() / 1000, newest = 0] = result?.[0]?.value?.map(Number) ?? []
       const isLate = newest > 0 && at - newest > 2 * (scope.scrapeSeconds ?? 60) + settleSeconds
       const isClock = Math.abs(at * 1000 - Date.now()) < 3_600_000
       return isClock ? (isLate ? newest : at) * 1000 : Date.now()
     },
     async hasAlertmanager(): Promise<boolean> {
-      type Known = { activeAlertmanagers: unknown[] }
+      type Known = { activeAlertmanagers: unknown[] | null }
       const known = await call<Known>('alertmanagers', 'alertmanagers', parametersOf({})).catch(error => {
         if (error instanceof NoSuchAddress) return null
         throw error
       })
-      return known !== null && known.activeAlertmanagers.length > 0
+      return (known?.activeAlertmanagers ?? []).length > 0
     },
     /** The samples of a range vector, at a time in epoch seconds. */
     query: (query: string, time: number) => evaluate('query', query, { time }, true),

@@ -113,6 +113,10 @@ describe('a Prometheus that is none', () => {
     const answer = async (data: unknown) =>
       openPrometheus(await answering(200, JSON.stringify({ status: 'success', data })))
     const none = await answer({ resultType: '', result: null })
+    const { hasAlertmanager } = prometheusApi(
+      await answering(200, '{"status":"success","data":{"activeAlertmanagers":null}}'),
+    )
+    expect([await hasAlertmanager(), Date.now() - (await none.now()) < 60_000]).toEqual([false, true])
     expect(await none.slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
     expect(await none.series([{ metric: 'up', matchers: [] }], 0, 60_000)).toEqual([])
     expect(await (await answer(null)).labelValues(sli, 'job', 0, 1)).toEqual([])

@@ -23,10 +23,12 @@ export const stepsOf: Record<Strategy, readonly Step[]> = {
 
 export type Pace = { stepSeconds: number; patienceSeconds: number }
 
+const mostSeconds = ({ stepSeconds, patienceSeconds }: Pace) => Math.max(stepSeconds, patienceSeconds)
+
 /** Whether a step ends: good after its time, or inconclusive when it had its time and our patience without a verdict. */
-export function endOf(verdict: string, seconds: number, { stepSeconds, patienceSeconds }: Pace) {
-  if (verdict === 'good') return seconds >= stepSeconds ? 'good' : undefined
-  return seconds > Math.max(stepSeconds, patienceSeconds) ? 'inconclusive' : undefined
+export function endOf(verdict: string, seconds: number, pace: Pace) {
+  if (verdict === 'good') return seconds >= pace.stepSeconds ? 'good' : undefined
+  return seconds > mostSeconds(pace) ? 'inconclusive' : undefined
 }
 
 /** The plan, printed before anything happens. */
@@ -44,7 +46,7 @@ export const planText = (
     '3. The system test walks through the new version, before it has any customer.',
     ...steps.map(
       ({ percent, why }, i) =>
-        `${i + 4}. ${String(percent).padStart(3)} % of the customers, by session: ${why}. The system test again; then judged for at least ${pace.stepSeconds} s, at most ${Math.max(pace.stepSeconds, pace.patienceSeconds)} s.`,
+        `${i + 4}. ${String(percent).padStart(3)} % of the customers, by session: ${why}. The system test again; then judged for at least ${pace.stepSeconds} s, at most ${mostSeconds(pace)} s.`,
     ),
     `${steps.length + 4}. The processes of ${from} finish what they have and end; logs and slo are replaced, one after the other. The launcher stays as it was started.`,
     'Back to the old version at once when a step is bad or stays inconclusive, at Ctrl-C, and when this command is killed.',

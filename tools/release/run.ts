@@ -8,9 +8,9 @@ import { openEvidence, type ReleaseEvidence } from './evidence.ts'
 import { type Judge, type Judgement, openJudge, type Reason } from './judge.ts'
 import { broughtBy, type Status } from './launched.ts'
 import { endOf, type Pace, type Step } from './plan.ts'
+import { progress, sentence } from './progress.ts'
 import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
-import { progress, sentence } from './words.ts'
 
 export type Release = {
   launcher: Controlled
@@ -159,7 +159,7 @@ type Judged = Release & {
   user: User
 }
 
-/** Waits until the step is good. @throws Refused when it is bad, or still unknown after `patienceSeconds`. */
+/** Waits until the step is good. @throws Refused when it is bad, or still unknown at its end (`endOf`). */
 async function judged(options: Judged): Promise<void> {
   const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()

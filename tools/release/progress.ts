@@ -1,10 +1,10 @@
 import type { Judge, Judgement, Reason } from './judge.ts'
 
-/** What a release shows and records of a judgement. */
-
+/** A reason, with the process and the stage that it is about. */
 export const sentence = ({ what, process, stage }: Reason): string =>
   `${what}${process || stage ? ` [${[process, stage].filter(Boolean).join(', stage ')}]` : ''}`
 
+/** What a release shows and records of a judgement. */
 export function progress(
   objectives: Parameters<Judge>[0]['objectives'],
   verdict: Judgement,

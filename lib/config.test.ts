@@ -191,6 +191,8 @@ test('a secret’s file without a secret, or with one that no header takes, ends
     writeFileSync(join(folder, 'secrets', 'probe_token'), text)
     expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('probe_token must have visible ASCII')
   }
+  writeFileSync(join(folder, 'secrets', 'session_secret'), 'two\nlines\n')
+  expect(secret('SESSION_SECRET', '', folder)).toBe('two\nlines')
 })
 
 test('a folder in place of a secret’s file, as Docker makes where there is none to mount, is named', async () => {

@@ -30,7 +30,8 @@ export function secret(name: string, given: string, dataDir: string): string {
   }
   const text = readText(file).trim()
   // Everybody would know an empty secret, and no header takes two lines or other characters, as of an editor's encoding.
-  if (token.parse(text) === undefined)
-    throw new ExpectedError(`${file} must have ${token.format}: a start without it makes a new secret`)
+  // The session's secret is in no header: it may have two lines, as `openssl rand -base64 64` makes them.
+  if (!text || (name !== 'SESSION_SECRET' && !token.parse(text)))
+    throw new ExpectedError(`${file} must have ${token.format}: correct it, or remove it for a new secret`)
   return text
 }

@@ -67,8 +67,8 @@ export const setup = (): void => console.log('arrivals begin')
 const firstLookSeconds = 0.2
 const maxLookSeconds = 2
 
-type Accepted = { links: { self: string; thumbnail: string }; promiseBy: string }
-/** `kept`: the service's own count, by times that are more exact than those of its answers' headers. */
+type Accepted = { links: { self: string; thumbnail: string }; acceptedAt: string; promiseBy: string }
+/** `kept`: the service's own count, by its own clock. */
 type Seen = { state: string; kept?: boolean; stages: Record<string, number> }
 
 export default async function journey(): Promise<void> {
@@ -86,17 +86,16 @@ export default async function journey(): Promise<void> {
   if (accepted.status === 503 || isFull) shed.add(1)
   else if (accepted.status === 429) limited.add(1)
   if (!check(accepted, { accepted: response => response.status === 202 })) return void kept.add(false)
-  const acceptedAt = Date.now()
-  const { links, promiseBy } = accepted.json() as Accepted
-  // Both are times of the service's clock, which may differ from this machine's. Without a Date the whole promise is left.
-  const leftMs =
-    Date.parse(promiseBy) - Date.parse(accepted.headers.Date ?? '') || settings.promiseSeconds * 1000
-  const photo = waitUntilSettled(settings.url + links.self, acceptedAt + leftMs)
+  const answeredAt = Date.now()
+  const { links, acceptedAt, promiseBy } = accepted.json() as Accepted
+  // Both are times of the service's clock, which may differ from this machine's.
+  const promiseMs = Date.parse(promiseBy) - Date.parse(acceptedAt)
+  const photo = waitUntilSettled(settings.url + links.self, answeredAt + promiseMs)
   if (photo?.state !== 'ready' || photo.kept === false) return void kept.add(false)
   ready.add((Date.now() - start) / 1000)
   for (const [stage, seconds] of Object.entries(photo.stages)) stageSeconds.add(seconds, { stage })
   const { wait = 0, convert = 0, store = 0 } = photo.stages
-  done.add((acceptedAt - exec.scenario.startTime) / 1000 + wait + convert + store)
+  done.add((answeredAt - exec.scenario.startTime) / 1000 + wait + convert + store)
   const thumbnail = http.get(settings.url + links.thumbnail, {
     tags: { name: 'GET thumbnail', stage: 'deliver' },
     responseType: 'none',

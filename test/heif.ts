@@ -54,6 +54,8 @@ export type HeicOptions = {
   /** The size that the file claims. */
   width?: number
   height?: number
+  /** How many times each reference and each list of properties is written. */
+  repeats?: number
 }
 
 const u8 = (...values: number[]) => Buffer.from(values)
@@ -138,14 +140,14 @@ export function heic(options: HeicOptions = {}): Buffer {
     const data = Buffer.concat([u32(0), Buffer.from('MM\0*'), u32(8), directory])
     add({ type: 'Exif', data, properties: [], hidden: true, refers: ['cdsc', [primary]] })
   }
-  return file(brand, primary, items, options.largeBox)
+  return file(brand, primary, items, options)
 }
 
 const size = (width: number, height: number) => box('ispe', u32(0, width, height))
 const cropTo = ({ width, height, x, y }: NonNullable<HeicOptions['crop']>) =>
   box('clap', u32(width, 1, height, 1, x, 1, y, 1))
 
-function file(brand: string, primary: number, items: Item[], largeBox = false): Buffer {
+function file(brand: string, primary: number, items: Item[], { largeBox, repeats = 1 }: HeicOptions): Buffer {
   const large = Buffer.concat([u32(1), Buffer.from('free'), u32(0, 16)])
   const start = Buffer.concat([box('ftyp', brand, u32(0), 'mif1heic'), ...(largeBox ? [large] : [])])
   // As phones do, items share equal properties.
@@ -154,8 +156,9 @@ function file(brand: string, primary: number, items: Item[], largeBox = false): 
     const known = properties.findIndex(each => each.equals(property))
     return known < 0 ? properties.push(property) : known + 1
   }
+  const repeated = (bytes: Buffer) => Buffer.alloc(bytes.length * repeats, bytes)
   const associations = items.map(({ id, properties }) =>
-    Buffer.concat([u16(id), u8(properties.length, ...properties.map(numberOf))]),
+    repeated(Buffer.concat([u16(id), u8(properties.length, ...properties.map(numberOf))])),
   )
   const meta = (offset: number) => {
     let at = offset
@@ -181,10 +184,10 @@ function file(brand: string, primary: number, items: Item[], largeBox = false): 
         'iref',
         u32(0),
         ...items.flatMap(({ id, refers }) =>
-          refers ? [box(refers[0], u16(id, refers[1].length, ...refers[1]))] : [],
+          refers ? [repeated(box(refers[0], u16(id, refers[1].length, ...refers[1])))] : [],
         ),
       ),
-      box('iprp', box('ipco', ...properties), box('ipma', u32(0, items.length), ...associations)),
+      box('iprp', box('ipco', ...properties), box('ipma', u32(0, items.length * repeats), ...associations)),
     )
   }
   // Hidden items come last, like the tiles in a phone's file: a truncated file lacks tiles.

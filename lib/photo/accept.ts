@@ -1,10 +1,11 @@
 import { faultPoint } from '../fault.ts'
 import { isLike } from '../json.ts'
-import { jobOf } from '../queue/index.ts'
+import { jobOf, retentionMs } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, readRecord, type StoredPhoto } from './find.ts'
+import { ageOf } from './finish.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
-import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
+import { bytesOf, photoKey, photoPrefix } from './record.ts'
 import { discard, remove, untilAnswered } from './remove.ts'
 
 /**
@@ -68,13 +69,15 @@ export async function findKey(context: PhotoContext, owner: Owner, key: Key | un
 type KnownKey = NonNullable<Awaited<ReturnType<typeof findKey>>>
 
 /** The state of a key's photo. `stored`: a retry enqueues it. Undefined: a retry begins anew. */
-async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
-  const known = await queue.look(photo)
+async function stateOf(context: PhotoContext, owner: Owner, { photo }: KeyRecord) {
+  const known = await context.queue.look(photo)
   if (known !== 'unknown') return known.state
-  const record = await readRecord(storage, owner, photo)
+  const record = await readRecord(context.storage, owner, photo)
   if (record === 'damaged' || (record !== 'not-found' && !record.refused)) return 'stored'
-  if (Date.now() - photoTime(photo) > finishableMs) return undefined
-  return (await filesOf(storage, owner, photo)).has('original') ? 'stored' : undefined
+  const age = ageOf(context, photo)
+  // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
+  if (age > finishableMs) return age > retentionMs ? 'deleted' : undefined
+  return (await filesOf(context.storage, owner, photo)).has('original') ? 'stored' : undefined
 }
 
 /**

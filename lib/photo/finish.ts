@@ -23,22 +23,20 @@ export async function finish(context: Omit<PhotoContext, 'log'>, owner: Owner, p
   if (record === 'not-found') return 'unfinished'
   if (record === 'damaged' || result === 'damaged') return 'unreadable'
   const files = await filesOf(storage, owner, photo)
-  // Thumbnails and result.json share one fsync of their folder. A power cut before it may leave result.json alone.
+  // A photo that has lost a thumbnail since, as by a backup that is not whole, is converted again.
   const whole =
     result !== 'not-found' &&
     (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))
-  if (whole) {
-    const job = jobOf(record)
-    return queue.restore(job, outcomeOf(job, result))
-  }
+  const job = jobOf(record)
+  if (whole) return queue.restore(job, outcomeOf(job, result))
   // A power cut before the 202 can leave it without its original.
   if (!files.has('original') || record.refused) return 'unfinished'
   // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
   if (ageOf({ queue }, photo) > retentionMs) {
-    await putResult(storage, jobOf(record), failed(jobOf(record), reasonFor('storage'), queue.now()))
+    await putResult(storage, job, failed(job, reasonFor('storage'), queue.now()))
     return 'too-old'
   }
-  const answer = await queue.enqueue(jobOf(record))
+  const answer = await queue.enqueue(job)
   if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')
   if (answer !== 'queued') return 'known'
   account.accepted(record)

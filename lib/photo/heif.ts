@@ -46,11 +46,15 @@ export function decodedPixels(heif: Buffer): number {
   const { primary, references, propertiesOf } = itemsOf(heif)
   const grids = Map.groupBy(references, ({ type, from }) => (type === 'dimg' ? from : undefined))
   const added = references.filter(({ type, to }) => type === 'auxl' && to.includes(primary))
-  const shown = [primary, ...added.map(({ from }) => from)]
-  const tiles = shown.flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
+  // Each once, because the list of an item's properties may be as long as the file.
+  const shown = new Set([primary, ...added.map(({ from }) => from)])
+  const tiles = [...shown].flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
   if (tiles.some(tile => grids.has(tile))) return Infinity
-  const sizes = tiles.map(tile => sizeIn(propertiesOf(tile)))
-  return sizes.reduce((sum, { width, height }) => sum + Math.max(leastTile, width * height), 0)
+  const counted = [...Map.groupBy(tiles, tile => tile)].map(([tile, { length }]) => {
+    const { width, height } = sizeIn(propertiesOf(tile))
+    return length * Math.max(leastTile, width * height)
+  })
+  return counted.reduce((sum, pixels) => sum + pixels, 0)
 }
 
 /**

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
-import { jobOf, type Queue } from '../queue/index.ts'
+import { jobOf, type Queue, retentionMs } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext, type StoredPhoto } from './find.ts'
@@ -178,6 +178,17 @@ test('when the bucket’s answer to a result is lost, the result counts for this
   expect(all.counted.settled).toEqual([[photo, 'broken']])
 })
 
+test('a promise is not overdue in its last millisecond, in which its photo may still be ready in time', async () => {
+  const all = await context()
+  await all.accepted()
+  const claim = await all.queue.claim('w', 120_000, never)
+  if (claim === 'aborted') throw new Error('there is nothing to claim')
+  all.clock.now = claim.job.promiseBy
+  await settleOverdue(all)
+  await ready(all, claim, made, all.end())
+  expect(all.counted.settled).toEqual([[claim.job.photo, 'kept']])
+})
+
 test('an overdue promise whose result was durable in time is kept; one without is broken', async () => {
   const all = await context()
   const [inTime, late] = [await all.accepted(), await all.accepted()]
@@ -231,6 +242,25 @@ test('an upload whose job is in the queue although its enqueue failed is taken b
   await settleOverdue(all)
   expect(all.counted.settled.map(([, outcome]) => outcome)).toEqual(['void'])
   await expect.poll(() => Array.fromAsync(all.storage.list('photos/'))).toEqual([])
+})
+
+test('a key of a photo that is older than the queue’s memory of deletions brings nothing back', async () => {
+  const all = await context()
+  const photo = newPhotoId(all.clock.now - retentionMs - 1)
+  await all.storage.put(`keys/ab/${owner}/key`, Buffer.from(JSON.stringify({ photo, sha256: 'hash' })))
+  expect(await all.upload(all, 'key')).toBe('deleted')
+})
+
+test('on a machine whose clock is ahead, an upload in progress does not lose its key to another', async () => {
+  const all = await context()
+  const photo = newPhotoId(all.clock.now)
+  const key = `keys/ab/${owner}/key`
+  // As between the key's record and photo.json.
+  await putFile(all.storage, photo, 'original')
+  await all.storage.put(key, Buffer.from(JSON.stringify({ photo, sha256: 'hash' })))
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 13 * 3_600_000 })
+  onTestFinished(() => void vi.useRealTimers())
+  expect(await all.upload(all, 'key')).toMatchObject({ photo })
 })
 
 test('a refused upload does not take the photo from another that joined it', async () => {

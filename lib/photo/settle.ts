@@ -103,7 +103,7 @@ async function follow(
   const { photo } = job
   if (result.state === 'ready') {
     const { stages } = withStore(result, at)
-    const seconds = (at - job.receivedAt) / 1000
+    const seconds = roundedSeconds(at - job.receivedAt)
     log.info('photo.ready', { photo, seconds, ...stages }, sessionOf(job.owner))
     return { state: 'ready', seconds, stages }
   }
@@ -141,8 +141,8 @@ function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt 
   }
 }
 
-/** Rounds to microseconds, because sums of fractions give 0.30000000000000004. */
-export const roundedSeconds = (ms: number): number => Math.round(ms * 1000) / 1e6
+/** Rounds to microseconds, because sums of fractions give 0.30000000000000004. 0 when a clock was set back. */
+export const roundedSeconds = (ms: number): number => Math.max(0, Math.round(ms * 1000)) / 1e6
 
 /** Writes a result if there is none or a damaged one. Returns the result that stands. */
 export async function putResult<R extends ResultRecord>(storage: Storage, { owner, photo }: Job, result: R) {

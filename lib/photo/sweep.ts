@@ -15,8 +15,9 @@ type Ages = { photosMs: number; keysMs: number }
 type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
- * Walks over storage once. Enqueues photos that a crash left between storage and queue, and those whose result is lost. Removes uploads that were never
- * acknowledged, and expired photos and keys, which `onExpired` counts. Failures are logged, and the walk goes on.
+ * Walks over storage once. Enqueues photos that a crash left between storage and queue, and those whose result is lost.
+ * Removes uploads that were never acknowledged, and expired photos and keys, which `onExpired` counts. Failures are
+ * logged, and the walk goes on.
  */
 export async function sweepStorage(
   context: PhotoContext,

@@ -30,16 +30,19 @@ function layoutOf(bytes: Buffer) {
   return { short, offset, readers, countBytes, fieldsOf, valueAt, endOf, firstPage: offset(big ? 8 : 4) }
 }
 
-/** The most values of a field that a picture needs: offsets of tiles of 16 × 16 pixels. */
-const mostValues = 4e6
+/**
+ * Bytes of a profile that counts: its conversion takes 30 times as much memory, and one of a printer has up to 4 MB. No
+ * other field that a picture needs has as many values.
+ */
+export const mostOfProfile = 8e6
 
 /** A TIFF of whose first page longer fields (Photoshop's layers) are one value: libtiff refuses 25 MB of them. */
 export const withShortFields = (tiff: Buffer): Buffer =>
   orElse(tiff, () => {
     const { offset, fieldsOf, valueAt, firstPage } = layoutOf(tiff)
-    const short = Buffer.from(tiff)
-    for (const at of fieldsOf(firstPage)) {
-      if (offset(at + 4) <= mostValues) continue
+    const long = [...fieldsOf(firstPage).filter(at => offset(at + 4) > mostOfProfile)]
+    const short = long.length > 0 ? Buffer.from(tiff) : tiff
+    for (const at of long) {
       short.fill(0, at + 4, at + valueAt)
       short[tiff[0] === 0x49 ? at + 4 : at + valueAt - 1] = 1
     }

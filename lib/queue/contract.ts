@@ -437,6 +437,10 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         })
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(10)).toEqual([])
+
+        expect(await queue.replay(work.photo), 'its result was lost').toBe('queued')
+        const again = { state: 'queued', outcome: 'broken', durableAt: null }
+        expect(await queue.look(work.photo)).toEqual(again)
       })
 
       test('a job that kills its workers is a dead letter after exactly so many attempts, and broken', async () => {

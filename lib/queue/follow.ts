@@ -39,7 +39,8 @@ export async function* follow(
     yield* events
     seen = events.at(-1)?.seq ?? seen
     if (events.length < found.length) {
-      if (events.length > 0) reads = 0
+      // No event up to `newest` is left when they were purged meanwhile: then those that are there are waited for.
+      if (events.length > 0 || reads > holeReads) reads = 0
       if (reads++ === 0) newest = found.at(-1)?.seq ?? 0
       await sleep(holeStepMs, undefined, { signal }).catch(() => {})
     } else {

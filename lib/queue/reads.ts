@@ -60,7 +60,7 @@ export async function deadLetters({ sql }: Engine, limit: number) {
 export async function overdue(engine: Engine, limit: number): Promise<{ job: Job; tried: boolean }[]> {
   const now = engine.clock()
   const rows = await engine
-    .sql(`SELECT ${columns} FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ?
+    .sql(`SELECT ${columns} FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by < ?
     AND (promise_by <= ? OR ${ours}) ORDER BY promise_by LIMIT ?`)
     .all<Row>(now, now - workerLiveMs, ...oursOf(engine), limit)
   return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))

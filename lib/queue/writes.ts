@@ -178,7 +178,7 @@ export async function announce({ sql, clock, settings }: Engine, { id, slots, se
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
   const row = await table.findRow(engine, photo)
   if (row?.state !== 'dead' && row?.state !== 'done') return 'unknown'
-  table.requeue(engine, row, { attempts: 0, reason: null })
+  table.requeue(engine, row, { attempts: 0, reason: null, durable_at: null })
   return 'queued'
 }
 

@@ -91,8 +91,14 @@ test('all trace files that are over their age go, of ended processes too; none b
   vi.setSystemTime(Date.now() + 365 * 86_400_000)
   vi.advanceTimersByTime(3_600_000)
   expect(readdirSync(folder)).toEqual(['@eaDir', 'notes.txt', 'web.0.6.jsonl', 'web.0.jsonl'])
+  const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   rmSync(folder, { recursive: true })
   vi.advanceTimersByTime(3_600_000)
+  expect(written).not.toHaveBeenCalled()
+  writeFileSync(folder, 'in place of the folder')
+  vi.advanceTimersByTime(3_600_000)
+  expect(written.mock.calls.join()).toMatch('traces.not-removed ENOTDIR')
+  written.mockRestore()
 })
 
 test.each([

@@ -224,6 +224,14 @@ describe('bytes that are no photo', () => {
     const tiled = await plain(4_000, 4_000).tiff({ compression: 'jpeg', tile: true }).toBuffer()
     const tiff = Buffer.concat([tiled, Buffer.from('ffd8ff', 'hex'), ...scans])
     expect(await convert(tiff, [jpg], maxPixels)).toMatchObject({ error: expect.stringMatching(/scans/) })
+    const grey = await plain(4_000, 4_000).toColourspace('b-w').tiff({ compression: 'jpeg' }).toBuffer()
+    const beside = (frame: string) => Buffer.concat([grey, Buffer.from(frame, 'hex'), ...scans])
+    // Of a thumbnail in colours, grey with alpha, arithmetic coding.
+    expect(await convert(beside('ffc0001108'), [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
+    for (const frame of ['ffc2000e08', 'ffca000b08'])
+      expect(await convert(beside(frame), [jpg], maxPixels)).toMatchObject({
+        error: expect.stringMatching(/scans/),
+      })
     expect(await convert(tiled, [jpg], maxPixels)).toHaveProperty('outcome', 'ok')
     const film = Buffer.alloc(100_000, 'ffda5a1e', 'hex')
     expect(await convert(Buffer.concat([bytes, film]), [jpg], maxPixels)).toHaveProperty('outcome', 'ok')

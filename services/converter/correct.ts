@@ -31,10 +31,13 @@ export const countScans = (jpeg: Buffer, start = scansOf(jpeg)): number =>
   jpeg.toString('latin1', start).split(/\xff\xda\0[^ -\xff][^ -\xff]/).length - 1
 
 /** The most scans in a tile of a TIFF: where a tile may have several, those of the file, since all may be one tile's. */
-export function scansOfTile(tiff: Buffer): number {
-  const has = (...headers: string[]) => headers.some(header => tiff.includes(Buffer.from(header, 'hex')))
-  const isProgressive = has('ffc2000b08', 'ffc2001108', 'ffc2001408')
-  const isByComponent = has('ffda000801', 'ffda000a02') && has('ffc0001108', 'ffc0001408', 'ffc1001108')
+export function scansOfTile(tiff: Buffer, channels: number): number {
+  const bytes = tiff.toString('latin1')
+  const isProgressive = /\xff[\xc2\xca]\0[^'-\xff][\b]/.test(bytes)
+  const isByComponent =
+    channels > 1 &&
+    ['\xff\xda\0\b\x01', '\xff\xda\0\n\x02'].some(scan => bytes.includes(scan)) &&
+    /\xff[\xc0\xc1\xc9]\0[^\v'-\xff][\b]/.test(bytes)
   return isProgressive || isByComponent ? countScans(tiff, 0) : 1
 }
 

@@ -244,9 +244,10 @@ describe('limits', () => {
       const grid = (tiles: number) =>
         heic({ brand, shown: Array.from({ length: tiles }, () => tile), columns: 4, width: 256, height: 128 })
       expect(await convert(grid(8), [png], 256 * 128)).toMatchObject({ outcome: 'ok' })
-      expect(await convert(grid(16), [png], 256 * 128)).toMatchObject({
-        reason: { detail: expect.stringMatching(/stored in a rare way/) },
-      })
+      const refusal = { reason: { detail: expect.stringMatching(/stored in a rare way/) } }
+      expect(await convert(grid(16), [png], 256 * 128)).toMatchObject(refusal)
+      // 60,000 tiles, of which each has 60,000 properties.
+      expect(await attempt(heic({ brand, shown: [tile, tile], repeats: 30_000 }))).toMatchObject(refusal)
     }
   })
 

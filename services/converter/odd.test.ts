@@ -557,6 +557,26 @@ describe('TIFF', () => {
     },
   )
 
+  test('a profile counts up to 8 MB, in a WebP, too: its conversion takes 30 times as much memory', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
+    for (const [length, isConverted] of [
+      [5e6, true],
+      [9e6, false],
+    ] as const) {
+      const profile = Buffer.concat([icc as Buffer], length)
+      profile.writeUInt32BE(length)
+      const page = tiff([{ ...size, pixel: red, icc: Buffer.alloc(99) }])
+      const field = page.indexOf(Buffer.from('73870700', 'hex'))
+      page.writeUInt32LE(length, field + 4)
+      page.writeUInt32LE(page.length, field + 8)
+      const bytes = Buffer.concat([page, profile])
+      expect((colour(await picture(bytes))[0] ?? 0) > 215).toBe(isConverted)
+      if (isConverted) continue
+      const asWebp = await sharp(bytes).keepIccProfile().webp({ lossless: true }).toBuffer()
+      expect(colour(await picture(asWebp))).toEqual(red)
+    }
+  })
+
   test.each([
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],

@@ -2,7 +2,7 @@ import { orElse } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import { chromaOf, decodedPixels, isPremultiplied } from '@tintype/lib/photo/heif.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
-import { firstValue, isRaw, tags } from '@tintype/lib/photo/tiff.ts'
+import { firstValue, isRaw, mostOfProfile, tags } from '@tintype/lib/photo/tiff.ts'
 import { type CostlyKind, pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { coloursOf } from './colours.ts'
@@ -68,7 +68,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return { outcome: 'undecodable', reason, limit: 'photoPixels' } satisfies Undecodable
   }
   const isProgressive = format === 'jpeg' && header.isProgressive
-  const scans = isProgressive ? countScans(bytes) : field(tags.compression) === 7 ? scansOfTile(bytes) : 1
+  const isTiled = field(tags.compression) === 7
+  const scans = isProgressive ? countScans(bytes) : isTiled ? scansOfTile(bytes, header.channels) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
   const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0
@@ -116,9 +117,6 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
 const mostPasses = 5e9
 /** Pixels of a HEIF's tiles and alpha, by those that its picture may have: tiles extend beyond it. */
 const mostDecoded = 3
-
-/** Bytes of a profile. Its conversion takes 30 times as much memory, and one of a printer has up to 4 MB. */
-const mostOfProfile = 8e6
 
 /** A fax has pixels that are not square (204 × 98 an inch). The resolutions of other files are often wrong. */
 function aspectOf(field: (tag: number) => number | undefined): number {

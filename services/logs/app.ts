@@ -143,12 +143,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   const append = async (stream: string, request: Request, received: Clock): Promise<Appended> => {
     const oldest = request.get('tintype-oldest') === 'true'
     const body = await readBody(request, 'logBatchBytes')
-    try {
-      return await journal.append(stream, { body, clock: received, oldest })
-    } catch (error) {
+    return journal.append(stream, { body, clock: received, oldest }).catch(error => {
       refused([String(error), stream])
       throw busy('The log server’s disk refuses entries now.')
-    }
+    })
   }
 
   app.post('/streams/:stream', async (request, response) => {

@@ -1,7 +1,8 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errorCode, orElse } from '@tintype/lib/errors.ts'
+import { ignore } from '@tintype/lib/disk.ts'
+import { orElse } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
 import { storageFolders, storageUrl } from '@tintype/lib/storage/index.ts'
 import { isStream, newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
@@ -23,8 +24,7 @@ export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    if (/^(ENOENT|ENOTDIR)$/.test(errorCode(error) ?? '')) return []
-    throw error
+    return ignore('ENOENT', 'ENOTDIR')(error as Error) ?? []
   }
 }
 

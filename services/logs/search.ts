@@ -52,8 +52,7 @@ type Lines = AsyncGenerator<Buffer> | Generator<Buffer>
 /** Parses an entry; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
   const entry = parseJson<Entry>(line.toString())
-  const isEntry = /^id,session,timestamp,payload,/.test(`${Object.keys(entry ?? {})}`)
-  return isEntry ? entry : undefined
+  return /^id,session,timestamp,payload,/.test(`${Object.keys(entry ?? {})}`) ? entry : undefined
 }
 
 /** `event`: the start of an event's name. */

@@ -345,8 +345,19 @@ test('a batch that waited for a log server that hung has the times of its entrie
   await send(line(stream, 1, noon))
   await send(line(stream, 2, noon + 1_000), { receivedMs: noon + 13_000, offsetMs: 12_000 })
   await send(line(stream, 3, noon + 14_000), { receivedMs: noon + 14_000 })
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  // A clock that was set back by as little is believed an hour later. The faked clock begins at 0.
+  vi.advanceTimersByTime(7_200_000)
+  await send(line(stream, 4, noon + 20_000), { receivedMs: noon + 32_000, offsetMs: 12_000 })
   const entries = Object.values(readJournals(folder)).flat()
-  expect(entries.map(({ effective_at }) => effective_at)).toEqual([undefined, undefined, undefined])
+  const corrected = new Date(noon + 32_000).toISOString()
+  expect(entries.map(({ effective_at }) => effective_at)).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    corrected,
+  ])
 })
 
 test('what a machine wrote before it knew the time, in 1970, counts as written at its receipt', async () => {

@@ -101,10 +101,9 @@ const stagesBefore = new Map<unknown, readonly string[]>([
 /** The stages of an entry, laid out backwards from its time. */
 function stagesOf(entry: Entry): StageBar[] {
   const { event, photo } = entry.payload
-  const names = stagesBefore.get(event) ?? []
   if (typeof photo !== 'string') return []
   let toMs = timeOf(entry)
-  return names.flatMap(stage => {
+  return (stagesBefore.get(event) ?? []).flatMap(stage => {
     const seconds = entry.payload[stage] ?? entry.payload[`${stage}Seconds`]
     if (!isSeconds(seconds)) return []
     const bar = { photo, stage, fromMs: toMs - seconds * 1000, toMs }

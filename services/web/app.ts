@@ -28,7 +28,7 @@ export function createWebApp(web: Web): Express {
   app.set('trust proxy', isTrustedProxy)
   app.get('/pages.json', otherPages({ dataDir: web.config.DATA_DIR, sloUrl: web.config.SLO_URL }))
   app.get(...pages.assets) // before the session, because cacheable assets must not set a cookie
-  app.use(securityHeaders, sessions(web))
+  app.use(ownHeaders.bind(null, web), sessions(web))
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))
   app.post('/photos', refuseEarly(web), postPhoto(web), answerRefusal(web))
@@ -44,8 +44,10 @@ export function createWebApp(web: Web): Express {
   return app
 }
 
-const securityHeaders: RequestHandler = (_request, response, next) => {
+/** `Date` is by the queue's clock, as a photo's times are: the page takes it for the present. */
+function ownHeaders({ queue }: Web, _request: Request, response: Response, next: () => void): void {
   response.set({
+    Date: new Date(queue.now()).toUTCString(),
     // In a tab that shows only the picture, Chromium centres it by inline styles.
     'Content-Security-Policy':
       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",

@@ -70,6 +70,16 @@ test('a method that an address does not take gets 405 with those it takes, OPTIO
   expect(await connectRaw(running.url, head('OPTIONS', '*')).answer()).toMatch(/^HTTP\/1.1 204 /)
 })
 
+test('Date is by the queue’s clock, as the times of a photo are: web’s own may differ from it', async () => {
+  const { url, queue } = await startWeb()
+  const { now } = queue
+  queue.now = () => now() - 40_000
+  const photo = await fetch(`${url}/photos`, { method: 'POST', body: new Uint8Array(png(4, 4)) })
+  const { acceptedAt } = (await photo.json()) as PhotoView
+  const apartMs = Date.parse(photo.headers.get('date') ?? '') - Date.parse(acceptedAt)
+  expect(Math.abs(apartMs)).toBeLessThan(10_000)
+})
+
 test('a path with two slashes, as nginx makes it where it removes a prefix without its slash, is the path with one', async () => {
   const { url } = await startWeb()
   expect((await fetch(`${url}//photos`)).status).toBe(200)

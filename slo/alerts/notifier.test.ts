@@ -292,18 +292,20 @@ test('a message is accepted by its status, also when the answer does not end', a
   expect([state.asked, said()]).toEqual([1, [['firing', 'page']]])
 })
 
-test('of an alert that ended before its message arrived the end is sent, which says what was', async () => {
+test('of an alert that ended before its message arrived the end is sent, which says what was, and when it ended', async () => {
   const { start, state, received } = await phone()
   const notifier = start()
   const { update } = notifier
-  state.refuse = 3
+  state.refuse = 6
   await update([page], begin)
   expect([...notifier.begun()]).toEqual(['availability'])
   await update([], begin + 10 * minute)
-  await update([], begin + 11 * minute)
+  await update([], begin + 60 * minute)
+  await update([], begin + 61 * minute)
   expect(received.map(({ status, text }) => [status, text])).toEqual([
     ['resolved', 'Resolved: availability. It lasted 10 min. Was: availability burns Slow in convert: cpu.'],
   ])
+  expect(received[0]?.alerts[0]?.endsAt).toBe(new Date(begin + 10 * minute).toISOString())
 })
 
 test('a receiver that is given while an alert fires gets it, and not again after the next restart', async () => {

@@ -149,8 +149,9 @@ function nextMessage(
   const first = firing[0]
   const over = (last?.alerts ?? [])
     .filter(({ name }) => !firing.some(each => each.name === name))
-    .map(each => ({ ...each, endedAt: nowMs }))
-  if (!first) return last ? { ...last, status: 'resolved', alerts: over, at: nowMs } : null
+    .map(each => ({ endedAt: nowMs, ...each }))
+  const at = Math.max(...over.map(({ endedAt }) => endedAt))
+  if (!first) return last ? { ...last, status: 'resolved', alerts: over, at } : null
   const severity = firing.some(isPage) ? 'page' : 'ticket'
   const worse = severity === 'page' && (sent?.severity === 'ticket' || sent?.isEased)
   // The absolute value, because the clock may have been ahead at the last message.
@@ -218,23 +219,20 @@ export function payload(message: Message, pages: string, more: Readonly<Record<s
     commonAnnotations: { summary: headline, dashboard_url: dashboard },
     externalURL: pages,
     text: status === 'firing' ? `${headline} Page: ${dashboard} What to do: ${runbooks[0]}` : headline,
-    alerts: alerts.map((alert, i) => {
-      const endedAt = alert.endedAt ?? (status === 'resolved' ? at : null)
-      return {
-        status: endedAt === null ? 'firing' : 'resolved',
-        labels: { alertname: alert.name, ...alert.labels, ...labels, severity: alert.severity },
-        annotations: {
-          summary: cut(alert.text, 900),
-          ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
-          runbook_url: runbooks[i],
-          dashboard_url: dashboardUrl(alert.since, pages),
-        },
-        startsAt: new Date(alert.since).toISOString(),
-        endsAt: endedAt === null ? '0001-01-01T00:00:00Z' : new Date(endedAt).toISOString(),
-        generatorURL: dashboard,
-        fingerprint: digest(`${groupKey} ${alert.name}`),
-      }
-    }),
+    alerts: alerts.map((alert, i) => ({
+      status: alert.endedAt === undefined ? 'firing' : 'resolved',
+      labels: { alertname: alert.name, ...alert.labels, ...labels, severity: alert.severity },
+      annotations: {
+        summary: cut(alert.text, 900),
+        ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
+        runbook_url: runbooks[i],
+        dashboard_url: dashboardUrl(alert.since, pages),
+      },
+      startsAt: new Date(alert.since).toISOString(),
+      endsAt: alert.endedAt === undefined ? '0001-01-01T00:00:00Z' : new Date(alert.endedAt).toISOString(),
+      generatorURL: dashboard,
+      fingerprint: digest(`${groupKey} ${alert.name}`),
+    })),
   }
 }
 

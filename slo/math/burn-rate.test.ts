@@ -115,7 +115,9 @@ test('a decimal target is the fraction that was meant', () => {
   // One minute of 30 days, as lint writes it.
   expect(fromDecimal(0.9999768518518518)).toEqual(fraction(43_199, 43_200))
   expect(fromDecimal(0.999995)).toEqual(fraction(199_999, 200_000))
-  expect(fromDecimal(0.9583333333)).toEqual(fraction(23, 24))
+  for (const bad of [7_901, 61_981]) // of 90 days
+    expect(fromDecimal((129_600 - bad) / 129_600)).toEqual(fraction(129_600 - bad, 129_600))
+  expect([0.9583333333, 0.9666666667].map(fromDecimal)).toEqual([fraction(23, 24), fraction(29, 30)])
 })
 
 test('a budget burns from exactly the factor on: 18 of 30 minutes are 6 times what 90 % allows', () => {

@@ -22,12 +22,13 @@ export const toNumber = ({ numerator, denominator }: Fraction): number => numera
 export const reaches = (part: number, whole: number, ratio: Fraction): boolean =>
   part * ratio.denominator >= ratio.numerator * whole
 
-/** A share of the budget: 43,199 of 43,200 minutes are not 43,198 of 43,199, and 23/24 with ten decimal places is 23/24. */
-const tolerance = 1e-9
+/** Half a unit of the tenth decimal place. Two different shares of the minutes of up to 90 days differ by more. */
+const mostError = 5e-11
 
 /** The fraction with the smallest denominator that equals a decimal: 0.9583333333333334 is 23/24. */
 export function fromDecimal(value: number): Fraction {
-  const within = Math.max(tolerance * (1 - value), 4 * Number.EPSILON)
+  // Near 1 a millionth of the budget is less. 1e-15 is more than the errors of the numbers themselves.
+  const within = Math.min(mostError, 1e-6 * (1 - value)) + 1e-15
   let [h0, k0, h1, k1] = [0, 1, 1, 0]
   for (let rest = value; ; rest = 1 / (rest - Math.floor(rest))) {
     const term = Math.floor(rest)

@@ -3,6 +3,7 @@ import { Problem } from '@tintype/lib/http.ts'
 import { type Accepted, accept, findKey, type Refused } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
+import { roundedSeconds } from '@tintype/lib/photo/settle.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describeSpan, traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
@@ -61,7 +62,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         bytes,
         receivedAt: new Date(receivedAt).toISOString(),
         promiseBy: new Date(receivedAt + PROMISE_SECONDS * 1000).toISOString(),
-        receiveSeconds: (receivedAt - startedAt) / 1000,
+        receiveSeconds: roundedSeconds(receivedAt - startedAt),
         probe: isProbe(web, request),
         traceparent: parent,
       }),

@@ -57,12 +57,13 @@ function lookOfPhoto(photo: Photo, hasNoPicture?: true): Look {
     return stopped(problemText('reason', code, detail), ours ? 'broken' : 'stopped')
   }
   const start = Date.parse(photo.acceptedAt)
-  const of = Math.round((Date.parse(photo.promiseBy) - start) / 1000)
+  const promised = (Date.parse(photo.promiseBy) - start) / 1000
   const seconds = (serverNow() - start) / 1000
   const mark = `${Math.max(0, Math.floor(seconds))}`
-  if (seconds > of || photo.kept === false)
+  if (seconds > promised || photo.kept === false)
     return { state: 'late', text: say('late', { seconds }), share: 1, mark }
-  return { state: 'busy', text: say(photo.state, { seconds, of }), share: seconds / of, mark }
+  const text = say(photo.state, { seconds, of: Math.round(promised) })
+  return { state: 'busy', text, share: seconds / promised, mark }
 }
 
 function lookOfReady({ kept, damaged, stages, seconds }: Photo, hasNoPicture?: true): Look {

@@ -17,6 +17,8 @@ export async function thumbnail(web: Web, request: Request, response: Response):
   const photo = await photoOf(web, response, request.params.id)
   const { record, result } = photo
   if (result === undefined) {
+    // Refused, or being removed. While the queue is away, the photo counts as in progress.
+    if ((await photoViewOf(web, photo).catch(() => null)) === 'not-found') throw notFound()
     if (request.method === 'GET') web.delivery.expect(record.id)
     return void response.status(202).set('Retry-After', '1').end()
   }

@@ -243,6 +243,23 @@ describe('a photo', () => {
     expect(await running.sample('tintype_promises_total{outcome="void"}')).toBe(0)
   })
 
+  test('has no negative times after a clock was set back', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { now } = running.queue
+    let aheadMs = 100_000
+    running.queue.now = () => {
+      aheadMs -= 10_000
+      return now() + aheadMs
+    }
+    const { links } = await view(await person.post(png()))
+    await convertNext(running)
+    const { seconds = -1, stages } = await view(await person.call('GET', links.self))
+    for (const time of [seconds, ...Object.values(stages)]) expect(time).toBeGreaterThanOrEqual(0)
+    const accepted = running.entries.find(({ event }) => event === 'photo.accepted')
+    expect(accepted?.receiveSeconds).toBe(0)
+  })
+
   test('that is deleted in time is no promise any more', async () => {
     const running = await startWeb()
     const person = running.visitor()
@@ -265,6 +282,18 @@ describe('a photo', () => {
     const ages = { photosMs: Infinity, keysMs: Infinity }
     await sweepStorage(other.web, ages, () => {}, other.web.stopped)
     expect(await convertNext(other)).toBe(id)
+  })
+
+  test('that the queue refused is unknown, and no thumbnail of it is to come', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { links } = await view(await person.post(png()))
+    const other = await withStorageOf(running, key => !key.endsWith('photo.json'))
+    const [key = ''] = (await keysOf(running)).filter(each => each.endsWith('photo.json'))
+    const record = JSON.parse(String(await running.storage.read(key)))
+    await other.storage.put(key, Buffer.from(JSON.stringify({ ...record, refused: true })))
+    const look = (path: string) => fetch(other.url + path, { headers: { cookie: person.cookie() } })
+    expect([(await look(links.self)).status, (await look(links.thumbnail)).status]).toEqual([404, 404])
   })
 
   test('of a probe is marked as no promise, by the secret only; that of a probe with another one is refused', async () => {

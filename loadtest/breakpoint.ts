@@ -47,6 +47,7 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
     machine: { cores: cpus().length, model: cpus()[0]?.model ?? 'unknown' },
     traffic: { photosASecond: today ?? options.assumedRate, assumed: today === null },
     measured,
+    promiseSeconds: options.objectives.promiseSeconds,
   }
   const markdown = capacityMarkdown(report)
   writeFileSync(join(folder, 'capacity.md'), markdown)

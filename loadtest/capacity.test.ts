@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { findCapacity, judge, type Step } from './capacity.ts'
+import { capacityMarkdown } from './report.ts'
 
 const seconds = 25
 const result = {
@@ -81,4 +82,19 @@ test('a shed or late photo or a backlog that grows does not hold, a dropped arri
   // Rounded to the nearest it would be the 99.0 % that were asked for.
   const late = judge({ ...result, keptRatio: 0.98996 }, seconds, 0.99)
   expect(late.why).toBe('only 98.99 % within the promise')
+})
+
+test('the report says after how long the wait passes the promise that the service gave', async () => {
+  const capacity = await findCapacity(service(20), 4)
+  const after = (promiseSeconds: number) =>
+    capacityMarkdown({
+      at: '',
+      url: '',
+      machine: { cores: 1, model: '' },
+      traffic: { photosASecond: 1, assumed: true },
+      measured: [{ slots: null, capacity, left: null }],
+      promiseSeconds,
+    }).match(/the wait passes .* minutes?,/)?.[0]
+  expect(after(60)).toMatch(/^the wait passes 60 s after about \d minutes,$/)
+  expect(after(120)).toMatch(/^the wait passes 120 s after about 1\d minutes,$/)
 })

@@ -17,6 +17,8 @@ export type CapacityReport = {
   traffic: { photosASecond: number; assumed: boolean }
   /** The report is about the last one. Earlier ones had fewer slots. */
   measured: Measured[]
+  /** Within these seconds a photo is promised. */
+  promiseSeconds: number
 }
 
 export const resourceNames: Record<keyof Utilisation, string> = {
@@ -50,7 +52,7 @@ export function capacityMarkdown(report: CapacityReport): string {
     '',
     answer(report, capacity),
     '',
-    ...confidence(capacity).map(line => `- ${line}`),
+    ...confidence(report, capacity).map(line => `- ${line}`),
     ...generator(capacity).map(line => `- ${line}`),
     `- ${headroom(report, capacity)}`,
     '',
@@ -85,7 +87,7 @@ function answer({ at, url, machine }: CapacityReport, { knee, uncertainty, satur
   return `**${rate(knee.low)}: the highest rate of photos at which both promises held**${above}. ${first}\n\nMeasured ${at} at ${where}, ${machine.cores} cores (${machine.model}).`
 }
 
-function confidence({ knee, steps, throughput }: Capacity): string[] {
+function confidence({ promiseSeconds }: CapacityReport, { knee, steps, throughput }: Capacity): string[] {
   const at = (wanted: number) => steps.filter(step => step.rate === wanted)
   const held = at(knee.low).filter(({ holds }) => holds === 'yes').length
   const lines = [`${rate(knee.low)} held ${held} of ${at(knee.low).length} times.`]
@@ -99,7 +101,7 @@ function confidence({ knee, steps, throughput }: Capacity): string[] {
   lines.push(
     `${rate(knee.high)} failed ${at(knee.high).filter(({ holds }) => holds === 'no').length} of ${at(knee.high).length} times: ${last.why}.` +
       (last.result.keptRatio === 1 && last.result.shed === 0
-        ? ` No promise was broken within these ${last.seconds} s; going on, the wait passes a minute after about ${Math.ceil(1 / grew)} minutes, and photos are refused before.`
+        ? ` No promise was broken within these ${last.seconds} s; going on, the wait passes ${promiseSeconds} s after about ${Math.ceil(promiseSeconds / grew / 60)} minutes, and photos are refused before.`
         : ''),
   )
   if (throughput !== null)

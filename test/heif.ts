@@ -47,8 +47,8 @@ export type HeicOptions = {
   largeBox?: boolean
   /** Only the tiles have the colours, and not the grid. */
   coloursOfTiles?: boolean
-  /** Opacity: the whole picture is half transparent. */
-  transparent?: boolean
+  /** Opacity: the whole picture is half transparent, or each of its tiles. */
+  transparent?: boolean | 'tiles'
   /** Separate pictures before the primary one, as in a burst. */
   before?: Tile[]
   /** The size that the file claims. */
@@ -119,10 +119,11 @@ export function heic(options: HeicOptions = {}): Buffer {
   const { width = columns * tileWidth, height = rows * tileHeight } = options
   const [alone] = shown
   let primary: number
+  let parts: number[] = []
   if (shown.length === 1 && alone) primary = picture(alone, { properties: look })
   else {
     const properties = options.coloursOfTiles ? colours : []
-    const parts = shown.map(tile => picture(tile, { hidden: true, properties }))
+    parts = shown.map(tile => picture(tile, { hidden: true, properties }))
     const grid = Buffer.concat([u8(0, 1, rows - 1, columns - 1), u32(width, height)])
     primary = add({
       type: 'grid',
@@ -133,7 +134,8 @@ export function heic(options: HeicOptions = {}): Buffer {
   }
   if (options.transparent) {
     const role = box('auxC', u32(0), 'urn:mpeg:hevc:2015:auxid:1\0')
-    picture('grey', { hidden: true, properties: [role], refers: ['auxl', [primary]] })
+    const of = options.transparent === 'tiles' ? parts : [primary]
+    picture('grey', { hidden: true, properties: [role], refers: ['auxl', of] })
   }
   if (options.exifOrientation) {
     const directory = Buffer.concat([u16(1, 0x112, 3), u32(1), u16(options.exifOrientation, 0), u32(0)])

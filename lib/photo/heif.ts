@@ -39,22 +39,28 @@ export function sizeIn(properties: readonly Box[]): Sides {
 const leastTile = 64 * 64
 
 /**
- * How many pixels are decoded for a HEIF's primary image and what belongs to it (alpha): a grid in some kilobytes may name
- * a tile thousands of times. Infinity for a grid of grids. @throws RangeError as above.
+ * How many pixels are decoded for a HEIF's primary image and what belongs to it or to its tiles (alpha): a grid in some
+ * kilobytes may name a tile thousands of times. Infinity for a grid of grids. @throws RangeError as above.
  */
 export function decodedPixels(heif: Buffer): number {
   const { primary, references, propertiesOf } = itemsOf(heif)
   const grids = Map.groupBy(references, ({ type, from }) => (type === 'dimg' ? from : undefined))
-  const added = references.filter(({ type, to }) => type === 'auxl' && to.includes(primary))
-  // Each once, because the list of an item's properties may be as long as the file.
-  const shown = new Set([primary, ...added.map(({ from }) => from)])
-  const tiles = [...shown].flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? item)
-  if (tiles.some(tile => grids.has(tile))) return Infinity
-  const counted = [...Map.groupBy(tiles, tile => tile)].map(([tile, { length }]) => {
-    const { width, height } = sizeIn(propertiesOf(tile))
-    return length * Math.max(leastTile, width * height)
-  })
-  return counted.reduce((sum, pixels) => sum + pixels, 0)
+  const pairs = references
+    .filter(({ type }) => type === 'auxl')
+    .flatMap(({ from, to }) => to.map(item => ({ item, from })))
+  const added = Map.groupBy(pairs, ({ item }) => item)
+  const withAdded = (item: number) => [item, ...new Set(added.get(item)?.map(({ from }) => from))]
+  const shown = withAdded(primary)
+  const tiles = shown.flatMap(item => grids.get(item)?.flatMap(({ to }) => to) ?? [])
+  let pixels = 0
+  const count = (item: number, times = 1) => {
+    const { width, height } = sizeIn(propertiesOf(item))
+    pixels += grids.has(item) ? Infinity : times * Math.max(leastTile, width * height)
+  }
+  for (const item of shown) if (!grids.has(item)) count(item)
+  for (const [tile, { length }] of Map.groupBy(tiles, tile => tile))
+    for (const item of withAdded(tile)) count(item, length)
+  return pixels
 }
 
 /**
@@ -86,6 +92,9 @@ function* boxes(bytes: Buffer): Generator<Box> {
 const inside = (sequence: Buffer, type: string): Buffer =>
   boxes(sequence).find(box => box.type === type)?.body ?? Buffer.alloc(0)
 
+/** The most properties, and items with them, that are read: each takes some hundred bytes of memory. An index has 15 bits. */
+const most = 2 ** 16
+
 /**
  * A HEIF's primary item, the references from one item to others, and the properties of an item.
  * @throws RangeError when the head does not hold them.
@@ -93,13 +102,13 @@ const inside = (sequence: Buffer, type: string): Buffer =>
 function itemsOf(head: Buffer) {
   const parts = inside(head, 'meta').subarray(4)
   const properties = inside(parts, 'iprp')
-  const all = [...boxes(inside(properties, 'ipco'))]
-  const associations = boxes(properties).filter(({ type }) => type === 'ipma')
-  const byItem = Map.groupBy(
-    associations.flatMap(({ body }) => associationsIn(body)),
-    ({ item }) => item,
-  )
+  const all = [...boxes(inside(properties, 'ipco')).take(most)]
+  const associations = boxes(properties)
+    .filter(({ type }) => type === 'ipma')
+    .flatMap(({ body }) => associationsIn(body))
+  const byItem = Map.groupBy(associations.take(most), ({ item }) => item)
   const [primary, references] = ['pitm', 'iref'].map(type => inside(parts, type)) as [Buffer, Buffer]
+  if (references.length > 2 ** 20) throw new RangeError('too many references')
   const bytes = idBytes(references)
   return {
     primary: primary.readUIntBE(4, idBytes(primary)),
@@ -111,7 +120,7 @@ function itemsOf(head: Buffer) {
       ),
     })),
     propertiesOf: (item: number) =>
-      (byItem.get(item) ?? []).flatMap(({ indexes }) => indexes).flatMap(index => all[index - 1] ?? []),
+      byItem.get(item)?.[0]?.indexes.flatMap(index => all[index - 1] ?? []) ?? [],
   }
 }
 

@@ -59,7 +59,7 @@ export const expireDeadLetters = (context: Pick<PhotoContext, 'queue'>, ageMs: n
   context.queue.expireDead(believedNow(context) - ageMs)
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
-async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
+async function tidy(context: PhotoContext, { owner, photo }: FoundPhoto): Promise<void> {
   const known = await context.queue.look(photo)
   const state = known === 'unknown' ? known : known.state
   const session = sessionOf(owner)
@@ -70,8 +70,7 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
     context.log.info('photo.swept', { photo, answer }, session)
   }
   if (state !== 'unknown' && state !== 'deleted') return
-  const isWhole = state === 'unknown' && files.has('original') && files.has('photo.json')
-  const answer = isWhole ? await finish(context, owner, photo) : 'unfinished'
+  const answer = state === 'unknown' ? await finish(context, owner, photo) : 'unfinished'
   if (answer !== 'unfinished') {
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
     // At any LOG_LEVEL, as in settle.ts.

@@ -241,11 +241,15 @@ describe('limits', () => {
       ['heic', 'red'],
       ['avif', 'red of AV1'],
     ] as const) {
-      const grid = (tiles: number) =>
-        heic({ brand, shown: Array.from({ length: tiles }, () => tile), columns: 4, width: 256, height: 128 })
+      const grid = (tiles: number, more: HeicOptions = {}) => {
+        const shown = Array.from({ length: tiles }, () => tile)
+        return heic({ brand, shown, columns: 4, width: 256, height: 128, ...more })
+      }
       expect(await convert(grid(8), [png], 256 * 128)).toMatchObject({ outcome: 'ok' })
       const refusal = { reason: { detail: expect.stringMatching(/stored in a rare way/) } }
       expect(await convert(grid(16), [png], 256 * 128)).toMatchObject(refusal)
+      // The opacity of each tile is decoded with it.
+      expect(await convert(grid(8, { transparent: 'tiles' }), [png], 256 * 128)).toMatchObject(refusal)
       // 60,000 tiles, of which each has 60,000 properties.
       expect(await attempt(heic({ brand, shown: [tile, tile], repeats: 30_000 }))).toMatchObject(refusal)
     }

@@ -53,7 +53,8 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
   // Web knows a raw file only if the first bytes have its directory.
   if (format === 'tiff' && isRaw(bytes)) return undecodable(rawFile)
   const field = (tag: number) => (format === 'tiff' ? firstValue(bytes, tag, page) : undefined)
-  const isYcc = header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7
+  const hasJpegTiles = field(tags.compression) === 7
+  const isYcc = header.channels === 3 && field(tags.photometric) === 6 && !hasJpegTiles
   // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
   // libvips shows signed samples, integers of 32 bits, and some floats, white, black or half as light.
@@ -68,8 +69,7 @@ export async function openPhoto(original: Buffer, maxPixels: number, side: numbe
     return { outcome: 'undecodable', reason, limit: 'photoPixels' } satisfies Undecodable
   }
   const isProgressive = format === 'jpeg' && header.isProgressive
-  const isTiled = field(tags.compression) === 7
-  const scans = isProgressive ? countScans(bytes) : isTiled ? scansOfTile(bytes, header.channels) : 1
+  const scans = isProgressive ? countScans(bytes) : hasJpegTiles ? scansOfTile(bytes, header.channels) : 1
   if (scans * header.width * header.height > mostPasses) return undecodable(rare, `there are ${scans} scans`)
   const most = pixelLimit(format, maxPixels, kind)
   const pixels = header.format === 'heif' ? orElse(Infinity, () => decodedPixels(bytes)) : 0

@@ -1022,7 +1022,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
       storage.put(
         'status.json',
         Buffer.from(
-          JSON.stringify({ online: true, budgetLeftMinutes: 57, budgetMinutes: 60, keptRatio: 1, at }),
+          JSON.stringify({ online: true, budgetLeftMinutes: 57.9, budgetMinutes: 60.9, keptRatio: 1, at }),
         ),
       )
     await write(new Date())

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { alertStoreFile } from '../alerts/alert-store.ts'
+import { budgetLine } from '../alerts/text.ts'
 import { tightestFit } from '../math/budget.ts'
 import type { Planned } from '../math/planned.ts'
 import { addPlanned, isOver, maxPlannedMinutes, readPlanned, removePlanned } from '../math/planned.ts'
@@ -77,7 +78,7 @@ function showLeft({ counted, recorded }: Left, context: Context): number {
     .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
     .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
   const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 3), round(tightest.budgetLeft, 3)]
-  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes left`, ...planned.map(plannedLine)]
+  const text = [budgetLine(tightest), ...planned.map(plannedLine)]
   context.show({ budgetMinutes, budgetLeftMinutes, planned: planned.map(plannedJson) }, text.join('\n'))
   return tightest.broken ? status.broken : status.good
 }

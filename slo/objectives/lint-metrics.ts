@@ -3,7 +3,7 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { inGroups } from '../sources/groups.ts'
-import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
+import type { Counter, Matcher, Objective, Selector, Sli } from '../sources/index.ts'
 import { type PrometheusApi, Refused } from '../sources/prometheus-api.ts'
 import { formatMatcher, formatSelector, functionsOf, metricIn, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, isWithin, matches } from '../sources/selector.ts'
@@ -105,6 +105,13 @@ function lintBucket(find: Find, { buckets = [] }: Definition, matchers: readonly
   return has(inGo(chosen)) ? [] : [find('bucket-text', written(chosen))]
 }
 
+/** A finding of this name when samples are kept for fewer days than the objective's window has. */
+export function lintKept(document: Document, objective: Objective, keepDays: number, name: string) {
+  const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
+  const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
+  return needed > keepDays ? [found(document, windowPath, name, values)] : []
+}
+
 /**
  * Findings from a Prometheus about the queries: a metric is a gauge, or no series is selected. An objective that counts
  * nothing never alerts, and one whose bad events have a wrong name is always met.
@@ -114,9 +121,7 @@ export async function lintSeen(files: ReturnType<typeof parseFiles>, api: Promet
   const keepDays = await api.keepDays()
   const all = files.map(async ({ document, objectives: [objective] }) => {
     if (!objective) return []
-    const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
-    const values = { window: toDuration(objective.windowMinutes), keepDays: round(keepDays, 1), needed }
-    const findings = needed > keepDays ? [found(document, windowPath, 'window-not-stored', values)] : []
+    const findings = lintKept(document, objective, keepDays, 'window-not-stored')
     const isSliced = objective.method === 'Timeslices'
     for (const [part, { promql }] of queriesOf(inGroups(objective))) {
       const add = (name: string, values: Values) => findings.push(found(document, query(part), name, values))

@@ -4,14 +4,13 @@ import { maxShortMinutes, minimumShortSlots, planTiers, type TierPlan } from '..
 import { allowedBad, complement, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
-import { longestWindowMinutes } from '../math/window.ts'
 import { inGroups } from '../sources/groups.ts'
 import { type Objective, ruleLabels, type Tier } from '../sources/index.ts'
 import { gainsLabel, losesLabel } from '../sources/promql.ts'
 import { type Document, type Finding, found, type Path, valueAt } from './document.ts'
-import { lintSli, type Reading } from './lint-metrics.ts'
+import { lintKept, lintSli, type Reading } from './lint-metrics.ts'
 import type { parseFiles } from './objectives.ts'
-import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
+import { annotation, objectivePath, queriesOf, rollingPath } from './openslo.ts'
 
 const policies: Path = ['spec', 'alertPolicies', 0]
 
@@ -75,16 +74,9 @@ function lintTarget(document: Document, objective: Objective, index: number): Fi
 }
 
 function lintWindow(document: Document, objective: Objective, reading: Reading): Finding[] {
-  const { calendar, windowMinutes } = objective
   const keepDays = (reading.source === 'recorder' && reading.keepDays) || Infinity
-  const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
-  const window = toDuration(windowMinutes)
-  return [
-    ...(calendar ? [found(document, rollingPath, 'calendar-in-rules')] : []),
-    ...(needed > keepDays
-      ? [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]
-      : []),
-  ]
+  const short = lintKept(document, objective, keepDays, 'window-not-kept')
+  return objective.calendar ? [found(document, rollingPath, 'calendar-in-rules'), ...short] : short
 }
 
 function lintTier(document: Document, objective: Objective, tier: Tier, index: number): Finding[] {

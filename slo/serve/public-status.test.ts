@@ -32,6 +32,9 @@ test('while one of several objectives about minutes is offline the status is, wi
   }))
   expect(statusOf([...views, ...groups], seenMs)).toMatchObject({ keptRatio: 0.95 })
   expect(statusOf(groups, seenMs)).toMatchObject({ online: null, budgetMinutes: null, keptRatio: 0.95 })
+  // As in a report, what had no sample for an hour is not known.
+  const silent = groups.map(each => ({ ...each, silentSince: at - 60 }))
+  expect(statusOf(silent, seenMs)).toMatchObject({ keptRatio: null })
 })
 
 test('a status is as old as the last measurement that could be read', () => {

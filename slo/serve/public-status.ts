@@ -17,8 +17,8 @@ const writtenWithinMs = 10_000
  */
 export function statusOf(views: readonly View[], seenMs: number) {
   const slices = views.filter(({ objective }) => objective.method === 'Timeslices')
-  const ratios = views.flatMap(({ objective, standing }) =>
-    objective.method === 'Occurrences' ? (standing.ratio ?? []) : [],
+  const ratios = views.flatMap(({ objective, standing, silentSince }) =>
+    objective.method === 'Occurrences' && silentSince === undefined ? (standing.ratio ?? []) : [],
   )
   const [tightest] = slices.toSorted((one, other) => one.standing.budgetLeft - other.standing.budgetLeft)
   if (views.length === 0) return null
@@ -26,7 +26,7 @@ export function statusOf(views: readonly View[], seenMs: number) {
     online: tightest ? slices.every(({ tally, at }) => bad(tally, at - 1, at) === 0) : null,
     budgetLeftMinutes: tightest ? Math.max(0, tightest.standing.budgetLeft) : null,
     budgetMinutes: tightest?.standing.budget ?? null,
-    // Null when no event was counted in the window.
+    // Null when no event was counted in the window, or none can be.
     keptRatio: ratios.length > 0 ? Math.min(...ratios) : null,
     at: new Date(seenMs).toISOString(),
   }

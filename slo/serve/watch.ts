@@ -185,9 +185,9 @@ export function startWatch(options: {
     seenAt(): number {
       const slices = views.filter(({ objective }) => objective.method === 'Timeslices')
       const begun = new Set(slices.map(({ objective }) => ungrouped(objective.id)))
-      const read = measured.filter(({ objective }) => begun.has(objective.id))
-      if (read.length > 0) return Math.min(...read.map(({ sign }) => sign.lastAt()))
-      return Math.max(...measured.map(({ sign }) => sign.lastAt()))
+      const times = (of: typeof measured) => of.map(({ sign }) => sign.lastAt())
+      const read = times(measured.filter(({ objective }) => begun.has(objective.id)))
+      return read.length > 0 ? Math.min(...read) : Math.max(...times(measured))
     },
     receiveWatchdog(): void {
       watchdog.came()

@@ -78,7 +78,7 @@ async function sendMissed(web: Web, owner: Owner, request: Request, response: Re
   const given = request.get('last-event-id') ?? ''
   const missed = /^\d{1,15}$/.test(given) ? await web.queue.eventsOf(owner, Number(given)) : 'reset'
   if (missed === 'reset') {
-    const { lastEvent } = await web.queue.stats()
+    const lastEvent = await web.queue.lastEvent()
     response.write(`id: ${lastEvent}\n${given && 'event: reset\ndata: {}\n'}\n`)
     return new Set<number>()
   }

@@ -26,12 +26,10 @@ export const compareWitnesses: WitnessModule['compareWitnesses'] = async given =
         const { fromMs = 0, untilMs = toMs } = covered.get(source) ?? {}
         return traced && (at < fromMs || (at > untilMs + scrapeMs && at < toMs - scrapeMs))
       })
-    : Math.min(...covered.values().map(each => each.fromMs)) > fromMs + firstTraceMs
+    : // The probe's first journey, with which the SLO begins, leaves a trace within its first two minutes.
+      Math.min(...covered.values().map(each => each.fromMs)) > fromMs + 120_000
   return compare({ metrics: { kept, broken }, traces: isPart ? null : traces, logs, fromMs, toMs, scrapeMs })
 }
-
-/** Within this time after the SLO's begin, with the probe's first journey, there is a trace. */
-const firstTraceMs = 120_000
 
 /** The outcomes in a folder of OTLP JSON lines. The span of the process that settled a photo has its outcome. */
 export async function outcomesInTraces(folder: string, fromMs: number, toMs: number) {

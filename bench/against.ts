@@ -6,8 +6,9 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { cache } from '../tools/parts/install.ts'
 import { git, layOut, named } from '../tools/release/builds.ts'
+import { stopSignals } from '../tools/stop-signal.ts'
 import { digits, type Estimate, estimate, mean, type Row } from './rows.ts'
-import { type Options, Stopped, stopSignals } from './run.ts'
+import { type Options, Stopped } from './run.ts'
 
 /** Blocks of runs. Each block is A B B A, so that a drift of the machine favours neither side. */
 const blocks = { full: 3, quick: 1 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { childrenOf } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
+import { stopSignals } from '../tools/stop-signal.ts'
 import type { Row } from './rows.ts'
 
 export type Options = {
@@ -31,8 +32,6 @@ export class Stopped extends ExpectedError {
     super(`stopped by ${signal}`)
   }
 }
-
-export const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
  * Runs a benchmark. @throws ExpectedError at its time bound, Stopped at Ctrl-C, after everything that it started has

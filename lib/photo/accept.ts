@@ -1,9 +1,9 @@
 import { faultPoint } from '../fault.ts'
 import { isLike } from '../json.ts'
-import { jobOf, retentionMs } from '../queue/index.ts'
+import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, readRecord, type StoredPhoto } from './find.ts'
-import { ageOf } from './finish.ts'
+import { ageOf, mayBeDeleted } from './finish.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix } from './record.ts'
 import { discard, remove, untilAnswered } from './remove.ts'
@@ -74,9 +74,7 @@ async function stateOf(context: PhotoContext, owner: Owner, { photo }: KeyRecord
   if (known !== 'unknown') return known.state
   const record = await readRecord(context.storage, owner, photo)
   if (record === 'damaged' || (record !== 'not-found' && !record.refused)) return 'stored'
-  const age = ageOf(context, photo)
-  // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
-  if (age > finishableMs) return age > retentionMs ? 'deleted' : undefined
+  if (ageOf(context, photo) > finishableMs) return mayBeDeleted(context, photo) ? 'deleted' : undefined
   return (await filesOf(context.storage, owner, photo)).has('original') ? 'stored' : undefined
 }
 

@@ -10,6 +10,9 @@ export const believedNow = ({ queue }: Pick<PhotoContext, 'queue'>): number =>
   Math.min(clock.believed(), queue.now())
 export const ageOf = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): number =>
   believedNow(context) - photoTime(photo)
+/** Whether the queue may have forgotten that a photo was deleted: it keeps ids for 8 days. */
+export const mayBeDeleted = (context: Pick<PhotoContext, 'queue'>, photo: PhotoId): boolean =>
+  ageOf(context, photo) > retentionMs
 
 export type Finished = Awaited<ReturnType<typeof finish>>
 
@@ -31,8 +34,7 @@ export async function finish(context: Omit<PhotoContext, 'log'>, owner: Owner, p
   if (whole) return queue.restore(job, outcomeOf(job, result))
   // A power cut before the 202 can leave it without its original.
   if (!files.has('original') || record.refused) return 'unfinished'
-  // The queue keeps ids for 8 days, so that it may not know that an older photo was deleted.
-  if (ageOf({ queue }, photo) > retentionMs) {
+  if (mayBeDeleted({ queue }, photo)) {
     await putResult(storage, job, failed(job, reasonFor('storage'), queue.now()))
     return 'too-old'
   }

@@ -1,6 +1,6 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { stopSignal } from '../../tools/stop-signal.ts'
@@ -74,7 +74,7 @@ async function* inject(
   }
   for (const life of lives) {
     // A turn of the event loop, in which a signal arrives: what is simulated only computes.
-    await setImmediate()
+    await nextTurn()
     signal.throwIfAborted()
     yield worst(await runSimulated(life))
   }

@@ -272,7 +272,7 @@ describeWithParts('the timeline page', ['chromium'], () => {
     await page.clock.runFor(35_000)
     await page.unroute('**/recent.json')
     expect(looks).toBe(1)
-    // A log server that is away, and a proxy that answers for it or asks to sign in, are told apart.
+    // The page distinguishes a log server that is away, a proxy that answers for it, and one that asks to sign in.
     await page.route('**/recent.json', route => route.abort())
     await page.goto(tintype.endpoints.logs as string)
     await page.locator('#lead').getByText('The log server does not answer.').waitFor()

@@ -118,7 +118,7 @@ test('a log server behind a proxy is reached under its prefix', async () => {
   expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
 })
 
-test('what a proxy answers in place of the log server is told by its status, with the start of a page or the address of a redirect', async () => {
+test('an answer of a proxy in place of the log server is reported by its status, with the start of a page or the address of a redirect', async () => {
   const location = 'https://logs.example/'
   const statuses = [200, 308]
   const proxy = createServer((_, response) =>

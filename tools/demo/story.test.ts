@@ -44,7 +44,7 @@ test('a verdict that changes from look to look is not told, and the action of ea
   expect(changes(cpu, cpu, told, truth)).toEqual(['verdict   slow in convert, because of cpu, again'])
 })
 
-test('a cause that makes no stage slow is told as such', () => {
+test('a verdict with a cause and without a slow stage says that no stage is slow', () => {
   const away: Seen = { ...well, verdict: 'healthy dependency-away', action: 'start it' }
   expect(changes(away, away, ['healthy'], truth)).toEqual([
     'verdict   no stage is slow, but: dependency-away. Do: start it',

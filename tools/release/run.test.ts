@@ -4,7 +4,7 @@ import { endOf } from './plan.ts'
 import { openRecord } from './record.ts'
 import { type Release, release } from './run.ts'
 
-test('a release whose launcher ends does not say that everybody is on the old version: nobody is served', async () => {
+test('a release whose launcher ended does not claim that everybody is on the old version: nobody is served', async () => {
   const dataDir = await temporaryFolder()
   const said: string[] = []
   const ended = async () => Promise.reject(new Error('the launcher has ended'))

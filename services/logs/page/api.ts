@@ -27,7 +27,7 @@ export type Count = { entries: number; bytes: number }
 /** An estimate and the interval of nine tenths; null is "not at this rate". */
 export type Estimate = { low: number | null; likely: number | null; high: number | null }
 
-/** Epoch milliseconds of an entry's effective time; of its own where the disk damaged that. */
+/** Epoch milliseconds of an entry's effective time, or of its timestamp when the disk damaged the effective time. */
 export const timeOf = (entry: Entry): number =>
   Date.parse(entry.effective_at ?? '') || Date.parse(entry.timestamp)
 export const isTrouble = ({ payload: { level } }: Entry): boolean => level === 'warn' || level === 'error'

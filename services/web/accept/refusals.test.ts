@@ -59,7 +59,7 @@ describe('a refused upload is told why', () => {
     await expectRefusal(running, await running.visitor().post(form), 400, 'empty')
   })
 
-  test('400 when no header tells the length of the body, as by netcat: HTTP reads such a request as one without a body', async () => {
+  test('400 when no header gives the length of the body, as netcat sends it: in HTTP such a request has no body', async () => {
     const { url } = await startWeb()
     const answer = await connectRaw(url, `${head('POST', '/photos')}${png()}`).answer(/\}$/)
     expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*needs Content-Length/)

@@ -97,7 +97,7 @@ test('traces of a part of the window are no witness, as their files are removed 
   // The first photos of a process may be those that a sampler leaves out.
   const unsampled = both.replaceAll('"level"', '"traced":false,"level"')
   expect(await compared(noon + 59_000, unsampled)).toMatchObject({ counts: { traces: { kept: 1 } } })
-  // Without the log server no photo tells: traces must have begun with the window, which begins at eleven.
+  // Without the log server nothing shows which photos lack a trace: traces count if they began with the window, at eleven.
   expect(await compared(noon - hour + 60_000, null)).toMatchObject({ counts: { traces: { kept: 1 } } })
   expect(await compared(noon, null)).toMatchObject({ counts: { traces: null }, disagreements: [] })
 })
